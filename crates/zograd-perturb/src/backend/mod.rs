@@ -1,0 +1,45 @@
+use crate::{NoiseKind, TensorId};
+use burn::tensor::backend::Backend;
+use burn::tensor::ops::FloatTensor;
+use zograd_direction::Seed;
+
+#[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(feature = "flex")]
+mod flex;
+#[cfg(feature = "ndarray")]
+mod ndarray;
+
+/// What one pass does to one tensor:
+///
+/// ```text
+/// w[i] <- fma(keep, w[i], delta[i]),   delta[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], 0))
+/// ```
+///
+/// All in f32 with fused multiply-adds in this order (f64 weights: the last one in f64), rounded
+/// once to the weight's type. Spelled out so that every backend computes the same bits.
+#[derive(Clone, Copy, Debug)]
+pub struct NoisePass<'a> {
+    /// Whose noise.
+    pub tensor: TensorId,
+    /// Which noise.
+    pub kind: NoiseKind,
+    /// The streams, `(seed_k, c_k)`, in ascending order of seeds.
+    pub terms: &'a [(Seed, f32)],
+    /// Factor on the weight itself: 1, or `1 - lr * weight_decay`.
+    pub keep: f32,
+}
+
+/// A burn backend that can add seeded noise to a tensor in place.
+///
+/// This is everything zeroth-order optimisation needs beyond a forward pass. An implementation
+/// writes into the tensor's own memory when it is its only owner and copies it otherwise, never holds
+/// a noise tensor, and produces the bits that [`NoisePass`] defines.
+pub trait NoiseBackend: Backend {
+    /// Applies `pass` to `tensor` and returns it.
+    ///
+    /// # Panics
+    /// If the tensor is none of f64, f32, f16 and bf16;
+    /// [`ParameterSpace::select`](crate::ParameterSpace::select) refuses parameters of other types.
+    fn add_noise(tensor: FloatTensor<Self>, pass: &NoisePass<'_>) -> FloatTensor<Self>;
+}

@@ -1,0 +1,159 @@
+//! The pass over a tensor on the CPU: noise in L1, threads over chunks.
+
+mod accumulate;
+mod weight;
+
+use crate::NoisePass;
+use crate::noise::{ALIGNMENT, BitStream};
+use accumulate::Accumulator;
+use rayon::prelude::*;
+pub(crate) use weight::Weight;
+
+/// Elements per task: enough work (some ten microseconds) to hide rayon's overhead, few enough to
+/// balance threads. A multiple of [`ALIGNMENT`].
+const CHUNK: usize = 64 * ALIGNMENT;
+
+/// Elements whose noise and sum live on the stack at a time: 2 KiB of bits and 4 KiB of sums, in L1.
+const TILE: usize = 2 * ALIGNMENT;
+
+/// Applies `pass` to the whole tensor.
+pub(crate) fn add_noise<W: Weight>(weights: &mut [W], pass: &NoisePass<'_>) {
+    add_noise_in_chunks(weights, pass, CHUNK, Accumulator::detect());
+}
+
+/// As [`add_noise`], with the chunk (a multiple of [`TILE`]) and the instruction set to use: neither may
+/// change a bit.
+fn add_noise_in_chunks<W: Weight>(
+    weights: &mut [W],
+    pass: &NoisePass<'_>,
+    chunk: usize,
+    accumulator: Accumulator,
+) {
+    weights
+        .par_chunks_mut(chunk)
+        .enumerate()
+        .for_each(|(k, part)| add_noise_from(part, k * chunk, pass, accumulator));
+}
+
+/// One task: `weights` are the elements from `start` (aligned) on.
+fn add_noise_from<W: Weight>(
+    weights: &mut [W],
+    start: usize,
+    pass: &NoisePass<'_>,
+    accumulator: Accumulator,
+) {
+    let mut streams: Vec<_> = pass
+        .terms
+        .iter()
+        .map(|&(seed, c)| (BitStream::at(seed, pass.tensor, pass.kind, start as u64), c))
+        .collect();
+    let mut bits = [0u8; 2 * TILE];
+    let mut sums = [0f32; TILE];
+    for tile in weights.chunks_mut(TILE) {
+        let sums = &mut sums[..tile.len()];
+        sums.fill(0.0);
+        for (stream, c) in &mut streams {
+            let bits = &mut bits[..stream.bytes(sums.len())];
+            stream.read(bits);
+            accumulator.add(pass.kind, bits, *c, sums);
+        }
+        accumulator.apply(tile, pass.keep, sums);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NoiseKind, TensorId, noise};
+    use half::{bf16, f16};
+    use proptest::prelude::*;
+    use zograd_direction::Seed;
+
+    /// The definition of a pass, element by element.
+    fn by_definition<W: Weight>(weights: &[W], pass: &NoisePass<'_>) -> Vec<W> {
+        let mut delta = vec![0f32; weights.len()];
+        let mut z = vec![0f32; weights.len()];
+        for &(seed, c) in pass.terms {
+            noise::fill(seed, pass.tensor, pass.kind, 0, &mut z);
+            for (d, z) in delta.iter_mut().zip(&z) {
+                *d = c.mul_add(*z, *d);
+            }
+        }
+        let moved = weights.iter().zip(&delta);
+        moved.map(|(w, d)| w.moved(pass.keep, *d)).collect()
+    }
+
+    fn weights(n: usize) -> Vec<f32> {
+        (0..n)
+            .map(|i| ((i * 37 % 1009) as f32 - 500.0) / 333.0)
+            .collect()
+    }
+
+    fn pass(kind: NoiseKind, terms: &[(Seed, f32)], keep: f32) -> NoisePass<'_> {
+        NoisePass {
+            tensor: TensorId::of("decoder.layers.0.fc1.weight"),
+            kind,
+            terms,
+            keep,
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        /// Any number of threads, any chunking, any instruction set: the bits of the definition.
+        #[test]
+        fn bits_do_not_depend_on_threads_chunks_or_instructions(
+            n in 1usize..9000,
+            coefficients in prop::collection::vec(-2f32..2.0, 0..4),
+            keep in prop_oneof![Just(1.0f32), 0.9f32..1.0],
+        ) {
+            let terms: Vec<_> = (1u64..).map(Seed::new).zip(coefficients).collect();
+            for kind in NoiseKind::ALL {
+                let pass = pass(kind, &terms, keep);
+                let expected = by_definition(&weights(n), &pass);
+                for threads in [1, 2, 7] {
+                    let pool = rayon::ThreadPoolBuilder::new()
+                        .num_threads(threads)
+                        .build()
+                        .expect("a thread pool");
+                    for chunk in [TILE, 3 * TILE, CHUNK] {
+                        for accumulator in Accumulator::available() {
+                            let mut actual = weights(n);
+                            pool.install(|| {
+                                add_noise_in_chunks(&mut actual, &pass, chunk, accumulator);
+                            });
+                            prop_assert_eq!(&actual, &expected);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn half_precision_rounds_once() {
+        let terms = [(Seed::new(3), 0.125), (Seed::new(9), -0.5)];
+        let pass = pass(NoiseKind::Gaussian, &terms, 0.99);
+        let exact = weights(5000);
+        let mut narrow: Vec<f16> = exact.iter().map(|w| f16::from_f32(*w)).collect();
+        let mut brain: Vec<bf16> = exact.iter().map(|w| bf16::from_f32(*w)).collect();
+        let mut wide: Vec<f64> = exact.iter().map(|w| f64::from(*w)).collect();
+        let expected = (
+            by_definition(&narrow, &pass),
+            by_definition(&brain, &pass),
+            by_definition(&wide, &pass),
+        );
+        add_noise(&mut narrow, &pass);
+        add_noise(&mut brain, &pass);
+        add_noise(&mut wide, &pass);
+        assert_eq!((narrow, brain, wide), expected);
+    }
+
+    #[test]
+    fn an_empty_tensor_and_an_empty_direction_are_fine() {
+        add_noise::<f32>(&mut [], &pass(NoiseKind::Gaussian, &[], 1.0));
+        let mut w = weights(100);
+        add_noise(&mut w, &pass(NoiseKind::Gaussian, &[], 1.0));
+        assert_eq!(w, weights(100));
+    }
+}

@@ -1,0 +1,48 @@
+//! Seeded noise, and the one operation zeroth-order optimisation performs on weights.
+//!
+//! A [`Direction`] `d = sum_k c_k z(seed_k)` names a perturbation of a whole model by a few numbers.
+//! This crate turns it into a change of the weights: [`Perturbed`] holds a burn module "at" a
+//! direction and moves it to another by **one pass over the weights**, each weight read and written
+//! once, the noise generated in registers on the way and never stored.
+//!
+//! - [`noise`]: `z(seed)[tensor, i]` as a pure function of (seed, tensor id, element index), the
+//!   same bits on every backend, machine, thread count and chunking;
+//! - [`NoiseBackend`]: the extension of burn's `Backend` by that one operation;
+//! - [`ParameterSpace`]: which named tensors of a module move, in a stable order;
+//! - [`Perturbed`]: walking a module from direction to direction, and updating it.
+//!
+//! It knows nothing of losses, models or tasks: any burn module whose parameters have names will do.
+//!
+//! ```
+//! use burn::module::Module;
+//! use burn::nn::LinearConfig;
+//! use burn_ndarray::NdArray;
+//! use zograd_perturb::{Direction, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
+//!
+//! let layer = LinearConfig::new(8, 4).init::<NdArray<f32>>(&Default::default());
+//! let space = ParameterSpace::select(&layer, &Selection::All)?;
+//! assert_eq!(space.names().collect::<Vec<_>>(), ["weight", "bias"]);
+//!
+//! let z = Direction::unit(Seed::new(7));
+//! let mut model = Perturbed::new(layer, space, NoiseKind::Gaussian, 1e-3);
+//! model.move_to(&z)?; // theta + eps z
+//! model.move_to(&-&z)?; // theta - eps z
+//! model.update(&(&z * 0.25), 1e-2, 0.0)?; // theta - lr * 0.25 z, restored and updated in one pass
+//! assert_eq!(model.passes(), 3);
+//! let _tuned = model.into_module()?;
+//! # Ok::<(), zograd_perturb::PerturbError>(())
+//! ```
+
+mod backend;
+mod error;
+mod kernel;
+pub mod noise;
+mod perturbed;
+mod space;
+
+pub use backend::{NoiseBackend, NoisePass};
+pub use error::PerturbError;
+pub use noise::NoiseKind;
+pub use perturbed::Perturbed;
+pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId};
+pub use zograd_direction::{Direction, Seed};

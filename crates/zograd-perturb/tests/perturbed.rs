@@ -1,0 +1,272 @@
+//! Walking real burn modules: hops, restores, updates, on every CPU backend.
+
+use burn::module::{Module, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Tensor, TensorData};
+use zograd_perturb::{
+    Direction, NoiseBackend, NoiseKind, ParameterSpace, PerturbError, Perturbed, Seed, Selection,
+    noise,
+};
+
+/// A module with a matrix, a bias and a layer norm, and a matrix used twice.
+#[derive(Module, Debug)]
+struct Net<B: Backend> {
+    embed: Param<Tensor<B, 2>>,
+    bias: Param<Tensor<B, 1>>,
+    final_layer_norm: Param<Tensor<B, 1>>,
+}
+
+const WIDTH: usize = 37;
+const ROWS: usize = 1500;
+
+fn values(n: usize, salt: usize) -> Vec<f32> {
+    (0..n)
+        .map(|i| ((i * 31 + salt * 17) % 1013) as f32 / 700.0 - 0.7)
+        .collect()
+}
+
+impl<B: Backend> Net<B> {
+    fn new(dtype: DType) -> Self {
+        let device = B::Device::default();
+        let param = |n, salt| TensorData::new(values(n, salt), [n]).convert_dtype(dtype);
+        let vector =
+            |n, salt| Param::from_tensor(Tensor::from_data(param(n, salt), (&device, dtype)));
+        let matrix = TensorData::new(values(ROWS * WIDTH, 1), [ROWS, WIDTH]).convert_dtype(dtype);
+        Self {
+            embed: Param::from_tensor(Tensor::from_data(matrix, (&device, dtype))),
+            bias: vector(WIDTH, 2),
+            final_layer_norm: vector(WIDTH, 3),
+        }
+    }
+
+    fn weights(&self) -> Vec<Vec<f32>> {
+        let read = |data: TensorData| data.convert::<f32>().into_vec().expect("f32");
+        vec![
+            read(self.embed.val().into_data()),
+            read(self.bias.val().into_data()),
+            read(self.final_layer_norm.val().into_data()),
+        ]
+    }
+}
+
+fn perturbed<B: NoiseBackend>(dtype: DType, eps: f64) -> Perturbed<B, Net<B>> {
+    let net = Net::<B>::new(dtype);
+    let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
+    Perturbed::new(net, space, NoiseKind::Gaussian, eps)
+}
+
+fn max_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
+    let pairs = a.iter().flatten().zip(b.iter().flatten());
+    pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
+}
+
+fn z(k: u64) -> Direction {
+    Direction::unit(Seed::new(k))
+}
+
+/// theta + eps * d computed from the definition of the noise, in f64.
+fn expected<B: NoiseBackend>(net: &Net<B>, d: &Direction, scale: f64) -> Vec<Vec<f32>> {
+    let space = ParameterSpace::select(net, &Selection::All).expect("parameters");
+    let tensors = net.weights().into_iter().zip(space.parameters());
+    tensors
+        .map(|(w, spec)| {
+            let mut sum: Vec<f64> = w.iter().map(|w| f64::from(*w)).collect();
+            let mut noise = vec![0f32; w.len()];
+            for &(seed, c) in d.terms() {
+                noise::fill(seed, spec.id, NoiseKind::Gaussian, 0, &mut noise);
+                for (s, z) in sum.iter_mut().zip(&noise) {
+                    *s += scale * c * f64::from(*z);
+                }
+            }
+            sum.into_iter().map(|s| s as f32).collect()
+        })
+        .collect()
+}
+
+/// Weights are below 1 and noise below eps * 4.2 * 2: one rounding is at most 2^-24 of a value below 1 and
+/// 2^-24 more for the sum of the noise.
+const ONE_PASS: f32 = 2.0 / 16_777_216.0;
+
+fn walks_to_the_definition<B: NoiseBackend>() {
+    let start = Net::<B>::new(DType::F32);
+    let mut model = perturbed::<B>(DType::F32, 1e-2);
+    let d = z(1) * 0.5 - z(2) * 1.5;
+    model.move_to(&d).expect("a pass");
+    let error = max_difference(&model.module().weights(), &expected(&start, &d, 1e-2));
+    assert!(error <= ONE_PASS, "{error}");
+    assert_eq!((model.passes(), model.streams()), (1, 2));
+}
+
+fn restores<B: NoiseBackend>() {
+    let start = Net::<B>::new(DType::F32).weights();
+    let mut model = perturbed::<B>(DType::F32, 1e-3);
+    model.move_to(&z(1)).expect("a pass");
+    model.move_to(&-z(1)).expect("a pass");
+    let net = model.into_module().expect("a pass");
+    let drift = max_difference(&net.weights(), &start);
+    assert!(drift <= 3.0 * ONE_PASS, "{drift}");
+}
+
+fn a_hop_is_restore_and_probe<B: NoiseBackend>() {
+    let (a, b) = (z(1) - z(2), z(2) * 0.5 + z(3));
+    let mut direct = perturbed::<B>(DType::F32, 1e-2);
+    direct.move_to(&a).expect("a pass");
+    direct.move_to(&b).expect("a pass");
+    assert_eq!(direct.passes(), 2);
+    let mut detour = perturbed::<B>(DType::F32, 1e-2);
+    for stop in [&a, &Direction::zero(), &b] {
+        detour.move_to(stop).expect("a pass");
+    }
+    let error = max_difference(&direct.module().weights(), &detour.module().weights());
+    assert!(error <= 5.0 * ONE_PASS, "{error}");
+}
+
+/// The fused update equals restoring first and updating then, with the decay on the matrix alone.
+fn updates_with_decay<B: NoiseBackend>() {
+    let (lr, decay) = (0.1, 0.01);
+    let start = Net::<B>::new(DType::F32);
+    let step = z(1) * 0.3 - z(2) * 0.3;
+    let mut model = perturbed::<B>(DType::F32, 1e-2);
+    model.move_to(&-(z(1) - z(2))).expect("a pass");
+    model.update(&step, lr, decay).expect("a pass");
+    assert_eq!(model.passes(), 2);
+    assert!(model.at().is_zero());
+    let mut target = expected(&start, &step, -lr);
+    for (t, w) in target[0].iter_mut().zip(&start.weights()[0]) {
+        *t -= (lr * decay) as f32 * w;
+    }
+    let error = max_difference(&model.module().weights(), &target);
+    assert!(error <= 5.0 * ONE_PASS, "{error}");
+}
+
+/// A pass writes where the weights are; a live clone would force a copy.
+fn stays_in_place<B: NoiseBackend>(pointer: impl Fn(&Net<B>) -> *const u8) {
+    let mut model = perturbed::<B>(DType::F32, 1e-3);
+    model.move_to(&z(1)).expect("a pass");
+    let before = pointer(model.module());
+    for k in 2..6 {
+        model.move_to(&z(k)).expect("a pass");
+    }
+    model.update(&z(9), 1e-3, 0.1).expect("a pass");
+    assert_eq!(pointer(model.module()), before);
+}
+
+fn refuses_nan_and_keeps_the_weights<B: NoiseBackend>() {
+    let mut model = perturbed::<B>(DType::F32, 1e-3);
+    let start = model.module().weights();
+    for bad in [f64::NAN, f64::INFINITY, 1e300] {
+        let error = model.update(&(z(1) * bad), 1.0, 0.0).expect_err("refused");
+        assert!(matches!(error, PerturbError::NonFinite(_)), "{error}");
+        assert!(model.move_to(&(z(1) * (bad * 1e10))).is_err());
+    }
+    assert_eq!(model.module().weights(), start);
+    assert_eq!(model.passes(), 0);
+}
+
+macro_rules! on_every_backend {
+    ($($name:ident: $backend:ty, $pointer:expr;)*) => {$(
+        mod $name {
+            use super::*;
+            type B = $backend;
+            #[test]
+            fn walks_to_the_definition() { super::walks_to_the_definition::<B>(); }
+            #[test]
+            fn restores() { super::restores::<B>(); }
+            #[test]
+            fn a_hop_is_restore_and_probe() { super::a_hop_is_restore_and_probe::<B>(); }
+            #[test]
+            fn updates_with_decay() { super::updates_with_decay::<B>(); }
+            #[test]
+            fn stays_in_place() { super::stays_in_place::<B>($pointer); }
+            #[test]
+            fn refuses_nan_and_keeps_the_weights() { super::refuses_nan_and_keeps_the_weights::<B>(); }
+        }
+    )*};
+}
+
+#[cfg(feature = "ndarray")]
+fn ndarray_pointer(net: &Net<burn_ndarray::NdArray<f32>>) -> *const u8 {
+    match net.embed.val().into_primitive().tensor() {
+        burn_ndarray::NdArrayTensor::F32(storage) => storage.view().as_ptr().cast(),
+        other => unreachable!("{other:?}"),
+    }
+}
+
+#[cfg(feature = "flex")]
+fn flex_pointer(net: &Net<burn_flex::Flex>) -> *const u8 {
+    net.embed.val().into_primitive().tensor().bytes().as_ptr()
+}
+
+#[cfg(feature = "ndarray")]
+on_every_backend! { ndarray: burn_ndarray::NdArray<f32>, ndarray_pointer; }
+#[cfg(feature = "flex")]
+on_every_backend! { flex: burn_flex::Flex, flex_pointer; }
+
+#[cfg(all(feature = "ndarray", feature = "flex"))]
+#[test]
+fn backends_agree_to_the_bit() {
+    let d = z(11) * 0.25 + z(12) * 3.0;
+    let mut a = perturbed::<burn_ndarray::NdArray<f32>>(DType::F32, 1e-2);
+    let mut b = perturbed::<burn_flex::Flex>(DType::F32, 1e-2);
+    a.move_to(&d).expect("a pass");
+    b.move_to(&d).expect("a pass");
+    assert_eq!(a.module().weights(), b.module().weights());
+    a.update(&z(13), 0.1, 0.1).expect("a pass");
+    b.update(&z(13), 0.1, 0.1).expect("a pass");
+    assert_eq!(a.module().weights(), b.module().weights());
+}
+
+/// f16 weights: 2^-11 of a value below 1 for each of the two passes.
+#[cfg(feature = "flex")]
+#[test]
+fn half_precision_weights_move_too() {
+    for (dtype, unit) in [(DType::F16, 1.0 / 2048.0), (DType::BF16, 1.0 / 256.0)] {
+        let mut model = perturbed::<burn_flex::Flex>(dtype, 1e-2);
+        let start = model.module().weights();
+        model.move_to(&z(1)).expect("a pass");
+        let moved = max_difference(&model.module().weights(), &start);
+        assert!(moved > 0.03, "{moved}");
+        model.move_to(&Direction::zero()).expect("a pass");
+        let drift = max_difference(&model.module().weights(), &start);
+        assert!(drift <= 2.0 * unit, "{dtype:?}: {drift}");
+    }
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn only_selected_parameters_move() {
+    let net = Net::<burn_ndarray::NdArray<f32>>::new(DType::F32);
+    let start = net.weights();
+    let some = Selection::Matching(vec!["*bias".into(), "final_*".into()]);
+    let space = ParameterSpace::select(&net, &some).expect("two parameters");
+    assert_eq!(
+        space.names().collect::<Vec<_>>(),
+        ["bias", "final_layer_norm"]
+    );
+    assert_eq!(space.dimension(), 2 * WIDTH as u64);
+    let mut model = Perturbed::new(net, space, NoiseKind::Rademacher, 1.0);
+    model.move_to(&z(1)).expect("a pass");
+    let moved = model.module().weights();
+    assert_eq!(moved[0], start[0]);
+    for t in [1, 2] {
+        for (a, b) in moved[t].iter().zip(&start[t]) {
+            assert!(((a - b).abs() - 1.0).abs() < 1e-6);
+        }
+    }
+    // a part of the space moves exactly as it does within the whole
+    let mut whole = perturbed::<burn_ndarray::NdArray<f32>>(DType::F32, 1.0);
+    whole.move_to(&z(1)).expect("a pass");
+    assert_ne!(whole.module().weights()[0], start[0]);
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn selecting_nothing_is_an_error_that_names_what_there_is() {
+    let net = Net::<burn_ndarray::NdArray<f32>>::new(DType::F32);
+    let error = ParameterSpace::select(&net, &Selection::adapters()).expect_err("no adapters");
+    let text = error.to_string();
+    assert!(
+        text.contains("*lora_*") && text.contains("final_layer_norm"),
+        "{text}"
+    );
+}
