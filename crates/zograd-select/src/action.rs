@@ -1,0 +1,75 @@
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use zograd_direction::{Direction, Seed};
+
+/// What a strategy knows of the step it is in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepContext {
+    /// Steps before this one.
+    pub step: u64,
+    /// Seed of this step; candidate `i` of a strategy is the noise of `seed.child(i)`.
+    pub seed: Seed,
+    /// Perturbation scale: a direction `d` is evaluated at `theta + eps d`. Finite and above 0.
+    pub eps: f64,
+}
+
+/// A loss that was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// Where, in units of eps.
+    pub direction: Direction,
+    /// The minibatch loss at `theta + eps * direction`.
+    pub loss: f64,
+}
+
+/// What a strategy wants next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// The losses at these directions, all on the step's minibatch. They may be evaluated in any order, in
+    /// parallel, or on other machines; they are told in the order given here.
+    Evaluate(Vec<Direction>),
+    /// The step is done.
+    Update(Update),
+    /// The step is done, and the weights stay as they are.
+    Skip(SkipReason),
+}
+
+/// How the weights change: `theta <- theta - lr * (direction + lambda * theta)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// The gradient estimate, scaled by the projected gradient.
+    pub direction: Direction,
+    /// The slope that was measured, for the record; where several directions were measured, their mean
+    /// absolute slope.
+    pub projected_gradient: f64,
+}
+
+impl Update {
+    /// The update `slope * v`, where `slope` was measured along `v`.
+    pub fn along(v: Direction, slope: f64) -> Self {
+        Self {
+            direction: v * slope,
+            projected_gradient: slope,
+        }
+    }
+}
+
+/// Why a step made no update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// A loss was NaN or infinite.
+    NonFiniteLoss,
+    /// The losses were finite, the update they lead to is too large for the weights' number format.
+    NonFiniteUpdate,
+}
+
+impl fmt::Display for SkipReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NonFiniteLoss => "a loss was not finite",
+            Self::NonFiniteUpdate => "the update was not finite",
+        })
+    }
+}

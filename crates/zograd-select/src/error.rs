@@ -1,0 +1,37 @@
+use thiserror::Error;
+
+/// What is wrong with a strategy or its use.
+#[derive(Clone, Debug, Error, PartialEq)]
+pub enum StrategyError {
+    /// A parameter is out of its range.
+    #[error("{name} {value}: {fix}")]
+    Parameter {
+        /// The parameter, as its command-line flag.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// What it should be.
+        fix: &'static str,
+    },
+    /// The strategy asked and asked, or asked for nothing.
+    #[error(
+        "the strategy gave no update after {evaluations} evaluations; does its `next` ever return one?"
+    )]
+    Unfinished {
+        /// How many it was told.
+        evaluations: usize,
+    },
+    /// A saved state belongs to another strategy, or is damaged.
+    #[error("the saved state of the strategy cannot be read: {0}")]
+    State(String),
+}
+
+impl StrategyError {
+    pub(crate) fn parameter(name: &'static str, value: impl ToString, fix: &'static str) -> Self {
+        Self::Parameter {
+            name,
+            value: value.to_string(),
+            fix,
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! Which perturbations a zeroth-order step evaluates, and what it makes of their losses.
+//!
+//! A [`Strategy`] is asked and told: within a step it asks for the losses at some directions, is told
+//! them, and so on until it answers with an [`Update`]. It computes with
+//! [`Direction`]s (short lists of seeds and coefficients) and numbers, and never sees a tensor, so
+//! strategies are small, deterministic, testable on a toy function, and run unchanged on any backend.
+//!
+//! Built in, by the name of their [`Method`]:
+//!
+//! | method | estimator | forwards |
+//! |---|---|---|
+//! | [`Mezo`] | SPSA along one direction | 2 |
+//! | [`NSpsa`] | mean of q of those | 2 q |
+//! | [`GuidingVector`] | along the mean of the pool's low-loss candidates minus the mean of the rest | M + 2 |
+//! | [`GuidingVectorHistory`] | along one new candidate and the best of the steps before | 4 |
+//! | [`Greedy`] | along the pool's best candidate | M + 1 |
+//! | [`PoolRegression`] | every candidate weighed by its loss (not in the paper) | M |
+//!
+//! They implement arXiv 2601.04710 as the paper states it.
+//!
+//! # A strategy of your own
+//! One method is mandatory. This one estimates the slope from one side, with a fresh direction a step:
+//!
+//! ```
+//! use zograd_select::{
+//!     Action, Direction, Evaluation, StepContext, Strategy, StrategyError, Update, run_step,
+//! };
+//!
+//! struct OneSided;
+//!
+//! impl Strategy for OneSided {
+//!     fn name(&self) -> &str {
+//!         "one-sided"
+//!     }
+//!
+//!     fn forwards(&self) -> usize {
+//!         2
+//!     }
+//!
+//!     fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+//!         let z = Direction::unit(step.seed.child(0));
+//!         Ok(match told {
+//!             [] => Action::Evaluate(vec![Direction::zero(), z]),
+//!             [here, there, ..] => {
+//!                 let slope = (there.loss - here.loss) / step.eps;
+//!                 Action::Update(Update::along(z, slope))
+//!             }
+//!             _ => unreachable!("both were asked for together"),
+//!         })
+//!     }
+//! }
+//!
+//! // a loss that falls with the coefficient of the step's direction
+//! let step = StepContext { step: 0, seed: 7.into(), eps: 1e-3 };
+//! let z = step.seed.child(0);
+//! let outcome = run_step(&mut OneSided, &step, |d| 5.0 - 2.0 * 1e-3 * d.coefficient(z))?;
+//! let update = outcome.update.expect("finite losses");
+//! assert!((update.projected_gradient + 2.0).abs() < 1e-9);
+//! assert_eq!(outcome.evaluations.len(), OneSided.forwards());
+//! # Ok::<(), zograd_select::StrategyError>(())
+//! ```
+
+mod action;
+mod error;
+mod greedy;
+mod guiding_vector;
+mod history;
+mod method;
+mod mezo;
+mod n_spsa;
+mod pool_regression;
+mod run;
+mod strategy;
+
+pub use action::{Action, Evaluation, SkipReason, StepContext, Update};
+pub use error::StrategyError;
+pub use greedy::Greedy;
+pub use guiding_vector::GuidingVector;
+pub use history::GuidingVectorHistory;
+pub use method::Method;
+pub use mezo::Mezo;
+pub use n_spsa::NSpsa;
+pub use pool_regression::PoolRegression;
+pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step};
+pub use strategy::Strategy;
+pub use zograd_direction::{Direction, Seed};

@@ -1,0 +1,46 @@
+use crate::{Action, Evaluation, SkipReason, StepContext, Strategy, StrategyError, Update};
+use zograd_direction::Direction;
+
+/// MeZO (SPSA with one direction):
+/// `g = (L(theta + eps z) - L(theta - eps z)) / (2 eps)`, `theta <- theta - lr g z`.
+///
+/// arXiv 2305.17333, algorithm 1; two forwards.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mezo;
+
+impl Strategy for Mezo {
+    fn name(&self) -> &str {
+        "mezo"
+    }
+
+    fn forwards(&self) -> usize {
+        2
+    }
+
+    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+        Ok(two_sided(step, Direction::unit(step.seed.child(0)), told))
+    }
+}
+
+/// The two-sided estimate along `v`, of which `told` holds nothing yet or both losses.
+pub(crate) fn two_sided(step: &StepContext, v: Direction, told: &[Evaluation]) -> Action {
+    match told {
+        [plus, minus, ..] => update(step, v, plus.loss, minus.loss),
+        _ => Action::Evaluate(vec![v.clone(), -v]),
+    }
+}
+
+/// The update from the losses at `+v` and `-v`.
+pub(crate) fn update(step: &StepContext, v: Direction, plus: f64, minus: f64) -> Action {
+    let slope = (plus - minus) / (2.0 * step.eps);
+    if slope.is_finite() {
+        Action::Update(Update::along(v, slope))
+    } else {
+        Action::Skip(SkipReason::NonFiniteLoss)
+    }
+}
+
+/// Skips the step if anything told is not finite.
+pub(crate) fn all_finite(told: &[Evaluation]) -> bool {
+    told.iter().all(|evaluation| evaluation.loss.is_finite())
+}

@@ -1,0 +1,59 @@
+use crate::mezo::all_finite;
+use crate::{Action, Evaluation, SkipReason, StepContext, Strategy, StrategyError, Update};
+use zograd_direction::Direction;
+
+/// The mean of `queries` independent [`Mezo`](crate::Mezo) estimates (n-SPSA): 2 q forwards.
+///
+/// arXiv 2305.17333, definition 1 with n > 1.
+#[derive(Clone, Copy, Debug)]
+pub struct NSpsa {
+    queries: usize,
+}
+
+impl NSpsa {
+    /// A strategy of `queries` two-sided estimates a step.
+    ///
+    /// # Errors
+    /// `queries` is 0.
+    pub fn new(queries: usize) -> Result<Self, StrategyError> {
+        match queries {
+            0 => Err(StrategyError::parameter("--queries", 0, "use at least 1")),
+            _ => Ok(Self { queries }),
+        }
+    }
+}
+
+impl Strategy for NSpsa {
+    fn name(&self) -> &str {
+        "n-spsa"
+    }
+
+    fn forwards(&self) -> usize {
+        2 * self.queries
+    }
+
+    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+        let z = |k| Direction::unit(step.seed.child(k));
+        let queries = 0..self.queries as u64;
+        if told.is_empty() {
+            // +z and -z next to each other: one noise stream for the hop between them
+            return Ok(Action::Evaluate(
+                queries.flat_map(|k| [z(k), -z(k)]).collect(),
+            ));
+        }
+        if !all_finite(told) {
+            return Ok(Action::Skip(SkipReason::NonFiniteLoss));
+        }
+        let mut direction = Direction::zero();
+        let mut slopes = 0.0;
+        for (k, pair) in queries.zip(told.chunks_exact(2)) {
+            let slope = (pair[0].loss - pair[1].loss) / (2.0 * step.eps);
+            direction.add_scaled(&z(k), slope / self.queries as f64);
+            slopes += slope.abs();
+        }
+        Ok(Action::Update(Update {
+            direction,
+            projected_gradient: slopes / self.queries as f64,
+        }))
+    }
+}

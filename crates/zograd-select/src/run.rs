@@ -1,0 +1,64 @@
+use crate::{Action, Evaluation, SkipReason, StepContext, Strategy, StrategyError, Update};
+use zograd_direction::Direction;
+
+/// Evaluations after which a strategy that has not answered is taken to be in a loop.
+pub const MAX_EVALUATIONS: usize = 100_000;
+
+/// How a step went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// What was evaluated, in order.
+    pub evaluations: Vec<Evaluation>,
+    /// The update, `None` if the step was skipped.
+    pub update: Option<Update>,
+    /// Why it was skipped.
+    pub skipped: Option<SkipReason>,
+}
+
+/// Runs one step on a loss given as a function of the direction: the value of
+/// `L(theta + eps * direction)`. Nothing is applied; the outcome says what should be.
+///
+/// # Errors
+/// The strategy's, and [`StrategyError::Unfinished`] if it never comes to an end.
+pub fn run_step(
+    strategy: &mut dyn Strategy,
+    step: &StepContext,
+    mut loss: impl FnMut(&Direction) -> f64,
+) -> Result<Outcome, StrategyError> {
+    try_run_step(strategy, step, |direction| Ok(loss(direction)))
+}
+
+/// As [`run_step`], for a loss that can fail: the first failure ends the step.
+///
+/// # Errors
+/// As [`run_step`], and those of `loss`.
+pub fn try_run_step<E: From<StrategyError>>(
+    strategy: &mut dyn Strategy,
+    step: &StepContext,
+    mut loss: impl FnMut(&Direction) -> Result<f64, E>,
+) -> Result<Outcome, E> {
+    let mut evaluations: Vec<Evaluation> = Vec::new();
+    loop {
+        let (update, skipped) = match strategy.next(step, &evaluations)? {
+            Action::Evaluate(directions) => {
+                let total = evaluations.len() + directions.len();
+                if directions.is_empty() || total > MAX_EVALUATIONS {
+                    let evaluations = evaluations.len();
+                    return Err(StrategyError::Unfinished { evaluations }.into());
+                }
+                for direction in directions {
+                    let loss = loss(&direction)?;
+                    evaluations.push(Evaluation { direction, loss });
+                }
+                continue;
+            }
+            Action::Update(update) => (Some(update), None),
+            Action::Skip(reason) => (None, Some(reason)),
+        };
+        return Ok(Outcome {
+            evaluations,
+            update,
+            skipped,
+        });
+    }
+}

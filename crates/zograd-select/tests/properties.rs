@@ -1,0 +1,244 @@
+//! What must be true of every strategy.
+
+use proptest::prelude::*;
+use zograd_select::{
+    Action, Direction, Evaluation, Method, SkipReason, StepContext, Strategy as ZoStrategy,
+    StrategyError, Update, run_step,
+};
+
+fn any_method() -> impl Strategy<Value = Method> {
+    prop_oneof![
+        Just(Method::Mezo),
+        (1usize..5).prop_map(|queries| Method::NSpsa { queries }),
+        (2usize..9, 0.0f64..1.0, any::<bool>())
+            .prop_map(|(pool, alpha, faithful_cost)| Method::Gv {
+                pool,
+                alpha,
+                faithful_cost
+            })
+            .prop_filter("both groups have members", |m| m.build().is_ok()),
+        Just(Method::GvHistory),
+        (1usize..9).prop_map(|pool| Method::Greedy { pool }),
+        (2usize..9).prop_map(|pool| Method::PoolRegression { pool }),
+    ]
+}
+
+fn context(step: u64, seed: u64) -> StepContext {
+    StepContext {
+        step,
+        seed: zograd_select::Seed::new(seed).child(step),
+        eps: 1e-3,
+    }
+}
+
+/// A smooth loss in which every seed has its own slope and curvature.
+fn loss(direction: &Direction) -> f64 {
+    let terms = direction.terms().iter().map(|(seed, c)| {
+        let unit = (seed.value() >> 11) as f64 / (1u64 << 53) as f64 - 0.5;
+        let x = 1e-3 * c;
+        unit * x + 0.5 * (1.0 + unit) * x * x
+    });
+    3.0 + terms.sum::<f64>()
+}
+
+/// Whether `target` is a linear combination of `basis` (all over the same seeds), by elimination.
+fn is_spanned(target: &Direction, basis: &[Direction]) -> bool {
+    let mut rest = target.clone();
+    let mut rows: Vec<Direction> = Vec::new();
+    let reduce = |d: &mut Direction, rows: &[Direction]| {
+        for row in rows {
+            let (seed, pivot) = row.terms()[0];
+            let c = d.coefficient(seed);
+            d.add_scaled(row, -c / pivot);
+        }
+        let cleaned = d.terms().iter().filter(|(_, c)| c.abs() > 1e-9);
+        *d = cleaned.copied().collect();
+    };
+    for direction in basis {
+        let mut d = direction.clone();
+        reduce(&mut d, &rows);
+        if !d.is_zero() {
+            rows.push(d);
+        }
+    }
+    let scale = rest.norm_squared().sqrt().max(1e-300);
+    rest = rest * (1.0 / scale);
+    reduce(&mut rest, &rows);
+    rest.is_zero()
+}
+
+proptest! {
+    #[test]
+    fn a_step_costs_what_it_claims(method in any_method(), seed: u64) {
+        let mut strategy = method.build().expect("valid");
+        for step in 0..4 {
+            let outcome = run_step(strategy.as_mut(), &context(step, seed), loss).expect("a step");
+            prop_assert_eq!(outcome.evaluations.len(), strategy.forwards());
+            prop_assert!(outcome.update.is_some());
+        }
+    }
+
+    /// What is applied is a combination of what was probed in the same step.
+    #[test]
+    fn the_applied_direction_was_probed(method in any_method(), seed: u64) {
+        let mut strategy = method.build().expect("valid");
+        for step in 0..4 {
+            let outcome = run_step(strategy.as_mut(), &context(step, seed), loss).expect("a step");
+            let probed: Vec<_> = outcome.evaluations.into_iter().map(|e| e.direction).collect();
+            let update = outcome.update.expect("an update");
+            prop_assert!(is_spanned(&update.direction, &probed));
+        }
+    }
+
+    #[test]
+    fn a_strategy_is_deterministic_and_resumes(method in any_method(), seed: u64) {
+        let mut one = method.build().expect("valid");
+        let mut two = method.build().expect("valid");
+        for step in 0..6 {
+            let context = context(step, seed);
+            let expected = run_step(one.as_mut(), &context, loss).expect("a step");
+            prop_assert_eq!(run_step(two.as_mut(), &context, loss).expect("a step"), expected);
+            // a new one with the saved state goes on as the old one
+            let mut resumed = method.build().expect("valid");
+            resumed.restore(two.state()).expect("its own state");
+            two = resumed;
+        }
+    }
+
+    #[test]
+    fn no_two_steps_share_a_new_candidate(method in any_method(), seed: u64) {
+        if method != Method::GvHistory {
+            let mut strategy = method.build().expect("valid");
+            let mut seen = std::collections::HashSet::new();
+            for step in 0..20 {
+                let outcome = run_step(strategy.as_mut(), &context(step, seed), loss).expect("a step");
+                let seeds: std::collections::HashSet<_> = outcome.evaluations.iter()
+                    .flat_map(|e| e.direction.terms()).map(|t| t.0).collect();
+                prop_assert!(seeds.into_iter().all(|s| seen.insert(s)));
+            }
+        }
+    }
+
+    /// Whichever loss is not finite, the step is skipped and the memory stays what it was.
+    #[test]
+    fn a_non_finite_loss_skips_the_step(method in any_method(), seed: u64, which in 0usize..12, bad in prop_oneof![
+        Just(f64::NAN), Just(f64::INFINITY), Just(f64::NEG_INFINITY)
+    ]) {
+        let mut strategy = method.build().expect("valid");
+        run_step(strategy.as_mut(), &context(0, seed), loss).expect("a step");
+        let memory = strategy.state();
+        let (which, mut k) = (which % strategy.forwards(), 0);
+        let outcome = run_step(strategy.as_mut(), &context(1, seed), |d| {
+            k += 1;
+            if k == which + 1 { bad } else { loss(d) }
+        }).expect("a step");
+        prop_assert_eq!(outcome.update, None);
+        prop_assert_eq!(outcome.skipped, Some(SkipReason::NonFiniteLoss));
+        prop_assert_eq!(strategy.state(), memory);
+    }
+
+    /// With M = 2 it does not matter which candidate won: v and -v give the same update, which is MeZO's
+    /// along z_0 - z_1, and the pool's losses can be left out.
+    #[test]
+    fn a_guiding_vector_of_two_is_mezo_along_the_difference(seed: u64, first in -1.0f64..1.0, second in -1.0f64..1.0) {
+        let context = context(0, seed);
+        let gv = |faithful_cost| Method::Gv { pool: 2, alpha: 0.5, faithful_cost }.build().expect("valid");
+        let step = |strategy: &mut dyn ZoStrategy, pool: [f64; 2]| {
+            let mut asked = 0;
+            let faithful = strategy.forwards() == 4;
+            let outcome = run_step(strategy, &context, |d| {
+                asked += 1;
+                if faithful && asked <= 2 { pool[asked - 1] } else { loss(d) }
+            }).expect("a step");
+            outcome.update.expect("an update").direction
+        };
+        let cheap = step(gv(false).as_mut(), [0.0; 2]);
+        prop_assert_eq!(&step(gv(true).as_mut(), [first, second]), &cheap);
+        prop_assert_eq!(&step(gv(true).as_mut(), [second, first]), &cheap);
+        let v = Direction::unit(context.seed.child(0)) - Direction::unit(context.seed.child(1));
+        let slope = (loss(&v) - loss(&-&v)) / (2.0 * context.eps);
+        prop_assert_eq!(cheap, Update::along(v, slope).direction);
+    }
+
+    /// A pool of one is MeZO.
+    #[test]
+    fn greedy_of_one_is_mezo(seed: u64) {
+        let context = context(0, seed);
+        let run = |method: Method| run_step(method.build().expect("valid").as_mut(), &context, loss).expect("a step");
+        prop_assert_eq!(run(Method::Greedy { pool: 1 }), run(Method::Mezo));
+    }
+
+    #[test]
+    fn methods_survive_serialisation(method in any_method()) {
+        let text = serde_json::to_string(&method).expect("JSON");
+        prop_assert_eq!(serde_json::from_str::<Method>(&text).expect("the same"), method);
+    }
+}
+
+/// When both candidates of the history variant tie, the step is not lost.
+#[test]
+fn a_tie_in_the_history_still_moves() {
+    let mut strategy = Method::GvHistory.build().expect("valid");
+    let context = context(0, 1);
+    let mut k = 0;
+    let outcome = run_step(strategy.as_mut(), &context, |d| {
+        k += 1;
+        if k <= 2 { 1.0 } else { loss(d) }
+    })
+    .expect("a step");
+    let update = outcome.update.expect("an update");
+    assert!(update.direction.norm_squared() > 0.0);
+    assert_eq!(strategy.state(), context.seed.child(0).value());
+}
+
+#[test]
+fn parameters_out_of_range_are_named() {
+    let gv = |pool, alpha| Method::Gv {
+        pool,
+        alpha,
+        faithful_cost: false,
+    };
+    for (method, flag) in [
+        (gv(0, 0.5), "--pool"),
+        (gv(1, 0.5), "--pool"),
+        (gv(4, 0.2), "--alpha"),
+        (gv(4, 1.0), "--alpha"),
+        (gv(4, f64::NAN), "--alpha"),
+        (gv(4, -1.0), "--alpha"),
+        (Method::Greedy { pool: 0 }, "--pool"),
+        (Method::PoolRegression { pool: 1 }, "--pool"),
+        (Method::NSpsa { queries: 0 }, "--queries"),
+    ] {
+        let error = method.build().err().expect("refused").to_string();
+        assert!(error.starts_with(flag), "{method:?}: {error}");
+    }
+}
+
+#[test]
+fn a_state_of_another_strategy_is_refused() {
+    for method in [Method::Mezo, Method::GvHistory] {
+        let mut strategy = method.build().expect("valid");
+        let error = strategy.restore("nonsense".into()).expect_err("refused");
+        assert!(matches!(error, StrategyError::State(_)));
+    }
+}
+
+#[test]
+fn a_strategy_that_never_answers_is_stopped() {
+    struct Endless(Vec<Direction>);
+    impl ZoStrategy for Endless {
+        fn name(&self) -> &str {
+            "endless"
+        }
+        fn forwards(&self) -> usize {
+            1
+        }
+        fn next(&mut self, _: &StepContext, _: &[Evaluation]) -> Result<Action, StrategyError> {
+            Ok(Action::Evaluate(self.0.clone()))
+        }
+    }
+    for asks in [vec![], vec![Direction::zero(); 1000]] {
+        let error = run_step(&mut Endless(asks), &context(0, 0), |_| 1.0).expect_err("stopped");
+        assert!(matches!(error, StrategyError::Unfinished { .. }));
+    }
+}
