@@ -1,0 +1,146 @@
+use super::Split;
+use std::path::PathBuf;
+
+/// What can be wrong with a data set. Every variant names the file and, where there is one, the
+/// line or row.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The folder does not exist or is no folder.
+    #[error("{} is not a folder: give the folder that holds the train and validation files", folder.display())]
+    FolderMissing {
+        /// The path as given.
+        folder: PathBuf,
+    },
+    /// The folder has no file for a split.
+    #[error("{} has no {split} split: looked for {looked_for}, there and in its subfolder data", folder.display())]
+    SplitMissing {
+        /// The data set's folder.
+        folder: PathBuf,
+        /// The split that was looked for.
+        split: Split,
+        /// File names that would have done.
+        looked_for: String,
+    },
+    /// Some Parquet shards of a split are there, others are not.
+    #[error("{} is missing: the {split} split has {shards} shards by its file names", path.display())]
+    ShardMissing {
+        /// The file that should be there.
+        path: PathBuf,
+        /// The split it belongs to.
+        split: Split,
+        /// Number of shards according to the names of those that are there.
+        shards: usize,
+    },
+    /// A file or folder could not be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file or folder.
+        path: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// A Parquet file is damaged, or uses what is not supported.
+    #[error("cannot read {} as Parquet: {source}", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// The reader's reason.
+        source: parquet::errors::ParquetError,
+    },
+    /// A line is not JSON.
+    #[error("{location}: not valid JSON (one object a line is expected): {source}")]
+    NotJson {
+        /// File and line.
+        location: String,
+        /// The parser's reason; its line is always 1, its column counts in this line.
+        source: serde_json::Error,
+    },
+    /// A line is JSON, but not an object.
+    #[error("{location}: one JSON object a line is expected, this line is {found}")]
+    NotAnObject {
+        /// File and line.
+        location: String,
+        /// What the line is.
+        found: &'static str,
+    },
+    /// A split without rows.
+    #[error("the {split} split of {dataset} has no rows")]
+    EmptySplit {
+        /// The folder or name of the data set.
+        dataset: String,
+        /// The split.
+        split: Split,
+    },
+    /// A row number behind the end.
+    #[error(
+        "the {split} split of {dataset} has {rows} rows, so there is no row {row} (they count from 0)"
+    )]
+    RowOutOfRange {
+        /// The folder or name of the data set.
+        dataset: String,
+        /// The split.
+        split: Split,
+        /// The number that was asked for.
+        row: usize,
+        /// Number of rows there are.
+        rows: usize,
+    },
+    /// A row lacks a field.
+    #[error("{location}: field `{field}` is missing; the row has: {present}")]
+    MissingField {
+        /// File and line or row.
+        location: String,
+        /// The field the task needs, nested names joined by dots.
+        field: &'static str,
+        /// The names of the row's fields.
+        present: String,
+    },
+    /// A field is of another type.
+    #[error("{location}: field `{field}` must be {expected}, not {found}")]
+    WrongType {
+        /// File and line or row.
+        location: String,
+        /// The field.
+        field: &'static str,
+        /// What the task needs.
+        expected: &'static str,
+        /// What it is.
+        found: &'static str,
+    },
+    /// A list without entries.
+    #[error("{location}: field `{field}` is an empty list, at least one entry is needed")]
+    EmptyList {
+        /// File and line or row.
+        location: String,
+        /// The field.
+        field: &'static str,
+    },
+    /// A class label that the task does not have.
+    #[error(
+        "{location}: field `{field}` is {label}, but this task's labels are 0 to {largest}{}",
+        if label == "-1" { " (-1 marks hidden labels: is this a test split?)" } else { "" }
+    )]
+    LabelOutOfRange {
+        /// File and line or row.
+        location: String,
+        /// The field.
+        field: &'static str,
+        /// The value found.
+        label: String,
+        /// The largest label of the task.
+        largest: usize,
+    },
+    /// A field has a value the task does not know.
+    #[error("{location}: field `{field}` is `{found}`, but must be {expected}")]
+    UnknownValue {
+        /// File and line or row.
+        location: String,
+        /// The field.
+        field: &'static str,
+        /// The value found.
+        found: String,
+        /// The values there are.
+        expected: &'static str,
+    },
+}

@@ -1,0 +1,66 @@
+use crate::metrics::Metric;
+use crate::{DataError, Row, Sample};
+
+/// A data set's meaning: which fields a row has, how they read as a prompt, and how a model's
+/// choices are scored.
+///
+/// Only [`name`](Self::name) and [`sample`](Self::sample) must be written; the rest defaults to
+/// what most tasks do.
+///
+/// ```
+/// use zograd_tasks::{Cloze, DataError, Row, Sample, Task};
+///
+/// struct Spam;
+///
+/// impl Task for Spam {
+///     fn name(&self) -> &str {
+///         "spam"
+///     }
+///
+///     fn sample(&self, row: &Row) -> Result<Sample, DataError> {
+///         let cloze = Cloze::new(format!("{}\nSpam?", row.text("mail")?), [" No", " Yes"]);
+///         Ok(Sample {
+///             row: row.number(),
+///             cloze,
+///             calibration: None,
+///             correct: vec![row.label("label", 2)?],
+///             answers: vec![],
+///         })
+///     }
+/// }
+///
+/// let fields = serde_json::from_str(r#"{"mail": "You won!", "label": 2}"#)?;
+/// let error = Spam.sample(&Row::new(0, "inbox.jsonl:1", fields)).unwrap_err();
+/// assert_eq!(
+///     error.to_string(),
+///     "inbox.jsonl:1: field `label` is 2, but this task's labels are 0 to 1",
+/// );
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+pub trait Task: Send + Sync {
+    /// The name by which [`tasks::by_name`](crate::tasks::by_name) finds it: lower case, no blanks.
+    fn name(&self) -> &str;
+
+    /// Reads one row.
+    ///
+    /// # Errors
+    /// A field that is missing, of another type or out of range: the error names the row, the field
+    /// and what was found.
+    fn sample(&self, row: &Row) -> Result<Sample, DataError>;
+
+    /// How predictions are scored.
+    fn metric(&self) -> Metric {
+        Metric::Accuracy
+    }
+
+    /// Whether the model writes its answer instead of choosing among endings. Prompts of such a
+    /// task leave room for the answer (see [`PromptEncoder`](crate::PromptEncoder)).
+    fn is_generation(&self) -> bool {
+        false
+    }
+
+    /// What stands between demonstrations, and between them and the question (MeZO's `train_sep`).
+    fn separator(&self) -> &str {
+        "\n\n"
+    }
+}

@@ -1,0 +1,35 @@
+use crate::metrics::Metric;
+use crate::{Cloze, DataError, Row, Sample, Task};
+
+/// A question about a passage that may need counting or arithmetic (DROP).
+///
+/// Fields `passage`, `question` and `answers_spans.spans`. Answers end with a line break.
+#[derive(Clone, Copy, Debug)]
+pub struct DropQa;
+
+impl Task for DropQa {
+    fn name(&self) -> &str {
+        "drop"
+    }
+
+    fn sample(&self, row: &Row) -> Result<Sample, DataError> {
+        let (passage, question) = (row.text("passage")?, row.text("question")?);
+        let context = format!("Passage: {passage}\nQuestion: {question}\nAnswer:");
+        let answers = row.texts("answers_spans.spans")?;
+        Ok(Sample {
+            row: row.number(),
+            cloze: Cloze::new(context, [format!(" {}\n", answers[0])]),
+            calibration: None,
+            correct: vec![0],
+            answers: answers.into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    fn metric(&self) -> Metric {
+        Metric::F1
+    }
+
+    fn is_generation(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,45 @@
+use crate::{Cloze, DataError, Row, Sample, Task};
+
+/// The entity that fills a gap in a statement about a passage (ReCoRD, as in SuperGLUE). Options are
+/// the whole statement, with each entity in the gap; several can be right.
+///
+/// Fields `passage`, `query` (with `@placeholder`), `entities` and `answers`; the prompt is GPT-3's,
+/// in which the statement is one more of the passage's highlights.
+#[derive(Clone, Copy, Debug)]
+pub struct ReCoRd;
+
+impl Task for ReCoRd {
+    fn name(&self) -> &str {
+        "record"
+    }
+
+    fn sample(&self, row: &Row) -> Result<Sample, DataError> {
+        let passage = row.text("passage")?.replace("@highlight\n", "- ");
+        let query = row.text("query")?;
+        let entities = row.texts("entities")?;
+        let correct = row
+            .texts("answers")?
+            .into_iter()
+            .map(|answer| {
+                let entity = entities.iter().position(|entity| *entity == answer);
+                entity.ok_or_else(|| DataError::UnknownValue {
+                    location: row.location().to_owned(),
+                    field: "answers",
+                    found: answer.to_owned(),
+                    expected: "one of the entities",
+                })
+            })
+            .collect::<Result<_, _>>()?;
+        let endings = entities
+            .iter()
+            .map(|entity| format!(" {}", query.replace("@placeholder", entity)));
+        let cloze = Cloze::new(format!("{passage}\n-"), endings);
+        Ok(Sample {
+            row: row.number(),
+            calibration: Some(Cloze::new("-", cloze.endings.clone())),
+            cloze,
+            correct,
+            answers: vec![],
+        })
+    }
+}
