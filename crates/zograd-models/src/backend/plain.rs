@@ -1,0 +1,110 @@
+//! The defaults of [`ModelBackend`](super::ModelBackend): tensor operations only, differentiable.
+
+use burn::tensor::activation::softmax;
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Int, Tensor, TensorData};
+
+use crate::attention::{AttentionLayout, Rectangle};
+
+pub(crate) fn linear<B: Backend>(
+    x: Tensor<B, 2>,
+    weight: Tensor<B, 2>,
+    bias: Option<Tensor<B, 1>>,
+) -> Tensor<B, 2> {
+    let y = x.matmul(weight.transpose());
+    match bias {
+        Some(bias) => y + bias.unsqueeze(),
+        None => y,
+    }
+}
+
+pub(crate) fn layer_norm<B: Backend>(
+    x: Tensor<B, 2>,
+    weight: Tensor<B, 1>,
+    bias: Tensor<B, 1>,
+    epsilon: f64,
+) -> Tensor<B, 2> {
+    let dtype = x.dtype();
+    let x = to_f32(x);
+    let centred = x.clone() - x.mean_dim(1);
+    let variance = (centred.clone() * centred.clone()).mean_dim(1);
+    let normal = centred / variance.add_scalar(epsilon).sqrt();
+    let y = normal * to_f32(weight).unsqueeze() + to_f32(bias).unsqueeze();
+    from_f32(y, dtype)
+}
+
+pub(crate) fn attention<B: Backend>(
+    query: Tensor<B, 2>,
+    key: Tensor<B, 2>,
+    value: Tensor<B, 2>,
+    layout: &AttentionLayout<B>,
+) -> Tensor<B, 2> {
+    let device = query.device();
+    let [_, hidden] = query.dims();
+    let heads = layout.heads();
+    // scaled before the product, so that half-precision scores stay in range
+    let query = query.mul_scalar(((hidden / heads) as f64).powf(-0.5));
+    let attended = layout
+        .rectangles(&device)
+        .iter()
+        .map(|rectangle| {
+            let [q, k, v] =
+                [&query, &key, &value].map(|packed| rectangle.gather(packed.clone(), heads));
+            rectangle.scatter(attend(q, k, v, rectangle))
+        })
+        .collect();
+    Tensor::cat(attended, 0)
+}
+
+/// All of `[rows, heads, length, head width]`.
+fn attend<B: Backend>(
+    query: Tensor<B, 4>,
+    key: Tensor<B, 4>,
+    value: Tensor<B, 4>,
+    rectangle: &Rectangle<B>,
+) -> Tensor<B, 4> {
+    let dtype = query.dtype();
+    let scores = to_f32(query.matmul(key.swap_dims(2, 3))) + rectangle.mask();
+    from_f32(softmax(scores, 3), dtype).matmul(value)
+}
+
+pub(crate) fn log_probs_at<B: Backend>(
+    logits: Tensor<B, 2>,
+    pairs: &[(usize, u32)],
+) -> Tensor<B, 1> {
+    let device = logits.device();
+    let [rows, vocabulary] = logits.dims();
+    let logits = to_f32(logits);
+    // the maximum only keeps exp in range; its gradient cancels
+    let max = logits.clone().detach().max_dim(1);
+    let total = (logits.clone() - max.clone()).exp().sum_dim(1);
+    let normaliser = (total.log() + max).reshape([rows]);
+    let row = |(row, _): &(usize, u32)| *row as i32;
+    let cell = |(row, id): &(usize, u32)| (*row * vocabulary + *id as usize) as i32;
+    let chosen = logits
+        .reshape([rows * vocabulary])
+        .select(0, indices(pairs.iter().map(cell), &device));
+    chosen - normaliser.select(0, indices(pairs.iter().map(row), &device))
+}
+
+/// A one-dimensional integer tensor, in the backend's integer type.
+pub(crate) fn indices<B: Backend>(
+    values: impl Iterator<Item = i32>,
+    device: &B::Device,
+) -> Tensor<B, 1, Int> {
+    let values: Vec<i32> = values.collect();
+    let shape = [values.len()];
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// To f32, unless it is f32 or wider already.
+fn to_f32<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D> {
+    match x.dtype() {
+        DType::F16 | DType::BF16 => x.cast(DType::F32),
+        _ => x,
+    }
+}
+
+fn from_f32<B: Backend, const D: usize>(x: Tensor<B, D>, dtype: DType) -> Tensor<B, D> {
+    if x.dtype() == dtype { x } else { x.cast(dtype) }
+}

@@ -1,0 +1,410 @@
+//! The shape of an OPT model, as `config.json` of a Hugging Face folder states it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::DType;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// OPT's position table starts with this many rows that no token uses: the padding index of the
+/// original fairseq model plus one (`OPTLearnedPositionalEmbedding.offset` in Hugging Face).
+pub const POSITION_OFFSET: usize = 2;
+
+/// The nonlinearity between the two feed-forward layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// `max(x, 0)`: every OPT that Meta published.
+    Relu,
+    /// `x Phi(x)` with the exact error function (`gelu`; Galactica).
+    Gelu,
+    /// The tanh approximation of GELU (`gelu_new`, `gelu_pytorch_tanh`).
+    GeluTanh,
+}
+
+impl Activation {
+    fn parse(name: &str) -> Option<Self> {
+        match name {
+            "relu" => Some(Self::Relu),
+            "gelu" => Some(Self::Gelu),
+            "gelu_new" | "gelu_pytorch_tanh" => Some(Self::GeluTanh),
+            _ => None,
+        }
+    }
+
+    /// The name Hugging Face gives it in `config.json`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Relu => "relu",
+            Self::Gelu => "gelu",
+            Self::GeluTanh => "gelu_new",
+        }
+    }
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("cannot read {path}: {source}; a model folder needs a config.json")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not JSON, a required key missing, or a value of the wrong type.
+    #[error("the model configuration is not valid: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The folder holds another architecture.
+    #[error("model_type is {0:?}, but only \"opt\" is supported")]
+    ModelType(String),
+    /// An activation this crate has no code for.
+    #[error(
+        "activation_function {0:?} is not supported; use one of relu, gelu, gelu_new, \
+         gelu_pytorch_tanh"
+    )]
+    Activation(String),
+    /// A feature of Hugging Face's `OPTConfig` that no published OPT uses.
+    #[error("{key} = {value} is not supported: {reason}")]
+    Unsupported {
+        /// The key of config.json.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A size of zero.
+    #[error("{0} is 0; it must be at least 1")]
+    Zero(&'static str),
+    /// The heads do not divide the hidden size.
+    #[error(
+        "hidden_size {hidden_size} is not a multiple of num_attention_heads {num_attention_heads}"
+    )]
+    Heads {
+        /// `hidden_size`.
+        hidden_size: usize,
+        /// `num_attention_heads`.
+        num_attention_heads: usize,
+    },
+    /// A special token outside the vocabulary.
+    #[error("{key} is {id}, outside the vocabulary of {vocab_size}")]
+    SpecialToken {
+        /// The key of config.json.
+        key: &'static str,
+        /// Its value.
+        id: u32,
+        /// `vocab_size`.
+        vocab_size: usize,
+    },
+    /// A name [`OptConfig::named`] does not know.
+    #[error("no published OPT shape is called {0:?}; known: {known}", known = crate::shapes::NAMES.join(", "))]
+    UnknownName(String),
+}
+
+/// The shape of an OPT model: Hugging Face's `OPTConfig`, checked.
+///
+/// The JSON it was read from is kept, so that [`OptConfig::to_json`] gives back every key, also
+/// those that mean nothing here.
+///
+/// ```
+/// use zograd_models::OptConfig;
+///
+/// let config = OptConfig::named("opt-125m")?;
+/// assert_eq!(config.head_dim(), 64);
+/// assert_eq!(config.num_parameters(), 125_239_296);
+/// # Ok::<(), zograd_models::ConfigError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct OptConfig {
+    /// Rows of the token table; token ids are below it.
+    pub vocab_size: usize,
+    /// Width of the residual stream.
+    pub hidden_size: usize,
+    /// Width of the token table; differs from `hidden_size` in opt-350m only, which then has
+    /// `project_in` and `project_out`.
+    pub word_embed_proj_dim: usize,
+    /// Number of decoder layers.
+    pub num_hidden_layers: usize,
+    /// Heads per attention; divides `hidden_size`.
+    pub num_attention_heads: usize,
+    /// Width between `fc1` and `fc2`.
+    pub ffn_dim: usize,
+    /// The longest sequence, in tokens. The position table has [`POSITION_OFFSET`] rows more.
+    pub max_position_embeddings: usize,
+    /// Nonlinearity of the feed-forward layers.
+    pub activation: Activation,
+    /// `true`: layer norms before attention and feed-forward (all sizes but 350m).
+    pub do_layer_norm_before: bool,
+    /// `true`: no layer norm after the last layer although `do_layer_norm_before` is set.
+    pub remove_final_layer_norm: bool,
+    /// Whether the linear layers have biases.
+    pub enable_bias: bool,
+    /// Standard deviation of freshly initialised matrices and tables.
+    pub init_std: f64,
+    /// Id that batches are padded with.
+    pub pad_token_id: Option<u32>,
+    /// Id that begins a text.
+    pub bos_token_id: Option<u32>,
+    /// Id that ends a text.
+    pub eos_token_id: Option<u32>,
+    source: Map<String, Value>,
+}
+
+/// The keys that are read; defaults are those of Hugging Face's `OPTConfig`. Sizes have none on
+/// purpose: a model whose size was guessed is never what the user wanted.
+#[derive(Deserialize)]
+struct Published {
+    model_type: Option<String>,
+    vocab_size: usize,
+    hidden_size: usize,
+    num_hidden_layers: usize,
+    num_attention_heads: usize,
+    ffn_dim: usize,
+    max_position_embeddings: usize,
+    word_embed_proj_dim: Option<usize>,
+    #[serde(default = "relu")]
+    activation_function: String,
+    #[serde(default = "yes")]
+    do_layer_norm_before: bool,
+    #[serde(default, rename = "_remove_final_layer_norm")]
+    remove_final_layer_norm: bool,
+    #[serde(default = "yes")]
+    enable_bias: bool,
+    #[serde(default = "yes")]
+    layer_norm_elementwise_affine: bool,
+    #[serde(default = "yes")]
+    tie_word_embeddings: bool,
+    #[serde(default = "init_std")]
+    init_std: f64,
+    pad_token_id: Option<u32>,
+    bos_token_id: Option<u32>,
+    eos_token_id: Option<u32>,
+}
+
+fn relu() -> String {
+    "relu".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn init_std() -> f64 {
+    0.02
+}
+
+impl OptConfig {
+    /// One of the published shapes, for benchmarks and fresh models: `opt-125m`, `opt-350m`,
+    /// `opt-1.3b`, `opt-2.7b`, `opt-6.7b`, `opt-13b`, `opt-30b`, `opt-66b`.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownName`], which lists the names.
+    pub fn named(name: &str) -> Result<Self, ConfigError> {
+        let source = crate::shapes::published(name)
+            .ok_or_else(|| ConfigError::UnknownName(name.to_owned()))?;
+        Self::from_value(source)
+    }
+
+    /// Reads `config.json` of a model folder.
+    ///
+    /// # Errors
+    /// The file cannot be read, or [`OptConfig::from_json`] refuses it.
+    pub fn from_folder(folder: &Path) -> Result<Self, ConfigError> {
+        let path = folder.join("config.json");
+        let text =
+            fs::read_to_string(&path).map_err(|source| ConfigError::Read { path, source })?;
+        Self::from_json(&text)
+    }
+
+    /// Reads the text of a `config.json`.
+    ///
+    /// # Errors
+    /// Invalid JSON, a missing size, an unsupported feature, or values that contradict each other.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        Self::from_value(serde_json::from_str(text)?)
+    }
+
+    fn from_value(value: Value) -> Result<Self, ConfigError> {
+        let source: Map<String, Value> = serde_json::from_value(value.clone())?;
+        let read: Published = serde_json::from_value(value)?;
+        if let Some(other) = read.model_type.filter(|name| name != "opt") {
+            return Err(ConfigError::ModelType(other));
+        }
+        let activation = Activation::parse(&read.activation_function)
+            .ok_or(ConfigError::Activation(read.activation_function))?;
+        if !read.tie_word_embeddings {
+            return Err(ConfigError::Unsupported {
+                key: "tie_word_embeddings",
+                value: "false".to_owned(),
+                reason: "the head of OPT is its token table",
+            });
+        }
+        if !read.layer_norm_elementwise_affine {
+            return Err(ConfigError::Unsupported {
+                key: "layer_norm_elementwise_affine",
+                value: "false".to_owned(),
+                reason: "the layer norms here have a weight and a bias",
+            });
+        }
+        let config = Self {
+            vocab_size: read.vocab_size,
+            hidden_size: read.hidden_size,
+            word_embed_proj_dim: read.word_embed_proj_dim.unwrap_or(read.hidden_size),
+            num_hidden_layers: read.num_hidden_layers,
+            num_attention_heads: read.num_attention_heads,
+            ffn_dim: read.ffn_dim,
+            max_position_embeddings: read.max_position_embeddings,
+            activation,
+            do_layer_norm_before: read.do_layer_norm_before,
+            remove_final_layer_norm: read.remove_final_layer_norm,
+            enable_bias: read.enable_bias,
+            init_std: read.init_std,
+            pad_token_id: read.pad_token_id,
+            bos_token_id: read.bos_token_id,
+            eos_token_id: read.eos_token_id,
+            source,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        for (key, size) in [
+            ("vocab_size", self.vocab_size),
+            ("hidden_size", self.hidden_size),
+            ("word_embed_proj_dim", self.word_embed_proj_dim),
+            ("num_hidden_layers", self.num_hidden_layers),
+            ("num_attention_heads", self.num_attention_heads),
+            ("ffn_dim", self.ffn_dim),
+            ("max_position_embeddings", self.max_position_embeddings),
+        ] {
+            if size == 0 {
+                return Err(ConfigError::Zero(key));
+            }
+        }
+        if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
+            return Err(ConfigError::Heads {
+                hidden_size: self.hidden_size,
+                num_attention_heads: self.num_attention_heads,
+            });
+        }
+        if !self.init_std.is_finite() || self.init_std < 0.0 {
+            return Err(ConfigError::Unsupported {
+                key: "init_std",
+                value: self.init_std.to_string(),
+                reason: "a standard deviation is a finite number of at least 0",
+            });
+        }
+        for (key, id) in [
+            ("pad_token_id", self.pad_token_id),
+            ("bos_token_id", self.bos_token_id),
+            ("eos_token_id", self.eos_token_id),
+        ] {
+            if let Some(id) = id.filter(|id| *id as usize >= self.vocab_size) {
+                return Err(ConfigError::SpecialToken {
+                    key,
+                    id,
+                    vocab_size: self.vocab_size,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Width of one attention head.
+    pub fn head_dim(&self) -> usize {
+        self.hidden_size / self.num_attention_heads
+    }
+
+    /// Whether a layer norm follows the last layer.
+    pub fn has_final_layer_norm(&self) -> bool {
+        self.do_layer_norm_before && !self.remove_final_layer_norm
+    }
+
+    /// Whether `project_in` and `project_out` stand between the token table and the layers.
+    pub fn has_projections(&self) -> bool {
+        self.word_embed_proj_dim != self.hidden_size
+    }
+
+    /// Number of weights; the head counts once, with the token table it is.
+    pub fn num_parameters(&self) -> usize {
+        let (d, e, f) = (self.hidden_size, self.word_embed_proj_dim, self.ffn_dim);
+        let tables = self.vocab_size * e + (self.max_position_embeddings + POSITION_OFFSET) * d;
+        let projections = if self.has_projections() { 2 * d * e } else { 0 };
+        let biases = if self.enable_bias { 5 * d + f } else { 0 };
+        let layer = 4 * d * d + 2 * d * f + biases + 4 * d;
+        let final_norm = if self.has_final_layer_norm() {
+            2 * d
+        } else {
+            0
+        };
+        tables + projections + self.num_hidden_layers * layer + final_norm
+    }
+
+    /// `config.json` for weights stored as `dtype`: the JSON this configuration was read from
+    /// with `torch_dtype` set.
+    pub fn to_json(&self, dtype: DType) -> String {
+        let mut json = self.source.clone();
+        let name = match dtype {
+            DType::F16 => "float16",
+            DType::BF16 => "bfloat16",
+            DType::F64 => "float64",
+            _ => "float32",
+        };
+        json.insert("torch_dtype".to_owned(), Value::from(name));
+        // newer versions of transformers write and prefer this key
+        if json.contains_key("dtype") {
+            json.insert("dtype".to_owned(), Value::from(name));
+        }
+        format!("{:#}\n", Value::Object(json))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TINY: &str = r#"{"model_type": "opt", "vocab_size": 8, "hidden_size": 4,
+        "num_hidden_layers": 1, "num_attention_heads": 2, "ffn_dim": 8,
+        "max_position_embeddings": 16, "my_own_key": [1, 2]}"#;
+
+    fn with(key: &str, value: Value) -> Result<OptConfig, ConfigError> {
+        let mut json: Map<String, Value> = serde_json::from_str(TINY).expect("valid JSON");
+        json.insert(key.to_owned(), value);
+        OptConfig::from_json(&Value::Object(json).to_string())
+    }
+
+    #[test]
+    fn defaults_are_those_of_hugging_face() {
+        let config = OptConfig::from_json(TINY).expect("complete");
+        assert_eq!(config.word_embed_proj_dim, 4);
+        assert_eq!(config.activation, Activation::Relu);
+        assert!(config.do_layer_norm_before && config.enable_bias);
+        assert!(config.has_final_layer_norm() && !config.has_projections());
+    }
+
+    #[test]
+    fn saving_keeps_unknown_keys_and_states_the_dtype() {
+        let config = OptConfig::from_json(TINY).expect("complete");
+        let json: Value = serde_json::from_str(&config.to_json(DType::F16)).expect("valid JSON");
+        assert_eq!(json["my_own_key"], serde_json::json!([1, 2]));
+        assert_eq!(json["torch_dtype"], "float16");
+    }
+
+    #[test]
+    fn errors_name_the_key_and_the_value() {
+        let message = |key, value| with(key, value).expect_err("must be refused").to_string();
+        assert!(message("activation_function", "swish".into()).contains("\"swish\""));
+        assert!(message("model_type", "llama".into()).contains("\"llama\""));
+        assert!(message("num_attention_heads", 3.into()).contains("multiple of"));
+        assert!(message("ffn_dim", 0.into()).contains("ffn_dim"));
+        assert!(message("tie_word_embeddings", false.into()).contains("tie_word_embeddings"));
+        assert!(message("layer_norm_elementwise_affine", false.into()).contains("affine"));
+        assert!(message("pad_token_id", 8.into()).contains("pad_token_id is 8"));
+        assert!(message("hidden_size", (-4).into()).contains("not valid"));
+        let missing = OptConfig::from_json(r#"{"vocab_size": 8}"#).expect_err("sizes missing");
+        assert!(missing.to_string().contains("hidden_size"), "{missing}");
+    }
+}

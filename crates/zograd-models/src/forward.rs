@@ -1,0 +1,210 @@
+//! What a model says about tokens: scores of a plan, logits, greedy continuations.
+
+use burn::tensor::{Tensor, TensorData};
+
+use crate::backend::ModelBackend;
+use crate::backend::plain::indices;
+use crate::error::ModelError;
+use crate::opt::Opt;
+use crate::packing::{Packing, check_ids};
+use crate::plan::Plan;
+
+/// Positions whose vocabulary logits exist at a time: 49 MiB in f32 for OPT's vocabulary.
+const LOGIT_ROWS: usize = 256;
+
+impl<B: ModelBackend> Opt<B> {
+    /// The log-probability of each scored token given everything before it, in the order of the
+    /// plan's sequences ([`Plan::spans`]); natural logarithm, log-softmax in f32.
+    ///
+    /// ```
+    /// use burn_ndarray::NdArray;
+    /// use zograd_models::{Opt, OptConfig, Plan, Sequence, Sharing};
+    ///
+    /// let config = OptConfig::from_json(r#"{
+    ///     "vocab_size": 32, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+    ///     "ffn_dim": 16, "max_position_embeddings": 64}"#)?;
+    /// let model = Opt::<NdArray>::init(&config, &Default::default());
+    /// let (yes, no) = ([2, 10, 11, 7], [2, 10, 11, 8, 9]);
+    /// let options = vec![
+    ///     Sequence { ids: &yes, scored: 1 },
+    ///     Sequence { ids: &no, scored: 2 },
+    /// ];
+    /// let plan = Plan::new(&[options], Sharing::Prefix)?;
+    /// let scores = model.log_probs(&plan)?;
+    /// assert_eq!(scores.len(), 3);
+    /// assert!(scores.iter().all(|score| *score < 0.0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A token id outside the vocabulary, or a sequence longer than the position table.
+    pub fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
+        Ok(self
+            .log_probs_tensor(plan)?
+            .into_data()
+            .iter::<f32>()
+            .collect())
+    }
+
+    /// [`Opt::log_probs`] left on the device, `[scored tokens]`, f32; differentiable on an
+    /// autodiff backend.
+    ///
+    /// # Errors
+    /// As [`Opt::log_probs`].
+    pub fn log_probs_tensor(&self, plan: &Plan) -> Result<Tensor<B, 1>, ModelError> {
+        plan.packing.check(self.config())?;
+        for target in &plan.targets {
+            check_ids(&[target.id], self.config())?;
+        }
+        let hidden = self.run(&plan.packing);
+        let device = hidden.device();
+
+        // targets by the chunk of positions they are read at; a stable sort keeps it cheap to undo
+        let mut order: Vec<usize> = (0..plan.targets.len()).collect();
+        order.sort_by_key(|target| plan.targets[*target].logit / LOGIT_ROWS);
+        let mut remaining = order.as_slice();
+        let mut scores = Vec::new();
+        for (chunk, tokens) in plan.logit_tokens.chunks(LOGIT_ROWS).enumerate() {
+            let count = remaining
+                .partition_point(|target| plan.targets[*target].logit / LOGIT_ROWS == chunk);
+            let (mine, others) = remaining.split_at(count);
+            remaining = others;
+            let pairs: Vec<(usize, u32)> = mine
+                .iter()
+                .map(|target| &plan.targets[*target])
+                .map(|target| (target.logit % LOGIT_ROWS, target.id))
+                .collect();
+            let rows = indices(tokens.iter().map(|token| *token as i32), &device);
+            let logits = self.head(hidden.clone().select(0, rows));
+            scores.push(B::log_probs_at(logits, &pairs));
+        }
+        let scores = Tensor::cat(scores, 0);
+        if order.is_sorted() {
+            return Ok(scores);
+        }
+        let mut places = vec![0; order.len()];
+        for (place, target) in order.into_iter().enumerate() {
+            places[target] = place as i32;
+        }
+        Ok(scores.select(0, indices(places.into_iter(), &device)))
+    }
+
+    /// Logits after every token of every sequence: one `[tokens, vocab_size]` tensor each, in the
+    /// dtype of the weights.
+    ///
+    /// All logits are held at once; to score tokens, [`Opt::log_probs`] needs far less memory.
+    ///
+    /// # Errors
+    /// No tokens, a token id outside the vocabulary, or a sequence longer than the position table.
+    pub fn forward(&self, sequences: &[Vec<u32>]) -> Result<Vec<Tensor<B, 2>>, ModelError> {
+        let packing = Packing::whole(sequences);
+        packing.check(self.config())?;
+        let logits = self.head(self.run(&packing));
+        let vocabulary = self.config().vocab_size;
+        let slice = |tokens| logits.clone().slice([tokens, 0..vocabulary]);
+        Ok(packing.rows.iter().map(|row| slice(row.tokens())).collect())
+    }
+
+    /// Logits of a padded batch, `[rows, length, vocab_size]`, as `OPTForCausalLM` gives them for
+    /// `input_ids` and `attention_mask`: padding may stand anywhere, positions count the real
+    /// tokens only, and nothing attends to padding. Where the mask is `false` the logits are 0.
+    ///
+    /// # Errors
+    /// As [`Opt::forward`], and rows of different lengths.
+    pub fn forward_padded(
+        &self,
+        ids: &[Vec<u32>],
+        mask: &[Vec<bool>],
+    ) -> Result<Tensor<B, 3>, ModelError> {
+        let length = ids.first().map_or(0, Vec::len);
+        check_rectangle("batch", ids, ids.len(), length)?;
+        check_rectangle("attention mask", mask, ids.len(), length)?;
+        let real = |(ids, mask): (&Vec<u32>, &Vec<bool>)| {
+            let kept = ids.iter().zip(mask).filter(|(_, real)| **real);
+            kept.map(|(id, _)| *id).collect::<Vec<u32>>()
+        };
+        let sequences: Vec<Vec<u32>> = ids.iter().zip(mask).map(real).collect();
+        let packing = Packing::whole(&sequences);
+        packing.check(self.config())?;
+        let logits = self.head(self.run(&packing));
+
+        let device = logits.device();
+        let vocabulary = self.config().vocab_size;
+        let cells = mask.iter().flatten();
+        // row 0 of the extended logits is what padding gets
+        let mut next = 0;
+        let sources = cells.map(|real| {
+            next += i32::from(*real);
+            if *real { next } else { 0 }
+        });
+        let sources = indices(sources, &device);
+        let zeros = Tensor::zeros([1, vocabulary], (&device, logits.dtype()));
+        Ok(Tensor::cat(vec![zeros, logits], 0)
+            .select(0, sources)
+            .reshape([ids.len(), length, vocabulary]))
+    }
+
+    /// Continues `prompt` greedily by up to `max_new_tokens` tokens. A token of `stop` ends the
+    /// continuation and is its last token.
+    ///
+    /// Every token runs the whole sequence again (there is no cache yet): fine for short answers.
+    ///
+    /// # Errors
+    /// As [`Opt::forward`]; the prompt and the continuation together must fit into the position
+    /// table.
+    pub fn generate(
+        &self,
+        prompt: &[u32],
+        max_new_tokens: usize,
+        stop: &[u32],
+    ) -> Result<Vec<u32>, ModelError> {
+        let mut ids = prompt.to_vec();
+        let mut continuation = Vec::new();
+        while continuation.len() < max_new_tokens {
+            let packing = Packing::whole(std::slice::from_ref(&ids));
+            packing.check(self.config())?;
+            let hidden = self.run(&packing);
+            let last = indices([ids.len() as i32 - 1].into_iter(), &hidden.device());
+            let logits: TensorData = self.head(hidden.select(0, last)).into_data();
+            // the first of equal logits, as torch.argmax
+            let (best, _) = logits.iter::<f32>().enumerate().fold(
+                (0, f32::NEG_INFINITY),
+                |best, (id, logit)| {
+                    if logit > best.1 { (id, logit) } else { best }
+                },
+            );
+            let best = best as u32;
+            continuation.push(best);
+            ids.push(best);
+            if stop.contains(&best) {
+                break;
+            }
+        }
+        Ok(continuation)
+    }
+}
+
+fn check_rectangle<T>(
+    what: &'static str,
+    rows: &[Vec<T>],
+    count: usize,
+    expected: usize,
+) -> Result<(), ModelError> {
+    if rows.len() != count {
+        return Err(ModelError::Ragged {
+            row: rows.len().min(count),
+            what,
+            found: 0,
+            expected,
+        });
+    }
+    match rows.iter().position(|row| row.len() != expected) {
+        Some(row) => Err(ModelError::Ragged {
+            row,
+            what,
+            found: rows[row].len(),
+            expected,
+        }),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,202 @@
+//! Model names to model folders: a path is itself, `org/name` is looked up in the Hugging Face
+//! cache and, with the cargo feature `hub`, downloaded.
+
+#[cfg(feature = "hub")]
+mod download;
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files worth having beside the weights; each is fetched if the repository has it.
+#[cfg(feature = "hub")]
+const SMALL_FILES: [&str; 7] = [
+    "config.json",
+    "generation_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+];
+
+/// Weight files by preference; with `.index.json` appended, the index of a sharded one.
+const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+
+/// Why a model name led to no folder.
+#[derive(Debug, thiserror::Error)]
+pub enum HubError {
+    /// Neither an existing folder nor a possible name on the hub.
+    #[error("{0} is neither a folder nor a model name of the form org/name")]
+    NotAModel(String),
+    /// Not in the cache, and downloading is off.
+    #[error("{model} is not in the cache at {cache}, and {reason}. {BY_HAND}")]
+    NotCached {
+        /// The model name.
+        model: String,
+        /// Where it was looked for.
+        cache: PathBuf,
+        /// Why it was not downloaded.
+        reason: &'static str,
+    },
+    /// The hub could not be reached, or does not have the model.
+    #[error("{model} is not in the cache at {cache}, and downloading failed: {reason}. {BY_HAND}")]
+    Download {
+        /// The model name.
+        model: String,
+        /// Where it was looked for.
+        cache: PathBuf,
+        /// What went wrong.
+        reason: String,
+    },
+}
+
+const BY_HAND: &str = "Download config.json, the weights and the tokenizer files by hand on any \
+    machine and give the folder instead of the name, or set HF_HOME to a cache that has the model";
+
+/// Where models come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hub {
+    /// The cache: `models--org--name` folders, as Python's `huggingface_hub` and every other
+    /// client lay them out.
+    pub cache: PathBuf,
+    /// Base address of the hub.
+    pub endpoint: String,
+    /// Never download.
+    pub offline: bool,
+}
+
+impl Hub {
+    /// The cache and hub that Python's `huggingface_hub` would use: `HF_HUB_CACHE`, else
+    /// `HF_HOME/hub`, else `~/.cache/huggingface/hub`; `HF_ENDPOINT`; `HF_HUB_OFFLINE`.
+    pub fn from_env() -> Self {
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        let home = || {
+            set("HF_HOME").map_or_else(
+                || {
+                    let home = env::home_dir().unwrap_or_default();
+                    home.join(".cache/huggingface")
+                },
+                PathBuf::from,
+            )
+        };
+        Self {
+            cache: set("HF_HUB_CACHE").map_or_else(|| home().join("hub"), PathBuf::from),
+            endpoint: set("HF_ENDPOINT")
+                .and_then(|value| value.into_string().ok())
+                .unwrap_or_else(|| "https://huggingface.co".to_owned()),
+            offline: set("HF_HUB_OFFLINE").is_some_and(|value| value != "0"),
+        }
+    }
+
+    /// The folder of `model`: itself if it is one, else the cached or downloaded snapshot of the
+    /// model of that name. Looks at the network only if the cache has no complete snapshot.
+    ///
+    /// # Errors
+    /// `model` is no folder and no name, or the model is not cached and cannot be downloaded.
+    pub fn resolve(&self, model: &str) -> Result<PathBuf, HubError> {
+        let path = Path::new(model);
+        if path.exists() {
+            return Ok(path.to_owned());
+        }
+        if !is_name(model) {
+            return Err(HubError::NotAModel(model.to_owned()));
+        }
+        match self.cached(model) {
+            Some(folder) => Ok(folder),
+            None => self.fetch(model),
+        }
+    }
+
+    fn cached(&self, model: &str) -> Option<PathBuf> {
+        let repository = self
+            .cache
+            .join(format!("models--{}", model.replace('/', "--")));
+        let commit = fs::read_to_string(repository.join("refs/main")).ok()?;
+        let commit = commit.trim();
+        // the file is data: it must not lead out of the cache
+        let snapshot = commit
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric())
+            .then(|| repository.join("snapshots").join(commit))?;
+        (snapshot.join("config.json").is_file() && has_weights(&snapshot)).then_some(snapshot)
+    }
+
+    #[cfg(feature = "hub")]
+    fn fetch(&self, model: &str) -> Result<PathBuf, HubError> {
+        if self.offline {
+            return Err(self.not_cached(model, "HF_HUB_OFFLINE forbids downloading"));
+        }
+        download::download(self, model).map_err(|reason| HubError::Download {
+            model: model.to_owned(),
+            cache: self.cache.clone(),
+            reason,
+        })
+    }
+
+    #[cfg(not(feature = "hub"))]
+    fn fetch(&self, model: &str) -> Result<PathBuf, HubError> {
+        Err(self.not_cached(model, "this build cannot download (cargo feature `hub`)"))
+    }
+
+    fn not_cached(&self, model: &str, reason: &'static str) -> HubError {
+        HubError::NotCached {
+            model: model.to_owned(),
+            cache: self.cache.clone(),
+            reason,
+        }
+    }
+}
+
+/// [`Hub::resolve`] with the cache and hub of the environment.
+///
+/// ```
+/// // an existing folder is itself
+/// assert_eq!(zograd_models::hub::resolve("src")?, std::path::Path::new("src"));
+/// # Ok::<(), zograd_models::hub::HubError>(())
+/// ```
+///
+/// # Errors
+/// As [`Hub::resolve`].
+pub fn resolve(model: &str) -> Result<PathBuf, HubError> {
+    Hub::from_env().resolve(model)
+}
+
+fn is_name(model: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty()
+            && !part.starts_with('.')
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    };
+    model
+        .split_once('/')
+        .is_some_and(|(organisation, name)| part(organisation) && part(name))
+}
+
+/// Whether a folder has a whole weight file or every shard of one: an interrupted download leaves
+/// less.
+fn has_weights(folder: &Path) -> bool {
+    WEIGHTS.iter().any(|name| {
+        folder.join(name).is_file()
+            || fs::read(folder.join(format!("{name}.index.json"))).is_ok_and(|index| {
+                let shards = shards(&index);
+                !shards.is_empty() && shards.iter().all(|shard| folder.join(shard).is_file())
+            })
+    })
+}
+
+/// The shard names of an index file, each once; empty if it is not one.
+fn shards(index: &[u8]) -> Vec<String> {
+    let index: serde_json::Value = serde_json::from_slice(index).unwrap_or_default();
+    let map = index.get("weight_map").and_then(|map| map.as_object());
+    let mut names: Vec<String> = map
+        .into_iter()
+        .flat_map(|map| map.values())
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}

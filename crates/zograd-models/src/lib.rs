@@ -1,0 +1,52 @@
+//! OPT language models in [burn](https://burn.dev): forward passes over packed tokens, and
+//! Hugging Face model folders in and out.
+//!
+//! This crate knows models and their files. It knows no optimisation (parameters are perturbed
+//! from outside, by name) and no tasks (it scores token ids and does not know what they mean).
+//!
+//! The forward pass is built for scoring, which is all a zeroth-order step does: a [`Plan`] says
+//! which tokens of which sequences are scored, and [`Opt::log_probs`] runs each needed token once,
+//! without padding, and computes vocabulary logits only where a scored token is predicted.
+//!
+//! ```
+//! use burn_ndarray::NdArray;
+//! use zograd_models::{Opt, OptConfig, Plan, Sequence, Sharing};
+//!
+//! let config = OptConfig::from_json(r#"{
+//!     "vocab_size": 32, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
+//!     "ffn_dim": 16, "max_position_embeddings": 64}"#)?;
+//! let model = Opt::<NdArray>::init(&config, &Default::default());
+//!
+//! // two candidate continuations of one prompt; the prompt is run once
+//! let great = [2, 10, 11, 12, 7];
+//! let terrible = [2, 10, 11, 12, 8];
+//! let options = [&great, &terrible].map(|ids| Sequence { ids, scored: 1 });
+//! let plan = Plan::new(&[options.to_vec()], Sharing::Prefix)?;
+//! let scores = model.log_probs(&plan)?;
+//! assert_eq!(scores.len(), 2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod attention;
+mod backend;
+mod config;
+mod error;
+mod forward;
+pub mod hub;
+mod nn;
+mod opt;
+mod packing;
+mod parameters;
+mod plan;
+mod shapes;
+pub mod tokenizer;
+mod weights;
+
+pub use attention::AttentionLayout;
+pub use backend::ModelBackend;
+pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
+pub use error::ModelError;
+pub use nn::{Embedding, LayerNorm, Linear};
+pub use opt::{Attention, Decoder, DecoderLayer, Opt};
+pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
+pub use weights::{LoadError, LoadOptions, LoadReport, SaveError, save_pretrained};

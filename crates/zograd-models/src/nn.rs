@@ -1,0 +1,98 @@
+//! The few modules OPT is made of, with the parameter names and shapes of PyTorch.
+
+use burn::module::{Module, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor};
+
+use crate::backend::ModelBackend;
+use crate::parameters::{Initial, ParameterSource, param};
+
+/// `y = x W^T + b`. The weight is stored `[out, in]` as in PyTorch files, so that weights load
+/// and save without a transposition.
+#[derive(Module, Debug)]
+pub struct Linear<B: Backend> {
+    /// `[out, in]`.
+    pub weight: Param<Tensor<B, 2>>,
+    /// `[out]`.
+    pub bias: Option<Param<Tensor<B, 1>>>,
+}
+
+impl<B: ModelBackend> Linear<B> {
+    pub(crate) fn build<S: ParameterSource<B>>(
+        source: &mut S,
+        name: &str,
+        [width_in, width_out]: [usize; 2],
+        bias: bool,
+    ) -> Result<Self, S::Error> {
+        Ok(Self {
+            weight: param(
+                source,
+                name,
+                "weight",
+                [width_out, width_in],
+                Initial::Normal,
+            )?,
+            bias: bias
+                .then(|| param(source, name, "bias", [width_out], Initial::Zeros))
+                .transpose()?,
+        })
+    }
+
+    /// `[tokens, in]` to `[tokens, out]`.
+    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        B::packed_linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+    }
+}
+
+/// Layer norm over the last dimension, epsilon 1e-5 as PyTorch's default.
+#[derive(Module, Debug)]
+pub struct LayerNorm<B: Backend> {
+    /// `[width]`.
+    pub weight: Param<Tensor<B, 1>>,
+    /// `[width]`.
+    pub bias: Param<Tensor<B, 1>>,
+}
+
+impl<B: ModelBackend> LayerNorm<B> {
+    const EPSILON: f64 = 1e-5;
+
+    pub(crate) fn build<S: ParameterSource<B>>(
+        source: &mut S,
+        name: &str,
+        width: usize,
+    ) -> Result<Self, S::Error> {
+        Ok(Self {
+            weight: param(source, name, "weight", [width], Initial::Ones)?,
+            bias: param(source, name, "bias", [width], Initial::Zeros)?,
+        })
+    }
+
+    /// `[tokens, width]` to the same.
+    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        B::packed_layer_norm(x, self.weight.val(), self.bias.val(), Self::EPSILON)
+    }
+}
+
+/// A table with one row per id.
+#[derive(Module, Debug)]
+pub struct Embedding<B: Backend> {
+    /// `[ids, width]`.
+    pub weight: Param<Tensor<B, 2>>,
+}
+
+impl<B: ModelBackend> Embedding<B> {
+    pub(crate) fn build<S: ParameterSource<B>>(
+        source: &mut S,
+        name: &str,
+        [ids, width]: [usize; 2],
+    ) -> Result<Self, S::Error> {
+        Ok(Self {
+            weight: param(source, name, "weight", [ids, width], Initial::Normal)?,
+        })
+    }
+
+    /// `[tokens]` to `[tokens, width]`; the ids must be rows of the table.
+    pub(crate) fn forward(&self, ids: Tensor<B, 1, Int>) -> Tensor<B, 2> {
+        self.weight.val().select(0, ids)
+    }
+}

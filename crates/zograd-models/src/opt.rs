@@ -1,0 +1,248 @@
+//! The OPT decoder (arXiv 2205.01068), with the parameter names of Hugging Face.
+
+use burn::module::Module;
+use burn::tensor::activation::{gelu, gelu_approximate, relu};
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Tensor};
+
+use crate::attention::AttentionLayout;
+use crate::backend::ModelBackend;
+use crate::backend::plain::indices;
+use crate::config::{Activation, OptConfig, POSITION_OFFSET};
+use crate::nn::{Embedding, LayerNorm, Linear};
+use crate::packing::Packing;
+use crate::parameters::{Fresh, ParameterSource};
+
+/// An OPT language model.
+///
+/// A parameter's path in this module is its name in Hugging Face's `OPTForCausalLM` without the
+/// leading `model.`, for example `decoder.layers.0.self_attn.q_proj.weight`, with the same shape.
+/// The head is the token table (`decoder.embed_tokens.weight`): one parameter, used twice.
+#[derive(Module, Debug)]
+pub struct Opt<B: Backend> {
+    /// The whole network.
+    pub decoder: Decoder<B>,
+    #[module(skip)]
+    config: OptConfig,
+}
+
+/// The tables, the layers, and what stands between them and the head.
+#[derive(Module, Debug)]
+pub struct Decoder<B: Backend> {
+    /// Token table, `[vocab_size, word_embed_proj_dim]`; also the head.
+    pub embed_tokens: Embedding<B>,
+    /// Position table, `[max_position_embeddings + 2, hidden_size]`.
+    pub embed_positions: Embedding<B>,
+    /// From `word_embed_proj_dim` to `hidden_size`, where they differ.
+    pub project_in: Option<Linear<B>>,
+    /// From `hidden_size` to `word_embed_proj_dim`, where they differ.
+    pub project_out: Option<Linear<B>>,
+    /// After the last layer, in pre-norm models.
+    pub final_layer_norm: Option<LayerNorm<B>>,
+    /// The layers, first to last.
+    pub layers: Vec<DecoderLayer<B>>,
+}
+
+/// Attention and feed-forward with their residual connections.
+#[derive(Module, Debug)]
+pub struct DecoderLayer<B: Backend> {
+    /// Causal self-attention.
+    pub self_attn: Attention<B>,
+    /// Norm of the attention block: before it, or after its residual (350m).
+    pub self_attn_layer_norm: LayerNorm<B>,
+    /// `[ffn_dim, hidden_size]`.
+    pub fc1: Linear<B>,
+    /// `[hidden_size, ffn_dim]`.
+    pub fc2: Linear<B>,
+    /// Norm of the feed-forward block: before it, or after its residual (350m).
+    pub final_layer_norm: LayerNorm<B>,
+}
+
+/// The four projections of multi-head attention, each `[hidden_size, hidden_size]`.
+#[derive(Module, Debug)]
+pub struct Attention<B: Backend> {
+    /// Queries.
+    pub q_proj: Linear<B>,
+    /// Keys.
+    pub k_proj: Linear<B>,
+    /// Values.
+    pub v_proj: Linear<B>,
+    /// From the heads back to the residual stream.
+    pub out_proj: Linear<B>,
+}
+
+impl<B: ModelBackend> Opt<B> {
+    /// An untrained f32 model: matrices and tables N(0, `init_std`), biases 0, norms 1. The
+    /// numbers come from burn's generator for the device; `B::seed(device, seed)` fixes them.
+    pub fn init(config: &OptConfig, device: &B::Device) -> Self {
+        Self::init_with_dtype(config, DType::F32, device)
+    }
+
+    /// [`Opt::init`] with weights of another float dtype.
+    ///
+    /// # Panics
+    /// The backend cannot hold `dtype`.
+    pub fn init_with_dtype(config: &OptConfig, dtype: DType, device: &B::Device) -> Self {
+        let mut fresh = Fresh::<B> {
+            std: config.init_std,
+            dtype,
+            device,
+        };
+        let Ok(model) = Self::build(config, &mut fresh);
+        model
+    }
+
+    pub(crate) fn build<S: ParameterSource<B>>(
+        config: &OptConfig,
+        source: &mut S,
+    ) -> Result<Self, S::Error> {
+        let (hidden, embed) = (config.hidden_size, config.word_embed_proj_dim);
+        let tokens = [config.vocab_size, embed];
+        let positions = [config.max_position_embeddings + POSITION_OFFSET, hidden];
+        let projected = config.has_projections();
+        let mut project = |name: &str, widths| {
+            projected
+                .then(|| Linear::build(source, name, widths, false))
+                .transpose()
+        };
+        let project_in = project("decoder.project_in", [embed, hidden])?;
+        let project_out = project("decoder.project_out", [hidden, embed])?;
+        let decoder = Decoder {
+            embed_tokens: Embedding::build(source, "decoder.embed_tokens", tokens)?,
+            embed_positions: Embedding::build(source, "decoder.embed_positions", positions)?,
+            project_in,
+            project_out,
+            final_layer_norm: config
+                .has_final_layer_norm()
+                .then(|| LayerNorm::build(source, "decoder.final_layer_norm", hidden))
+                .transpose()?,
+            layers: (0..config.num_hidden_layers)
+                .map(|index| DecoderLayer::build(config, source, index))
+                .collect::<Result<_, _>>()?,
+        };
+        Ok(Self {
+            decoder,
+            config: config.clone(),
+        })
+    }
+
+    /// The device of the weights.
+    pub fn device(&self) -> B::Device {
+        self.decoder.embed_tokens.weight.val().device()
+    }
+
+    /// Float type of the weights, and of what flows between the layers.
+    pub fn dtype(&self) -> DType {
+        self.decoder.embed_tokens.weight.val().dtype()
+    }
+
+    /// What the layers make of packed tokens: `[tokens, hidden_size]`, before the final norm.
+    /// The packing must have been checked against the configuration.
+    pub(crate) fn run(&self, packing: &Packing) -> Tensor<B, 2> {
+        let device = self.device();
+        let decoder = &self.decoder;
+        let ids = indices(packing.ids.iter().map(|id| *id as i32), &device);
+        let positions = indices(packing.position_rows().into_iter(), &device);
+        let mut tokens = decoder.embed_tokens.forward(ids);
+        if let Some(project_in) = &decoder.project_in {
+            tokens = project_in.forward(tokens);
+        }
+        let layout = AttentionLayout::new(packing, self.config.num_attention_heads);
+        let mut x = tokens + decoder.embed_positions.forward(positions);
+        for layer in &decoder.layers {
+            x = layer.forward(x, &self.config, &layout);
+        }
+        x
+    }
+
+    /// Vocabulary logits of the rows of [`Opt::run`]: `[rows, vocab_size]`.
+    pub(crate) fn head(&self, mut x: Tensor<B, 2>) -> Tensor<B, 2> {
+        if let Some(norm) = &self.decoder.final_layer_norm {
+            x = norm.forward(x);
+        }
+        if let Some(project_out) = &self.decoder.project_out {
+            x = project_out.forward(x);
+        }
+        B::packed_linear(x, self.decoder.embed_tokens.weight.val(), None)
+    }
+}
+
+impl<B: Backend> Opt<B> {
+    /// The shape of the model.
+    pub fn config(&self) -> &OptConfig {
+        &self.config
+    }
+}
+
+impl<B: ModelBackend> DecoderLayer<B> {
+    fn build<S: ParameterSource<B>>(
+        config: &OptConfig,
+        source: &mut S,
+        index: usize,
+    ) -> Result<Self, S::Error> {
+        let (hidden, ffn, bias) = (config.hidden_size, config.ffn_dim, config.enable_bias);
+        let name = |part: &str| format!("decoder.layers.{index}.{part}");
+        let mut linear = |part: &str, widths| Linear::build(source, &name(part), widths, bias);
+        let self_attn = Attention {
+            q_proj: linear("self_attn.q_proj", [hidden, hidden])?,
+            k_proj: linear("self_attn.k_proj", [hidden, hidden])?,
+            v_proj: linear("self_attn.v_proj", [hidden, hidden])?,
+            out_proj: linear("self_attn.out_proj", [hidden, hidden])?,
+        };
+        let fc1 = linear("fc1", [hidden, ffn])?;
+        let fc2 = linear("fc2", [ffn, hidden])?;
+        let mut norm = |part: &str| LayerNorm::build(source, &name(part), hidden);
+        Ok(Self {
+            self_attn,
+            fc1,
+            fc2,
+            self_attn_layer_norm: norm("self_attn_layer_norm")?,
+            final_layer_norm: norm("final_layer_norm")?,
+        })
+    }
+
+    fn forward(
+        &self,
+        x: Tensor<B, 2>,
+        config: &OptConfig,
+        layout: &AttentionLayout<B>,
+    ) -> Tensor<B, 2> {
+        let attention = |x| self.self_attn.forward(x, layout);
+        let x = residual(x, &self.self_attn_layer_norm, config, attention);
+        residual(x, &self.final_layer_norm, config, |x| {
+            let inner = self.fc1.forward(x);
+            let inner = match config.activation {
+                Activation::Relu => relu(inner),
+                Activation::Gelu => gelu(inner),
+                Activation::GeluTanh => gelu_approximate(inner),
+            };
+            self.fc2.forward(inner)
+        })
+    }
+}
+
+/// `x + block(norm(x))`, or `norm(x + block(x))` in the post-norm 350m.
+fn residual<B: ModelBackend>(
+    x: Tensor<B, 2>,
+    norm: &LayerNorm<B>,
+    config: &OptConfig,
+    block: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>,
+) -> Tensor<B, 2> {
+    if config.do_layer_norm_before {
+        let y = block(norm.forward(x.clone()));
+        x + y
+    } else {
+        let y = block(x.clone());
+        norm.forward(x + y)
+    }
+}
+
+impl<B: ModelBackend> Attention<B> {
+    fn forward(&self, x: Tensor<B, 2>, layout: &AttentionLayout<B>) -> Tensor<B, 2> {
+        let query = self.q_proj.forward(x.clone());
+        let key = self.k_proj.forward(x.clone());
+        let value = self.v_proj.forward(x);
+        self.out_proj
+            .forward(B::packed_attention(query, key, value, layout))
+    }
+}

@@ -1,0 +1,290 @@
+//! Which tokens have to be run to score which tokens: decided on the host, before any tensor.
+
+use std::ops::Range;
+
+use crate::packing::Packing;
+
+/// A token sequence whose last tokens are to be scored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sequence<'a> {
+    /// Token ids, without padding.
+    pub ids: &'a [u32],
+    /// How many of the last ids are scored, each given everything before it. At least 1, and
+    /// less than `ids.len()`: nothing stands before the first token.
+    pub scored: usize,
+}
+
+/// What the sequences of one group may have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// Every sequence is run on its own.
+    None,
+    /// The longest token prefix that all sequences of a group share is run once, and their tails
+    /// branch from it. The same scores up to rounding, with fewer tokens.
+    #[default]
+    Prefix,
+}
+
+/// Why sequences cannot be planned.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PlanError {
+    /// There is no sequence at all.
+    #[error("there are no sequences to score")]
+    Empty,
+    /// A sequence without scored tokens.
+    #[error("sequence {sequence} of group {group} has no scored token; a score needs at least 1")]
+    NothingScored {
+        /// Index of the group.
+        group: usize,
+        /// Index of the sequence in its group.
+        sequence: usize,
+    },
+    /// More scored tokens than there are tokens with something before them.
+    #[error(
+        "sequence {sequence} of group {group} scores {scored} of {length} tokens; the first token \
+         cannot be scored, so at most {} can", length.saturating_sub(1)
+    )]
+    NoContext {
+        /// Index of the group.
+        group: usize,
+        /// Index of the sequence in its group.
+        sequence: usize,
+        /// `Sequence::scored`.
+        scored: usize,
+        /// Length of the sequence.
+        length: usize,
+    },
+}
+
+/// A scored token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Index into [`Plan::logit_tokens`].
+    pub logit: usize,
+    pub id: u32,
+}
+
+/// How much work a plan is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlanStats {
+    /// Sequences scored.
+    pub sequences: usize,
+    /// Tokens scored.
+    pub targets: usize,
+    /// Tokens that go through the layers.
+    pub tokens: usize,
+    /// Positions at which vocabulary logits are computed.
+    pub logit_positions: usize,
+    /// Tokens a batch padded to its longest sequence would have run.
+    pub padded_tokens: usize,
+}
+
+/// The tokens to run and the positions to read, for a batch of sequences.
+///
+/// Three savings, none of which changes a score beyond rounding: the last token of a sequence is
+/// only ever predicted and never run; a prefix that the sequences of a group share is run once
+/// ([`Sharing::Prefix`]); and vocabulary logits are computed only where a scored token is
+/// predicted, once per position however many candidates are read there.
+///
+/// ```
+/// use zograd_models::{Plan, Sequence, Sharing};
+///
+/// // two single-token options after one prompt of three tokens
+/// let (great, terrible) = ([2, 10, 11, 7], [2, 10, 11, 8]);
+/// let option = |ids| Sequence { ids, scored: 1 };
+/// let plan = Plan::new(&[vec![option(&great), option(&terrible)]], Sharing::Prefix)?;
+/// // the prompt is run once, and both options are read at its last position
+/// assert_eq!(plan.stats().tokens, 3);
+/// assert_eq!(plan.stats().logit_positions, 1);
+/// assert_eq!(plan.spans(), [0..1, 1..2]);
+/// # Ok::<(), zograd_models::PlanError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    pub(crate) packing: Packing,
+    /// Packed tokens at which logits are computed, ascending, each once.
+    pub(crate) logit_tokens: Vec<usize>,
+    pub(crate) targets: Vec<Target>,
+    spans: Vec<Range<usize>>,
+    padded_tokens: usize,
+}
+
+impl Plan {
+    /// Plans the scoring of `groups`; a group holds sequences that probably begin alike, such as
+    /// the options of one example.
+    ///
+    /// # Errors
+    /// No sequences, or a sequence whose `scored` is 0 or leaves no token before the first scored
+    /// one.
+    pub fn new(groups: &[Vec<Sequence<'_>>], sharing: Sharing) -> Result<Self, PlanError> {
+        check(groups)?;
+        let mut packing = Packing::default();
+        let mut targets = Vec::new();
+        let mut spans = Vec::new();
+        for group in packing_order(groups, sharing) {
+            let prefix = group.prefix;
+            let tails: Vec<&[u32]> = group.inputs.iter().map(|ids| &ids[prefix..]).collect();
+            let shared = group.inputs.first().map_or(&[][..], |ids| &ids[..prefix]);
+            let (start, tail_starts) = packing.push(shared, &tails);
+            for (sequence, tail_start) in group.sequences.iter().zip(tail_starts) {
+                let scored = (sequence.input.ids.len() - sequence.input.scored)..;
+                let ids = &sequence.input.ids[scored.clone()];
+                let predictions = scored.map(|index| {
+                    let input = index - 1;
+                    if input < prefix {
+                        start + input
+                    } else {
+                        tail_start + input - prefix
+                    }
+                });
+                targets.push((
+                    sequence.order,
+                    predictions.zip(ids.iter().copied()).collect::<Vec<_>>(),
+                ));
+            }
+        }
+        // packing order is by length; scores come back in the caller's order
+        targets.sort_unstable_by_key(|(order, _)| *order);
+        let mut logit_tokens: Vec<usize> = targets
+            .iter()
+            .flat_map(|(_, targets)| targets.iter().map(|(token, _)| *token))
+            .collect();
+        logit_tokens.sort_unstable();
+        logit_tokens.dedup();
+        let mut flat = Vec::new();
+        for (_, sequence) in targets {
+            let start = flat.len();
+            for (token, id) in sequence {
+                // every token was put into the list above
+                let logit = logit_tokens.partition_point(|other| *other < token);
+                flat.push(Target { logit, id });
+            }
+            spans.push(start..flat.len());
+        }
+        let longest = sequences(groups).map(|s| s.ids.len()).max().unwrap_or(0);
+        Ok(Self {
+            padded_tokens: longest * spans.len(),
+            packing,
+            logit_tokens,
+            targets: flat,
+            spans,
+        })
+    }
+
+    /// Where the scores of each sequence stand in the result of `Opt::log_probs`: one range per
+    /// sequence, in the order of the groups and their sequences.
+    pub fn spans(&self) -> &[Range<usize>] {
+        &self.spans
+    }
+
+    /// Counts, for metrics.
+    pub fn stats(&self) -> PlanStats {
+        PlanStats {
+            sequences: self.spans.len(),
+            targets: self.targets.len(),
+            tokens: self.packing.len(),
+            logit_positions: self.logit_tokens.len(),
+            padded_tokens: self.padded_tokens,
+        }
+    }
+}
+
+fn sequences<'g>(groups: &'g [Vec<Sequence<'g>>]) -> impl Iterator<Item = &'g Sequence<'g>> {
+    groups.iter().flatten()
+}
+
+fn check(groups: &[Vec<Sequence<'_>>]) -> Result<(), PlanError> {
+    if sequences(groups).next().is_none() {
+        return Err(PlanError::Empty);
+    }
+    for (group, members) in groups.iter().enumerate() {
+        for (sequence, Sequence { ids, scored }) in members.iter().enumerate() {
+            if *scored == 0 {
+                return Err(PlanError::NothingScored { group, sequence });
+            }
+            if *scored >= ids.len() {
+                return Err(PlanError::NoContext {
+                    group,
+                    sequence,
+                    scored: *scored,
+                    length: ids.len(),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A sequence and its place in the caller's order.
+struct Ordered<'a> {
+    order: usize,
+    input: Sequence<'a>,
+}
+
+/// Sequences that become one packed row.
+struct PackedGroup<'a> {
+    sequences: Vec<Ordered<'a>>,
+    /// Their ids without the last one, which is only predicted.
+    inputs: Vec<&'a [u32]>,
+    /// Tokens that all inputs begin with.
+    prefix: usize,
+}
+
+impl<'a> PackedGroup<'a> {
+    fn new(sequences: Vec<Ordered<'a>>) -> Self {
+        let inputs: Vec<&[u32]> = sequences
+            .iter()
+            .map(|sequence| &sequence.input.ids[..sequence.input.ids.len() - 1])
+            .collect();
+        let prefix = common_prefix(&inputs);
+        Self {
+            sequences,
+            inputs,
+            prefix,
+        }
+    }
+
+    fn tokens(&self) -> usize {
+        self.prefix
+            + self
+                .inputs
+                .iter()
+                .map(|ids| ids.len() - self.prefix)
+                .sum::<usize>()
+    }
+}
+
+/// Rows sorted by length, longest first, so that rectangles of similar rows are contiguous in the
+/// packed order.
+fn packing_order<'a>(groups: &[Vec<Sequence<'a>>], sharing: Sharing) -> Vec<PackedGroup<'a>> {
+    let mut packed = Vec::new();
+    let mut order = 0..;
+    for group in groups.iter().filter(|group| !group.is_empty()) {
+        let ordered = group.iter().zip(&mut order).map(|(input, order)| Ordered {
+            order,
+            input: *input,
+        });
+        let shared = PackedGroup::new(ordered.collect());
+        if sharing == Sharing::Prefix && shared.prefix > 0 {
+            packed.push(shared);
+        } else {
+            let alone = shared.sequences.into_iter();
+            packed.extend(alone.map(|sequence| PackedGroup::new(vec![sequence])));
+        }
+    }
+    packed.sort_by_key(|group| std::cmp::Reverse(group.tokens()));
+    packed
+}
+
+fn common_prefix(sequences: &[&[u32]]) -> usize {
+    let Some((first, others)) = sequences.split_first() else {
+        return 0;
+    };
+    others.iter().fold(first.len(), |prefix, other| {
+        first[..prefix]
+            .iter()
+            .zip(*other)
+            .take_while(|(a, b)| a == b)
+            .count()
+    })
+}

@@ -1,0 +1,14 @@
+//! Weights of Hugging Face model folders: `model.safetensors`, `pytorch_model.bin`, and both in
+//! shards with an index.
+
+mod checkpoint;
+mod decode;
+mod error;
+mod load;
+mod pytorch;
+mod safetensors;
+mod save;
+
+pub use error::{LoadError, SaveError};
+pub use load::{LoadOptions, LoadReport};
+pub use save::save_pretrained;

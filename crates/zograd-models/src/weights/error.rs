@@ -1,0 +1,196 @@
+//! Why weights could not be read or written.
+
+use std::path::PathBuf;
+
+use burn::tensor::DType;
+
+use crate::config::ConfigError;
+
+/// Why a model folder could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// config.json was refused.
+    #[error("in {folder}: {source}")]
+    Config {
+        /// The model folder.
+        folder: PathBuf,
+        /// Why.
+        source: ConfigError,
+    },
+    /// The weights were asked for in a type parameters cannot have.
+    #[error("weights cannot be held as {0:?}; choose F32, F16 or BF16")]
+    TargetDtype(DType),
+    /// The backend has no kernels for the type that was asked for.
+    #[error("this backend cannot compute in {dtype:?}; load the weights as F32")]
+    UnsupportedDtype {
+        /// What was asked for.
+        dtype: DType,
+    },
+    /// No weight file.
+    #[error(
+        "{folder} holds no weights; looked for model.safetensors, pytorch_model.bin, and their \
+         sharded forms with .index.json"
+    )]
+    NoWeights {
+        /// The model folder.
+        folder: PathBuf,
+    },
+    /// A file could not be opened or read.
+    #[error("cannot read {file}: {source}")]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A shard index that is not what Hugging Face writes.
+    #[error("{file} is not a valid shard index: {reason}")]
+    Index {
+        /// The index file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The index names a shard that is not there.
+    #[error("{index} names the shard {shard}, which is missing; download it again")]
+    MissingShard {
+        /// The index file.
+        index: PathBuf,
+        /// The shard.
+        shard: String,
+    },
+    /// A shard name that is not a plain file name.
+    #[error("{index} names the shard {shard:?}; shards must be files beside the index")]
+    ShardPath {
+        /// The index file.
+        index: PathBuf,
+        /// The name.
+        shard: String,
+    },
+    /// The index promises a tensor that its shard does not hold.
+    #[error("{index} says that {shard} holds {tensor}, but it does not")]
+    NotInShard {
+        /// The index file.
+        index: PathBuf,
+        /// The shard.
+        shard: String,
+        /// The tensor.
+        tensor: String,
+    },
+    /// Truncated, damaged, or not a weight file at all.
+    #[error("{file} is damaged: {reason}; download it again")]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Two stored tensors are the same parameter.
+    #[error("{tensor} is stored twice: in {first} and in {second}")]
+    Duplicate {
+        /// Name without the leading `model.`.
+        tensor: String,
+        /// One file.
+        first: PathBuf,
+        /// The other file; the same if the names differ by the prefix only.
+        second: PathBuf,
+    },
+    /// The configuration asks for a tensor that no file holds.
+    #[error(
+        "{folder} holds no tensor {tensor} of shape {expected:?}, which its config.json asks for"
+    )]
+    Missing {
+        /// The model folder.
+        folder: PathBuf,
+        /// Name without the leading `model.`.
+        tensor: String,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
+    /// A stored tensor that the configured model has no place for.
+    #[error(
+        "{file} holds {tensor} of shape {shape:?}, which the model of config.json does not have"
+    )]
+    Unexpected {
+        /// The file.
+        file: PathBuf,
+        /// The stored name.
+        tensor: String,
+        /// Its shape.
+        shape: Vec<usize>,
+    },
+    /// A stored tensor of another shape than the configuration says.
+    #[error("{tensor} in {file} has shape {found:?}, but config.json makes it {expected:?}")]
+    Shape {
+        /// The file.
+        file: PathBuf,
+        /// The stored name.
+        tensor: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape it should have.
+        expected: Vec<usize>,
+    },
+    /// A stored tensor that is not of a float type.
+    #[error("{tensor} in {file} is stored as {found}; only f16, bf16, f32 and f64 are read")]
+    StoredDtype {
+        /// The file.
+        file: PathBuf,
+        /// The stored name.
+        tensor: String,
+        /// Its type.
+        found: String,
+    },
+    /// A weight that is not a number, is infinite, or becomes so in the asked type.
+    #[error(
+        "{tensor} in {file} holds {value}, which is not a finite number as {dtype:?}{hint}",
+        hint = if value.is_finite() { "; load as BF16 or F32" } else { "; the file is damaged" }
+    )]
+    NotFinite {
+        /// The file.
+        file: PathBuf,
+        /// The stored name.
+        tensor: String,
+        /// The value as stored.
+        value: f32,
+        /// The type of the parameters.
+        dtype: DType,
+    },
+}
+
+/// Why a model could not be saved.
+#[derive(Debug, thiserror::Error)]
+pub enum SaveError {
+    /// The output folder or a file in it could not be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The safetensors writer refused.
+    #[error("cannot write {path}: {reason}")]
+    Safetensors {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Parameters of a type that model files do not hold.
+    #[error("{tensor} is {dtype:?}; only F64, F32, F16 and BF16 can be saved")]
+    Dtype {
+        /// Path of the parameter.
+        tensor: String,
+        /// Its type.
+        dtype: DType,
+    },
+    /// The folder that tokenizer files should be copied from cannot be read.
+    #[error("cannot copy tokenizer files from {path}: {source}")]
+    Tokenizer {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}

@@ -1,0 +1,111 @@
+//! One safetensors file, read a tensor at a time: the header first, then a seek per tensor, so
+//! that a load never holds the file and the model at once.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{DType, TensorData};
+use safetensors::Dtype;
+use safetensors::tensor::Metadata;
+
+use super::checkpoint::{Entry, StoredType, not_finite};
+use super::decode::{DecodeError, Stored, decode};
+use super::error::LoadError;
+
+/// The largest header the reference implementation accepts.
+const MAX_HEADER: u64 = 100_000_000;
+
+#[derive(Debug)]
+pub(super) struct SafetensorsFile {
+    path: PathBuf,
+    file: File,
+    metadata: Metadata,
+    /// Where the tensor bytes begin.
+    data: u64,
+}
+
+impl SafetensorsFile {
+    pub fn open(path: &Path) -> Result<Self, LoadError> {
+        let read = |source| LoadError::Read {
+            file: path.to_owned(),
+            source,
+        };
+        let damaged = |reason: String| LoadError::Damaged {
+            file: path.to_owned(),
+            reason,
+        };
+        let mut file = File::open(path).map_err(read)?;
+        let size = file.metadata().map_err(read)?.len();
+        let mut length = [0; 8];
+        if size < 8 {
+            return Err(damaged(format!("{size} bytes cannot hold a header")));
+        }
+        file.read_exact(&mut length).map_err(read)?;
+        let header = u64::from_le_bytes(length);
+        if header > MAX_HEADER || header > size - 8 {
+            return Err(damaged(format!(
+                "its header claims {header} bytes, but the file has {size} and at most {MAX_HEADER} \
+                 are allowed"
+            )));
+        }
+        let mut json = vec![0; header as usize];
+        file.read_exact(&mut json).map_err(read)?;
+        // checks that the tensors lie end to end and that their sizes fit their shapes
+        let metadata: Metadata =
+            serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
+        let data = 8 + header;
+        let expected = data + metadata.data_len() as u64;
+        if size != expected {
+            return Err(damaged(format!(
+                "its header describes {expected} bytes, but the file has {size}"
+            )));
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            metadata,
+            data,
+        })
+    }
+
+    pub fn entries(&self) -> Vec<Entry> {
+        let tensors = self.metadata.tensors();
+        tensors
+            .into_iter()
+            .map(|(name, info)| Entry {
+                name,
+                shape: info.shape.clone(),
+                stored: match info.dtype {
+                    Dtype::F16 => StoredType::Float(Stored::F16),
+                    Dtype::BF16 => StoredType::Float(Stored::BF16),
+                    Dtype::F32 => StoredType::Float(Stored::F32),
+                    Dtype::F64 => StoredType::Float(Stored::F64),
+                    other => StoredType::Other(other.to_string()),
+                },
+            })
+            .collect()
+    }
+
+    pub fn read(
+        &mut self,
+        entry: &Entry,
+        stored: Stored,
+        target: DType,
+    ) -> Result<TensorData, LoadError> {
+        let read = |source| LoadError::Read {
+            file: self.path.clone(),
+            source,
+        };
+        let start = self
+            .metadata
+            .info(&entry.name)
+            .map_or(0, |info| info.data_offsets.0);
+        let offset = self.data + start as u64;
+        self.file.seek(SeekFrom::Start(offset)).map_err(read)?;
+        decode(&mut self.file, stored, &entry.shape, target).map_err(|error| match error {
+            DecodeError::Io(source) => read(source),
+            DecodeError::NotFinite(value) => not_finite(&self.path, entry, value, target),
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! A Hugging Face folder from a model.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::Path;
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Tensor, TensorData};
+use safetensors::{Dtype, View, serialize_to_file};
+
+use super::error::SaveError;
+use crate::config::OptConfig;
+use crate::opt::Opt;
+
+/// Files that make up a tokenizer, and what generation needs; each is copied if it is there.
+const TOKENIZER_FILES: [&str; 7] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "generation_config.json",
+];
+
+/// Writes `model.safetensors`, `config.json` and, if `tokenizer_source` is given, copies of that
+/// folder's tokenizer files into `out`, which is created. The result loads in Python's
+/// transformers and in [`Opt::load`].
+///
+/// Weights are written in the type they have, one tensor at a time, under the names of
+/// `OPTForCausalLM`. Every file is written under a temporary name, flushed to the disk and then
+/// renamed, so that an interruption leaves either the old file or the new one.
+///
+/// # Errors
+/// Something cannot be written or copied, or a parameter is not of a float type.
+pub fn save_pretrained<B: Backend>(
+    model: &Opt<B>,
+    config: &OptConfig,
+    tokenizer_source: Option<&Path>,
+    out: &Path,
+) -> Result<(), SaveError> {
+    fs::create_dir_all(out).map_err(|source| SaveError::Write {
+        path: out.to_owned(),
+        source,
+    })?;
+    let mut parameters = Parameters::default();
+    model.visit(&mut parameters);
+    if let Some((tensor, dtype)) = parameters.refused {
+        return Err(SaveError::Dtype { tensor, dtype });
+    }
+    let dtype = parameters.dtype.unwrap_or(DType::F32);
+    replace(&out.join("model.safetensors"), |path| {
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        serialize_to_file(parameters.tensors, Some(metadata), path).map_err(|error| {
+            SaveError::Safetensors {
+                path: path.to_owned(),
+                reason: error.to_string(),
+            }
+        })
+    })?;
+    replace(&out.join("config.json"), |path| {
+        fs::write(path, config.to_json(dtype)).map_err(|source| SaveError::Write {
+            path: path.to_owned(),
+            source,
+        })
+    })?;
+    match tokenizer_source {
+        Some(folder) => copy_tokenizer(folder, out),
+        None => Ok(()),
+    }
+}
+
+fn copy_tokenizer(folder: &Path, out: &Path) -> Result<(), SaveError> {
+    for name in TOKENIZER_FILES {
+        let from = folder.join(name);
+        if !from.is_file() {
+            continue;
+        }
+        // read whole before writing: `folder` and `out` may be the same
+        let bytes =
+            fs::read(&from).map_err(|source| SaveError::Tokenizer { path: from, source })?;
+        replace(&out.join(name), |path| {
+            fs::write(path, &bytes).map_err(|source| SaveError::Write {
+                path: path.to_owned(),
+                source,
+            })
+        })?;
+    }
+    Ok(())
+}
+
+/// Lets `write` make a file beside `path`, and puts it in the place of `path` once it is complete.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), SaveError>,
+) -> Result<(), SaveError> {
+    let temporary = path.with_added_extension("partial");
+    let finish = |path: &Path| {
+        File::open(&temporary)?.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    let result = write(&temporary).and_then(|()| {
+        finish(path).map_err(|source| SaveError::Write {
+            path: path.to_owned(),
+            source,
+        })
+    });
+    if result.is_err() {
+        // the error that is reported matters, not whether the remains could be removed
+        let _ = fs::remove_file(&temporary);
+    }
+    result
+}
+
+/// Collects handles of all parameters; the values leave the device when they are written.
+#[derive(Default)]
+struct Parameters {
+    /// Names of the modules on the way to the current one.
+    path: Vec<String>,
+    tensors: Vec<(String, StoredTensor)>,
+    dtype: Option<DType>,
+    refused: Option<(String, DType)>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Parameters {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let name = format!("model.{}", self.path.join("."));
+        let tensor = param.val();
+        let dtype = match tensor.dtype() {
+            DType::F64 => Dtype::F64,
+            DType::F32 => Dtype::F32,
+            DType::F16 => Dtype::F16,
+            DType::BF16 => Dtype::BF16,
+            other => {
+                self.refused.get_or_insert((name, other));
+                return;
+            }
+        };
+        self.dtype.get_or_insert(tensor.dtype());
+        let tensor = StoredTensor {
+            dtype,
+            shape: tensor.dims().to_vec(),
+            data: Box::new(move || tensor.to_data()),
+        };
+        self.tensors.push((name, tensor));
+    }
+}
+
+struct StoredTensor {
+    dtype: Dtype,
+    shape: Vec<usize>,
+    data: Box<dyn Fn() -> TensorData>,
+}
+
+impl View for StoredTensor {
+    fn dtype(&self) -> Dtype {
+        self.dtype
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        // safetensors is little-endian, and so is every machine burn's CPU backends run on
+        Cow::Owned((self.data)().as_bytes().to_vec())
+    }
+
+    fn data_len(&self) -> usize {
+        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+    }
+}
