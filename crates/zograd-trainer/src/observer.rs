@@ -1,0 +1,78 @@
+use crate::TrainError;
+use serde::{Deserialize, Serialize};
+use zograd_select::SkipReason;
+
+/// One line of `metrics.jsonl` for one step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// Mean of the losses this step evaluated.
+    pub loss: f64,
+    /// All of them, in the order they were asked for.
+    pub losses: Vec<f64>,
+    /// The projected gradient, 0 if the step was skipped.
+    pub projected_gradient: f64,
+    /// Length of the change of the weights, `lr * sqrt(d * sum_k c_k^2)` for d moving weights: what it is
+    /// in expectation, and within 1/sqrt(d) of what it is. Weight decay not counted.
+    pub update_norm: f64,
+    /// The learning rate of this step.
+    pub lr: f64,
+    /// Forward passes of the whole run so far, evaluation not counted.
+    pub forwards: u64,
+    /// Tokens that went through the layers in them.
+    pub tokens: u64,
+    /// Seconds of training so far, evaluation not counted.
+    pub seconds: f64,
+    /// Peak resident memory so far, in bytes, where the system says.
+    pub peak_memory_bytes: Option<u64>,
+    /// Why the update was skipped, if it was.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub skipped: Option<SkipReason>,
+}
+
+/// One line of `metrics.jsonl` for one evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EvalRecord {
+    /// Steps done before it.
+    pub step: u64,
+    /// Forward passes of training before it.
+    pub forwards: u64,
+    /// Accuracy on the development examples.
+    pub dev_accuracy: f64,
+    /// Cross-entropy over the candidates on them.
+    pub dev_loss: f64,
+    /// Whether this is the best so far: higher accuracy, or equal accuracy and lower loss.
+    pub best: bool,
+    /// Seconds the evaluation took.
+    pub seconds: f64,
+}
+
+/// What a training run reports, while it runs.
+pub trait Observer<M> {
+    /// After every step.
+    ///
+    /// # Errors
+    /// An error ends the run.
+    fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError>;
+
+    /// After every evaluation; `model` stands at the evaluated weights, to be saved if `record.best`.
+    ///
+    /// # Errors
+    /// An error ends the run.
+    fn on_eval(&mut self, record: &EvalRecord, model: &M) -> Result<(), TrainError>;
+}
+
+/// An observer that looks away.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl<M> Observer<M> for Silent {
+    fn on_step(&mut self, _record: &StepRecord) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    fn on_eval(&mut self, _record: &EvalRecord, _model: &M) -> Result<(), TrainError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,238 @@
+use crate::{
+    Batches, EvalRecord, LanguageModel, Objective, Observer, Schedule, StepRecord, TrainError,
+    evaluate, objective::score, peak_memory_bytes, run_step,
+};
+use burn::module::Module;
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use zograd_perturb::{NoiseBackend, Perturbed, Seed};
+use zograd_select::{StepContext, Strategy};
+use zograd_tasks::Prompt;
+
+/// Children of the run's seed: one for the noise of the steps, one for the order of the examples.
+const NOISE: u64 = 0;
+const ORDER: u64 = 1;
+
+/// The settings of a run that are not the strategy's, the model's or the data's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainConfig {
+    /// Number of steps.
+    pub steps: u64,
+    /// Learning rate.
+    pub lr: f64,
+    /// How it changes.
+    pub schedule: Schedule,
+    /// Weight decay lambda of `theta <- theta - lr (g d + lambda theta)`; biases and layer norms excepted.
+    pub weight_decay: f64,
+    /// Examples per step.
+    pub batch_size: usize,
+    /// Seed of the noise and of the order of the examples.
+    pub seed: u64,
+    /// Evaluate on the development examples every so many steps and after the last; 0: only then.
+    pub eval_every: u64,
+    /// Examples per forward in evaluations.
+    pub eval_batch_size: usize,
+}
+
+impl TrainConfig {
+    /// Whether every setting is in its range.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for the first that is not.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let require = |ok: bool, name, value: f64, fix| match ok {
+            true => Ok(()),
+            false => Err(TrainError::Setting {
+                name,
+                value: value.to_string(),
+                fix,
+            }),
+        };
+        let (lr, decay) = (self.lr, self.weight_decay);
+        let nonnegative = |x: f64| x.is_finite() && x >= 0.0;
+        require(
+            nonnegative(lr),
+            "--lr",
+            lr,
+            "use a number of at least 0, such as 1e-6",
+        )?;
+        require(
+            nonnegative(decay),
+            "--weight-decay",
+            decay,
+            "use a number of at least 0",
+        )?;
+        require(
+            lr * decay < 1.0,
+            "--weight-decay",
+            decay,
+            "lr * weight decay must stay below 1",
+        )?;
+        let at_least_one = "use at least 1";
+        require(self.batch_size > 0, "--batch-size", 0.0, at_least_one)?;
+        require(
+            self.eval_batch_size > 0,
+            "--eval-batch-size",
+            0.0,
+            at_least_one,
+        )
+    }
+}
+
+/// What a run learns from and is measured on.
+#[derive(Clone, Copy, Debug)]
+pub struct Examples<'a> {
+    /// Steps draw their batches from these.
+    pub train: &'a [Prompt],
+    /// The best weights are those with the best accuracy on these. May be empty: then nothing is
+    /// evaluated and no weights are the best.
+    pub dev: &'a [Prompt],
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopReason {
+    /// All steps are done.
+    Finished,
+    /// It was asked to stop.
+    Interrupted,
+}
+
+/// What a run did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainSummary {
+    /// Steps done.
+    pub steps: u64,
+    /// Forward passes of training.
+    pub forwards: u64,
+    /// Passes over the weights.
+    pub passes: u64,
+    /// Tokens that went through the layers in training.
+    pub tokens: u64,
+    /// Steps whose update was skipped.
+    pub skipped: u64,
+    /// Seconds of training, evaluation not counted.
+    pub seconds: f64,
+    /// The best evaluation.
+    pub best: Option<EvalRecord>,
+    /// Why it ended.
+    pub stop: StopReason,
+}
+
+/// Trains `model` in place.
+///
+/// Each step takes its batch and its seed from (seed, step) alone. After every `eval_every` steps and
+/// after the last one the model is evaluated on the development examples and the observer is told whether
+/// it is the best so far. When `stop` becomes true the current step is finished, the model evaluated, and
+/// the run ends.
+///
+/// # Errors
+/// A setting out of range, no training examples, examples the model cannot score, or an error of the
+/// observer.
+pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
+    model: &mut Perturbed<B, M>,
+    strategy: &mut dyn Strategy,
+    objective: &dyn Objective,
+    examples: Examples<'_>,
+    config: &TrainConfig,
+    observer: &mut dyn Observer<M>,
+    stop: &AtomicBool,
+) -> Result<TrainSummary, TrainError> {
+    config.check()?;
+    if examples.train.is_empty() {
+        return Err(TrainError::NoExamples("training"));
+    }
+    let seed = Seed::new(config.seed);
+    let batches = Batches::new(seed.child(ORDER), examples.train.len(), config.batch_size);
+    let dimension = model.space().dimension() as f64;
+    let mut summary = TrainSummary {
+        steps: 0,
+        forwards: 0,
+        passes: 0,
+        tokens: 0,
+        skipped: 0,
+        seconds: 0.0,
+        best: None,
+        stop: StopReason::Finished,
+    };
+    let passes_before = model.passes();
+    let mut training = Duration::ZERO;
+    while summary.steps < config.steps && summary.stop == StopReason::Finished {
+        let start = Instant::now();
+        let step = summary.steps;
+        let batch = batches.at(step);
+        let batch: Vec<&Prompt> = batch.into_iter().map(|i| &examples.train[i]).collect();
+        let context = StepContext {
+            step,
+            seed: seed.child(NOISE).child(step),
+            eps: model.eps(),
+        };
+        let lr = config.lr * config.schedule.factor(step, config.steps);
+        let tokens = &mut summary.tokens;
+        let report = run_step(strategy, &context, model, lr, config.weight_decay, |m| {
+            let (scored, stats) = score(m, &batch, |p| objective.candidates(p))?;
+            *tokens += stats.tokens as u64;
+            Ok(objective.loss(&scored))
+        })?;
+        training += start.elapsed();
+        summary.steps += 1;
+        summary.forwards += report.evaluations.len() as u64;
+        summary.skipped += u64::from(report.skipped.is_some());
+        summary.passes = model.passes() - passes_before;
+        summary.seconds = training.as_secs_f64();
+        let losses: Vec<f64> = report.evaluations.iter().map(|e| e.loss).collect();
+        observer.on_step(&StepRecord {
+            step: summary.steps,
+            loss: losses.iter().sum::<f64>() / losses.len() as f64,
+            losses,
+            projected_gradient: report.projected_gradient,
+            update_norm: lr * (dimension * report.direction.norm_squared()).sqrt(),
+            lr,
+            forwards: summary.forwards,
+            tokens: summary.tokens,
+            seconds: summary.seconds,
+            peak_memory_bytes: peak_memory_bytes(),
+            skipped: report.skipped,
+        })?;
+        if stop.load(Ordering::Relaxed) {
+            summary.stop = StopReason::Interrupted;
+        }
+        let last = summary.steps == config.steps || summary.stop == StopReason::Interrupted;
+        let due = config.eval_every > 0 && summary.steps % config.eval_every == 0;
+        if (last || due) && !examples.dev.is_empty() {
+            evaluate_dev(model.module(), examples.dev, config, observer, &mut summary)?;
+        }
+    }
+    Ok(summary)
+}
+
+fn evaluate_dev<M: LanguageModel>(
+    model: &M,
+    dev: &[Prompt],
+    config: &TrainConfig,
+    observer: &mut dyn Observer<M>,
+    summary: &mut TrainSummary,
+) -> Result<(), TrainError> {
+    let start = Instant::now();
+    let evaluation = evaluate(model, dev, config.eval_batch_size, |_| ())?;
+    let rank = |accuracy: f64, loss: f64| (accuracy, -loss);
+    let this = rank(evaluation.accuracy, evaluation.loss);
+    let record = EvalRecord {
+        step: summary.steps,
+        forwards: summary.forwards,
+        dev_accuracy: evaluation.accuracy,
+        dev_loss: evaluation.loss,
+        best: match &summary.best {
+            Some(best) => this > rank(best.dev_accuracy, best.dev_loss),
+            None => true,
+        },
+        seconds: start.elapsed().as_secs_f64(),
+    };
+    observer.on_eval(&record, model)?;
+    if record.best {
+        summary.best = Some(record);
+    }
+    Ok(())
+}

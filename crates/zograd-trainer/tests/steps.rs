@@ -1,0 +1,252 @@
+//! The step on a module small enough to check by hand: passes, forwards, restores, updates, skips.
+
+use burn::module::{Module, Param};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use burn_ndarray::NdArray;
+use zograd_perturb::{Direction, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
+use zograd_select::{Method, SkipReason, StepContext, Strategy};
+use zograd_trainer::{TrainError, run_step};
+
+type B = NdArray<f32>;
+const N: usize = 300;
+const EPS: f64 = 1e-3;
+
+#[derive(Module, Debug)]
+struct Point<B: Backend> {
+    x: Param<Tensor<B, 1>>,
+}
+
+fn point() -> Perturbed<B, Point<B>> {
+    let x = Tensor::<B, 1>::from_floats(
+        std::array::from_fn::<f32, N, _>(|i| (i as f32 / N as f32) - 0.3),
+        &Default::default(),
+    );
+    let point = Point {
+        x: Param::from_tensor(x),
+    };
+    let space = ParameterSpace::select(&point, &Selection::All).expect("a parameter");
+    Perturbed::new(point, space, NoiseKind::Gaussian, EPS)
+}
+
+fn values(point: &Point<B>) -> Vec<f64> {
+    let data = point.x.val().into_data();
+    data.iter::<f32>().map(f64::from).collect()
+}
+
+/// Half the squared distance from 1, in f64.
+fn loss(point: &Point<B>) -> f64 {
+    values(point).iter().map(|x| 0.5 * (x - 1.0).powi(2)).sum()
+}
+
+fn context(step: u64) -> StepContext {
+    StepContext {
+        step,
+        seed: Seed::new(11).child(step),
+        eps: EPS,
+    }
+}
+
+fn methods() -> Vec<Method> {
+    vec![
+        Method::Mezo,
+        Method::NSpsa { queries: 3 },
+        Method::Gv {
+            pool: 4,
+            alpha: 0.5,
+            faithful_cost: false,
+        },
+        Method::Gv {
+            pool: 2,
+            alpha: 0.5,
+            faithful_cost: false,
+        },
+        Method::GvHistory,
+        Method::Greedy { pool: 4 },
+        Method::PoolRegression { pool: 4 },
+    ]
+}
+
+/// One pass for every evaluation and one for restore and update together.
+#[test]
+fn passes_are_forwards_plus_one() {
+    for method in methods() {
+        let mut strategy = method.build().expect("valid");
+        let mut model = point();
+        for step in 0..3 {
+            let (before, mut forwards) = (model.passes(), 0);
+            let report = run_step(
+                strategy.as_mut(),
+                &context(step),
+                &mut model,
+                1e-3,
+                0.0,
+                |m| {
+                    forwards += 1;
+                    Ok(loss(m))
+                },
+            )
+            .expect("a step");
+            assert_eq!(forwards, strategy.forwards(), "{method:?}");
+            assert_eq!(report.evaluations.len(), forwards);
+            assert_eq!(model.passes() - before, forwards as u64 + 1, "{method:?}");
+            assert!(model.at().is_zero());
+        }
+    }
+}
+
+#[test]
+fn every_method_descends() {
+    for method in methods() {
+        let mut strategy = method.build().expect("valid");
+        let mut model = point();
+        let start = loss(model.module());
+        for step in 0..150 {
+            run_step(
+                strategy.as_mut(),
+                &context(step),
+                &mut model,
+                2e-3,
+                0.0,
+                |m| Ok(loss(m)),
+            )
+            .expect("a step");
+        }
+        let end = loss(model.module());
+        assert!(end < 0.7 * start, "{method:?}: {start} -> {end}");
+    }
+}
+
+/// With learning rate 0 the weights are what they were, to one rounding (2^-24 of values below 1) a pass.
+#[test]
+fn learning_rate_zero_changes_nothing() {
+    for method in methods() {
+        let mut strategy = method.build().expect("valid");
+        let mut model = point();
+        let start = values(model.module());
+        for step in 0..20 {
+            run_step(
+                strategy.as_mut(),
+                &context(step),
+                &mut model,
+                0.0,
+                0.0,
+                |m| Ok(loss(m)),
+            )
+            .expect("a step");
+        }
+        let bound = model.passes() as f64 / f64::from(1 << 24);
+        let drift = values(model.module())
+            .iter()
+            .zip(&start)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f64::max);
+        assert!(drift <= bound, "{method:?}: {drift} > {bound}");
+    }
+}
+
+#[test]
+fn a_non_finite_loss_never_reaches_the_weights() {
+    for method in methods() {
+        for bad in [f64::NAN, f64::INFINITY] {
+            let forwards = method.build().expect("valid").forwards();
+            for at in 0..forwards {
+                let mut strategy = method.build().expect("valid");
+                let mut model = point();
+                let start = values(model.module());
+                let mut k = 0;
+                let report = run_step(strategy.as_mut(), &context(0), &mut model, 0.1, 0.1, |m| {
+                    k += 1;
+                    Ok(if k == at + 1 { bad } else { loss(m) })
+                })
+                .expect("a skipped step is no error");
+                assert_eq!(
+                    report.skipped,
+                    Some(SkipReason::NonFiniteLoss),
+                    "{method:?} at {at}"
+                );
+                let drift = values(model.module())
+                    .iter()
+                    .zip(&start)
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f64::max);
+                assert!(drift < 1e-6, "{method:?}: {drift}");
+            }
+        }
+    }
+}
+
+/// An error in the loss ends the step, and the weights go back to where they were.
+#[test]
+fn an_error_restores_the_weights() {
+    let mut strategy = Method::Gv {
+        pool: 4,
+        alpha: 0.5,
+        faithful_cost: false,
+    }
+    .build()
+    .expect("valid");
+    let mut model = point();
+    let start = values(model.module());
+    let mut k = 0;
+    let result = run_step(strategy.as_mut(), &context(0), &mut model, 0.1, 0.0, |m| {
+        k += 1;
+        if k == 3 {
+            Err(TrainError::NoExamples("test"))
+        } else {
+            Ok(loss(m))
+        }
+    });
+    assert!(matches!(result, Err(TrainError::NoExamples("test"))));
+    assert!(model.at().is_zero());
+    let drift = values(model.module())
+        .iter()
+        .zip(&start)
+        .map(|(a, b)| (a - b).abs())
+        .fold(0.0, f64::max);
+    assert!(drift < 1e-6, "{drift}");
+}
+
+/// The update is `lr (g d + lambda theta)`; this parameter is no bias, so it decays.
+#[test]
+fn decay_is_part_of_the_update() {
+    let (lr, decay) = (0.05, 0.2);
+    let step = |decay| {
+        let mut mezo = Method::Mezo.build().expect("valid");
+        let mut model = point();
+        run_step(mezo.as_mut(), &context(0), &mut model, lr, decay, |m| {
+            Ok(loss(m))
+        })
+        .expect("a step");
+        values(model.module())
+    };
+    let start = values(point().module());
+    for ((with, without), x) in step(decay).iter().zip(step(0.0)).zip(start) {
+        assert!((with - (without - lr * decay * x)).abs() < 1e-6);
+    }
+}
+
+/// A strategy that asks forever is an error, not a hang.
+#[test]
+fn an_endless_strategy_is_stopped() {
+    struct Endless;
+    impl Strategy for Endless {
+        fn name(&self) -> &str {
+            "endless"
+        }
+        fn forwards(&self) -> usize {
+            1
+        }
+        fn next(
+            &mut self,
+            _step: &StepContext,
+            _told: &[zograd_select::Evaluation],
+        ) -> Result<zograd_select::Action, zograd_select::StrategyError> {
+            Ok(zograd_select::Action::Evaluate(vec![Direction::zero()]))
+        }
+    }
+    let result = run_step(&mut Endless, &context(0), &mut point(), 0.1, 0.0, |_| {
+        Ok(1.0)
+    });
+    assert!(matches!(result, Err(TrainError::Strategy(_))));
+}
