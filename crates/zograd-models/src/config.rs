@@ -11,6 +11,9 @@ use serde_json::{Map, Value};
 /// original fairseq model plus one (`OPTLearnedPositionalEmbedding.offset` in Hugging Face).
 pub const POSITION_OFFSET: usize = 2;
 
+/// No size may be larger: a generous bound below which no count of weights overflows.
+const MAX_SIZE: usize = 1 << 20;
+
 /// The nonlinearity between the two feed-forward layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
@@ -78,6 +81,14 @@ pub enum ConfigError {
     /// A size of zero.
     #[error("{0} is 0; it must be at least 1")]
     Zero(&'static str),
+    /// A size beyond anything a model has.
+    #[error("{key} is {size}; more than {MAX_SIZE} is surely a mistake")]
+    TooLarge {
+        /// The key of config.json.
+        key: &'static str,
+        /// Its value.
+        size: usize,
+    },
     /// The heads do not divide the hidden size.
     #[error(
         "hidden_size {hidden_size} is not a multiple of num_attention_heads {num_attention_heads}"
@@ -283,6 +294,9 @@ impl OptConfig {
             if size == 0 {
                 return Err(ConfigError::Zero(key));
             }
+            if size > MAX_SIZE {
+                return Err(ConfigError::TooLarge { key, size });
+            }
         }
         if !self.hidden_size.is_multiple_of(self.num_attention_heads) {
             return Err(ConfigError::Heads {
@@ -399,6 +413,7 @@ mod tests {
         assert!(message("activation_function", "swish".into()).contains("\"swish\""));
         assert!(message("model_type", "llama".into()).contains("\"llama\""));
         assert!(message("num_attention_heads", 3.into()).contains("multiple of"));
+        assert!(message("vocab_size", u64::MAX.into()).contains("vocab_size"));
         assert!(message("ffn_dim", 0.into()).contains("ffn_dim"));
         assert!(message("tie_word_embeddings", false.into()).contains("tie_word_embeddings"));
         assert!(message("layer_norm_elementwise_affine", false.into()).contains("affine"));

@@ -5,6 +5,8 @@
 //! most a few hundred terms in a row, so honest differences are around 1e-6; a wrong position, mask
 //! or norm changes the first digit.
 
+#![cfg(any(feature = "ndarray", feature = "flex"))]
+
 mod reference;
 
 use burn::tensor::Device;

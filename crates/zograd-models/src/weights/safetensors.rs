@@ -55,7 +55,7 @@ impl SafetensorsFile {
         let metadata: Metadata =
             serde_json::from_slice(&json).map_err(|error| damaged(error.to_string()))?;
         let data = 8 + header;
-        let expected = data + metadata.data_len() as u64;
+        let expected = data.saturating_add(metadata.data_len() as u64);
         if size != expected {
             return Err(damaged(format!(
                 "its header describes {expected} bytes, but the file has {size}"

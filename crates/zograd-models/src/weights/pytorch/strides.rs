@@ -25,20 +25,25 @@ impl Layout {
             .rev()
             .all(|(size, stride)| {
                 let fits = *size <= 1 || *stride == expected;
-                expected *= size;
+                // sizes are data: a product that overflows matches no stride either
+                expected = expected.saturating_mul(*size);
                 fits
             })
             || self.shape.contains(&0)
     }
 
     /// Bytes in storage order to row-major order, `width` bytes an element. `None` if the view
-    /// skips elements, so that `bytes` does not hold all of it.
+    /// skips elements, so that `bytes` does not hold all of it. The shape must have been checked.
     pub fn to_row_major(&self, bytes: &[u8], width: usize) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(bytes.len());
         let mut index = vec![0; self.shape.len()];
         for _ in 0..self.shape.iter().product() {
-            let offset: usize = index.iter().zip(&self.strides).map(|(i, s)| i * s).sum();
-            out.extend_from_slice(bytes.get(offset * width..(offset + 1) * width)?);
+            let steps = index.iter().zip(&self.strides);
+            let offset = steps.fold(0usize, |offset, (index, stride)| {
+                offset.saturating_add(stride.saturating_mul(*index))
+            });
+            let start = offset.saturating_mul(width);
+            out.extend_from_slice(bytes.get(start..start.saturating_add(width))?);
             for (index, size) in index.iter_mut().zip(&self.shape).rev() {
                 *index += 1;
                 if *index < *size {
@@ -155,7 +160,7 @@ impl<R: BufRead> Scan<R> {
                 self.stack.push(Value::Tuple(values));
             }
             b't' => {
-                let values = self.to_mark()?;
+                let values = self.since_mark()?;
                 self.stack.push(Value::Tuple(values));
             }
             // a storage
@@ -175,7 +180,7 @@ impl<R: BufRead> Scan<R> {
             }
             // APPENDS, SETITEMS
             b'e' | b'u' => {
-                self.to_mark()?;
+                self.since_mark()?;
             }
             other => {
                 return Err(format!(
@@ -254,7 +259,7 @@ impl<R: BufRead> Scan<R> {
         self.stack.pop().ok_or_else(|| "stack underflow".to_owned())
     }
 
-    fn to_mark(&mut self) -> Result<Vec<Value>, String> {
+    fn since_mark(&mut self) -> Result<Vec<Value>, String> {
         let mark = self
             .stack
             .iter()
@@ -320,6 +325,7 @@ mod tests {
         assert!(layout(&[0, 3], &[7, 7]).is_row_major());
         assert!(!layout(&[2, 3], &[1, 2]).is_row_major());
         assert!(!layout(&[2, 3], &[6, 2]).is_row_major());
+        assert!(!layout(&[2, usize::MAX, 2], &[1, 2, 1]).is_row_major());
     }
 
     #[test]
@@ -332,6 +338,7 @@ mod tests {
         assert_eq!(wide.to_row_major(&bytes, 2), Some(bytes.to_vec()));
         // every second element: the bytes of the view end before its last element
         assert_eq!(layout(&[6], &[2]).to_row_major(&bytes, 1), None);
+        assert_eq!(layout(&[6], &[usize::MAX]).to_row_major(&bytes, 1), None);
     }
 
     #[test]

@@ -1,0 +1,236 @@
+//! `zograd eval`: accuracy and predictions.
+
+use crate::args::{BackendName, DtypeName, EvalArgs};
+use crate::backend::{self, Job, TrainBackend};
+use crate::inputs::{self, Sources};
+use crate::progress::Progress;
+use crate::{commands::prompts::split, config_file};
+use anyhow::{Context, Result, bail};
+use burn::tensor::DType;
+use serde::Serialize;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+use zograd_models::{LoadOptions, Opt, OptConfig};
+use zograd_perturb::Seed;
+use zograd_tasks::{Prompt, Sample, Split, sample_indices};
+use zograd_trainer::{Evaluation, Prediction, evaluate, peak_memory_bytes};
+
+/// Measures a model on a task.
+///
+/// # Errors
+/// Wrong input, or a file that cannot be written.
+pub fn run(args: EvalArgs) -> Result<ExitCode> {
+    let args = match &args.config {
+        Some(file) => EvalArgs {
+            config: None,
+            json: args.json,
+            ..config_file::overlay(&args, file)?
+        },
+        None => args,
+    };
+    set_threads(args.threads)?;
+    let backend_name = args.backend.unwrap_or(BackendName::Ndarray);
+    let dtype = backend::dtype(backend_name, args.dtype.unwrap_or(DtypeName::F32))?;
+    let sources = Sources::find(
+        args.model.as_deref(),
+        args.tokenizer.as_deref(),
+        args.task.as_deref(),
+        args.data.as_deref(),
+    )?;
+    let config = OptConfig::from_folder(&sources.model)?;
+    let max_length = args.max_length.unwrap_or(config.max_position_embeddings);
+    check_max_length(max_length, &config)?;
+    let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, max_length)?;
+    let (samples, shown) = draw(&args, &sources)?;
+    let prompts = inputs::prompts(&encoder, sources.task, &samples, &shown)?;
+    check_ids(&prompts, &config)?;
+    if let Some(path) = &args.predictions {
+        // before the work, not after it
+        File::create_new(path).with_context(|| {
+            format!(
+                "--predictions {}: cannot be created (nothing is written over)",
+                path.display()
+            )
+        })?;
+    }
+
+    let start = Instant::now();
+    let batch_size = args.eval_batch_size.unwrap_or(32);
+    if batch_size == 0 {
+        bail!("--eval-batch-size 0: use at least 1");
+    }
+    let job = EvalJob {
+        folder: &sources.model,
+        dtype,
+        prompts: &prompts,
+        batch_size,
+    };
+    let evaluation = backend::dispatch(backend_name, job)?;
+    if let Some(path) = &args.predictions {
+        write_predictions(path, &evaluation.predictions)
+            .with_context(|| format!("--predictions {}", path.display()))?;
+    }
+    let report = Report {
+        task: &sources.task_name,
+        model: &sources.model_name,
+        examples: evaluation.examples,
+        shots: shown.len(),
+        accuracy: evaluation.accuracy,
+        loss: evaluation.loss,
+        seconds: start.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory_bytes(),
+    };
+    if args.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!(
+            "{} on {}: accuracy {:.4} ({} examples), loss {:.4}, {:.1} s",
+            report.model,
+            report.task,
+            report.accuracy,
+            report.examples,
+            report.loss,
+            report.seconds
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    task: &'a str,
+    model: &'a str,
+    examples: usize,
+    shots: usize,
+    accuracy: f64,
+    loss: f64,
+    seconds: f64,
+    peak_memory_bytes: Option<u64>,
+}
+
+/// The samples to score, in the order of their rows, and those to show before each.
+fn draw(args: &EvalArgs, sources: &Sources) -> Result<(Vec<Sample>, Vec<Sample>)> {
+    let seed = Seed::new(args.seed.unwrap_or(0));
+    let split = split(args.split.unwrap_or_default());
+    let rows = sources.data.count(split)?;
+    let mut picked = sample_indices(seed.child(1), rows, args.test_examples.unwrap_or(rows));
+    if picked.is_empty() {
+        bail!("--test-examples 0: use at least 1");
+    }
+    picked.sort_unstable();
+    let read = |split, numbers: &[usize]| -> Result<Vec<Sample>> {
+        let rows = sources.data.rows(split, numbers)?;
+        rows.iter()
+            .map(|row| Ok(sources.task.sample(row)?))
+            .collect()
+    };
+    let shots = match args.shots.unwrap_or(0) {
+        0 => Vec::new(),
+        shots => {
+            let rows = sources.data.count(Split::Train)?;
+            if shots > rows {
+                bail!("--shots {shots}: the train split has {rows} rows");
+            }
+            sample_indices(seed.child(0), rows, shots)
+        }
+    };
+    Ok((read(split, &picked)?, read(Split::Train, &shots)?))
+}
+
+struct EvalJob<'a> {
+    folder: &'a Path,
+    dtype: DType,
+    prompts: &'a [Prompt],
+    batch_size: usize,
+}
+
+impl Job for EvalJob<'_> {
+    type Output = Evaluation;
+
+    fn run<B: TrainBackend>(self, device: &B::Device) -> Result<Evaluation> {
+        let model = load::<B>(self.folder, self.dtype, device)?;
+        score(&model, self.prompts, self.batch_size, "eval")
+    }
+}
+
+/// Loads the weights of a model folder.
+///
+/// # Errors
+/// Files that are missing, damaged, or of another shape than config.json says.
+pub fn load<B: TrainBackend>(folder: &Path, dtype: DType, device: &B::Device) -> Result<Opt<B>> {
+    let (model, _) = Opt::load(folder, &LoadOptions { dtype }, device).context("--model")?;
+    Ok(model)
+}
+
+/// Evaluates with a progress bar called `what`.
+///
+/// # Errors
+/// Prompts the model cannot score.
+pub fn score<B: TrainBackend>(
+    model: &Opt<B>,
+    prompts: &[Prompt],
+    batch_size: usize,
+    what: &'static str,
+) -> Result<Evaluation> {
+    let mut progress = Progress::new(what, prompts.len() as u64);
+    let evaluation = evaluate(model, prompts, batch_size, |done| {
+        progress.set(done as u64, String::new);
+    })?;
+    progress.finish();
+    Ok(evaluation)
+}
+
+/// Limits the threads of everything that computes.
+///
+/// # Errors
+/// Zero threads.
+pub fn set_threads(threads: Option<usize>) -> Result<()> {
+    match threads {
+        Some(0) => bail!("--threads 0: use at least 1"),
+        Some(n) => Ok(rayon::ThreadPoolBuilder::new()
+            .num_threads(n)
+            .build_global()?),
+        None => Ok(()),
+    }
+}
+
+/// Refuses prompts longer than the model's position table.
+///
+/// # Errors
+/// A length out of range.
+pub fn check_max_length(max_length: usize, config: &OptConfig) -> Result<()> {
+    let limit = config.max_position_embeddings;
+    if max_length < 2 || max_length > limit {
+        bail!("--max-length {max_length}: the model has {limit} positions; use 2 to {limit}");
+    }
+    Ok(())
+}
+
+/// Refuses token ids the model has no row for.
+///
+/// # Errors
+/// Such an id.
+pub fn check_ids(prompts: &[Prompt], config: &OptConfig) -> Result<()> {
+    let candidates = prompts.iter().flat_map(|p| &p.candidates);
+    let largest = candidates.flat_map(|c| &c.ids).max().copied().unwrap_or(0);
+    if largest as usize >= config.vocab_size {
+        bail!(
+            "the tokenizer gives token id {largest}, but the model's vocabulary has {} entries; use the \
+             tokenizer the model was trained with (--tokenizer, --bos-id)",
+            config.vocab_size
+        );
+    }
+    Ok(())
+}
+
+fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<()> {
+    let mut out = BufWriter::new(File::create(path)?);
+    for prediction in predictions {
+        serde_json::to_writer(&mut out, prediction)?;
+        writeln!(out)?;
+    }
+    Ok(out.flush()?)
+}

@@ -1,0 +1,5 @@
+//! One file a sub-command.
+
+pub mod eval;
+pub mod prompts;
+pub mod train;

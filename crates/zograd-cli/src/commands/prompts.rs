@@ -1,0 +1,148 @@
+//! `zograd prompts`: what a model would read.
+
+use crate::args::{FormName, PromptsArgs, SplitName};
+use crate::inputs;
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::io::Write;
+use std::process::ExitCode;
+use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, Sample, Split, Task};
+
+/// Shows the prompts of some rows.
+///
+/// # Errors
+/// Wrong input, or the output is closed.
+pub fn run(args: PromptsArgs) -> Result<ExitCode> {
+    let task = inputs::find_task(&args.task)?;
+    let data = Dataset::open(&args.data).context("--data")?;
+    let encoder = inputs::encoder(&args.tokenizer, args.bos_id, args.max_length)?;
+    let split = split(args.split);
+    let rows = data.count(split)?;
+    if args.offset >= rows {
+        bail!(
+            "--offset {}: the {split} split has {rows} rows",
+            args.offset
+        );
+    }
+    let samples = samples(task, &data, split, args.offset, args.limit)?;
+    let shown = match args.form {
+        FormName::Icl | FormName::IclSfc => samples_of_shots(task, &data, args.shots)?,
+        _ => Demonstrations::default(),
+    };
+    let form = match args.form {
+        FormName::Train => Form::Train,
+        FormName::ZeroShot => Form::ZeroShot,
+        FormName::Icl => Form::InContext(&shown),
+        FormName::Sfc => Form::Calibration,
+        FormName::IclSfc => Form::InContextCalibration(&shown),
+    };
+    let mut out = std::io::stdout().lock();
+    for sample in &samples {
+        let prompt = encoder.encode(task, sample, form)?;
+        if args.json {
+            serde_json::to_writer(&mut out, &Shown::new(&prompt))?;
+            writeln!(out)?;
+        } else {
+            write_text(&mut out, &prompt)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The library's split.
+pub fn split(name: SplitName) -> Split {
+    match name {
+        SplitName::Train => Split::Train,
+        SplitName::Validation => Split::Validation,
+    }
+}
+
+fn samples(
+    task: &dyn Task,
+    data: &Dataset,
+    split: Split,
+    offset: usize,
+    limit: usize,
+) -> Result<Vec<Sample>> {
+    let rows = data.range(split, offset..offset.saturating_add(limit))?;
+    let sample = |row| Ok(task.sample(row)?);
+    rows.iter().map(sample).collect()
+}
+
+fn samples_of_shots(task: &dyn Task, data: &Dataset, shots: usize) -> Result<Demonstrations> {
+    let rows = data.count(Split::Train)?;
+    if shots > rows {
+        bail!("--shots {shots}: the train split has {rows} rows");
+    }
+    Ok(Demonstrations::new(
+        task,
+        &samples(task, data, Split::Train, 0, shots)?,
+    ))
+}
+
+/// One row in JSON.
+#[derive(Serialize)]
+struct Shown<'a> {
+    row: usize,
+    correct: Correct<'a>,
+    candidates: Vec<ShownCandidate<'a>>,
+}
+
+/// An index where there is one right candidate, a list elsewhere.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Correct<'a> {
+    One(usize),
+    Some(&'a [usize]),
+}
+
+#[derive(Serialize)]
+struct ShownCandidate<'a> {
+    text: &'a str,
+    ids: &'a [u32],
+    option_len: usize,
+}
+
+impl<'a> Shown<'a> {
+    fn new(prompt: &'a Prompt) -> Self {
+        Self {
+            row: prompt.row,
+            correct: match prompt.correct[..] {
+                [one] => Correct::One(one),
+                _ => Correct::Some(&prompt.correct),
+            },
+            candidates: prompt
+                .candidates
+                .iter()
+                .map(|c| ShownCandidate {
+                    text: &c.text,
+                    ids: &c.ids,
+                    option_len: c.option_len,
+                })
+                .collect(),
+        }
+    }
+}
+
+fn write_text(out: &mut impl Write, prompt: &Prompt) -> std::io::Result<()> {
+    writeln!(out, "row {}", prompt.row)?;
+    for (k, candidate) in prompt.candidates.iter().enumerate() {
+        let mark = if prompt.correct.contains(&k) {
+            "*"
+        } else {
+            " "
+        };
+        let cut = match candidate.truncated {
+            0 => String::new(),
+            n => format!(", {n} cut from the left"),
+        };
+        let (ids, scored) = (candidate.ids.len(), candidate.option_len);
+        writeln!(out, " {mark} {k}: {:?}", candidate.text)?;
+        writeln!(
+            out,
+            "      {ids} ids, the last {scored} scored{cut}: {:?}",
+            candidate.ids
+        )?;
+    }
+    Ok(())
+}

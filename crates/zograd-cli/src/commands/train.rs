@@ -1,0 +1,550 @@
+//! `zograd train`: fine-tunes, keeps the best weights, reports.
+
+use super::eval::{check_ids, check_max_length, load, score, set_threads};
+use crate::args::{BackendName, DtypeName, MethodName, TrainArgs};
+use crate::backend::{self, Job, TrainBackend};
+use crate::failure::WhileRunning;
+use crate::inputs::{self, Sources};
+use crate::progress::Progress;
+use crate::run_folder::RunFolder;
+use crate::{config_file, plot};
+use anyhow::{Context, Result, bail};
+use burn::tensor::DType;
+use serde::Serialize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use zograd_models::{Opt, OptConfig};
+use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
+use zograd_select::{Method, Strategy};
+use zograd_tasks::{Prompt, SplitCounts, SplitSizes, Splits};
+use zograd_trainer::{
+    Classification, EvalRecord, Evaluation, Examples, Observer, Schedule, StepRecord, StopReason,
+    TrainConfig, TrainError, TrainSummary, peak_memory_bytes, train,
+};
+
+/// Fine-tunes a model.
+///
+/// # Errors
+/// Wrong input, or something that failed while running.
+pub fn run(args: TrainArgs) -> Result<ExitCode> {
+    let args = match &args.config {
+        Some(file) => TrainArgs {
+            config: None,
+            json: args.json,
+            ..config_file::overlay(&args, file)?
+        },
+        None => args,
+    };
+    set_threads(args.threads)?;
+    let mut settings = Settings::resolve(&args)?;
+    let sources = Sources::find(
+        args.model.as_deref(),
+        args.tokenizer.as_deref(),
+        args.task.as_deref(),
+        args.data.as_deref(),
+    )?;
+    let config = OptConfig::from_folder(&sources.model)?;
+    let max_length = args.max_length.unwrap_or(config.max_position_embeddings);
+    check_max_length(max_length, &config)?;
+    settings.resolved.max_length = Some(max_length);
+    let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, max_length)?;
+    let splits = Splits::load(
+        sources.task,
+        &sources.data,
+        settings.sizes,
+        Seed::new(settings.config.seed),
+    )?;
+    let encode = |samples: &[_]| inputs::prompts(&encoder, sources.task, samples, &[]);
+    let data = Data {
+        train: encode(&splits.train)?,
+        dev: encode(&splits.dev)?,
+        test: encode(&splits.test)?,
+    };
+    for prompts in [&data.train, &data.dev, &data.test] {
+        check_ids(prompts, &config)?;
+    }
+    if data.train.is_empty() {
+        bail!("--train-examples 0: use at least 1");
+    }
+    let out = match &args.out {
+        Some(path) => path.clone(),
+        None => RunFolder::free(&format!("{}-{}", sources.task_name, settings.method_name)),
+    };
+    RunFolder::check(&out)?;
+
+    let json = args.json;
+    let job = TrainJob {
+        settings,
+        sources,
+        data,
+        counts: splits.counts,
+        out,
+        stop: stop_on_signal()?,
+        quiet: json,
+    };
+    let report = backend::dispatch(args.backend.unwrap_or(BackendName::Ndarray), job)?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print_report(&report);
+    }
+    Ok(match report.stop {
+        StopReason::Finished => ExitCode::SUCCESS,
+        StopReason::Interrupted => ExitCode::from(130),
+    })
+}
+
+/// Everything that was decided before the run: flags, file and defaults together.
+struct Settings {
+    /// As it is written into the run's config.toml: `zograd train --config` runs the same again.
+    resolved: TrainArgs,
+    method: Method,
+    method_name: String,
+    config: TrainConfig,
+    sizes: SplitSizes,
+    noise: NoiseKind,
+    eps: f64,
+    dtype: DType,
+}
+
+impl Settings {
+    fn resolve(args: &TrainArgs) -> Result<Self> {
+        let mut r = args.clone();
+        let embedded = args.model.is_none() && args.task.is_none();
+        let method_name = *r.method.get_or_insert(MethodName::Gv);
+        let pooled = matches!(
+            method_name,
+            MethodName::Gv | MethodName::Greedy | MethodName::PoolRegression
+        );
+        let pool = r.pool.unwrap_or(4);
+        if pooled {
+            r.pool = Some(pool);
+        } else if args.pool.is_some() {
+            bail!("--pool: the method {} has no pool", kebab(&method_name));
+        }
+        let alpha = r.alpha.unwrap_or(0.5);
+        if method_name == MethodName::Gv {
+            r.alpha = Some(alpha);
+        } else if args.alpha.is_some() {
+            bail!("--alpha: only the method gv has it");
+        }
+        let queries = r.queries.unwrap_or(2);
+        if method_name == MethodName::NSpsa {
+            r.queries = Some(queries);
+        } else if args.queries.is_some() {
+            bail!("--queries: only the method n-spsa has it");
+        }
+        let method = match method_name {
+            MethodName::Mezo => Method::Mezo,
+            MethodName::NSpsa => Method::NSpsa { queries },
+            MethodName::Gv => Method::Gv {
+                pool,
+                alpha,
+                faithful_cost: args.faithful_cost,
+            },
+            MethodName::GvHistory => Method::GvHistory,
+            MethodName::Greedy => Method::Greedy { pool },
+            MethodName::PoolRegression => Method::PoolRegression { pool },
+        };
+        let per_step = method.build()?.forwards() as u64;
+        let steps = match (args.steps, args.forwards) {
+            (Some(steps), _) => steps,
+            (None, Some(forwards)) => forwards / per_step,
+            (None, None) if embedded => EMBEDDED_FORWARDS / per_step,
+            (None, None) => 1000,
+        };
+        if steps == 0 {
+            match args.forwards {
+                Some(n) => {
+                    bail!("--forwards {n}: one step of this method takes {per_step} forwards")
+                }
+                None => bail!("--steps 0: use at least 1"),
+            }
+        }
+        (r.steps, r.forwards) = (Some(steps), None);
+        let eps = *r.eps.get_or_insert(1e-3);
+        if !(eps.is_finite() && eps > 0.0) {
+            bail!("--eps {eps}: the perturbation scale must be above 0; try 1e-3");
+        }
+        let lr = *r
+            .lr
+            .get_or_insert(if embedded { EMBEDDED_LR } else { 1e-6 });
+        let positive = |name: &str, value: usize| match value {
+            0 => bail!("--{name} 0: use at least 1"),
+            n => Ok(n),
+        };
+        let sizes = SplitSizes {
+            train: positive("train-examples", *r.train_examples.get_or_insert(1000))?,
+            dev: *r
+                .dev_examples
+                .get_or_insert(if embedded { 200 } else { 500 }),
+            test: positive(
+                "test-examples",
+                *r.test_examples
+                    .get_or_insert(if embedded { 500 } else { 1000 }),
+            )?,
+            demonstrations: 0,
+        };
+        let config = TrainConfig {
+            steps,
+            lr,
+            schedule: *r.schedule.get_or_insert(Schedule::Constant),
+            weight_decay: *r.weight_decay.get_or_insert(0.0),
+            batch_size: positive("batch-size", *r.batch_size.get_or_insert(16))?,
+            seed: *r.seed.get_or_insert(0),
+            eval_every: *r.eval_every.get_or_insert(steps.div_ceil(10)),
+            eval_batch_size: positive("eval-batch-size", *r.eval_batch_size.get_or_insert(32))?,
+        };
+        config.check()?;
+        let backend = *r.backend.get_or_insert(BackendName::Ndarray);
+        let dtype = backend::dtype(backend, *r.dtype.get_or_insert(DtypeName::F32))?;
+        let noise = *r.noise.get_or_insert(NoiseKind::Gaussian);
+        Ok(Self {
+            method,
+            method_name: kebab(&method_name),
+            config,
+            sizes,
+            noise,
+            eps,
+            dtype,
+            resolved: TrainArgs { out: None, ..r },
+        })
+    }
+}
+
+/// Forward passes of the built-in run: about a minute on two cores.
+const EMBEDDED_FORWARDS: u64 = 6000;
+/// Learning rate of the built-in run, found by a grid (docs/src/reproducing.md).
+const EMBEDDED_LR: f64 = 1e-3;
+
+/// An enum's name as a flag's value.
+fn kebab(value: &impl Serialize) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|v| v.as_str().map(String::from))
+        .unwrap_or_default()
+}
+
+struct Data {
+    train: Vec<Prompt>,
+    dev: Vec<Prompt>,
+    test: Vec<Prompt>,
+}
+
+/// What `summary.json` and `--json` say.
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    task: String,
+    method: String,
+    backend: String,
+    dtype: String,
+    parameters: u64,
+    counts: SplitCounts,
+    accuracy_before: f64,
+    accuracy_after: f64,
+    loss_before: f64,
+    loss_after: f64,
+    best_step: Option<u64>,
+    best_dev_accuracy: Option<f64>,
+    steps: u64,
+    forwards: u64,
+    passes: u64,
+    tokens: u64,
+    skipped: u64,
+    seconds: f64,
+    peak_memory_bytes: Option<u64>,
+    weight_bytes: u64,
+    stop: StopReason,
+    run: PathBuf,
+}
+
+fn announce(settings: &Settings, sources: &Sources, counts: &SplitCounts) {
+    let c = &settings.config;
+    eprintln!(
+        "{} on {}: {}, {} steps, lr {:e}, eps {:e}, batch {}; {} train, {} dev, {} test examples",
+        sources.model_name,
+        sources.task_name,
+        settings.method_name,
+        c.steps,
+        c.lr,
+        settings.eps,
+        c.batch_size,
+        counts.train.got,
+        counts.dev.got,
+        counts.test.got,
+    );
+    for (kind, count) in counts.short() {
+        eprintln!(
+            "note: asked for {} {kind} examples, the data has {}",
+            count.asked, count.got
+        );
+    }
+}
+
+fn print_report(r: &Report) {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    println!(
+        "test accuracy  {:.4} -> {:.4}",
+        r.accuracy_before, r.accuracy_after
+    );
+    println!("test loss      {:.4} -> {:.4}", r.loss_before, r.loss_after);
+    println!(
+        "method         {}, {} steps, {} forward passes, no backward pass",
+        r.method, r.steps, r.forwards
+    );
+    if let (Some(step), Some(accuracy)) = (r.best_step, r.best_dev_accuracy) {
+        println!("best weights   step {step}, development accuracy {accuracy:.4}");
+    }
+    if r.skipped > 0 {
+        println!(
+            "skipped        {} updates, because of non-finite losses; lower --lr or --eps",
+            r.skipped
+        );
+    }
+    println!("time           {:.1} s of training", r.seconds);
+    if let Some(peak) = r.peak_memory_bytes {
+        println!(
+            "memory         {:.0} MiB at most, weights {:.1} MiB",
+            mib(peak),
+            mib(r.weight_bytes)
+        );
+    }
+    println!("run            {}", r.run.display());
+}
+
+struct TrainJob {
+    settings: Settings,
+    sources: Sources,
+    data: Data,
+    counts: SplitCounts,
+    out: PathBuf,
+    stop: Arc<AtomicBool>,
+    /// No words about what is going to be done.
+    quiet: bool,
+}
+
+impl Job for TrainJob {
+    type Output = Report;
+
+    fn run<B: TrainBackend>(self, device: &B::Device) -> Result<Report> {
+        let Self {
+            settings,
+            sources,
+            data,
+            counts,
+            out,
+            stop,
+            quiet,
+        } = self;
+        let model = load::<B>(&sources.model, settings.dtype, device)?;
+        let space = ParameterSpace::select(&model, &Selection::All)?;
+        if !quiet {
+            announce(&settings, &sources, &counts);
+        }
+        let parameters = space.dimension();
+        let before = score(
+            &model,
+            &data.test,
+            settings.config.eval_batch_size,
+            "before",
+        )?;
+        // from here on something is written: the input was fine
+        let folder = RunFolder::create(out, &settings.resolved)?;
+        let mut strategy = settings.method.build()?;
+        let mut model = Perturbed::new(model, space, settings.noise, settings.eps);
+        let mut recorder = Recorder::new(folder, &sources, settings.config.steps);
+        let summary = fit(
+            &mut model,
+            strategy.as_mut(),
+            &data,
+            &settings,
+            &mut recorder,
+            &stop,
+        )
+        .context(WhileRunning)?;
+        let model = model.into_module()?;
+        let after = recorder
+            .test_best::<B>(model, &summary, &data.test, &settings, device)
+            .context(WhileRunning)?;
+        let report = Report {
+            model: sources.model_name,
+            task: sources.task_name,
+            method: settings.method_name,
+            backend: kebab(&settings.resolved.backend),
+            dtype: kebab(&settings.resolved.dtype),
+            parameters,
+            counts,
+            accuracy_before: before.accuracy,
+            accuracy_after: after.accuracy,
+            loss_before: before.loss,
+            loss_after: after.loss,
+            best_step: summary.best.as_ref().map(|b| b.step),
+            best_dev_accuracy: summary.best.as_ref().map(|b| b.dev_accuracy),
+            steps: summary.steps,
+            forwards: summary.forwards,
+            passes: summary.passes,
+            tokens: summary.tokens,
+            skipped: summary.skipped,
+            seconds: summary.seconds,
+            peak_memory_bytes: peak_memory_bytes(),
+            weight_bytes: parameters * settings.dtype.size() as u64,
+            stop: summary.stop,
+            run: recorder.folder.path().to_path_buf(),
+        };
+        recorder.folder.summarise(&report).context(WhileRunning)?;
+        Ok(report)
+    }
+}
+
+fn fit<B: TrainBackend>(
+    model: &mut Perturbed<B, Opt<B>>,
+    strategy: &mut dyn Strategy,
+    data: &Data,
+    settings: &Settings,
+    recorder: &mut Recorder,
+    stop: &AtomicBool,
+) -> Result<TrainSummary> {
+    let examples = Examples {
+        train: &data.train,
+        dev: &data.dev,
+    };
+    let summary = train(
+        model,
+        strategy,
+        &Classification,
+        examples,
+        &settings.config,
+        recorder,
+        stop,
+    )?;
+    recorder.finish()?;
+    Ok(summary)
+}
+
+/// Writes what happens into the run folder and shows it.
+struct Recorder {
+    folder: RunFolder,
+    tokenizer: PathBuf,
+    title: String,
+    progress: Option<Progress>,
+    steps: Vec<StepRecord>,
+    evals: Vec<EvalRecord>,
+}
+
+impl Recorder {
+    fn new(folder: RunFolder, sources: &Sources, steps: u64) -> Self {
+        Self {
+            folder,
+            tokenizer: sources.tokenizer.clone(),
+            title: format!("{} on {}", sources.model_name, sources.task_name),
+            progress: Some(Progress::new("train", steps)),
+            steps: Vec::new(),
+            evals: Vec::new(),
+        }
+    }
+
+    /// Takes the bar away and draws the curve.
+    fn finish(&mut self) -> Result<()> {
+        if let Some(progress) = self.progress.take() {
+            progress.finish();
+        }
+        plot::loss_curve(
+            &self.folder.path().join("loss.svg"),
+            &self.title,
+            &self.steps,
+            &self.evals,
+        )
+    }
+
+    fn save<B: TrainBackend>(&self, model: &Opt<B>) -> Result<()> {
+        let (config, tokenizer) = (model.config(), Some(self.tokenizer.as_path()));
+        Ok(zograd_models::save_pretrained(
+            model,
+            config,
+            tokenizer,
+            &self.folder.best(),
+        )?)
+    }
+
+    /// The test score of the best weights, which are the last ones or lie in `best/`.
+    fn test_best<B: TrainBackend>(
+        &self,
+        model: Opt<B>,
+        summary: &TrainSummary,
+        test: &[Prompt],
+        settings: &Settings,
+        device: &B::Device,
+    ) -> Result<Evaluation> {
+        let model = match &summary.best {
+            Some(best) if best.step != summary.steps => {
+                // one model in memory at a time
+                drop(model);
+                load::<B>(&self.folder.best(), settings.dtype, device)?
+            }
+            Some(_) => model,
+            None => {
+                self.save(&model)?;
+                model
+            }
+        };
+        score(&model, test, settings.config.eval_batch_size, "after")
+    }
+}
+
+impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
+    fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
+        self.folder
+            .record("step", record)
+            .map_err(|e| observer_error(e.into()))?;
+        if let Some(progress) = &mut self.progress {
+            let dev = self.evals.last().map(|e| e.dev_accuracy);
+            progress.set(record.step, || match dev {
+                Some(accuracy) => format!("loss {:.4} dev accuracy {accuracy:.4}", record.loss),
+                None => format!("loss {:.4}", record.loss),
+            });
+        }
+        self.steps.push(record.clone());
+        Ok(())
+    }
+
+    fn on_eval(&mut self, record: &EvalRecord, model: &Opt<B>) -> Result<(), TrainError> {
+        self.folder
+            .record("eval", record)
+            .map_err(|e| observer_error(e.into()))?;
+        if let Some(progress) = &self.progress {
+            progress.say(&format!(
+                "step {:>6}  {:>7} forwards  dev accuracy {:.4}  loss {:.4}{}",
+                record.step,
+                record.forwards,
+                record.dev_accuracy,
+                record.dev_loss,
+                if record.best { "  best" } else { "" },
+            ));
+        }
+        self.evals.push(record.clone());
+        if record.best {
+            self.save(model).map_err(observer_error)?;
+        }
+        Ok(())
+    }
+}
+
+fn observer_error(error: anyhow::Error) -> TrainError {
+    TrainError::Observer(error.into())
+}
+
+/// A flag that Ctrl-C and SIGTERM raise; a second one ends the process at once.
+fn stop_on_signal() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        eprintln!("\nfinishing the step and saving; once more to stop at once");
+    })?;
+    Ok(stop)
+}

@@ -1,0 +1,128 @@
+//! What `train` and `eval` read before they compute: model folder, tokenizer, task and rows.
+
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Task, tasks};
+
+/// The name of the built-in task.
+pub const EMBEDDED_TASK: &str = "toy";
+/// The name of the built-in model in reports.
+pub const EMBEDDED_MODEL: &str = "embedded";
+
+/// Where the inputs come from.
+pub struct Sources {
+    /// The model in words, for reports.
+    pub model_name: String,
+    /// The task in words, for reports.
+    pub task_name: String,
+    /// The model folder.
+    pub model: PathBuf,
+    /// The tokenizer folder.
+    pub tokenizer: PathBuf,
+    /// How rows are read.
+    pub task: &'static dyn Task,
+    /// The rows.
+    pub data: Dataset,
+    /// Holds the unpacked built-in model while it is in use.
+    _unpacked: Option<tempfile::TempDir>,
+}
+
+impl Sources {
+    /// Finds everything, without loading weights.
+    ///
+    /// # Errors
+    /// Whatever is missing, by the name of its flag.
+    pub fn find(
+        model: Option<&str>,
+        tokenizer: Option<&Path>,
+        task: Option<&str>,
+        data: Option<&Path>,
+    ) -> Result<Self> {
+        let (model_name, model, unpacked) = match model {
+            Some(name) => {
+                let folder = zograd_models::hub::resolve(name).context("--model")?;
+                (name.to_string(), folder, None)
+            }
+            None => {
+                let folder =
+                    tempfile::tempdir().context("a temporary folder for the built-in model")?;
+                zograd_embedded::unpack(folder.path()).context("unpacking the built-in model")?;
+                (
+                    EMBEDDED_MODEL.into(),
+                    folder.path().join("model"),
+                    Some(folder),
+                )
+            }
+        };
+        let (task_name, task, data) = match (task, data) {
+            (Some(name), Some(folder)) => {
+                let task = find_task(name)?;
+                (
+                    task.name().to_string(),
+                    task,
+                    Dataset::open(folder).context("--data")?,
+                )
+            }
+            (None, None) => {
+                let task = find_task(EMBEDDED_TASK)?;
+                let (train, validation) = (zograd_embedded::TRAIN, zograd_embedded::VALIDATION);
+                let data = Dataset::from_json_lines("built-in rows", train, validation);
+                (EMBEDDED_TASK.into(), task, data)
+            }
+            (Some(task), None) => bail!("--task {task} needs --data, the folder with its rows"),
+            (None, Some(_)) => {
+                bail!("--data needs --task, the name of the task its rows belong to")
+            }
+        };
+        Ok(Self {
+            tokenizer: tokenizer.map_or_else(|| model.clone(), Path::to_path_buf),
+            model_name,
+            task_name,
+            model,
+            task,
+            data,
+            _unpacked: unpacked,
+        })
+    }
+}
+
+/// The task with this name, or an error that suggests one.
+///
+/// # Errors
+/// There is none.
+pub fn find_task(name: &str) -> Result<&'static dyn Task> {
+    tasks::by_name(name).context("--task")
+}
+
+/// An encoder for the tokenizer in `folder`.
+///
+/// # Errors
+/// A tokenizer that cannot be loaded.
+pub fn encoder(folder: &Path, bos_id: Option<u32>, max_length: usize) -> Result<PromptEncoder> {
+    let tokenizer = zograd_models::tokenizer::load(folder)
+        .context("no usable tokenizer (give its folder with --tokenizer)")?;
+    let encoder = PromptEncoder::new(tokenizer)?.with_max_length(max_length);
+    Ok(match bos_id {
+        Some(id) => encoder.with_bos(Some(id)),
+        None => encoder,
+    })
+}
+
+/// The prompts of `samples`: after the demonstrations, if there are any.
+///
+/// # Errors
+/// A sample that cannot be made into a prompt.
+pub fn prompts(
+    encoder: &PromptEncoder,
+    task: &dyn Task,
+    samples: &[Sample],
+    demonstrations: &[Sample],
+) -> Result<Vec<Prompt>> {
+    let shown = Demonstrations::new(task, demonstrations);
+    let form = match demonstrations {
+        [] => Form::Train,
+        _ => Form::InContext(&shown),
+    };
+    let encode = |sample| Ok(encoder.encode(task, sample, form)?);
+    samples.iter().map(encode).collect()
+}

@@ -1,0 +1,44 @@
+//! The `zograd` command: fine-tunes language models with forward passes only.
+//!
+//! Flags and files come in here, progress and reports go out; the algorithms live in the libraries.
+//! Exit codes: 0 done, 1 something failed while running, 2 the input is wrong (nothing was written),
+//! 130 interrupted (what was reached is saved).
+
+mod args;
+mod backend;
+mod commands;
+mod config_file;
+mod failure;
+mod inputs;
+mod plot;
+mod progress;
+mod run_folder;
+
+use args::{Cli, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(answer) => return failure::report_usage(&answer),
+    };
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("ZOGRAD_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
+        )
+        .with_target(false)
+        .without_time()
+        .init();
+    let outcome = match cli.command {
+        Command::Train(args) => commands::train::run(*args),
+        Command::Eval(args) => commands::eval::run(*args),
+        Command::Prompts(args) => commands::prompts::run(*args),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => failure::report(&error),
+    }
+}

@@ -1,0 +1,101 @@
+//! `loss.svg`: the training loss and the development accuracy of a run.
+
+use anyhow::{Result, anyhow};
+use plotters::prelude::*;
+use std::path::Path;
+use zograd_trainer::{EvalRecord, StepRecord};
+
+const SIZE: (u32, u32) = (800, 420);
+const LOSS: RGBColor = RGBColor(31, 119, 180);
+const ACCURACY: RGBColor = RGBColor(214, 90, 20);
+
+/// Draws the losses of the steps (dots, and their running mean as a line) against forward passes, and the
+/// development accuracy on an axis of its own.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn loss_curve(
+    path: &Path,
+    title: &str,
+    steps: &[StepRecord],
+    evals: &[EvalRecord],
+) -> Result<()> {
+    let points: Vec<(f64, f64)> = steps
+        .iter()
+        .filter(|s| s.loss.is_finite())
+        .map(|s| (s.forwards as f64, s.loss))
+        .collect();
+    if points.is_empty() {
+        return Ok(());
+    }
+    draw(path, title, &points, evals).map_err(|e| anyhow!("{}: {e}", path.display()))
+}
+
+fn draw(
+    path: &Path,
+    title: &str,
+    points: &[(f64, f64)],
+    evals: &[EvalRecord],
+) -> Result<(), Box<dyn std::error::Error>> {
+    let right = points.last().map_or(1.0, |p| p.0).max(1.0);
+    let low = points.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
+    let high = points.iter().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
+    let margin = 0.05 * (high - low).max(1e-3);
+    let root = SVGBackend::new(path, SIZE).into_drawing_area();
+    root.fill(&WHITE)?;
+    let mut chart = ChartBuilder::on(&root)
+        .caption(title, ("sans-serif", 18))
+        .margin(12)
+        .x_label_area_size(40)
+        .y_label_area_size(56)
+        .right_y_label_area_size(56)
+        .build_cartesian_2d(0.0..right, (low - margin)..(high + margin))?
+        .set_secondary_coord(0.0..right, 0.0..1.0);
+    chart
+        .configure_mesh()
+        .light_line_style(TRANSPARENT)
+        .x_desc("forward passes")
+        .y_desc("training loss")
+        .x_label_formatter(&|x| format!("{x:.0}"))
+        .draw()?;
+    chart
+        .configure_secondary_axes()
+        .y_desc("development accuracy")
+        .draw()?;
+    chart.draw_series(
+        points
+            .iter()
+            .map(|p| Circle::new(*p, 1, LOSS.mix(0.25).filled())),
+    )?;
+    chart
+        .draw_series(LineSeries::new(running_mean(points), LOSS.stroke_width(2)))?
+        .label("training loss")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], LOSS.stroke_width(2)));
+    let accuracy = || evals.iter().map(|e| (e.forwards as f64, e.dev_accuracy));
+    chart
+        .draw_secondary_series(LineSeries::new(accuracy(), ACCURACY.stroke_width(2)))?
+        .label("development accuracy")
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], ACCURACY.stroke_width(2)));
+    chart.draw_secondary_series(accuracy().map(|p| Circle::new(p, 3, ACCURACY.filled())))?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperMiddle)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
+    root.present()?;
+    Ok(())
+}
+
+/// Exponential mean with a memory of about 5% of the run.
+fn running_mean(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let keep = 1.0 - 1.0 / (0.05 * points.len() as f64).max(1.0);
+    let mut mean = points.first().map_or(0.0, |p| p.1);
+    points
+        .iter()
+        .map(|&(x, y)| {
+            mean = keep * mean + (1.0 - keep) * y;
+            (x, mean)
+        })
+        .collect()
+}

@@ -1,0 +1,119 @@
+//! The folder of a training run.
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// `config.toml`, `metrics.jsonl`, `summary.json`, `loss.svg` and the best weights in `best/`.
+pub struct RunFolder {
+    path: PathBuf,
+    metrics: BufWriter<File>,
+}
+
+impl RunFolder {
+    /// Refuses a folder that has something in it: nothing is ever written over.
+    ///
+    /// # Errors
+    /// It exists and is not an empty folder.
+    pub fn check(path: &Path) -> Result<()> {
+        match std::fs::read_dir(path) {
+            Ok(mut entries) => {
+                if entries.next().is_some() {
+                    bail!(
+                        "--out {}: the folder is not empty; name a new one, or remove it",
+                        path.display()
+                    );
+                }
+                Ok(())
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(e) => Err(e).with_context(|| format!("--out {}", path.display())),
+        }
+    }
+
+    /// The first of `runs/NAME`, `runs/NAME-2`, `runs/NAME-3` .. that does not exist.
+    pub fn free(name: &str) -> PathBuf {
+        let numbered = |k| match k {
+            1 => format!("runs/{name}"),
+            k => format!("runs/{name}-{k}"),
+        };
+        let mut paths = (1u64..).map(|k| PathBuf::from(numbered(k)));
+        paths
+            .find(|path| !path.exists())
+            .unwrap_or_else(|| PathBuf::from("runs").join(name))
+    }
+
+    /// Creates the folder and writes its `config.toml`.
+    ///
+    /// # Errors
+    /// As [`Self::check`], or the folder cannot be written.
+    pub fn create(path: PathBuf, config: &impl Serialize) -> Result<Self> {
+        Self::check(&path)?;
+        let context = || format!("--out {}", path.display());
+        std::fs::create_dir_all(&path).with_context(context)?;
+        std::fs::write(path.join("config.toml"), toml::to_string(config)?).with_context(context)?;
+        let metrics = File::create(path.join("metrics.jsonl")).with_context(context)?;
+        Ok(Self {
+            metrics: BufWriter::new(metrics),
+            path,
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the best weights are.
+    pub fn best(&self) -> PathBuf {
+        self.path.join("best")
+    }
+
+    /// Appends one line to `metrics.jsonl` and hands it to the system.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn record(&mut self, kind: &str, record: &impl Serialize) -> std::io::Result<()> {
+        #[derive(Serialize)]
+        struct Line<'a, T> {
+            kind: &'a str,
+            #[serde(flatten)]
+            record: &'a T,
+        }
+        serde_json::to_writer(&mut self.metrics, &Line { kind, record })?;
+        self.metrics.write_all(b"\n")?;
+        self.metrics.flush()
+    }
+
+    /// Writes `summary.json`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn summarise(&self, summary: &impl Serialize) -> Result<()> {
+        let path = self.path.join("summary.json");
+        let text = serde_json::to_string_pretty(summary)? + "\n";
+        std::fs::write(&path, text).with_context(|| path.display().to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_something_in_it_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert!(RunFolder::check(&dir.path().join("new")).is_ok());
+        assert!(RunFolder::check(dir.path()).is_ok());
+        std::fs::write(dir.path().join("precious"), "x").expect("a file");
+        let error = RunFolder::check(dir.path())
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.starts_with("--out") && error.contains("not empty"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,292 @@
+//! Wrong input: one line that names the culprit and the fix, exit code 2, nothing written.
+
+use crate::support::{scratch, unpack, zograd};
+use std::fs;
+use std::path::Path;
+
+/// Expects exit code 2, a single line on the standard error with all of `parts`, and no new files.
+fn refused(dir: &Path, args: &[&str], parts: &[&str]) {
+    let files = |dir: &Path| {
+        let mut names: Vec<_> = fs::read_dir(dir)
+            .expect("a folder")
+            .map(|e| e.expect("an entry").file_name())
+            .collect();
+        names.sort();
+        names
+    };
+    let before = files(dir);
+    let output = zograd(dir, args).output().expect("the binary starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{args:?}: {stderr}");
+    let errors: Vec<&str> = stderr.lines().filter(|l| l.starts_with("error")).collect();
+    assert_eq!(
+        (errors.len(), stderr.lines().count()),
+        (1, 1),
+        "{args:?}: {stderr}"
+    );
+    for part in parts {
+        assert!(
+            errors[0].contains(part),
+            "{args:?}: no {part:?} in: {stderr}"
+        );
+    }
+    assert!(output.stdout.is_empty());
+    assert_eq!(files(dir), before, "{args:?} left something behind");
+}
+
+#[test]
+fn flags_out_of_range() {
+    let dir = scratch();
+    for (args, parts) in [
+        (&["train", "--eps", "0"][..], &["--eps 0", "1e-3"][..]),
+        (&["train", "--eps", "nan"], &["--eps"]),
+        (&["train", "--pool", "0"], &["--pool"]),
+        (&["train", "--method", "greedy", "--pool", "0"], &["--pool"]),
+        (&["train", "--method", "gv", "--pool", "1"], &["--pool"]),
+        (&["train", "--alpha", "0.1"], &["--alpha"]),
+        (&["train", "--alpha", "1"], &["--alpha"]),
+        (
+            &["train", "--method", "n-spsa", "--queries", "0"],
+            &["--queries"],
+        ),
+        (
+            &["train", "--method", "mezo", "--pool", "4"],
+            &["--pool", "mezo"],
+        ),
+        (&["train", "--method", "mezzo"], &["mezzo", "mezo"]),
+        (&["train", "--lr=-1"], &["--lr"]),
+        (
+            &["train", "--lr", "1", "--weight-decay", "2"],
+            &["--weight-decay"],
+        ),
+        (&["train", "--batch-size", "0"], &["--batch-size 0"]),
+        (&["train", "--steps", "0"], &["--steps 0"]),
+        (
+            &["train", "--forwards", "1"],
+            &["--forwards 1", "6 forwards"],
+        ),
+        (
+            &["train", "--steps", "1", "--forwards", "1"],
+            &["--steps", "--forwards"],
+        ),
+        (&["train", "--train-examples", "0"], &["--train-examples"]),
+        (&["train", "--test-examples", "0"], &["--test-examples"]),
+        (&["train", "--threads", "0"], &["--threads 0"]),
+        (&["train", "--dtype", "f16"], &["--dtype", "--backend flex"]),
+        (
+            &["train", "--max-length", "100000"],
+            &["--max-length 100000", "positions"],
+        ),
+        (&["train", "--schedule", "zigzag"], &["zigzag", "cosine"]),
+        (&["train", "--bos-id", "1000000"], &["1000000", "--bos-id"]),
+        (&["train", "--learning-rate", "1"], &["--learning-rate"]),
+        (
+            &["eval", "--eval-batch-size", "0"],
+            &["--eval-batch-size 0"],
+        ),
+        (&["eval", "--test-examples", "0"], &["--test-examples 0"]),
+        (
+            &["eval", "--shots", "1000000"],
+            &["--shots 1000000", "rows"],
+        ),
+    ] {
+        refused(dir.path(), args, parts);
+    }
+    #[cfg(not(feature = "cuda"))]
+    refused(
+        dir.path(),
+        &["train", "--backend", "cuda"],
+        &["--backend cuda", "--features cuda"],
+    );
+}
+
+#[test]
+fn task_and_data_that_are_not_there() {
+    let dir = scratch();
+    unpack(dir.path());
+    fs::create_dir(dir.path().join("empty")).expect("a folder");
+    fs::create_dir(dir.path().join("blank")).expect("a folder");
+    fs::write(dir.path().join("blank/train.jsonl"), "").expect("a file");
+    fs::write(dir.path().join("blank/validation.jsonl"), "\n").expect("a file");
+    fs::create_dir(dir.path().join("odd")).expect("a folder");
+    for split in ["train", "validation"] {
+        let rows =
+            "{\"sentence\": \"fine\", \"label\": 1}\n{\"sentence\": \"fine\", \"label\": 7}\n";
+        fs::write(dir.path().join(format!("odd/{split}.jsonl")), rows).expect("a file");
+    }
+    fs::create_dir(dir.path().join("torn")).expect("a folder");
+    for split in ["train", "validation"] {
+        fs::write(
+            dir.path().join(format!("torn/{split}.jsonl")),
+            "{\"sentence\": \"fi",
+        )
+        .expect("a file");
+    }
+    for (args, parts) in [
+        (
+            &["train", "--task", "sst3", "--data", "data"][..],
+            &["sst3", "sst2"][..],
+        ),
+        (&["train", "--task", "sst2"], &["--data"]),
+        (&["train", "--data", "data"], &["--task"]),
+        (
+            &["eval", "--task", "sst2", "--data", "nowhere"],
+            &["--data", "nowhere"],
+        ),
+        (
+            &["eval", "--task", "sst2", "--data", "empty"],
+            &["empty", "train.jsonl"],
+        ),
+        (
+            &["eval", "--task", "sst2", "--data", "blank"],
+            &["blank", "validation"],
+        ),
+        (
+            &["eval", "--task", "sst2", "--data", "odd"],
+            &["validation.jsonl:2", "label", "7"],
+        ),
+        (
+            &["eval", "--task", "sst2", "--data", "torn"],
+            &["validation.jsonl:1"],
+        ),
+        (
+            &[
+                "prompts",
+                "--task",
+                "sst2",
+                "--data",
+                "data",
+                "--tokenizer",
+                "model",
+                "--offset",
+                "99999",
+            ],
+            &["--offset 99999", "rows"],
+        ),
+        (
+            &[
+                "prompts",
+                "--task",
+                "sst2",
+                "--data",
+                "data",
+                "--tokenizer",
+                "data",
+            ],
+            &["tokenizer"],
+        ),
+    ] {
+        refused(dir.path(), args, parts);
+    }
+}
+
+#[test]
+fn config_files_with_mistakes() {
+    let dir = scratch();
+    for (text, parts) in [
+        (
+            "method = \"gv\"\nbatchsize = 4\n",
+            &["typo.toml", "batchsize", "batch-size"][..],
+        ),
+        ("lr = \"fast\"\n", &["typo.toml"]),
+        ("lr = \n", &["typo.toml", "line 1"]),
+        ("pool = 0\n", &["--pool"]),
+    ] {
+        fs::write(dir.path().join("typo.toml"), text).expect("a file");
+        refused(dir.path(), &["train", "--config", "typo.toml"], parts);
+    }
+    refused(
+        dir.path(),
+        &["train", "--config", "missing.toml"],
+        &["missing.toml"],
+    );
+}
+
+/// A copy of the built-in model folder with one file changed.
+fn broken(dir: &Path, change: impl FnOnce(&Path)) {
+    let model = dir.join("model");
+    if model.exists() {
+        fs::remove_dir_all(&model).expect("removed");
+        fs::remove_dir_all(dir.join("data")).expect("removed");
+    }
+    unpack(dir);
+    change(&model);
+}
+
+#[test]
+fn model_folders_with_defects() {
+    let dir = scratch();
+    let eval = &["eval", "--model", "model"][..];
+    refused(
+        dir.path(),
+        &["eval", "--model", "no/such/folder"],
+        &["no/such/folder"],
+    );
+
+    broken(dir.path(), |m| {
+        fs::remove_file(m.join("config.json")).expect("removed")
+    });
+    refused(dir.path(), eval, &["config.json"]);
+
+    broken(dir.path(), |m| {
+        fs::remove_file(m.join("model.safetensors")).expect("removed")
+    });
+    refused(dir.path(), eval, &["model.safetensors"]);
+
+    broken(dir.path(), |m| {
+        fs::remove_file(m.join("tokenizer.json")).expect("removed")
+    });
+    refused(dir.path(), eval, &["--tokenizer"]);
+
+    broken(dir.path(), |m| {
+        let path = m.join("model.safetensors");
+        let bytes = fs::read(&path).expect("bytes");
+        fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
+    });
+    refused(dir.path(), eval, &["model.safetensors"]);
+
+    broken(dir.path(), |m| {
+        fs::remove_file(m.join("model.safetensors")).expect("removed");
+        let index = r#"{"weight_map": {"model.decoder.embed_tokens.weight": "model-00001-of-00002.safetensors"}}"#;
+        fs::write(m.join("model.safetensors.index.json"), index).expect("written");
+    });
+    refused(dir.path(), eval, &["model-00001-of-00002.safetensors"]);
+
+    let edit = |m: &Path, key: &str, value: serde_json::Value| {
+        let path = m.join("config.json");
+        let text = fs::read_to_string(&path).expect("text");
+        let mut config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        config[key] = value;
+        fs::write(&path, config.to_string()).expect("written");
+    };
+    broken(dir.path(), |m| edit(m, "ffn_dim", 12.into()));
+    refused(dir.path(), eval, &["fc1", "12"]);
+    broken(dir.path(), |m| edit(m, "num_attention_heads", 7.into()));
+    refused(dir.path(), eval, &["num_attention_heads"]);
+    broken(dir.path(), |m| edit(m, "model_type", "llama".into()));
+    refused(dir.path(), eval, &["llama", "opt"]);
+    broken(dir.path(), |m| edit(m, "vocab_size", 100.into()));
+    refused(dir.path(), eval, &["vocabulary", "100"]);
+}
+
+#[test]
+fn nothing_is_written_over() {
+    let dir = scratch();
+    fs::create_dir(dir.path().join("out")).expect("a folder");
+    fs::write(dir.path().join("out/precious"), "x").expect("a file");
+    refused(
+        dir.path(),
+        &["train", "--out", "out"],
+        &["--out", "not empty"],
+    );
+    fs::write(dir.path().join("scores.jsonl"), "x").expect("a file");
+    refused(
+        dir.path(),
+        &["eval", "--predictions", "scores.jsonl"],
+        &["--predictions", "scores.jsonl"],
+    );
+    assert_eq!(
+        fs::read(dir.path().join("scores.jsonl")).expect("kept"),
+        b"x"
+    );
+}

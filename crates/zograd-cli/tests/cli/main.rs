@@ -1,0 +1,6 @@
+//! The real binary in scratch folders, one file a theme.
+
+mod errors;
+mod reference;
+mod support;
+mod train;

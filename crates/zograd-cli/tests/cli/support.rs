@@ -1,0 +1,58 @@
+//! Running the real binary in scratch folders.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// `zograd` with these arguments, in `dir`.
+pub fn zograd(dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zograd"));
+    command.current_dir(dir).args(args).env("NO_COLOR", "1");
+    command
+}
+
+/// Runs it and expects success.
+pub fn run(dir: &Path, args: &[&str]) -> Output {
+    let output = zograd(dir, args).output().expect("the binary starts");
+    assert!(
+        output.status.success(),
+        "{args:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    output
+}
+
+/// Runs it and reads the JSON object it prints.
+pub fn run_json(dir: &Path, args: &[&str]) -> serde_json::Value {
+    let output = run(dir, args);
+    serde_json::from_slice(&output.stdout).expect("one JSON object")
+}
+
+/// A scratch folder.
+pub fn scratch() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a scratch folder")
+}
+
+/// The built-in model as an ordinary model folder, in `dir/model`, and its rows in `dir/data`.
+pub fn unpack(dir: &Path) {
+    zograd_embedded::unpack(dir).expect("unpacked");
+}
+
+/// Material that is not part of the repository: `../shared` beside it. Where it is missing (a user's clone) the
+/// test says so and passes, except under CI.
+pub fn shared(path: &str) -> Option<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared")
+        .join(path);
+    if folder.exists() {
+        return Some(folder);
+    }
+    assert_ne!(
+        std::env::var("CI").as_deref(),
+        Ok("true"),
+        "{} is missing",
+        folder.display()
+    );
+    eprintln!("skipped: ../shared is not here");
+    None
+}
