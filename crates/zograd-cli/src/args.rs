@@ -94,11 +94,13 @@ pub enum SplitName {
 }
 
 /// A form of a prompt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum FormName {
     /// As trained on: with the gold answer in generation tasks
     Train,
     /// The question alone
+    #[default]
     ZeroShot,
     /// After demonstrations (in-context learning)
     Icl,
@@ -153,7 +155,12 @@ pub struct TrainArgs {
     #[arg(long, value_name = "M", help_heading = "Method")]
     pub pool: Option<usize>,
     /// Share of the pool that counts as good, in (0, 1) (gv) [default: 0.5]
-    #[arg(long, value_name = "A", help_heading = "Method")]
+    #[arg(
+        long,
+        value_name = "A",
+        allow_negative_numbers = true,
+        help_heading = "Method"
+    )]
     pub alpha: Option<f64>,
     /// Independent estimates q of a step (n-spsa) [default: 2]
     #[arg(long, value_name = "Q", help_heading = "Method")]
@@ -166,22 +173,37 @@ pub struct TrainArgs {
     #[arg(long, value_name = "KIND", value_parser = parse_kebab::<NoiseKind>, help_heading = "Method")]
     pub noise: Option<NoiseKind>,
     /// Perturbation scale [default: 1e-3]
-    #[arg(long, value_name = "E", help_heading = "Method")]
+    #[arg(
+        long,
+        value_name = "E",
+        allow_negative_numbers = true,
+        help_heading = "Method"
+    )]
     pub eps: Option<f64>,
     /// Learning rate: what these methods are most sensitive to; try a few [default: 1e-6]
-    #[arg(long, value_name = "LR", help_heading = "Method")]
+    #[arg(
+        long,
+        value_name = "LR",
+        allow_negative_numbers = true,
+        help_heading = "Method"
+    )]
     pub lr: Option<f64>,
     /// constant, linear or cosine [default: constant]
     #[arg(long, value_name = "NAME", value_parser = parse_kebab::<Schedule>, help_heading = "Method")]
     pub schedule: Option<Schedule>,
     /// Weight decay, not on biases and layer norms [default: 0]
-    #[arg(long, value_name = "L", help_heading = "Method")]
+    #[arg(
+        long,
+        value_name = "L",
+        allow_negative_numbers = true,
+        help_heading = "Method"
+    )]
     pub weight_decay: Option<f64>,
     /// Examples of a step [default: 16]
     #[arg(long, value_name = "B", help_heading = "Method")]
     pub batch_size: Option<usize>,
     /// Seed of the noise, the order and the draw of the examples [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Method")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), help_heading = "Method")]
     pub seed: Option<u64>,
 
     /// Number of steps [default: 1000]
@@ -251,7 +273,7 @@ pub struct EvalArgs {
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub shots: Option<usize>,
     /// Seed of the draws [default: 0]
-    #[arg(long, value_name = "N", help_heading = "Input")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), help_heading = "Input")]
     pub seed: Option<u64>,
     /// Token id that begins every prompt [default: the tokenizer's; the originals use 0]
     #[arg(long, value_name = "ID", help_heading = "Input")]
@@ -282,40 +304,47 @@ pub struct EvalArgs {
 }
 
 /// `zograd prompts`
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct PromptsArgs {
+    /// Take settings from this TOML file; every flag below is a key there (without the dashes)
+    #[arg(long, value_name = "FILE")]
+    #[serde(skip)]
+    pub config: Option<PathBuf>,
+
     /// The task, such as sst2
     #[arg(long, value_name = "NAME")]
-    pub task: String,
+    pub task: Option<String>,
     /// Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)
     #[arg(long, value_name = "DIR")]
-    pub data: PathBuf,
+    pub data: Option<PathBuf>,
     /// Folder with tokenizer.json, or vocab.json and merges.txt
     #[arg(long, value_name = "DIR")]
-    pub tokenizer: PathBuf,
-    /// Which rows
-    #[arg(long, value_enum, default_value_t = SplitName::Validation)]
-    pub split: SplitName,
-    /// First row to show
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub offset: usize,
-    /// How many rows to show
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub limit: usize,
-    /// Which form of the prompts
-    #[arg(long, value_enum, default_value_t = FormName::ZeroShot)]
-    pub form: FormName,
-    /// Demonstrations of the icl forms: the first N train rows
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub shots: usize,
-    /// Longest prompt in tokens, cut from the left
-    #[arg(long, value_name = "N", default_value_t = 2048)]
-    pub max_length: usize,
+    pub tokenizer: Option<PathBuf>,
+    /// Which rows [default: validation]
+    #[arg(long, value_enum)]
+    pub split: Option<SplitName>,
+    /// First row to show [default: 0]
+    #[arg(long, value_name = "N")]
+    pub offset: Option<usize>,
+    /// How many rows to show [default: 5]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Which form of the prompts [default: zero-shot]
+    #[arg(long, value_enum)]
+    pub form: Option<FormName>,
+    /// Demonstrations of the icl forms: the first N train rows [default: 2]
+    #[arg(long, value_name = "N")]
+    pub shots: Option<usize>,
+    /// Longest prompt in tokens, cut from the left [default: 2048]
+    #[arg(long, value_name = "N")]
+    pub max_length: Option<usize>,
     /// Token id that begins every prompt [default: the tokenizer's; the originals use 0]
     #[arg(long, value_name = "ID")]
     pub bos_id: Option<u32>,
     /// Print one JSON object a row
     #[arg(long)]
+    #[serde(skip)]
     pub json: bool,
 }
 

@@ -1,5 +1,6 @@
 //! Which error ends the program with which exit code, and how it is told.
 
+use crate::output::say;
 use std::fmt;
 use std::process::ExitCode;
 
@@ -31,7 +32,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
             line.push_str(&text);
         }
     }
-    eprintln!("error: {line}");
+    say(format_args!("error: {line}"));
     let code = if error.downcast_ref::<WhileRunning>().is_some() {
         1
     } else {
@@ -56,7 +57,7 @@ pub fn report_usage(answer: &clap::Error) -> ExitCode {
         .take_while(|line| !line.starts_with("Usage:"))
         .filter(|line| !line.is_empty() && !line.starts_with("For more information"))
         .collect();
-    eprintln!("{}; see --help", said.join("; "));
+    say(format_args!("{}; see --help", said.join("; ")));
     ExitCode::from(2)
 }
 

@@ -57,6 +57,12 @@ impl Sources {
         let (task_name, task, data) = match (task, data) {
             (Some(name), Some(folder)) => {
                 let task = find_task(name)?;
+                if task.is_generation() {
+                    bail!(
+                        "--task {name}: its answers are written, not chosen, which only `zograd prompts` \
+                         supports so far; use a task with candidates, such as sst2"
+                    );
+                }
                 (
                     task.name().to_string(),
                     task,

@@ -10,6 +10,7 @@ mod commands;
 mod config_file;
 mod failure;
 mod inputs;
+mod output;
 mod plot;
 mod progress;
 mod run_folder;

@@ -1,5 +1,6 @@
 //! Progress on the standard error: a bar on a terminal, a line now and then elsewhere.
 
+use crate::output::say;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -50,10 +51,10 @@ impl Progress {
                 let elapsed = self.start.elapsed().as_secs_f64();
                 let left = elapsed / done.max(1) as f64 * self.total.saturating_sub(done) as f64;
                 let message = message();
-                eprintln!(
+                say(format_args!(
                     "{} {done}/{} {message} ({left:.0} s left)",
                     self.what, self.total
-                );
+                ));
             }
             None => {}
         }
@@ -62,8 +63,8 @@ impl Progress {
     /// Prints a line above the bar.
     pub fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("{line}")),
-            None => eprintln!("{line}"),
+            Some(bar) => bar.suspend(|| say(line)),
+            None => say(line),
         }
     }
 

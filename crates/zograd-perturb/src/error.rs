@@ -24,6 +24,21 @@ pub enum PerturbError {
         /// The other.
         second: String,
     },
+    /// One parameter stands at two places of the module. A pass would move it twice and untie it.
+    #[error(
+        "{first} and {second} are the same parameter; keep it at one place and use it from there"
+    )]
+    SharedParameter {
+        /// One of its names.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// The parameter space was made from another module.
+    #[error(
+        "the module has no parameter {0} of that shape and dtype; select the space from this module"
+    )]
+    ForeignSpace(String),
     /// A parameter is stored in a type no kernel handles.
     #[error(
         "the parameter {name} has dtype {dtype}, which cannot be perturbed; use f32, f64, f16 or bf16"

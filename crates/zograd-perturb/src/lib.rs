@@ -24,7 +24,7 @@
 //! assert_eq!(space.names().collect::<Vec<_>>(), ["weight", "bias"]);
 //!
 //! let z = Direction::unit(Seed::new(7));
-//! let mut model = Perturbed::new(layer, space, NoiseKind::Gaussian, 1e-3);
+//! let mut model = Perturbed::new(layer, space, NoiseKind::Gaussian, 1e-3)?;
 //! model.move_to(&z)?; // theta + eps z
 //! model.move_to(&-&z)?; // theta - eps z
 //! model.update(&(&z * 0.25), 1e-2, 0.0)?; // theta - lr * 0.25 z, restored and updated in one pass

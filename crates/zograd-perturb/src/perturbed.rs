@@ -1,4 +1,6 @@
-use crate::{NoiseBackend, NoiseKind, NoisePass, ParameterSpace, ParameterSpec, PerturbError};
+use crate::{
+    NoiseBackend, NoiseKind, NoisePass, ParameterSpace, ParameterSpec, PerturbError, Selection,
+};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorPrimitive};
 use std::collections::HashMap;
@@ -31,9 +33,23 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
 
 impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// Wraps `module`, whose weights become `theta`. `eps` is the scale of perturbations.
-    pub fn new(module: M, space: ParameterSpace, kind: NoiseKind, eps: f64) -> Self {
+    ///
+    /// # Errors
+    /// [`PerturbError::ForeignSpace`] if `space` names a parameter that the module does not have in this
+    /// shape and dtype; what [`ParameterSpace::select`] finds wrong with the module.
+    pub fn new(
+        module: M,
+        space: ParameterSpace,
+        kind: NoiseKind,
+        eps: f64,
+    ) -> Result<Self, PerturbError> {
+        let whole = ParameterSpace::select(&module, &Selection::All)?;
+        let foreign = |p: &&ParameterSpec| whole.get(&p.name) != Some(*p);
+        if let Some(parameter) = space.parameters().iter().find(foreign) {
+            return Err(PerturbError::ForeignSpace(parameter.name.clone()));
+        }
         let names = space.names().map(String::from);
-        Self {
+        Ok(Self {
             by_name: names.zip(0..).collect(),
             module: Some(module),
             space,
@@ -43,7 +59,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             passes: 0,
             streams: 0,
             backend: PhantomData,
-        }
+        })
     }
 
     /// The module as it stands, at [`Self::at`].
@@ -91,7 +107,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         }
         let mut hop = there.clone() - &self.at;
         hop = hop * self.eps;
-        self.pass(&hop, 1.0)?;
+        self.pass(&hop, &hop, 0.0)?;
         self.at = there.clone();
         Ok(())
     }
@@ -107,16 +123,15 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         lr: f64,
         decay: f64,
     ) -> Result<(), PerturbError> {
-        // (theta + eps at) * keep - eps at * keep - lr d  =  theta * keep - lr d
-        let keep = 1.0 - lr * decay;
-        if keep == 1.0 {
-            let mut hop = &self.at * -self.eps;
+        let shrink = lr * decay;
+        // (theta + eps at) (1 - shrink) - eps at (1 - shrink) - lr d  =  theta (1 - shrink) - lr d
+        let [decaying, other] = [shrink, 0.0].map(|shrink| {
+            let mut hop = &self.at * (-self.eps * (1.0 - shrink));
             hop.add_scaled(direction, -lr);
-            if !hop.is_zero() {
-                self.pass(&hop, 1.0)?;
-            }
-        } else {
-            self.pass_with(&self.hops_with_decay(direction, lr, keep), keep)?;
+            hop
+        });
+        if !(other.is_zero() && shrink == 0.0) {
+            self.pass(&decaying, &other, shrink)?;
         }
         self.at = Direction::zero();
         Ok(())
@@ -134,24 +149,17 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         Ok(self.module.expect("only a panicking pass leaves no module"))
     }
 
-    /// The two increments of an update with decay: for parameters that decay and for those that do not.
-    fn hops_with_decay(&self, direction: &Direction, lr: f64, keep: f64) -> [Direction; 2] {
-        [keep, 1.0].map(|keep| {
-            let mut hop = &self.at * (-self.eps * keep);
-            hop.add_scaled(direction, -lr);
-            hop
-        })
-    }
-
-    fn pass(&mut self, hop: &Direction, keep: f64) -> Result<(), PerturbError> {
-        self.pass_with(&[hop.clone(), hop.clone()], keep)
-    }
-
-    fn pass_with(&mut self, hops: &[Direction; 2], keep: f64) -> Result<(), PerturbError> {
-        let [decaying, other] = hops;
+    /// One pass over the weights: these increments for parameters that decay and for those that do not, and
+    /// the share that is taken off the former.
+    fn pass(
+        &mut self,
+        decaying: &Direction,
+        other: &Direction,
+        shrink: f64,
+    ) -> Result<(), PerturbError> {
         let terms = [rounded(decaying)?, rounded(other)?];
-        if !keep.is_finite() {
-            return Err(PerturbError::NonFinite(format!("decay factor {keep}")));
+        if !shrink.is_finite() {
+            return Err(PerturbError::NonFinite(format!("decay {shrink}")));
         }
         let mut mapper = PassMapper {
             path: Vec::new(),
@@ -159,7 +167,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             by_name: &self.by_name,
             kind: self.kind,
             terms: &terms,
-            keep: keep as f32,
+            shrink: shrink as f32,
         };
         self.module = self.module.take().map(|module| module.map(&mut mapper));
         self.passes += 1;
@@ -189,7 +197,7 @@ struct PassMapper<'a> {
     kind: NoiseKind,
     /// For parameters that decay, and for those that do not.
     terms: &'a [Vec<(Seed, f32)>; 2],
-    keep: f32,
+    shrink: f32,
 }
 
 impl PassMapper<'_> {
@@ -216,7 +224,7 @@ impl<B: NoiseBackend> ModuleMapper<B> for PassMapper<'_> {
             tensor: spec.id,
             kind: self.kind,
             terms: &self.terms[usize::from(!spec.decays)],
-            keep: if spec.decays { self.keep } else { 1.0 },
+            shrink: if spec.decays { self.shrink } else { 0.0 },
         };
         // `Param::map` hands over the only handle of the tensor, so the kernel writes in place.
         param.map(|tensor| {

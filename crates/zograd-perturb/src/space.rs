@@ -1,5 +1,5 @@
 use crate::PerturbError;
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, ModuleVisitor, Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
@@ -111,7 +111,8 @@ impl ParameterSpec {
 
 /// The tensors of a module that move, in the module's order.
 ///
-/// A parameter used twice (tied embeddings) is one parameter of its module and occurs once.
+/// A parameter that is used twice (tied embeddings) stands at one place of its module and occurs once; a
+/// module that holds one parameter at two places is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterSpace {
     parameters: Vec<ParameterSpec>,
@@ -121,7 +122,7 @@ impl ParameterSpace {
     /// The parameters of `module` that `selection` includes.
     ///
     /// # Errors
-    /// If nothing is selected, a selected parameter is stored in a type no kernel handles, or two names have
+    /// If nothing is selected, one parameter stands at two places, a selected parameter is stored in a type no kernel handles, or two names have
     /// the same [`TensorId`].
     pub fn select<B: Backend, M: Module<B>>(
         module: &M,
@@ -130,11 +131,20 @@ impl ParameterSpace {
         let mut census = Census::default();
         module.visit(&mut census);
         let names = census.parameters.iter().map(|p| p.name.as_str());
-        if let Selection::Matching(patterns) = selection {
-            if !names.clone().any(|name| selection.includes(name)) {
-                return Err(PerturbError::NothingSelected {
-                    patterns: patterns.join(", "),
-                    names: names.take(8).collect::<Vec<_>>().join(", "),
+        if let Selection::Matching(patterns) = selection
+            && !names.clone().any(|name| selection.includes(name))
+        {
+            return Err(PerturbError::NothingSelected {
+                patterns: patterns.join(", "),
+                names: names.take(8).collect::<Vec<_>>().join(", "),
+            });
+        }
+        let mut places: HashMap<ParamId, &str> = HashMap::new();
+        for (p, id) in census.parameters.iter().zip(&census.ids) {
+            if let Some(first) = places.insert(*id, &p.name) {
+                return Err(PerturbError::SharedParameter {
+                    first: first.into(),
+                    second: p.name.clone(),
                 });
             }
         }
@@ -191,6 +201,7 @@ fn is_supported(dtype: DType) -> bool {
 struct Census {
     path: Vec<String>,
     parameters: Vec<ParameterSpec>,
+    ids: Vec<ParamId>,
 }
 
 impl<B: Backend> ModuleVisitor<B> for Census {
@@ -203,6 +214,7 @@ impl<B: Backend> ModuleVisitor<B> for Census {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.ids.push(param.id);
         self.parameters.push(ParameterSpec::new(
             self.path.join("."),
             param.shape().iter().copied().collect(),

@@ -34,6 +34,17 @@ pub enum Action {
     Skip(SkipReason),
 }
 
+impl Action {
+    /// The update, or a skip if it is not finite: finite losses can be so far apart that their slope is not.
+    pub fn update_or_skip(update: Update) -> Self {
+        if update.is_finite() {
+            Self::Update(update)
+        } else {
+            Self::Skip(SkipReason::NonFiniteUpdate)
+        }
+    }
+}
+
 /// How the weights change: `theta <- theta - lr * (direction + lambda * theta)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
@@ -52,6 +63,11 @@ impl Update {
             projected_gradient: slope,
         }
     }
+
+    /// Whether every number of it is finite. An update that is not must not reach the weights.
+    pub fn is_finite(&self) -> bool {
+        self.projected_gradient.is_finite() && self.direction.is_finite()
+    }
 }
 
 /// Why a step made no update.
@@ -61,7 +77,8 @@ impl Update {
 pub enum SkipReason {
     /// A loss was NaN or infinite.
     NonFiniteLoss,
-    /// The losses were finite, the update they lead to is too large for the weights' number format.
+    /// The losses were finite, the update they lead to is too large for a number, be it in `f64` or in the
+    /// weights' number format.
     NonFiniteUpdate,
 }
 

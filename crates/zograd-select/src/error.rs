@@ -11,7 +11,7 @@ pub enum StrategyError {
         /// Its value.
         value: String,
         /// What it should be.
-        fix: &'static str,
+        fix: String,
     },
     /// The strategy asked and asked, or asked for nothing.
     #[error(
@@ -27,11 +27,15 @@ pub enum StrategyError {
 }
 
 impl StrategyError {
-    pub(crate) fn parameter(name: &'static str, value: impl ToString, fix: &'static str) -> Self {
+    pub(crate) fn parameter(
+        name: &'static str,
+        value: impl ToString,
+        fix: impl Into<String>,
+    ) -> Self {
         Self::Parameter {
             name,
             value: value.to_string(),
-            fix,
+            fix: fix.into(),
         }
     }
 }

@@ -1,4 +1,5 @@
 use crate::mezo::{all_finite, update};
+use crate::run::check_cost;
 use crate::{Action, Evaluation, SkipReason, StepContext, Strategy, StrategyError};
 use zograd_direction::Direction;
 
@@ -15,16 +16,15 @@ impl Greedy {
     /// A strategy with `pool` candidates.
     ///
     /// # Errors
-    /// `pool` is 0.
+    /// `pool` is 0, or so large that a step would take more than
+    /// [`MAX_EVALUATIONS`](crate::MAX_EVALUATIONS).
     pub fn new(pool: usize) -> Result<Self, StrategyError> {
-        match pool {
-            0 => Err(StrategyError::parameter(
-                "--pool",
-                0,
-                "use at least 1 candidate, such as 4",
-            )),
-            _ => Ok(Self { pool }),
+        if pool == 0 {
+            let fix = "use at least 1 candidate, such as 4";
+            return Err(StrategyError::parameter("--pool", 0, fix));
         }
+        check_cost("--pool", pool, pool.saturating_add(1))?;
+        Ok(Self { pool })
     }
 }
 

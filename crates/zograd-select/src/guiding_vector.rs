@@ -1,4 +1,5 @@
 use crate::mezo::{all_finite, two_sided};
+use crate::run::check_cost;
 use crate::{Action, Evaluation, SkipReason, StepContext, Strategy, StrategyError};
 use zograd_direction::Direction;
 
@@ -23,7 +24,8 @@ impl GuidingVector {
     /// pool of 2 or 4 and alpha = 0.5.
     ///
     /// # Errors
-    /// A pool of less than 2, or an alpha that leaves no candidate on one of the sides.
+    /// A pool of less than 2 or so large that a step would take more than
+    /// [`MAX_EVALUATIONS`](crate::MAX_EVALUATIONS), or an alpha that leaves no candidate on one of the sides.
     pub fn new(pool: usize, alpha: f64, faithful_cost: bool) -> Result<Self, StrategyError> {
         if pool < 2 {
             return Err(StrategyError::parameter(
@@ -32,13 +34,14 @@ impl GuidingVector {
                 "a guiding vector compares at least 2 candidates; use 2 or more, or --method mezo",
             ));
         }
+        check_cost("--pool", pool, pool.saturating_add(2))?;
         let top = (alpha * pool as f64).floor();
         if !(top >= 1.0 && top < pool as f64) {
-            return Err(StrategyError::parameter(
-                "--alpha",
-                alpha,
-                "floor(alpha * pool) must be at least 1 and less than the pool; try 0.5",
-            ));
+            let fix = format!(
+                "floor(alpha * pool) is {top} of a pool of {pool}, and must be at least 1 and less than the \
+                 pool; try 0.5"
+            );
+            return Err(StrategyError::parameter("--alpha", alpha, fix));
         }
         Ok(Self {
             pool,
@@ -66,15 +69,15 @@ impl Strategy for GuidingVector {
     }
 
     fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+        if !all_finite(told) {
+            return Ok(Action::Skip(SkipReason::NonFiniteLoss));
+        }
         let z = |i| Direction::unit(step.seed.child(i));
         if !self.asks_the_pool() {
             return Ok(two_sided(step, z(0) - z(1), told));
         }
         if told.is_empty() {
             return Ok(Action::Evaluate((0..self.pool as u64).map(z).collect()));
-        }
-        if !all_finite(told) {
-            return Ok(Action::Skip(SkipReason::NonFiniteLoss));
         }
         let (pool, rest) = told.split_at(self.pool.min(told.len()));
         let v = guiding_vector(pool, self.top);

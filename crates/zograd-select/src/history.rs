@@ -47,7 +47,9 @@ impl Strategy for GuidingVectorHistory {
         let (pool, rest) = told.split_at(2.min(told.len()));
         let action = two_sided(step, guiding_vector(pool, 1), rest);
         if let (Action::Update(_), [fresh, record]) = (&action, pool) {
-            self.best = Some(candidates[usize::from(record.loss < fresh.loss)]);
+            // the order in which `guiding_vector` ranked them, ties included
+            let fresh_won = fresh.loss.total_cmp(&record.loss).is_le();
+            self.best = Some(candidates[usize::from(!fresh_won)]);
         }
         Ok(action)
     }

@@ -23,7 +23,7 @@
 //!
 //! ```
 //! use zograd_select::{
-//!     Action, Direction, Evaluation, StepContext, Strategy, StrategyError, Update, run_step,
+//!     Action, Direction, Evaluation, Seed, StepContext, Strategy, StrategyError, Update, run_step,
 //! };
 //!
 //! struct OneSided;
@@ -40,23 +40,32 @@
 //!     fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
 //!         let z = Direction::unit(step.seed.child(0));
 //!         Ok(match told {
-//!             [] => Action::Evaluate(vec![Direction::zero(), z]),
-//!             [here, there, ..] => {
+//!             [here, there] => {
 //!                 let slope = (there.loss - here.loss) / step.eps;
-//!                 Action::Update(Update::along(z, slope))
+//!                 Action::update_or_skip(Update::along(z, slope))
 //!             }
-//!             _ => unreachable!("both were asked for together"),
+//!             _ => Action::Evaluate(vec![Direction::zero(), z]),
 //!         })
 //!     }
 //! }
 //!
-//! // a loss that falls with the coefficient of the step's direction
-//! let step = StepContext { step: 0, seed: 7.into(), eps: 1e-3 };
-//! let z = step.seed.child(0);
-//! let outcome = run_step(&mut OneSided, &step, |d| 5.0 - 2.0 * 1e-3 * d.coefficient(z))?;
-//! let update = outcome.update.expect("finite losses");
-//! assert!((update.projected_gradient + 2.0).abs() < 1e-9);
-//! assert_eq!(outcome.evaluations.len(), OneSided.forwards());
+//! // a bowl in one dimension, with coin tosses as noise
+//! let noise = |d: &Direction| -> f64 {
+//!     let toss = |seed: u64| if seed % 2 == 0 { 1.0 } else { -1.0 };
+//!     d.terms().iter().map(|(seed, c)| c * toss(seed.value())).sum()
+//! };
+//! let (mut theta, lr, eps) = (3.0, 0.1, 1e-3);
+//! for step in 0..50 {
+//!     let context = StepContext { step, seed: Seed::new(7).child(step), eps };
+//!     let outcome = run_step(&mut OneSided, &context, |d| {
+//!         0.5 * (theta + eps * noise(d)).powi(2)
+//!     })?;
+//!     assert_eq!(outcome.evaluations.len(), OneSided.forwards());
+//!     if let Some(update) = outcome.update {
+//!         theta -= lr * noise(&update.direction);
+//!     }
+//! }
+//! assert!(theta.abs() < 0.02, "3 * 0.9^50, and one-sided slopes are off by eps / 2");
 //! # Ok::<(), zograd_select::StrategyError>(())
 //! ```
 

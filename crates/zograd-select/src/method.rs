@@ -2,7 +2,7 @@ use crate::{
     Greedy, GuidingVector, GuidingVectorHistory, Mezo, NSpsa, PoolRegression, Strategy,
     StrategyError,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
 
 /// The built-in strategies by name, with their parameters, as they stand in settings.
@@ -21,6 +21,7 @@ use std::fmt;
 #[non_exhaustive]
 pub enum Method {
     /// [`Mezo`]
+    #[serde(deserialize_with = "no_parameters")]
     Mezo,
     /// [`NSpsa`]
     NSpsa {
@@ -29,15 +30,16 @@ pub enum Method {
     },
     /// [`GuidingVector`]
     Gv {
-        /// Candidates M.
+        /// Candidates M (the paper: 2 or 4; from 3 on their losses matter).
         pool: usize,
-        /// Share of the pool that counts as good.
+        /// Share of the pool that counts as good (the paper: 0.5).
         alpha: f64,
         /// Evaluate a pool of two although it cannot change the update.
         #[serde(default)]
         faithful_cost: bool,
     },
     /// [`GuidingVectorHistory`]
+    #[serde(deserialize_with = "no_parameters")]
     GvHistory,
     /// [`Greedy`]
     Greedy {
@@ -82,6 +84,14 @@ impl Method {
             Self::PoolRegression { .. } => "pool-regression",
         }
     }
+}
+
+/// A derived variant without fields lets any key pass, whatever `deny_unknown_fields` says.
+fn no_parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Nothing {}
+    Nothing::deserialize(deserializer).map(|Nothing {}| ())
 }
 
 impl fmt::Display for Method {

@@ -18,11 +18,14 @@ impl Strategy for Mezo {
     }
 
     fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+        if !all_finite(told) {
+            return Ok(Action::Skip(SkipReason::NonFiniteLoss));
+        }
         Ok(two_sided(step, Direction::unit(step.seed.child(0)), told))
     }
 }
 
-/// The two-sided estimate along `v`, of which `told` holds nothing yet or both losses.
+/// The two-sided estimate along `v`, of which `told` holds nothing yet or both losses, which are finite.
 pub(crate) fn two_sided(step: &StepContext, v: Direction, told: &[Evaluation]) -> Action {
     match told {
         [plus, minus, ..] => update(step, v, plus.loss, minus.loss),
@@ -33,14 +36,10 @@ pub(crate) fn two_sided(step: &StepContext, v: Direction, told: &[Evaluation]) -
 /// The update from the losses at `+v` and `-v`.
 pub(crate) fn update(step: &StepContext, v: Direction, plus: f64, minus: f64) -> Action {
     let slope = (plus - minus) / (2.0 * step.eps);
-    if slope.is_finite() {
-        Action::Update(Update::along(v, slope))
-    } else {
-        Action::Skip(SkipReason::NonFiniteLoss)
-    }
+    Action::update_or_skip(Update::along(v, slope))
 }
 
-/// Skips the step if anything told is not finite.
+/// Whether every loss told is finite; if one is not, the step is to be skipped.
 pub(crate) fn all_finite(told: &[Evaluation]) -> bool {
     told.iter().all(|evaluation| evaluation.loss.is_finite())
 }

@@ -1,4 +1,5 @@
 use crate::mezo::all_finite;
+use crate::run::check_cost;
 use crate::{Action, Evaluation, SkipReason, StepContext, Strategy, StrategyError, Update};
 use zograd_direction::Direction;
 
@@ -14,12 +15,14 @@ impl NSpsa {
     /// A strategy of `queries` two-sided estimates a step.
     ///
     /// # Errors
-    /// `queries` is 0.
+    /// `queries` is 0, or so large that a step would take more than
+    /// [`MAX_EVALUATIONS`](crate::MAX_EVALUATIONS).
     pub fn new(queries: usize) -> Result<Self, StrategyError> {
-        match queries {
-            0 => Err(StrategyError::parameter("--queries", 0, "use at least 1")),
-            _ => Ok(Self { queries }),
+        if queries == 0 {
+            return Err(StrategyError::parameter("--queries", 0, "use at least 1"));
         }
+        check_cost("--queries", queries, queries.saturating_mul(2))?;
+        Ok(Self { queries })
     }
 }
 
@@ -51,7 +54,7 @@ impl Strategy for NSpsa {
             direction.add_scaled(&z(k), slope / self.queries as f64);
             slopes += slope.abs();
         }
-        Ok(Action::Update(Update {
+        Ok(Action::update_or_skip(Update {
             direction,
             projected_gradient: slopes / self.queries as f64,
         }))

@@ -1,4 +1,5 @@
 use crate::mezo::all_finite;
+use crate::run::check_cost;
 use crate::{Action, Evaluation, SkipReason, StepContext, Strategy, StrategyError, Update};
 use zograd_direction::Direction;
 
@@ -16,16 +17,14 @@ impl PoolRegression {
     /// A strategy with `pool` candidates.
     ///
     /// # Errors
-    /// `pool` is less than 2.
+    /// `pool` is less than 2 or more than [`MAX_EVALUATIONS`](crate::MAX_EVALUATIONS).
     pub fn new(pool: usize) -> Result<Self, StrategyError> {
-        match pool {
-            0 | 1 => Err(StrategyError::parameter(
-                "--pool",
-                pool,
-                "a regression needs at least 2 candidates",
-            )),
-            _ => Ok(Self { pool }),
+        if pool < 2 {
+            let fix = "a regression needs at least 2 candidates, such as 4";
+            return Err(StrategyError::parameter("--pool", pool, fix));
         }
+        check_cost("--pool", pool, pool)?;
+        Ok(Self { pool })
     }
 }
 
@@ -55,7 +54,7 @@ impl Strategy for PoolRegression {
             direction.add_scaled(&candidate.direction, slope);
             slopes += slope.abs();
         }
-        Ok(Action::Update(Update {
+        Ok(Action::update_or_skip(Update {
             direction,
             projected_gradient: slopes / n,
         }))

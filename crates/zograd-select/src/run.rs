@@ -4,6 +4,19 @@ use zograd_direction::Direction;
 /// Evaluations after which a strategy that has not answered is taken to be in a loop.
 pub const MAX_EVALUATIONS: usize = 100_000;
 
+/// Refuses the value of a parameter with which a step would take more than [`MAX_EVALUATIONS`].
+pub(crate) fn check_cost(
+    name: &'static str,
+    value: usize,
+    forwards: usize,
+) -> Result<(), StrategyError> {
+    if forwards > MAX_EVALUATIONS {
+        let fix = format!("a step takes at most {MAX_EVALUATIONS} evaluations; use a smaller one");
+        return Err(StrategyError::parameter(name, value, fix));
+    }
+    Ok(())
+}
+
 /// How a step went.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outcome {
@@ -16,10 +29,12 @@ pub struct Outcome {
 }
 
 /// Runs one step on a loss given as a function of the direction: the value of
-/// `L(theta + eps * direction)`. Nothing is applied; the outcome says what should be.
+/// `L(theta + eps * direction)`. Nothing is applied; the outcome says what should be. Whatever the strategy
+/// does, an update that is not finite becomes [`SkipReason::NonFiniteUpdate`].
 ///
 /// # Errors
-/// The strategy's, and [`StrategyError::Unfinished`] if it never comes to an end.
+/// An eps that is not finite or not above 0, the strategy's errors, and [`StrategyError::Unfinished`] if it
+/// never comes to an end.
 pub fn run_step(
     strategy: &mut dyn Strategy,
     step: &StepContext,
@@ -37,6 +52,10 @@ pub fn try_run_step<E: From<StrategyError>>(
     step: &StepContext,
     mut loss: impl FnMut(&Direction) -> Result<f64, E>,
 ) -> Result<Outcome, E> {
+    if !(step.eps.is_finite() && step.eps > 0.0) {
+        let fix = "must be finite and above 0, such as 1e-3";
+        return Err(StrategyError::parameter("--eps", step.eps, fix).into());
+    }
     let mut evaluations: Vec<Evaluation> = Vec::new();
     loop {
         let (update, skipped) = match strategy.next(step, &evaluations)? {
@@ -52,7 +71,8 @@ pub fn try_run_step<E: From<StrategyError>>(
                 }
                 continue;
             }
-            Action::Update(update) => (Some(update), None),
+            Action::Update(update) if update.is_finite() => (Some(update), None),
+            Action::Update(_) => (None, Some(SkipReason::NonFiniteUpdate)),
             Action::Skip(reason) => (None, Some(reason)),
         };
         return Ok(Outcome {

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use zograd_select::{
-    Action, Direction, Evaluation, Method, SkipReason, StepContext, Strategy as ZoStrategy,
-    StrategyError, Update, run_step,
+    Action, Direction, Evaluation, MAX_EVALUATIONS, Method, SkipReason, StepContext,
+    Strategy as ZoStrategy, StrategyError, Update, run_step,
 };
 
 fn any_method() -> impl Strategy<Value = Method> {
@@ -87,6 +87,11 @@ proptest! {
             let probed: Vec<_> = outcome.evaluations.into_iter().map(|e| e.direction).collect();
             let update = outcome.update.expect("an update");
             prop_assert!(is_spanned(&update.direction, &probed));
+            // where the estimate has one direction, it is the slope times that very direction
+            if !matches!(method, Method::NSpsa { .. } | Method::PoolRegression { .. }) {
+                let scaled = |v: &Direction| v * update.projected_gradient;
+                prop_assert!(probed.iter().any(|v| scaled(v) == update.direction));
+            }
         }
     }
 
@@ -98,9 +103,10 @@ proptest! {
             let context = context(step, seed);
             let expected = run_step(one.as_mut(), &context, loss).expect("a step");
             prop_assert_eq!(run_step(two.as_mut(), &context, loss).expect("a step"), expected);
-            // a new one with the saved state goes on as the old one
+            // a new one with the saved state, as it comes from a file, goes on as the old one
+            let saved = serde_json::to_string(&two.state()).expect("JSON");
             let mut resumed = method.build().expect("valid");
-            resumed.restore(two.state()).expect("its own state");
+            resumed.restore(serde_json::from_str(&saved).expect("JSON")).expect("its own state");
             two = resumed;
         }
     }
@@ -135,6 +141,32 @@ proptest! {
         prop_assert_eq!(outcome.update, None);
         prop_assert_eq!(outcome.skipped, Some(SkipReason::NonFiniteLoss));
         prop_assert_eq!(strategy.state(), memory);
+    }
+
+    /// Losses that are finite but too far apart for a slope lead to no update, and to no memory of the step.
+    #[test]
+    fn an_update_is_finite_or_none(method in any_method(), seed: u64, signs in prop::collection::vec(any::<bool>(), 12)) {
+        let mut strategy = method.build().expect("valid");
+        let mut sign = signs.iter().cycle();
+        let outcome = run_step(strategy.as_mut(), &context(0, seed), |_| {
+            if sign.next() == Some(&true) { f64::MAX } else { f64::MIN }
+        }).expect("a step");
+        match outcome.update {
+            Some(update) => prop_assert!(update.is_finite()),
+            None => {
+                prop_assert_eq!(outcome.skipped, Some(SkipReason::NonFiniteUpdate));
+                prop_assert!(strategy.state().is_null());
+            }
+        }
+    }
+
+    #[test]
+    fn an_eps_that_cannot_be_is_refused(method in any_method(), eps in prop_oneof![
+        Just(0.0), Just(-1e-3), Just(f64::NAN), Just(f64::INFINITY)
+    ]) {
+        let context = StepContext { eps, ..context(0, 1) };
+        let error = run_step(method.build().expect("valid").as_mut(), &context, loss).expect_err("refused");
+        prop_assert!(error.to_string().starts_with("--eps "), "{}", error);
     }
 
     /// With M = 2 it does not matter which candidate won: v and -v give the same update, which is MeZO's
@@ -172,7 +204,64 @@ proptest! {
     fn methods_survive_serialisation(method in any_method()) {
         let text = serde_json::to_string(&method).expect("JSON");
         prop_assert_eq!(serde_json::from_str::<Method>(&text).expect("the same"), method);
+        let mistyped = text.replacen('{', r#"{"pol":4,"#, 1);
+        let error = serde_json::from_str::<Method>(&mistyped).expect_err("refused").to_string();
+        prop_assert!(error.contains("pol"), "{}", error);
     }
+}
+
+/// Of candidates with equal losses, the first wins.
+#[test]
+fn a_tie_in_greedy_goes_to_the_first() {
+    let mut strategy = Method::Greedy { pool: 4 }.build().expect("valid");
+    let context = context(0, 1);
+    let outcome = run_step(strategy.as_mut(), &context, |_| 1.0).expect("a step");
+    let first = Direction::unit(context.seed.child(0));
+    assert_eq!(outcome.evaluations[4].direction, -first);
+}
+
+/// Losses whose difference is no number give no update, whichever estimator they go into.
+#[test]
+fn a_slope_that_overflows_skips_the_step() {
+    for method in [
+        Method::Mezo,
+        Method::NSpsa { queries: 3 },
+        Method::PoolRegression { pool: 4 },
+    ] {
+        let mut k = 0;
+        let outcome = run_step(
+            method.build().expect("valid").as_mut(),
+            &context(0, 1),
+            |_| {
+                k += 1;
+                if k % 2 == 0 { f64::MAX } else { f64::MIN }
+            },
+        )
+        .expect("a step");
+        assert_eq!(outcome.skipped, Some(SkipReason::NonFiniteUpdate));
+        assert_eq!(outcome.update, None, "{method}");
+    }
+}
+
+/// A strategy of somebody's that takes no care is no danger to the weights either.
+#[test]
+fn a_careless_strategy_cannot_update_with_nan() {
+    struct Careless;
+    impl ZoStrategy for Careless {
+        fn name(&self) -> &str {
+            "careless"
+        }
+        fn forwards(&self) -> usize {
+            0
+        }
+        fn next(&mut self, step: &StepContext, _: &[Evaluation]) -> Result<Action, StrategyError> {
+            let z = Direction::unit(step.seed.child(0));
+            Ok(Action::Update(Update::along(z, f64::NAN)))
+        }
+    }
+    let outcome = run_step(&mut Careless, &context(0, 1), loss).expect("a step");
+    assert_eq!(outcome.update, None);
+    assert_eq!(outcome.skipped, Some(SkipReason::NonFiniteUpdate));
 }
 
 /// When both candidates of the history variant tie, the step is not lost.
@@ -208,10 +297,25 @@ fn parameters_out_of_range_are_named() {
         (Method::Greedy { pool: 0 }, "--pool"),
         (Method::PoolRegression { pool: 1 }, "--pool"),
         (Method::NSpsa { queries: 0 }, "--queries"),
+        // more than any machine evaluates, and more than adds up
+        (gv(MAX_EVALUATIONS, 0.5), "--pool"),
+        (gv(usize::MAX, 0.5), "--pool"),
+        (Method::Greedy { pool: usize::MAX }, "--pool"),
+        (Method::PoolRegression { pool: usize::MAX }, "--pool"),
+        (
+            Method::NSpsa {
+                queries: usize::MAX,
+            },
+            "--queries",
+        ),
     ] {
         let error = method.build().err().expect("refused").to_string();
         assert!(error.starts_with(flag), "{method:?}: {error}");
     }
+    let error = gv(4, 0.2).build().err().expect("refused").to_string();
+    let expected = "--alpha 0.2: floor(alpha * pool) is 0 of a pool of 4, and must be at least 1 and less than \
+                    the pool; try 0.5";
+    assert_eq!(error, expected);
 }
 
 #[test]

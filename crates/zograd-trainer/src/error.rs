@@ -12,11 +12,11 @@ pub enum TrainError {
     /// The model could not score a batch.
     #[error(transparent)]
     Model(#[from] zograd_models::ModelError),
-    /// A batch holds a sequence that cannot be scored.
-    #[error("example {example}: {source}")]
+    /// A prompt has a candidate that cannot be scored.
+    #[error("the prompt of row {row}: {source}")]
     Plan {
-        /// Index of the first example of the batch.
-        example: usize,
+        /// Row number of the sample in its split.
+        row: usize,
         /// What is wrong.
         source: zograd_models::PlanError,
     },

@@ -14,7 +14,7 @@ pub struct Prediction {
     pub prediction: usize,
     /// Mean log-probability of each candidate's tokens.
     pub scores: Vec<f64>,
-    /// Whether the prediction is among the right ones.
+    /// Whether the prediction is among the right ones. Never if a score is not finite.
     #[serde(skip)]
     pub right: bool,
 }
@@ -28,6 +28,8 @@ pub struct Evaluation {
     pub loss: f64,
     /// Number of prompts.
     pub examples: usize,
+    /// How many of them have a score that is not finite; they count as wrong.
+    pub non_finite: usize,
     /// Their predictions.
     #[serde(skip)]
     pub predictions: Vec<Prediction>,
@@ -49,16 +51,9 @@ pub fn evaluate<M: LanguageModel>(
     }
     let mut predictions = Vec::with_capacity(prompts.len());
     let mut loss = 0.0;
-    for (k, chunk) in prompts.chunks(batch_size.max(1)).enumerate() {
+    for chunk in prompts.chunks(batch_size.max(1)) {
         let chunk: Vec<&Prompt> = chunk.iter().collect();
-        let (scored, _) =
-            score(model, &chunk, |p| (0..p.candidates.len()).collect()).map_err(|e| match e {
-                TrainError::Plan { example, source } => TrainError::Plan {
-                    example: example + k * batch_size,
-                    source,
-                },
-                other => other,
-            })?;
+        let (scored, _) = score(model, &chunk, |p| (0..p.candidates.len()).collect())?;
         for example in scored {
             let scores: Vec<f64> = example.means().collect();
             let label = example.prompt.correct.first().copied().unwrap_or(0);
@@ -68,7 +63,8 @@ pub fn evaluate<M: LanguageModel>(
                 index: example.prompt.row,
                 label,
                 prediction,
-                right: example.prompt.correct.contains(&prediction),
+                right: example.prompt.correct.contains(&prediction)
+                    && scores.iter().all(|score| score.is_finite()),
                 scores,
             });
         }
@@ -79,6 +75,10 @@ pub fn evaluate<M: LanguageModel>(
         accuracy: predictions.iter().filter(|p| p.right).count() as f64 / n,
         loss: loss / n,
         examples: predictions.len(),
+        non_finite: predictions
+            .iter()
+            .filter(|p| p.scores.iter().any(|score| !score.is_finite()))
+            .count(),
         predictions,
     })
 }

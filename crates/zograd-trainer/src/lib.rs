@@ -29,7 +29,7 @@
 //! let loss = |p: &Point<NdArray<f32>>| Ok(f64::from((p.x.val() - 1.0).powi_scalar(2).sum().into_scalar()));
 //!
 //! let space = ParameterSpace::select(&point, &Selection::All)?;
-//! let mut model = Perturbed::new(point, space, NoiseKind::Gaussian, 1e-3);
+//! let mut model = Perturbed::new(point, space, NoiseKind::Gaussian, 1e-3)?;
 //! let mut mezo = Method::Mezo.build()?;
 //! let before = loss(model.module())?;
 //! for step in 0..200 {
@@ -45,6 +45,7 @@ mod error;
 mod evaluate;
 mod memory;
 mod model;
+mod non_finite;
 mod objective;
 mod observer;
 mod schedule;

@@ -1,5 +1,5 @@
 use crate::{LanguageModel, TrainError};
-use zograd_models::{Plan, PlanStats, Sequence, Sharing};
+use zograd_models::{Plan, PlanError, PlanStats, Sequence, Sharing};
 use zograd_tasks::Prompt;
 
 /// The loss of a batch of prompts, from the log-probabilities of their candidates' tokens.
@@ -92,8 +92,14 @@ pub fn score<'p, M: LanguageModel>(
                 .collect()
         })
         .collect();
-    let plan = Plan::new(&groups, Sharing::Prefix)
-        .map_err(|source| TrainError::Plan { example: 0, source })?;
+    let plan = Plan::new(&groups, Sharing::Prefix).map_err(|source| {
+        let group = match &source {
+            PlanError::NothingScored { group, .. } | PlanError::NoContext { group, .. } => *group,
+            PlanError::Empty => 0,
+        };
+        let row = prompts.get(group).map_or(0, |prompt| prompt.row);
+        TrainError::Plan { row, source }
+    })?;
     let log_probs = model.log_probs(&plan)?;
     let mut spans = plan.spans().iter();
     let scored = prompts

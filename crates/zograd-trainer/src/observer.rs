@@ -1,4 +1,5 @@
 use crate::TrainError;
+use crate::non_finite::{number, numbers};
 use serde::{Deserialize, Serialize};
 use zograd_select::SkipReason;
 
@@ -7,9 +8,11 @@ use zograd_select::SkipReason;
 pub struct StepRecord {
     /// Steps done, this one included.
     pub step: u64,
-    /// Mean of the losses this step evaluated.
+    /// Mean of the losses this step evaluated; NaN, `null` in JSON, if one of them is not finite.
+    #[serde(deserialize_with = "number")]
     pub loss: f64,
     /// All of them, in the order they were asked for.
+    #[serde(deserialize_with = "numbers")]
     pub losses: Vec<f64>,
     /// The projected gradient, 0 if the step was skipped.
     pub projected_gradient: f64,
@@ -41,8 +44,10 @@ pub struct EvalRecord {
     /// Accuracy on the development examples.
     pub dev_accuracy: f64,
     /// Cross-entropy over the candidates on them.
+    #[serde(deserialize_with = "number")]
     pub dev_loss: f64,
-    /// Whether this is the best so far: higher accuracy, or equal accuracy and lower loss.
+    /// Whether this is the best so far: higher accuracy, or equal accuracy and lower loss. Never with a
+    /// loss that is not finite.
     pub best: bool,
     /// Seconds the evaluation took.
     pub seconds: f64,
@@ -74,5 +79,31 @@ impl<M> Observer<M> for Silent {
 
     fn on_eval(&mut self, _record: &EvalRecord, _model: &M) -> Result<(), TrainError> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_a_failed_step_reads_back() {
+        let record = StepRecord {
+            step: 3,
+            loss: f64::NAN,
+            losses: vec![1.5, f64::INFINITY],
+            projected_gradient: 0.0,
+            update_norm: 0.0,
+            lr: 1e-6,
+            forwards: 6,
+            tokens: 100,
+            seconds: 0.5,
+            peak_memory_bytes: None,
+            skipped: Some(SkipReason::NonFiniteLoss),
+        };
+        let text = serde_json::to_string(&record).expect("JSON");
+        let back: StepRecord = serde_json::from_str(&text).expect("the same layout");
+        assert!(back.loss.is_nan() && back.losses[1].is_nan());
+        assert_eq!((back.losses[0], back.skipped), (1.5, record.skipped));
     }
 }

@@ -10,6 +10,9 @@ use zograd_perturb::{NoiseBackend, Perturbed, Seed};
 use zograd_select::{StepContext, Strategy};
 use zograd_tasks::Prompt;
 
+/// The largest number of examples in a batch: far beyond use, and harmless to memory.
+const MAX_BATCH: usize = 1 << 16;
+
 /// Children of the run's seed: one for the noise of the steps, one for the order of the examples.
 const NOISE: u64 = 0;
 const ORDER: u64 = 1;
@@ -70,13 +73,15 @@ impl TrainConfig {
             "lr * weight decay must stay below 1",
         )?;
         let at_least_one = "use at least 1";
-        require(self.batch_size > 0, "--batch-size", 0.0, at_least_one)?;
-        require(
-            self.eval_batch_size > 0,
-            "--eval-batch-size",
-            0.0,
-            at_least_one,
-        )
+        let sizes = [
+            ("--batch-size", self.batch_size),
+            ("--eval-batch-size", self.eval_batch_size),
+        ];
+        for (name, size) in sizes {
+            require(size > 0, name, 0.0, at_least_one)?;
+            require(size <= MAX_BATCH, name, size as f64, "use at most 65536")?;
+        }
+        Ok(())
     }
 }
 
@@ -113,6 +118,9 @@ pub struct TrainSummary {
     pub tokens: u64,
     /// Steps whose update was skipped.
     pub skipped: u64,
+    /// Steps that measured a slope of exactly 0: the losses were equal to the last bit, as happens when eps
+    /// is too small or the number format too coarse.
+    pub flat: u64,
     /// Seconds of training, evaluation not counted.
     pub seconds: f64,
     /// The best evaluation.
@@ -153,6 +161,7 @@ pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
         passes: 0,
         tokens: 0,
         skipped: 0,
+        flat: 0,
         seconds: 0.0,
         best: None,
         stop: StopReason::Finished,
@@ -180,6 +189,8 @@ pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
         summary.steps += 1;
         summary.forwards += report.evaluations.len() as u64;
         summary.skipped += u64::from(report.skipped.is_some());
+        let flat = report.skipped.is_none() && report.projected_gradient == 0.0;
+        summary.flat += u64::from(flat);
         summary.passes = model.passes() - passes_before;
         summary.seconds = training.as_secs_f64();
         let losses: Vec<f64> = report.evaluations.iter().map(|e| e.loss).collect();
@@ -188,7 +199,8 @@ pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
             loss: losses.iter().sum::<f64>() / losses.len() as f64,
             losses,
             projected_gradient: report.projected_gradient,
-            update_norm: lr * (dimension * report.direction.norm_squared()).sqrt(),
+            // + 0.0: an empty sum is -0.0
+            update_norm: lr * (dimension * report.direction.norm_squared()).sqrt() + 0.0,
             lr,
             forwards: summary.forwards,
             tokens: summary.tokens,
@@ -200,7 +212,7 @@ pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
             summary.stop = StopReason::Interrupted;
         }
         let last = summary.steps == config.steps || summary.stop == StopReason::Interrupted;
-        let due = config.eval_every > 0 && summary.steps % config.eval_every == 0;
+        let due = config.eval_every > 0 && summary.steps.is_multiple_of(config.eval_every);
         if (last || due) && !examples.dev.is_empty() {
             evaluate_dev(model.module(), examples.dev, config, observer, &mut summary)?;
         }
@@ -224,10 +236,11 @@ fn evaluate_dev<M: LanguageModel>(
         forwards: summary.forwards,
         dev_accuracy: evaluation.accuracy,
         dev_loss: evaluation.loss,
-        best: match &summary.best {
-            Some(best) => this > rank(best.dev_accuracy, best.dev_loss),
-            None => true,
-        },
+        best: evaluation.loss.is_finite()
+            && match &summary.best {
+                Some(best) => this > rank(best.dev_accuracy, best.dev_loss),
+                None => true,
+            },
         seconds: start.elapsed().as_secs_f64(),
     };
     observer.on_eval(&record, model)?;

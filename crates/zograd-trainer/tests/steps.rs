@@ -26,7 +26,7 @@ fn point() -> Perturbed<B, Point<B>> {
         x: Param::from_tensor(x),
     };
     let space = ParameterSpace::select(&point, &Selection::All).expect("a parameter");
-    Perturbed::new(point, space, NoiseKind::Gaussian, EPS)
+    Perturbed::new(point, space, NoiseKind::Gaussian, EPS).expect("its own space")
 }
 
 fn values(point: &Point<B>) -> Vec<f64> {

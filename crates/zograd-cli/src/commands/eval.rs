@@ -3,12 +3,12 @@
 use crate::args::{BackendName, DtypeName, EvalArgs};
 use crate::backend::{self, Job, TrainBackend};
 use crate::inputs::{self, Sources};
+use crate::output::{answer, say};
 use crate::progress::Progress;
 use crate::{commands::prompts::split, config_file};
 use anyhow::{Context, Result, bail};
 use burn::tensor::DType;
 use serde::Serialize;
-use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -40,28 +40,23 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
         args.task.as_deref(),
         args.data.as_deref(),
     )?;
-    let config = OptConfig::from_folder(&sources.model)?;
+    let config = OptConfig::from_folder(&sources.model).context("--model")?;
     let max_length = args.max_length.unwrap_or(config.max_position_embeddings);
     check_max_length(max_length, &config)?;
     let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, max_length)?;
     let (samples, shown) = draw(&args, &sources)?;
     let prompts = inputs::prompts(&encoder, sources.task, &samples, &shown)?;
     check_ids(&prompts, &config)?;
-    if let Some(path) = &args.predictions {
-        // before the work, not after it
-        File::create_new(path).with_context(|| {
-            format!(
-                "--predictions {}: cannot be created (nothing is written over)",
-                path.display()
-            )
-        })?;
+    let batch_size = args.eval_batch_size.unwrap_or(32);
+    if !(1..=65536).contains(&batch_size) {
+        bail!("--eval-batch-size {batch_size}: use 1 to 65536");
     }
+    if let Some(path) = &args.predictions {
+        check_predictions(path)?;
+    }
+    note_truncation(&prompts);
 
     let start = Instant::now();
-    let batch_size = args.eval_batch_size.unwrap_or(32);
-    if batch_size == 0 {
-        bail!("--eval-batch-size 0: use at least 1");
-    }
     let job = EvalJob {
         folder: &sources.model,
         dtype,
@@ -80,13 +75,21 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
         shots: shown.len(),
         accuracy: evaluation.accuracy,
         loss: evaluation.loss,
+        non_finite: evaluation.non_finite,
+        truncated: truncated(&prompts),
         seconds: start.elapsed().as_secs_f64(),
         peak_memory_bytes: peak_memory_bytes(),
     };
+    if report.non_finite > 0 {
+        say(format_args!(
+            "note: {} examples have scores that are not finite and count as wrong",
+            report.non_finite
+        ));
+    }
     if args.json {
-        println!("{}", serde_json::to_string(&report)?);
+        answer(serde_json::to_string(&report)?)?;
     } else {
-        println!(
+        answer(format_args!(
             "{} on {}: accuracy {:.4} ({} examples), loss {:.4}, {:.1} s",
             report.model,
             report.task,
@@ -94,7 +97,7 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
             report.examples,
             report.loss,
             report.seconds
-        );
+        ))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -107,6 +110,10 @@ struct Report<'a> {
     shots: usize,
     accuracy: f64,
     loss: f64,
+    /// Examples with a score that is not finite.
+    non_finite: usize,
+    /// Prompts that were cut from the left.
+    truncated: usize,
     seconds: f64,
     peak_memory_bytes: Option<u64>,
 }
@@ -189,7 +196,7 @@ pub fn score<B: TrainBackend>(
 /// Zero threads.
 pub fn set_threads(threads: Option<usize>) -> Result<()> {
     match threads {
-        Some(0) => bail!("--threads 0: use at least 1"),
+        Some(n) if !(1..=1024).contains(&n) => bail!("--threads {n}: use 1 to 1024"),
         Some(n) => Ok(rayon::ThreadPoolBuilder::new()
             .num_threads(n)
             .build_global()?),
@@ -226,11 +233,53 @@ pub fn check_ids(prompts: &[Prompt], config: &OptConfig) -> Result<()> {
     Ok(())
 }
 
+/// How many prompts were cut to the maximum length.
+pub fn truncated(prompts: &[Prompt]) -> usize {
+    let is_cut = |p: &&Prompt| p.candidates.iter().any(|c| c.truncated > 0);
+    prompts.iter().filter(is_cut).count()
+}
+
+/// Says so if prompts were cut.
+pub fn note_truncation(prompts: &[Prompt]) {
+    let (cut, all) = (truncated(prompts), prompts.len());
+    if cut > 0 {
+        say(format_args!(
+            "note: {cut} of {all} prompts are too long and were cut from the left (--max-length)"
+        ));
+    }
+}
+
+/// Refuses a file that exists, or a folder that does not, before any work is done.
+fn check_predictions(path: &Path) -> Result<()> {
+    if path.exists() {
+        bail!(
+            "--predictions {}: the file exists; nothing is written over",
+            path.display()
+        );
+    }
+    match path.parent() {
+        Some(folder) if folder != Path::new("") && !folder.is_dir() => {
+            bail!(
+                "--predictions {}: there is no folder {}",
+                path.display(),
+                folder.display()
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes the whole file or none of it.
 fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<()> {
-    let mut out = BufWriter::new(File::create(path)?);
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let mut file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut out = BufWriter::new(&mut file);
     for prediction in predictions {
         serde_json::to_writer(&mut out, prediction)?;
         writeln!(out)?;
     }
-    Ok(out.flush()?)
+    out.flush()?;
+    drop(out);
+    file.persist_noclobber(path)?;
+    Ok(())
 }

@@ -1,35 +1,53 @@
 //! `zograd prompts`: what a model would read.
 
 use crate::args::{FormName, PromptsArgs, SplitName};
-use crate::inputs;
+use crate::{config_file, inputs};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::io::Write;
 use std::process::ExitCode;
-use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, Sample, Split, Task};
+use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Split, Task};
 
 /// Shows the prompts of some rows.
 ///
 /// # Errors
 /// Wrong input, or the output is closed.
 pub fn run(args: PromptsArgs) -> Result<ExitCode> {
-    let task = inputs::find_task(&args.task)?;
-    let data = Dataset::open(&args.data).context("--data")?;
-    let encoder = inputs::encoder(&args.tokenizer, args.bos_id, args.max_length)?;
-    let split = split(args.split);
+    let args = match &args.config {
+        Some(file) => PromptsArgs {
+            config: None,
+            json: args.json,
+            ..config_file::overlay(&args, file)?
+        },
+        None => args,
+    };
+    let task = inputs::find_task(
+        args.task
+            .as_deref()
+            .context("--task is missing: name the task")?,
+    )?;
+    let data = args
+        .data
+        .as_deref()
+        .context("--data is missing: name the folder with the rows")?;
+    let data = Dataset::open(data).context("--data")?;
+    let tokenizer = args.tokenizer.as_deref();
+    let tokenizer =
+        tokenizer.context("--tokenizer is missing: name a tokenizer or model folder")?;
+    let max_length = args.max_length.unwrap_or(PromptEncoder::DEFAULT_MAX_LENGTH);
+    let encoder = inputs::encoder(tokenizer, args.bos_id, max_length)?;
+    let split = split(args.split.unwrap_or_default());
     let rows = data.count(split)?;
-    if args.offset >= rows {
-        bail!(
-            "--offset {}: the {split} split has {rows} rows",
-            args.offset
-        );
+    let (offset, form) = (args.offset.unwrap_or(0), args.form.unwrap_or_default());
+    if offset >= rows {
+        bail!("--offset {offset}: the {split} split has {rows} rows");
     }
-    let samples = samples(task, &data, split, args.offset, args.limit)?;
-    let shown = match args.form {
-        FormName::Icl | FormName::IclSfc => samples_of_shots(task, &data, args.shots)?,
+    let samples = samples(task, &data, split, offset, args.limit.unwrap_or(5))?;
+    let shown = match form {
+        FormName::Icl | FormName::IclSfc => samples_of_shots(task, &data, args.shots.unwrap_or(2))?,
         _ => Demonstrations::default(),
     };
-    let form = match args.form {
+    let form = match form {
         FormName::Train => Form::Train,
         FormName::ZeroShot => Form::ZeroShot,
         FormName::Icl => Form::InContext(&shown),

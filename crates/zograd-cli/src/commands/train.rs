@@ -1,17 +1,21 @@
 //! `zograd train`: fine-tunes, keeps the best weights, reports.
 
-use super::eval::{check_ids, check_max_length, load, score, set_threads};
+use super::eval::{
+    check_ids, check_max_length, load, note_truncation, score, set_threads, truncated,
+};
 use crate::args::{BackendName, DtypeName, MethodName, TrainArgs};
 use crate::backend::{self, Job, TrainBackend};
 use crate::failure::WhileRunning;
 use crate::inputs::{self, Sources};
+use crate::output::{answer, say};
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
 use crate::{config_file, plot};
 use anyhow::{Context, Result, bail};
 use burn::tensor::DType;
 use serde::Serialize;
-use std::path::PathBuf;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,7 +49,7 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
         args.task.as_deref(),
         args.data.as_deref(),
     )?;
-    let config = OptConfig::from_folder(&sources.model)?;
+    let config = OptConfig::from_folder(&sources.model).context("--model")?;
     let max_length = args.max_length.unwrap_or(config.max_position_embeddings);
     check_max_length(max_length, &config)?;
     settings.resolved.max_length = Some(max_length);
@@ -86,9 +90,9 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
     };
     let report = backend::dispatch(args.backend.unwrap_or(BackendName::Ndarray), job)?;
     if json {
-        println!("{}", serde_json::to_string(&report)?);
+        answer(serde_json::to_string(&report)?)?;
     } else {
-        print_report(&report);
+        print_report(&report)?;
     }
     Ok(match report.stop {
         StopReason::Finished => ExitCode::SUCCESS,
@@ -127,6 +131,8 @@ impl Settings {
         let alpha = r.alpha.unwrap_or(0.5);
         if method_name == MethodName::Gv {
             r.alpha = Some(alpha);
+        } else if args.faithful_cost {
+            bail!("--faithful-cost: only the method gv has it");
         } else if args.alpha.is_some() {
             bail!("--alpha: only the method gv has it");
         }
@@ -165,8 +171,8 @@ impl Settings {
         }
         (r.steps, r.forwards) = (Some(steps), None);
         let eps = *r.eps.get_or_insert(1e-3);
-        if !(eps.is_finite() && eps > 0.0) {
-            bail!("--eps {eps}: the perturbation scale must be above 0; try 1e-3");
+        if !EPS.contains(&eps) {
+            bail!("--eps {eps}: the perturbation scale must be above 0 and at most 1; try 1e-3");
         }
         let lr = *r
             .lr
@@ -209,15 +215,38 @@ impl Settings {
             noise,
             eps,
             dtype,
-            resolved: TrainArgs { out: None, ..r },
+            resolved: TrainArgs {
+                model: r.model.map(absolute_if_folder),
+                tokenizer: r.tokenizer.map(absolute),
+                data: r.data.map(absolute),
+                out: None,
+                ..r
+            },
         })
     }
 }
+
+/// Perturbation scales that make sense: smaller ones drown in the rounding of f32, larger ones drown the weights.
+const EPS: RangeInclusive<f64> = 1e-12..=1.0;
 
 /// Forward passes of the built-in run: about a minute on two cores.
 const EMBEDDED_FORWARDS: u64 = 6000;
 /// Learning rate of the built-in run, found by a grid (docs/src/reproducing.md).
 const EMBEDDED_LR: f64 = 1e-3;
+
+/// A path that means the same from any folder.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// The same for `--model`, which may also be the name of a model on the hub.
+fn absolute_if_folder(model: String) -> String {
+    if Path::new(&model).is_dir() {
+        absolute(model.into()).display().to_string()
+    } else {
+        model
+    }
+}
 
 /// An enum's name as a flag's value.
 fn kebab(value: &impl Serialize) -> String {
@@ -254,6 +283,8 @@ struct Report {
     passes: u64,
     tokens: u64,
     skipped: u64,
+    flat: u64,
+    truncated: usize,
     seconds: f64,
     peak_memory_bytes: Option<u64>,
     weight_bytes: u64,
@@ -263,7 +294,7 @@ struct Report {
 
 fn announce(settings: &Settings, sources: &Sources, counts: &SplitCounts) {
     let c = &settings.config;
-    eprintln!(
+    say(format_args!(
         "{} on {}: {}, {} steps, lr {:e}, eps {:e}, batch {}; {} train, {} dev, {} test examples",
         sources.model_name,
         sources.task_name,
@@ -275,44 +306,59 @@ fn announce(settings: &Settings, sources: &Sources, counts: &SplitCounts) {
         counts.train.got,
         counts.dev.got,
         counts.test.got,
-    );
+    ));
     for (kind, count) in counts.short() {
-        eprintln!(
+        say(format_args!(
             "note: asked for {} {kind} examples, the data has {}",
             count.asked, count.got
-        );
+        ));
     }
 }
 
-fn print_report(r: &Report) {
+/// Prints what a person wants to know of a run.
+fn print_report(r: &Report) -> std::io::Result<()> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    println!(
+    answer(format_args!(
         "test accuracy  {:.4} -> {:.4}",
         r.accuracy_before, r.accuracy_after
-    );
-    println!("test loss      {:.4} -> {:.4}", r.loss_before, r.loss_after);
-    println!(
+    ))?;
+    answer(format_args!(
+        "test loss      {:.4} -> {:.4}",
+        r.loss_before, r.loss_after
+    ))?;
+    answer(format_args!(
         "method         {}, {} steps, {} forward passes, no backward pass",
         r.method, r.steps, r.forwards
-    );
+    ))?;
     if let (Some(step), Some(accuracy)) = (r.best_step, r.best_dev_accuracy) {
-        println!("best weights   step {step}, development accuracy {accuracy:.4}");
+        answer(format_args!(
+            "best weights   step {step}, development accuracy {accuracy:.4}"
+        ))?;
     }
     if r.skipped > 0 {
-        println!(
+        answer(format_args!(
             "skipped        {} updates, because of non-finite losses; lower --lr or --eps",
             r.skipped
-        );
+        ))?;
     }
-    println!("time           {:.1} s of training", r.seconds);
+    if r.flat > 0 {
+        answer(format_args!(
+            "flat           {} steps measured a slope of exactly 0; raise --eps, or use --dtype f32",
+            r.flat
+        ))?;
+    }
+    answer(format_args!(
+        "time           {:.1} s of training",
+        r.seconds
+    ))?;
     if let Some(peak) = r.peak_memory_bytes {
-        println!(
+        answer(format_args!(
             "memory         {:.0} MiB at most, weights {:.1} MiB",
             mib(peak),
             mib(r.weight_bytes)
-        );
+        ))?;
     }
-    println!("run            {}", r.run.display());
+    answer(format_args!("run            {}", r.run.display()))
 }
 
 struct TrainJob {
@@ -341,9 +387,14 @@ impl Job for TrainJob {
         } = self;
         let model = load::<B>(&sources.model, settings.dtype, device)?;
         let space = ParameterSpace::select(&model, &Selection::All)?;
+        // from here on something is written: the input was fine
+        let folder = RunFolder::create(out, &settings.resolved)?;
         if !quiet {
             announce(&settings, &sources, &counts);
         }
+        let prompts = [&data.train, &data.dev, &data.test];
+        prompts.iter().for_each(|prompts| note_truncation(prompts));
+        let truncated = prompts.iter().map(|prompts| truncated(prompts)).sum();
         let parameters = space.dimension();
         let before = score(
             &model,
@@ -351,10 +402,8 @@ impl Job for TrainJob {
             settings.config.eval_batch_size,
             "before",
         )?;
-        // from here on something is written: the input was fine
-        let folder = RunFolder::create(out, &settings.resolved)?;
         let mut strategy = settings.method.build()?;
-        let mut model = Perturbed::new(model, space, settings.noise, settings.eps);
+        let mut model = Perturbed::new(model, space, settings.noise, settings.eps)?;
         let mut recorder = Recorder::new(folder, &sources, settings.config.steps);
         let summary = fit(
             &mut model,
@@ -388,6 +437,8 @@ impl Job for TrainJob {
             passes: summary.passes,
             tokens: summary.tokens,
             skipped: summary.skipped,
+            flat: summary.flat,
+            truncated,
             seconds: summary.seconds,
             peak_memory_bytes: peak_memory_bytes(),
             weight_bytes: parameters * settings.dtype.size() as u64,
@@ -544,7 +595,7 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>> {
         if flag.swap(true, Ordering::Relaxed) {
             std::process::exit(130);
         }
-        eprintln!("\nfinishing the step and saving; once more to stop at once");
+        say("\nfinishing the step and saving; once more to stop at once");
     })?;
     Ok(stop)
 }

@@ -40,6 +40,34 @@ fn flags_out_of_range() {
     for (args, parts) in [
         (&["train", "--eps", "0"][..], &["--eps 0", "1e-3"][..]),
         (&["train", "--eps", "nan"], &["--eps"]),
+        (&["train", "--eps", "1e38"], &["--eps", "at most 1"]),
+        (&["train", "--eps", "1e-320"], &["--eps"]),
+        (&["train", "--lr", "-1"], &["--lr"]),
+        (
+            &["train", "--batch-size", "18446744073709551615"],
+            &["--batch-size"],
+        ),
+        (&["train", "--pool", "18446744073709551615"], &["--pool"]),
+        (
+            &[
+                "train",
+                "--method",
+                "n-spsa",
+                "--queries",
+                "9223372036854775808",
+            ],
+            &["--queries"],
+        ),
+        (&["train", "--seed", "18446744073709551615"], &["--seed"]),
+        (&["train", "--threads", "20000"], &["--threads 20000"]),
+        (
+            &["train", "--method", "mezo", "--faithful-cost"],
+            &["--faithful-cost"],
+        ),
+        (
+            &["eval", "--predictions", "no/p.jsonl"],
+            &["--predictions", "folder no"],
+        ),
         (&["train", "--pool", "0"], &["--pool"]),
         (&["train", "--method", "greedy", "--pool", "0"], &["--pool"]),
         (&["train", "--method", "gv", "--pool", "1"], &["--pool"]),
@@ -54,7 +82,6 @@ fn flags_out_of_range() {
             &["--pool", "mezo"],
         ),
         (&["train", "--method", "mezzo"], &["mezzo", "mezo"]),
-        (&["train", "--lr=-1"], &["--lr"]),
         (
             &["train", "--lr", "1", "--weight-decay", "2"],
             &["--weight-decay"],
@@ -148,6 +175,11 @@ fn task_and_data_that_are_not_there() {
         (
             &["eval", "--task", "sst2", "--data", "torn"],
             &["validation.jsonl:1"],
+        ),
+        (&["prompts", "--data", "data"], &["--task"]),
+        (
+            &["eval", "--task", "squad", "--data", "data"],
+            &["--task squad", "written"],
         ),
         (
             &[

@@ -1,8 +1,10 @@
 //! The binary against the numbers of the Python originals (material outside the repository).
 
 use crate::support::{run, run_json, scratch, shared};
-use serde_json::Value;
+use safetensors::SafeTensors;
+use serde_json::{Value, json};
 use std::fs;
+use std::path::Path;
 
 /// Token ids, texts and option lengths of every form of the task's reference prompts.
 #[test]
@@ -116,4 +118,108 @@ fn zero_shot_equals_the_published_value() {
     // stated to three digits
     assert!((number("accuracy") - 0.517).abs() < 6e-4, "{report}");
     assert!((number("loss") - 0.789).abs() < 6e-4, "{report}");
+}
+
+/// `--predictions` on the random checkpoints, against log-probabilities computed from the originals' f64
+/// logits. A word-level tokenizer that knows every id by name makes a row's text out of its ids; the prompt's own
+/// words get the ids that stand at their places.
+#[test]
+fn scores_equal_the_originals() {
+    for model in ["tiny-opt-prenorm", "tiny-opt-350m"] {
+        let Some(folder) = shared(&format!("reference/{model}")) else {
+            return;
+        };
+        let bytes = fs::read(folder.join("goldens.safetensors")).expect("goldens");
+        let goldens = SafeTensors::deserialize(&bytes).expect("safetensors");
+        let ids: Vec<i32> = words(&goldens, "full.input_ids")
+            .map(i32::from_le_bytes)
+            .collect();
+        let logits: Vec<f64> = words(&goldens, "full.logits_f64")
+            .map(f64::from_le_bytes)
+            .collect();
+        let shape = goldens
+            .tensor("full.logits_f64")
+            .expect("logits")
+            .shape()
+            .to_vec();
+        let (rows, length, vocabulary) = (shape[0], shape[1], shape[2]);
+        for row in 0..rows {
+            // the prompt is the row up to this token; two arbitrary tokens are the options
+            let (end, options) = (length / 2 + row, [41 + row, 300 + row]);
+            let prompt = &ids[row * length..row * length + end];
+            let scores = eval_scores(&folder, prompt, options);
+            let at = &logits[(row * length + end - 1) * vocabulary..][..vocabulary];
+            let max = at.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let total = max + at.iter().map(|x| (x - max).exp()).sum::<f64>().ln();
+            for (score, option) in scores.iter().zip(options) {
+                let expected = at[option] - total;
+                let error = (score - expected).abs() / expected.abs();
+                assert!(
+                    error < 1e-4,
+                    "{model} row {row}: {score} instead of {expected}"
+                );
+            }
+        }
+    }
+}
+
+/// The little-endian words of `N` bytes that a tensor consists of.
+fn words<const N: usize>(file: &SafeTensors<'_>, name: &str) -> impl Iterator<Item = [u8; N]> {
+    let tensor = file.tensor(name).expect(name);
+    let words = tensor.data().chunks_exact(N);
+    let words: Vec<[u8; N]> = words.map(|w| w.try_into().expect("N bytes")).collect();
+    words.into_iter()
+}
+
+/// The two scores that `zograd eval` writes for this prompt: `sentence It was terrible/great`.
+fn eval_scores(model: &Path, prompt: &[i32], options: [usize; 2]) -> Vec<f64> {
+    let dir = scratch();
+    let (bos, words) = prompt.split_first().expect("a prompt");
+    let (sentence, it_was) = words.split_at(words.len() - 2);
+    let mut vocabulary: serde_json::Map<String, Value> =
+        (0..512).map(|id| (format!("w{id}"), id.into())).collect();
+    for (word, id) in [
+        ("It", it_was[0]),
+        ("was", it_was[1]),
+        ("terrible", options[0] as i32),
+        ("great", options[1] as i32),
+    ] {
+        vocabulary.insert(word.into(), id.into());
+    }
+    let tokenizer = json!({
+        "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "w3"},
+    });
+    fs::write(dir.path().join("tokenizer.json"), tokenizer.to_string()).expect("written");
+    let text: Vec<String> = sentence.iter().map(|id| format!("w{id}")).collect();
+    let row = json!({"sentence": text.join(" "), "label": 1}).to_string();
+    for split in ["train", "validation"] {
+        fs::write(dir.path().join(format!("{split}.jsonl")), &row).expect("written");
+    }
+    let (model, bos) = (model.display().to_string(), bos.to_string());
+    run(
+        dir.path(),
+        &[
+            "eval",
+            "--model",
+            &model,
+            "--tokenizer",
+            ".",
+            "--task",
+            "sst2",
+            "--data",
+            ".",
+            "--bos-id",
+            &bos,
+            "--predictions",
+            "p.jsonl",
+        ],
+    );
+    let line = fs::read_to_string(dir.path().join("p.jsonl")).expect("a prediction");
+    let prediction: Value = serde_json::from_str(&line).expect("JSON");
+    let scores = prediction["scores"].as_array().expect("scores");
+    scores
+        .iter()
+        .map(|s| s.as_f64().expect("a number"))
+        .collect()
 }

@@ -1,6 +1,7 @@
 //! `zograd train`, end to end, with the built-in model.
 
 use crate::support::{run_json, scratch, unpack, zograd};
+use safetensors::SafeTensors;
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -229,6 +230,14 @@ fn non_finite_losses_are_skipped_and_counted() {
         ],
     );
     assert!(report["skipped"].as_u64() > Some(0), "{report}");
+    let run = report["run"].as_str().expect("a folder");
+    let bytes = fs::read(dir.path().join(run).join("best/model.safetensors")).expect("weights");
+    let weights = SafeTensors::deserialize(&bytes).expect("safetensors");
+    for (name, tensor) in weights.tensors() {
+        let words = tensor.data().chunks_exact(4);
+        let mut values = words.map(|w| f32::from_le_bytes(w.try_into().expect("4 bytes")));
+        assert!(values.all(f32::is_finite), "{name} is not finite");
+    }
 }
 
 #[test]
@@ -324,4 +333,39 @@ fn ctrl_c_finishes_the_step_and_saves() {
     let summary: Value = serde_json::from_str(&summary).expect("JSON");
     assert_eq!(summary["stop"], "interrupted");
     assert!(dir.path().join("run/best/model.safetensors").exists());
+}
+
+#[test]
+fn prompts_that_are_cut_are_counted() {
+    let dir = scratch();
+    let args = [
+        "eval",
+        "--json",
+        "--max-length",
+        "8",
+        "--test-examples",
+        "32",
+    ];
+    let report = run_json(dir.path(), &args);
+    assert!(report["truncated"].as_u64() > Some(0), "{report}");
+}
+
+/// Nobody reading the results is no reason to panic.
+#[cfg(unix)]
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    let dir = scratch();
+    let mut child = zograd(dir.path(), &["eval", "--test-examples", "8"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    drop(child.stdout.take());
+    let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let words: Vec<String> = stderr.lines().map(|l| l.expect("text")).collect();
+    assert!(
+        !words.iter().any(|line| line.contains("panicked")),
+        "{words:?}"
+    );
+    assert_eq!(child.wait().expect("an end").code(), Some(0));
 }

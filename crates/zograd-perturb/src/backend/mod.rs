@@ -13,11 +13,11 @@ mod ndarray;
 /// What one pass does to one tensor:
 ///
 /// ```text
-/// w[i] <- fma(keep, w[i], delta[i]),   delta[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], 0))
+/// w[i] <- w[i] + fma(-shrink, w[i], delta[i]),   delta[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], 0))
 /// ```
 ///
-/// All in f32 with fused multiply-adds in this order (f64 weights: the last one in f64), rounded
-/// once to the weight's type. Spelled out so that every backend computes the same bits.
+/// All in f32 with fused multiply-adds in this order (f64 weights: what touches them in f64), then rounded
+/// to the weight's type. Spelled out so that every backend computes the same bits.
 #[derive(Clone, Copy, Debug)]
 pub struct NoisePass<'a> {
     /// Whose noise.
@@ -26,8 +26,8 @@ pub struct NoisePass<'a> {
     pub kind: NoiseKind,
     /// The streams, `(seed_k, c_k)`, in ascending order of seeds.
     pub terms: &'a [(Seed, f32)],
-    /// Factor on the weight itself: 1, or `1 - lr * weight_decay`.
-    pub keep: f32,
+    /// Share of the weight itself that is taken off: 0, or `lr * weight_decay`.
+    pub shrink: f32,
 }
 
 /// A burn backend that can add seeded noise to a tensor in place.

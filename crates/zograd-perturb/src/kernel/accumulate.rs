@@ -54,16 +54,16 @@ impl Accumulator {
         }
     }
 
-    /// `weights[i] <- fma(keep, weights[i], sums[i])`.
-    pub(super) fn apply<W: Weight>(self, weights: &mut [W], keep: f32, sums: &[f32]) {
+    /// `weights[i] <- weights[i] + fma(-shrink, weights[i], sums[i])`.
+    pub(super) fn apply<W: Weight>(self, weights: &mut [W], shrink: f32, sums: &[f32]) {
         match self {
-            Self::Baseline => apply(weights, keep, sums),
+            Self::Baseline => apply(weights, shrink, sums),
             // SAFETY: these variants come from `detect` or `available`, which checked the features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { apply_avx2(weights, keep, sums) },
+            Self::Avx2 => unsafe { apply_avx2(weights, shrink, sums) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { apply_avx512(weights, keep, sums) },
+            Self::Avx512 => unsafe { apply_avx512(weights, shrink, sums) },
         }
     }
 
@@ -110,9 +110,9 @@ fn add(kind: NoiseKind, table: &NormalTable, bits: &[u8], c: f32, sums: &mut [f3
 }
 
 #[inline(always)]
-fn apply<W: Weight>(weights: &mut [W], keep: f32, sums: &[f32]) {
+fn apply<W: Weight>(weights: &mut [W], shrink: f32, sums: &[f32]) {
     for (w, delta) in weights.iter_mut().zip(sums) {
-        *w = w.moved(keep, *delta);
+        *w = w.moved(shrink, *delta);
     }
 }
 
@@ -130,12 +130,12 @@ fn add_avx512(kind: NoiseKind, table: &NormalTable, bits: &[u8], c: f32, sums: &
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn apply_avx2<W: Weight>(weights: &mut [W], keep: f32, sums: &[f32]) {
-    apply(weights, keep, sums);
+fn apply_avx2<W: Weight>(weights: &mut [W], shrink: f32, sums: &[f32]) {
+    apply(weights, shrink, sums);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn apply_avx512<W: Weight>(weights: &mut [W], keep: f32, sums: &[f32]) {
-    apply(weights, keep, sums);
+fn apply_avx512<W: Weight>(weights: &mut [W], shrink: f32, sums: &[f32]) {
+    apply(weights, shrink, sums);
 }
