@@ -1,7 +1,7 @@
 //! Flags. Every flag of `train` and `eval` is also a key of the file given with `--config`; flags win.
 //!
 //! All values are optional here, so that a flag that was not given can be told from one that was; defaults
-//! are filled in by [`TrainArgs::defaults`] and stated in the help.
+//! are filled in by the sub-commands and stated in the help.
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::{Deserialize, Serialize};

@@ -14,8 +14,6 @@ mod probe;
 mod random;
 mod readme;
 mod tokenizer;
-#[path = "/tmp/zo.rs"]
-pub mod zo;
 
 use crate::ci::workspace;
 use anyhow::{Context, Result, anyhow};
