@@ -79,7 +79,7 @@ fn draw(
     chart.draw_secondary_series(accuracy().map(|p| Circle::new(p, 3, ACCURACY.filled())))?;
     chart
         .configure_series_labels()
-        .position(SeriesLabelPosition::UpperMiddle)
+        .position(SeriesLabelPosition::LowerLeft)
         .background_style(WHITE.mix(0.8))
         .border_style(BLACK.mix(0.3))
         .draw()?;
@@ -87,9 +87,9 @@ fn draw(
     Ok(())
 }
 
-/// Exponential mean with a memory of about 5% of the run.
+/// Exponential mean with a memory of about 2% of the run.
 fn running_mean(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let keep = 1.0 - 1.0 / (0.05 * points.len() as f64).max(1.0);
+    let keep = 1.0 - 1.0 / (0.02 * points.len() as f64).max(1.0);
     let mut mean = points.first().map_or(0.0, |p| p.1);
     points
         .iter()

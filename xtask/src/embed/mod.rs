@@ -1,7 +1,7 @@
 //! `cargo xtask embed`: makes the files of `crates/zograd-embedded/assets` from a seed.
 //!
 //! A grammar writes reviews ([`grammar`]), reviews become a corpus and a fine-tuning task
-//! ([`corpus`]), the corpus trains a tokenizer ([`tokenizer`]) and a small OPT ([`pretrain`]), and
+//! ([`corpus`]), the corpus trains a tokenizer ([`tokenizer`]) and a small OPT ([`mod@pretrain`]), and
 //! [`probe`] tells what that model knows of the task without tuning. Nothing is downloaded and no
 //! text of others is used.
 

@@ -1,7 +1,7 @@
 use super::{NoiseBackend, NoisePass};
 use crate::kernel::add_noise;
 use burn::tensor::backend::Backend;
-use burn::tensor::ops::{FloatTensor, FloatTensorOps};
+use burn::tensor::ops::FloatTensor;
 use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive};
 use burn_cuda::Cuda;
 use half::{bf16, f16};
