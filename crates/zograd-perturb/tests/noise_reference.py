@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """The noise of zograd-perturb (src/noise/mod.rs says what it is) written a second time, in plain Python.
 
-Prints the hash of the normal table and the first elements of one tensor's noise: the numbers that the
+Prints the hash of the lines of the normal quantile function and the first elements of one tensor's noise: the numbers that the
 `value_stability` tests pin. Needs nothing but Python 3.8.
 """
 import math
 import struct
+from collections import defaultdict
+from fractions import Fraction
 from statistics import NormalDist
 
-MAGNITUDES = 1 << 15
+SLICES = 1 << 15
 
 
 def chacha8(key, counter, stream):
@@ -39,13 +41,44 @@ def fnv1a(data):
     return h
 
 
-quantiles = [NormalDist().inv_cdf(0.5 + (k + 0.5) / (2 * MAGNITUDES)) for k in range(MAGNITUDES)]
-scale = 1 / math.sqrt(math.fsum(q * q for q in quantiles) / MAGNITUDES)
-table = [struct.unpack("<I", struct.pack("<f", q * scale))[0] for q in quantiles]
-print("table", hex(fnv1a(b"".join(struct.pack("<I", bits) for bits in table))))
+def piece(x):
+    octave = x.bit_length() - 1
+    return 4 * octave + ((x << 2 >> octave) & 3)
+
+
+def single(x):
+    return struct.unpack("<f", struct.pack("<f", x))[0]
+
+
+quantile = {x: NormalDist().inv_cdf(1 - x / (4 * SLICES)) for x in range(1, 2 * SLICES, 2)}
+pieces = defaultdict(list)
+for x in quantile:
+    pieces[piece(x)].append(x)
+lines = [(0.0, 0.0)] * 64
+for k, xs in pieces.items():
+    mx = math.fsum(xs) / len(xs)
+    my = math.fsum(quantile[x] for x in xs) / len(xs)
+    variance = math.fsum((x - mx) ** 2 for x in xs)
+    covariance = math.fsum((x - mx) * (quantile[x] - my) for x in xs)
+    slope = covariance / variance if variance else 0.0
+    lines[k] = (my - slope * mx, slope)
+mean_square = math.fsum((lines[piece(x)][0] + lines[piece(x)][1] * x) ** 2 for x in quantile) / SLICES
+scale = 1 / math.sqrt(mean_square)
+base = [single(b * scale) for b, _ in lines]
+slope = [single(s * scale) for _, s in lines]
+print("lines", hex(fnv1a(b"".join(struct.pack("<f", c) for c in base + slope))))
+
+
+def normal(bits):
+    x = 2 * (bits & 0x7FFF) + 1
+    # exact in rationals, rounded once: a fused multiply-add
+    exact = Fraction(slope[piece(x)]) * x + Fraction(base[piece(x)])
+    z = single(float(exact))
+    return -z if bits & 0x8000 else z
+
 
 key = struct.pack("<QQ", 42, fnv1a(b"decoder.layers.0.fc1.weight")) + b"zograd noise v1\0"
 halves = struct.unpack("<32H", chacha8(key, 0, 0))
-print("gaussian", [hex(table[h & 0x7FFF] | (h & 0x8000) << 16) for h in halves[:4]])
+print("gaussian", [hex(struct.unpack("<I", struct.pack("<f", normal(h)))[0]) for h in halves[:4]])
 signs = chacha8(key, 0, 1)
 print("rademacher", "".join("-" if signs[i // 8] >> (i % 8) & 1 else "+" for i in range(40)))

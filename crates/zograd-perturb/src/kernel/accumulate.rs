@@ -1,12 +1,14 @@
 //! The inner loops, compiled once per instruction set and chosen at run time.
 //!
-//! Plain loops over slices that the compiler vectorises; the fused multiply-adds are spelled out, so
-//! wider instructions change the speed and not the bits. Without a hardware fused multiply-add (x86-64
+//! Plain loops over slices that the compiler vectorises (but for Gaussian noise with AVX-512, whose
+//! look-ups it would not keep in registers); the fused multiply-adds are spelled out, so wider instructions change the speed and not the bits. Without a hardware fused multiply-add (x86-64
 //! older than 2013) `mul_add` calls the mathematics library: slow, still the same bits.
 
 use super::Weight;
+#[cfg(target_arch = "x86_64")]
+use super::gaussian_avx512;
 use crate::NoiseKind;
-use crate::noise::{MAGNITUDE_MASK, NormalTable, normal_table};
+use crate::noise::Normals;
 
 /// An instruction set to run the inner loops with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,15 +44,15 @@ impl Accumulator {
 
     /// `sums[i] <- fma(c, z[i], sums[i])` with the noise that `bits` encode.
     pub(super) fn add(self, kind: NoiseKind, bits: &[u8], c: f32, sums: &mut [f32]) {
-        let table = normal_table();
+        let normals = Normals::get();
         match self {
-            Self::Baseline => add(kind, table, bits, c, sums),
+            Self::Baseline => add(kind, normals, bits, c, sums),
             // SAFETY: these variants come from `detect` or `available`, which checked the features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { add_avx2(kind, table, bits, c, sums) },
+            Self::Avx2 => unsafe { add_avx2(kind, normals, bits, c, sums) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { add_avx512(kind, table, bits, c, sums) },
+            Self::Avx512 => unsafe { add_avx512(kind, normals, bits, c, sums) },
         }
     }
 
@@ -85,21 +87,17 @@ impl Accumulator {
 }
 
 #[inline(always)]
-fn add(kind: NoiseKind, table: &NormalTable, bits: &[u8], c: f32, sums: &mut [f32]) {
+fn add(kind: NoiseKind, normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]) {
     match kind {
         NoiseKind::Gaussian => {
-            for (sum, bits) in sums.iter_mut().zip(bits.chunks_exact(2)) {
-                let bits = u16::from_le_bytes([bits[0], bits[1]]);
-                let magnitude = table[usize::from(bits & MAGNITUDE_MASK)];
-                let z = f32::from_bits(magnitude | u32::from(bits & !MAGNITUDE_MASK) << 16);
-                *sum = c.mul_add(z, *sum);
+            for (sum, bits) in sums.iter_mut().zip(bits.as_chunks().0) {
+                *sum = c.mul_add(normals.at(u16::from_le_bytes(*bits)), *sum);
             }
         }
         // fma(c, +1 or -1, sum) is sum + c or sum - c
         NoiseKind::Rademacher => {
-            let words = bits.chunks_exact(4);
-            for (sums, word) in sums.chunks_mut(32).zip(words) {
-                let word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+            for (sums, word) in sums.chunks_mut(32).zip(bits.as_chunks().0) {
+                let word = u32::from_le_bytes(*word);
                 for (i, sum) in sums.iter_mut().enumerate() {
                     let sign = (word >> i) << 31;
                     *sum += f32::from_bits(c.to_bits() ^ sign);
@@ -118,14 +116,17 @@ fn apply<W: Weight>(weights: &mut [W], shrink: f32, sums: &[f32]) {
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn add_avx2(kind: NoiseKind, table: &NormalTable, bits: &[u8], c: f32, sums: &mut [f32]) {
-    add(kind, table, bits, c, sums);
+fn add_avx2(kind: NoiseKind, normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]) {
+    add(kind, normals, bits, c, sums);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn add_avx512(kind: NoiseKind, table: &NormalTable, bits: &[u8], c: f32, sums: &mut [f32]) {
-    add(kind, table, bits, c, sums);
+fn add_avx512(kind: NoiseKind, normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]) {
+    match kind {
+        NoiseKind::Gaussian => gaussian_avx512::add(normals, bits, c, sums),
+        NoiseKind::Rademacher => add(kind, normals, bits, c, sums),
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

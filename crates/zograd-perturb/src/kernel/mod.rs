@@ -1,6 +1,8 @@
 //! The pass over a tensor on the CPU: noise in L1, threads over chunks.
 
 mod accumulate;
+#[cfg(target_arch = "x86_64")]
+mod gaussian_avx512;
 mod weight;
 
 use crate::NoisePass;

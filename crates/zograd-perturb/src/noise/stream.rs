@@ -1,4 +1,4 @@
-use super::{MAGNITUDE_MASK, NoiseKind, normal_table};
+use super::{NoiseKind, Normals};
 use crate::TensorId;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
@@ -69,18 +69,14 @@ pub fn fill(seed: Seed, tensor: TensorId, kind: NoiseKind, start: u64, out: &mut
     let mut stream = BitStream::at(seed, tensor, kind, aligned);
     let mut bytes = vec![0u8; stream.bytes(skip + out.len())];
     stream.read(&mut bytes);
+    let normals = Normals::get();
     for (i, value) in (skip..).zip(out) {
         *value = match kind {
-            NoiseKind::Gaussian => normal(u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]])),
+            NoiseKind::Gaussian => normals.at(u16::from_le_bytes([bytes[2 * i], bytes[2 * i + 1]])),
             // the bits of a little-endian word lie in the order of its bytes
             NoiseKind::Rademacher => sign(bytes[i / 8] >> (i % 8)),
         };
     }
-}
-
-fn normal(bits: u16) -> f32 {
-    let magnitude = normal_table()[usize::from(bits & MAGNITUDE_MASK)];
-    f32::from_bits(magnitude | u32::from(bits & !MAGNITUDE_MASK) << 16)
 }
 
 fn sign(bit: u8) -> f32 {
@@ -111,7 +107,7 @@ mod tests {
         ));
         assert_eq!(
             gaussian,
-            [0x3e65_6723, 0x3fd9_1676, 0xbf14_fbd0, 0x3fbd_87ff]
+            [0x3fac_bf9d, 0x3de7_5200, 0xbf45_cdf9, 0x3e32_ae1b]
         );
         let signs: String = noise(42, "decoder.layers.0.fc1.weight", NoiseKind::Rademacher, 40)
             .iter()
