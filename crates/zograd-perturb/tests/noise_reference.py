@@ -7,7 +7,6 @@ Prints the hash of the lines of the normal quantile function and the first eleme
 import math
 import struct
 from collections import defaultdict
-from fractions import Fraction
 from statistics import NormalDist
 
 SLICES = 1 << 15
@@ -46,34 +45,36 @@ def piece(x):
     return 4 * octave + ((x << 2 >> octave) & 3)
 
 
-def single(x):
-    return struct.unpack("<f", struct.pack("<f", x))[0]
+def rounded(mx, my, slope):
+    """Base and slope: 8 significant bits for the slope, its last bit as the unit of the base."""
+    if slope == 0:
+        return struct.unpack("<f", struct.pack("<f", my))[0], 0.0
+    unit = 2.0 ** (math.frexp(slope)[1] - 8)
+    slope = round(slope / unit) * unit
+    return round((my - slope * mx) / unit) * unit, slope
 
 
 quantile = {x: NormalDist().inv_cdf(1 - x / (4 * SLICES)) for x in range(1, 2 * SLICES, 2)}
 pieces = defaultdict(list)
 for x in quantile:
     pieces[piece(x)].append(x)
-lines = [(0.0, 0.0)] * 64
+fits = [(0.0, 0.0, 0.0)] * 64
 for k, xs in pieces.items():
     mx = math.fsum(xs) / len(xs)
     my = math.fsum(quantile[x] for x in xs) / len(xs)
     variance = math.fsum((x - mx) ** 2 for x in xs)
     covariance = math.fsum((x - mx) * (quantile[x] - my) for x in xs)
-    slope = covariance / variance if variance else 0.0
-    lines[k] = (my - slope * mx, slope)
-mean_square = math.fsum((lines[piece(x)][0] + lines[piece(x)][1] * x) ** 2 for x in quantile) / SLICES
-scale = 1 / math.sqrt(mean_square)
-base = [single(b * scale) for b, _ in lines]
-slope = [single(s * scale) for _, s in lines]
+    fits[k] = (mx, my, covariance / variance if variance else 0.0)
+square_sum = math.fsum((my + s * (x - mx)) ** 2 for x in quantile for mx, my, s in [fits[piece(x)]])
+scale = 1 / math.sqrt(square_sum / SLICES)
+lines = [rounded(mx, my * scale, s * scale) for mx, my, s in fits]
+base, slope = zip(*lines)
 print("lines", hex(fnv1a(b"".join(struct.pack("<f", c) for c in base + slope))))
 
 
 def normal(bits):
     x = 2 * (bits & 0x7FFF) + 1
-    # exact in rationals, rounded once: a fused multiply-add
-    exact = Fraction(slope[piece(x)]) * x + Fraction(base[piece(x)])
-    z = single(float(exact))
+    z = slope[piece(x)] * x + base[piece(x)]  # exact
     return -z if bits & 0x8000 else z
 
 
