@@ -3,8 +3,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use zograd_direction::Seed;
 
-#[cfg(feature = "cuda")]
-mod cuda;
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(feature = "flex")]
 mod flex;
 #[cfg(feature = "ndarray")]

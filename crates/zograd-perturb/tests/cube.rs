@@ -1,0 +1,161 @@
+//! The kernel for GPUs against the definition of the noise and against the CPU, on any machine with OpenGL:
+//! Mesa's software renderer will do (Debian: libegl1 and libgl1-mesa-dri).
+
+use burn::module::{Module, Param};
+use burn::tensor::backend::{Backend, BackendTypes};
+use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+use burn_ndarray::NdArray;
+use burn_wgpu::graphics::OpenGl;
+use burn_wgpu::{CubeBackend, Wgpu, WgpuDevice, WgpuRuntime};
+use proptest::prelude::*;
+use std::sync::Once;
+use zograd_perturb::{
+    Direction, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, Perturbed, Seed, Selection,
+    TensorId, noise,
+};
+
+/// The backend that fuses operations, and the one below it.
+type Fused = Wgpu;
+type Plain = CubeBackend<WgpuRuntime, f32, i32, u32>;
+type Cpu = NdArray<f32>;
+
+const NAME: &str = "decoder.layers.0.fc1.weight";
+
+fn device() -> WgpuDevice {
+    static SETUP: Once = Once::new();
+    let device = WgpuDevice::default();
+    SETUP.call_once(|| {
+        burn_wgpu::init_setup::<OpenGl>(&device, Default::default());
+    });
+    device
+}
+
+fn pass(kind: NoiseKind, terms: &[(Seed, f32)], shrink: f32) -> NoisePass<'_> {
+    NoisePass {
+        tensor: TensorId::of(NAME),
+        kind,
+        terms,
+        shrink,
+    }
+}
+
+fn weights(n: usize) -> Vec<f32> {
+    (0..n)
+        .map(|i| ((i * 37 % 1009) as f32 - 500.0) / 333.0)
+        .collect()
+}
+
+fn moved<B: NoiseBackend>(device: &B::Device, weights: &[f32], pass: &NoisePass<'_>) -> Vec<f32> {
+    let data = TensorData::new(weights.to_vec(), [weights.len()]);
+    let tensor = Tensor::<B, 1>::from_data(data, device);
+    values(added(tensor, pass))
+}
+
+fn added<B: NoiseBackend>(tensor: Tensor<B, 1>, pass: &NoisePass<'_>) -> Tensor<B, 1> {
+    let moved = B::add_noise(tensor.into_primitive().tensor(), pass);
+    Tensor::from_primitive(TensorPrimitive::Float(moved))
+}
+
+fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f32> {
+    tensor.into_data().to_vec().expect("f32")
+}
+
+/// Zero plus one times z: the noise itself, for whole and broken vectors, units and blocks.
+#[test]
+fn noise_has_the_bits_of_the_definition() {
+    let terms = [(Seed::new(0xfedc_ba98_7654_3210), 1.0)];
+    for kind in NoiseKind::ALL {
+        for n in [1, 3, 31, 32, 33, 512, 1000, 1004, 70_000] {
+            let mut expected = vec![0.0; n];
+            noise::fill(terms[0].0, TensorId::of(NAME), kind, 0, &mut expected);
+            let zeros = vec![0.0; n];
+            let pass = pass(kind, &terms, 0.0);
+            assert_eq!(moved::<Plain>(&device(), &zeros, &pass), expected, "{n}");
+            assert_eq!(moved::<Fused>(&device(), &zeros, &pass), expected, "{n}");
+        }
+    }
+}
+
+/// OpenGL may round a fused multiply-add twice, so sums of several terms may differ in the last bits: by at
+/// most one rounding of the largest intermediate (here below 16) for each operation.
+#[test]
+fn passes_equal_those_of_the_cpu() {
+    let tolerance = |terms: usize| 16.0 * f32::EPSILON * (terms + 2) as f32;
+    let config = ProptestConfig::with_cases(24);
+    proptest!(config, |(
+        n in 1usize..5000,
+        coefficients in prop::collection::vec(-1f32..1.0, 0..4),
+        shrink in prop_oneof![Just(0.0f32), 0.0f32..0.1],
+    )| {
+        let terms: Vec<_> = (1u64..).map(Seed::new).zip(coefficients).collect();
+        for kind in NoiseKind::ALL {
+            let pass = pass(kind, &terms, shrink);
+            let expected = moved::<Cpu>(&Default::default(), &weights(n), &pass);
+            for actual in [
+                moved::<Plain>(&device(), &weights(n), &pass),
+                moved::<Fused>(&device(), &weights(n), &pass),
+            ] {
+                for (a, e) in actual.iter().zip(&expected) {
+                    prop_assert!((a - e).abs() <= tolerance(terms.len()), "{a} for {e}");
+                }
+            }
+        }
+    });
+}
+
+/// A tensor that someone else holds too is copied, not changed behind their back.
+#[test]
+fn a_shared_tensor_is_copied() {
+    fn check<B: NoiseBackend<Device = WgpuDevice>>() {
+        let data = TensorData::new(weights(100), [100]);
+        let tensor = Tensor::<B, 1>::from_data(data, &device());
+        let terms = [(Seed::new(1), 1.0)];
+        let moved = values(added(
+            tensor.clone(),
+            &pass(NoiseKind::Gaussian, &terms, 0.0),
+        ));
+        assert_ne!(moved, weights(100));
+        assert_eq!(values(tensor), weights(100));
+    }
+    check::<Plain>();
+    check::<Fused>();
+}
+
+#[derive(Module, Debug)]
+struct TwoTensors<B: Backend> {
+    weight: Param<Tensor<B, 2>>,
+    bias: Param<Tensor<B, 1>>,
+}
+
+/// The whole path of a module: between other operations in the fused stream, transposed in memory, there and
+/// back again.
+#[test]
+fn a_module_walks_as_on_the_cpu() {
+    fn walk<B: NoiseBackend>(device: &<B as BackendTypes>::Device) -> (Vec<f32>, Vec<f32>) {
+        let weight = Tensor::<B, 1>::from_data(TensorData::new(weights(600), [600]), device);
+        let module = TwoTensors::<B> {
+            weight: Param::from_tensor(weight.reshape([20, 30]).transpose().mul_scalar(0.5)),
+            bias: Param::from_tensor(Tensor::zeros([30], device)),
+        };
+        let space = ParameterSpace::select(&module, &Selection::All).expect("two tensors");
+        let mut module =
+            Perturbed::new(module, space, NoiseKind::Gaussian, 0.5).expect("its own space");
+        let there: Direction = [(Seed::new(1), 1.0), (Seed::new(2), -0.5)]
+            .into_iter()
+            .collect();
+        module.move_to(&there).expect("finite");
+        let sum = module.module().weight.val() + module.module().bias.val().unsqueeze_dim(1);
+        let sum = values(sum);
+        module.update(&there, 0.1, 0.01).expect("finite");
+        let end = module.into_module().expect("finite");
+        (sum, values(end.weight.val()))
+    }
+    let (sum, end) = walk::<Fused>(&device());
+    let (expected_sum, expected_end) = walk::<Cpu>(&Default::default());
+    for (actual, expected) in [(sum, expected_sum), (end, expected_end)] {
+        assert_eq!(actual.len(), 600);
+        for (a, e) in actual.iter().zip(&expected) {
+            assert!((a - e).abs() <= 32.0 * f32::EPSILON, "{a} for {e}");
+        }
+    }
+}
