@@ -68,6 +68,8 @@ pub enum BackendName {
     Flex,
     /// An NVIDIA GPU (a build with `--features cuda`)
     Cuda,
+    /// Any GPU, f32 (a build with `--features wgpu`)
+    Wgpu,
 }
 
 /// How weights are stored.

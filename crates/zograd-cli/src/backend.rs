@@ -30,6 +30,8 @@ pub fn dispatch<J: Job>(backend: BackendName, job: J) -> Result<J::Output> {
         BackendName::Flex => on::<burn_flex::Flex, J>(job),
         #[cfg(feature = "cuda")]
         BackendName::Cuda => on::<burn_cuda::Cuda, J>(job),
+        #[cfg(feature = "wgpu")]
+        BackendName::Wgpu => on::<burn_wgpu::Wgpu, J>(job),
         #[allow(unreachable_patterns, reason = "reachable without all features")]
         other => {
             let name = serde_json::to_string(&other)?.replace('"', "");
@@ -56,6 +58,9 @@ pub fn dtype(backend: BackendName, dtype: DtypeName) -> Result<DType> {
             bail!(
                 "--dtype: the backend ndarray stores f32 only; use --dtype f32, or --backend flex"
             )
+        }
+        (BackendName::Wgpu, _) => {
+            bail!("--dtype: the backend wgpu stores f32 only; use --dtype f32")
         }
         (_, DtypeName::F16) => Ok(DType::F16),
         (_, DtypeName::Bf16) => Ok(DType::BF16),

@@ -26,6 +26,7 @@ use crate::attention::AttentionLayout;
 /// | `NdArray` (feature `ndarray`) | overridden | f64: default |
 /// | `Flex` (feature `flex`) | overridden | f16, bf16, f64: default |
 /// | `Cuda` (feature `cuda`) | default | default |
+/// | `Wgpu` (feature `wgpu`) | default | default |
 /// | `Autodiff<B>` | default | default |
 pub trait ModelBackend: Backend {
     /// `y = x W^T + b`, as PyTorch's `nn.Linear`: `x` is `[tokens, in]`, `weight` is `[out, in]`,
@@ -84,3 +85,6 @@ impl<B: Backend, C: CheckpointStrategy> ModelBackend for Autodiff<B, C> {}
 
 #[cfg(feature = "cuda")]
 impl ModelBackend for burn_cuda::Cuda {}
+
+#[cfg(feature = "wgpu")]
+impl ModelBackend for burn_wgpu::Wgpu {}

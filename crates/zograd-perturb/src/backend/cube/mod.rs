@@ -5,7 +5,6 @@ mod kernel;
 
 use super::{NoiseBackend, NoisePass};
 use crate::noise::Normals;
-use zograd_direction::Seed;
 use burn::tensor::DType;
 use burn::tensor::backend::{Backend, DeviceOps};
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;
@@ -15,6 +14,7 @@ use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
 use kernel::ELEMENTS_PER_UNIT;
+use zograd_direction::Seed;
 
 /// Bytes a unit reads or writes at a time, if the size of the tensor allows.
 const VECTOR_BYTES: usize = 16;
@@ -79,9 +79,8 @@ fn launch<R: CubeRuntime>(tensor: CubeTensor<R>, pass: &NoisePass<'_>) -> CubeTe
     // SAFETY: a buffer made from a slice has its length, `tensor` is contiguous with `elements` elements,
     // and a unit checks the bounds of what it reads and writes in it.
     unsafe {
-        let buffer = |bytes: &[u8], len| {
-            ArrayArg::from_raw_parts(client.create_from_slice(bytes), len)
-        };
+        let buffer =
+            |bytes: &[u8], len| ArrayArg::from_raw_parts(client.create_from_slice(bytes), len);
         kernel::add_noise::launch_unchecked::<R>(
             &client,
             cube_count,

@@ -1,0 +1,107 @@
+//! Whole steps on a GPU backend against the CPU, on any machine with OpenGL: Mesa's software renderer will do
+//! (Debian: libegl1 and libgl1-mesa-dri).
+
+use burn::tensor::DType;
+use burn_ndarray::NdArray;
+use burn_wgpu::graphics::OpenGl;
+use burn_wgpu::{Wgpu, WgpuDevice};
+use std::path::Path;
+use zograd_models::{LoadOptions, ModelBackend, Opt, OptConfig, save_pretrained};
+use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
+use zograd_select::{Method, StepContext};
+use zograd_tasks::{EncodedCandidate, Prompt};
+use zograd_trainer::{Classification, Objective, StepReport, run_step, score};
+
+type Cpu = NdArray<f32>;
+
+const EPS: f64 = 1e-2;
+
+fn config() -> OptConfig {
+    OptConfig::from_json(
+        r#"{"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "ffn_dim": 32, "max_position_embeddings": 32, "init_std": 0.2}"#,
+    )
+    .expect("a valid configuration")
+}
+
+/// Two examples of different lengths, with options of one and of three tokens.
+fn batch() -> Vec<Prompt> {
+    let prompt = |row: usize, context: &[u32], options: &[&[u32]]| Prompt {
+        row,
+        correct: vec![0],
+        candidates: options
+            .iter()
+            .map(|option| EncodedCandidate {
+                text: String::new(),
+                ids: [context, option].concat(),
+                option_len: option.len(),
+                truncated: 0,
+            })
+            .collect(),
+    };
+    vec![
+        prompt(0, &[2, 11, 12, 13, 14, 15], &[&[20], &[21]]),
+        prompt(1, &[2, 30], &[&[22, 23, 24], &[25]]),
+    ]
+}
+
+/// Two steps of `method` from the weights in `folder`.
+fn steps<B: NoiseBackend + ModelBackend>(
+    folder: &Path,
+    method: Method,
+    device: &B::Device,
+) -> Vec<StepReport> {
+    let options = LoadOptions { dtype: DType::F32 };
+    let (model, _) = Opt::<B>::load(folder, &options, device).expect("a model");
+    let space = ParameterSpace::select(&model, &Selection::All).expect("parameters");
+    let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, EPS).expect("its own space");
+    let mut strategy = method.build().expect("valid");
+    let batch = batch();
+    let batch: Vec<&Prompt> = batch.iter().collect();
+    (0..2)
+        .map(|step| {
+            let context = StepContext {
+                step,
+                seed: Seed::new(5).child(step),
+                eps: EPS,
+            };
+            run_step(strategy.as_mut(), &context, &mut model, 1e-3, 1e-2, |m| {
+                let (scored, _) = score(m, &batch, |p| Classification.candidates(p))?;
+                Ok(Classification.loss(&scored))
+            })
+            .expect("a step")
+        })
+        .collect()
+}
+
+/// Losses agree to 1e-4 relative, as forwards in f32 do; a slope is a difference of two losses over 2 eps, so
+/// its error may be 2e-4 of a loss near 1 over 2e-2.
+#[test]
+fn steps_equal_those_of_the_cpu() {
+    let gpu = WgpuDevice::default();
+    burn_wgpu::init_setup::<OpenGl>(&gpu, Default::default());
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = Opt::<Cpu>::init(&config(), &Default::default());
+    save_pretrained(&model, &config(), None, folder.path()).expect("written");
+    for method in [
+        Method::Mezo,
+        Method::Gv {
+            pool: 4,
+            alpha: 0.5,
+            faithful_cost: false,
+        },
+        Method::Greedy { pool: 3 },
+    ] {
+        let expected = steps::<Cpu>(folder.path(), method.clone(), &Default::default());
+        let found = steps::<Wgpu>(folder.path(), method, &gpu);
+        for (found, expected) in found.iter().zip(&expected) {
+            for (a, e) in found.evaluations.iter().zip(&expected.evaluations) {
+                assert_eq!(a.direction, e.direction);
+                assert!((a.loss / e.loss - 1.0).abs() < 1e-4, "{a:?} for {e:?}");
+            }
+            let difference = found.projected_gradient - expected.projected_gradient;
+            assert!(difference.abs() < 1e-2, "{found:?} for {expected:?}");
+            assert!(expected.projected_gradient != 0.0);
+        }
+    }
+}
