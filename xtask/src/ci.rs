@@ -196,7 +196,7 @@ mod tests {
     fn cheapest_checks_come_first() {
         assert_eq!(CHECKS[0].arguments[0], "fmt");
         let commands: Vec<&str> = CHECKS.iter().map(|check| check.arguments[0]).collect();
-        assert_eq!(commands, ["fmt", "clippy", "test", "doc", "build"]);
+        assert_eq!(commands, ["fmt", "clippy", "test", "doc", "build", "test"]);
         for check in &CHECKS[1..] {
             assert!(check.arguments.contains(&"--release"), "{}", check.name);
         }
