@@ -17,6 +17,8 @@ Examples:
   zograd train                              a tiny model and task that are built in, about a minute
   zograd train --model DIR --task sst2 --data DIR --method gv --pool 4 --lr 1e-4 --forwards 3000
   zograd eval --model DIR --task sst2 --data DIR --predictions out.jsonl
+  zograd train --resume runs/sst2-gv        go on after Ctrl-C, kill -9 or a power cut
+  zograd replay --log runs/sst2-gv/trajectory.zog --model DIR --out tuned
   zograd prompts --task sst2 --data DIR --tokenizer DIR --limit 2
 
 Exit codes: 0 done, 1 failed while running, 2 wrong input, 130 interrupted (and saved).
@@ -35,6 +37,11 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Measure a model on a task
     Eval(Box<EvalArgs>),
+    /// Rebuild the weights of a run from its trajectory log, without a forward pass
+    Replay(Box<ReplayArgs>),
+    /// Show, check or export a trajectory log
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Show the exact text and token ids of a task's prompts
     Prompts(Box<PromptsArgs>),
 }
@@ -120,6 +127,12 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     #[serde(skip)]
     pub config: Option<PathBuf>,
+
+    /// Go on with the interrupted run in this folder, with the settings it had; it ends in the same bits
+    /// as one that was never interrupted (only --threads and --json go with it)
+    #[arg(long, value_name = "RUN")]
+    #[serde(skip)]
+    pub resume: Option<PathBuf>,
 
     /// A Hugging Face model folder, or a hub id such as facebook/opt-125m [default: a tiny built-in OPT]
     #[arg(long, value_name = "DIR|ID", help_heading = "Input")]
@@ -302,6 +315,56 @@ pub struct EvalArgs {
     /// Print one JSON object instead of text
     #[arg(long, help_heading = "Run")]
     #[serde(skip)]
+    pub json: bool,
+}
+
+/// `zograd replay`
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// The log, such as RUN/trajectory.zog
+    #[arg(long, value_name = "FILE")]
+    pub log: PathBuf,
+    /// The weights the run started from: a model folder or hub id [default: the tiny built-in OPT]
+    #[arg(long, value_name = "DIR|ID")]
+    pub model: Option<String>,
+    /// Tokenizer folder to copy from, if the model folder has none
+    #[arg(long, value_name = "DIR")]
+    pub tokenizer: Option<PathBuf>,
+    /// Folder for the tuned model, must not exist yet
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Stop after this step [default: the last]
+    #[arg(long, value_name = "N")]
+    pub to_step: Option<u64>,
+    /// Where to compute: the bits are those of the run on the backend of the run [default: ndarray]
+    #[arg(long, value_enum)]
+    pub backend: Option<BackendName>,
+    /// CPU threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zograd log`
+#[derive(Clone, Debug, Subcommand)]
+pub enum LogCommand {
+    /// What a log holds, in a few lines
+    Show(LogArgs),
+    /// Check a log: checksums, order, and that every update follows from the logged losses
+    Verify(LogArgs),
+    /// Print a log as JSON lines: the header, then one line a step
+    Export(LogArgs),
+}
+
+/// The log to look at.
+#[derive(Args, Clone, Debug)]
+pub struct LogArgs {
+    /// The log, such as RUN/trajectory.zog
+    pub file: PathBuf,
+    /// Print JSON instead of text (`export` always does)
+    #[arg(long)]
     pub json: bool,
 }
 

@@ -55,7 +55,7 @@ fn keys<T: Args>() -> Vec<String> {
     let command = T::augment_args(clap::Command::new(""));
     let flags = command.get_arguments().filter_map(|a| a.get_long());
     flags
-        .filter(|flag| !["config", "json", "help"].contains(flag))
+        .filter(|flag| !["config", "resume", "json", "help"].contains(flag))
         .map(String::from)
         .collect()
 }

@@ -36,6 +36,8 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Train(args) => commands::train::run(*args),
         Command::Eval(args) => commands::eval::run(*args),
+        Command::Replay(args) => commands::replay::run(*args),
+        Command::Log(command) => commands::log::run(command),
         Command::Prompts(args) => commands::prompts::run(*args),
     };
     match outcome {

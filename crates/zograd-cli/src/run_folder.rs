@@ -3,10 +3,13 @@
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// `config.toml`, `metrics.jsonl`, `summary.json`, `loss.svg` and the best weights in `best/`.
+/// Name of the trajectory log in a run folder.
+pub const LOG: &str = "trajectory.zog";
+
+/// `config.toml`, `metrics.jsonl`, `trajectory.zog`, `summary.json`, `loss.svg` and the best weights in `best/`.
 pub struct RunFolder {
     path: PathBuf,
     metrics: BufWriter<File>,
@@ -59,6 +62,34 @@ impl RunFolder {
             metrics: BufWriter::new(metrics),
             path,
         })
+    }
+
+    /// Goes on in a folder: the first `bytes` bytes of its metrics are kept.
+    ///
+    /// # Errors
+    /// The metrics cannot be opened or cut.
+    pub fn resume(path: PathBuf, bytes: u64) -> Result<Self> {
+        let file = path.join("metrics.jsonl");
+        let open = || {
+            let mut metrics = File::options()
+                .write(true)
+                .create(true)
+                .truncate(false)
+                .open(&file)?;
+            metrics.set_len(bytes)?;
+            metrics.seek(SeekFrom::End(0))?;
+            std::io::Result::Ok(metrics)
+        };
+        let metrics = open().with_context(|| file.display().to_string())?;
+        Ok(Self {
+            metrics: BufWriter::new(metrics),
+            path,
+        })
+    }
+
+    /// Where the trajectory log is.
+    pub fn log(&self) -> PathBuf {
+        self.path.join(LOG)
     }
 
     /// The folder.

@@ -49,4 +49,4 @@ pub use error::ModelError;
 pub use nn::{Embedding, LayerNorm, Linear};
 pub use opt::{Attention, Decoder, DecoderLayer, Opt};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
-pub use weights::{LoadError, LoadOptions, LoadReport, SaveError, save_pretrained};
+pub use weights::{LoadError, LoadOptions, LoadReport, SaveError, content_hash, save_pretrained};

@@ -4,11 +4,13 @@
 mod checkpoint;
 mod decode;
 mod error;
+mod identity;
 mod load;
 mod pytorch;
 mod safetensors;
 mod save;
 
 pub use error::{LoadError, SaveError};
+pub use identity::content_hash;
 pub use load::{LoadOptions, LoadReport};
 pub use save::save_pretrained;

@@ -8,6 +8,7 @@
 //!   [`TeacherForcing`] on the right one;
 //! - [`train`]: the loop with its schedule, batches, evaluation and metrics, which tells an [`Observer`]
 //!   what happens and stops when asked;
+//! - [`trajectory`]: the log of a run, from which its weights are rebuilt without a forward pass;
 //! - [`evaluate`]: accuracy, loss and predictions.
 //!
 //! It parses no arguments and prints nothing: that is the command's part.
@@ -51,6 +52,7 @@ mod observer;
 mod schedule;
 mod step;
 mod train;
+pub mod trajectory;
 
 pub use batches::Batches;
 pub use error::TrainError;
@@ -61,4 +63,4 @@ pub use objective::{Classification, Objective, Scored, TeacherForcing, score};
 pub use observer::{EvalRecord, Observer, Silent, StepRecord};
 pub use schedule::Schedule;
 pub use step::{StepReport, run_step};
-pub use train::{Examples, StopReason, TrainConfig, TrainSummary, train};
+pub use train::{Examples, StopReason, TrainConfig, TrainSummary, train, train_from};

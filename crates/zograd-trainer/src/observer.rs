@@ -1,6 +1,7 @@
 use crate::TrainError;
 use crate::non_finite::{number, numbers};
 use serde::{Deserialize, Serialize};
+use zograd_perturb::Direction;
 use zograd_select::SkipReason;
 
 /// One line of `metrics.jsonl` for one step.
@@ -27,11 +28,19 @@ pub struct StepRecord {
     pub tokens: u64,
     /// Seconds of training so far, evaluation not counted.
     pub seconds: f64,
+    /// Passes over the weights so far.
+    pub passes: u64,
     /// Peak resident memory so far, in bytes, where the system says.
     pub peak_memory_bytes: Option<u64>,
     /// Why the update was skipped, if it was.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub skipped: Option<SkipReason>,
+    /// Weight decay lambda of this step.
+    #[serde(skip)]
+    pub weight_decay: f64,
+    /// What was subtracted from the weights, before the factor of the learning rate; zero if skipped.
+    #[serde(skip)]
+    pub update: Direction,
 }
 
 /// One line of `metrics.jsonl` for one evaluation.
@@ -98,6 +107,9 @@ mod tests {
             forwards: 6,
             tokens: 100,
             seconds: 0.5,
+            passes: 7,
+            weight_decay: 0.0,
+            update: Direction::zero(),
             peak_memory_bytes: None,
             skipped: Some(SkipReason::NonFiniteLoss),
         };

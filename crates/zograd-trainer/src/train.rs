@@ -39,6 +39,17 @@ pub struct TrainConfig {
 }
 
 impl TrainConfig {
+    /// Learning rate of the step after `step` steps.
+    pub fn lr_at(&self, step: u64) -> f64 {
+        self.lr * self.schedule.factor(step, self.steps)
+    }
+
+    /// Whether an evaluation is due after `step` steps.
+    pub fn evaluates_after(&self, step: u64) -> bool {
+        step == self.steps
+            || (self.eval_every > 0 && step > 0 && step.is_multiple_of(self.eval_every))
+    }
+
     /// Whether every setting is in its range.
     ///
     /// # Errors
@@ -105,6 +116,11 @@ pub enum StopReason {
     Interrupted,
 }
 
+/// Seed of the step after `step` steps of the run with this seed.
+pub(crate) fn step_seed(seed: u64, step: u64) -> Seed {
+    Seed::new(seed).child(NOISE).child(step)
+}
+
 /// What a run did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainSummary {
@@ -129,17 +145,76 @@ pub struct TrainSummary {
     pub stop: StopReason,
 }
 
+impl TrainSummary {
+    /// A run that has done nothing yet.
+    pub fn beginning() -> Self {
+        Self {
+            steps: 0,
+            forwards: 0,
+            passes: 0,
+            tokens: 0,
+            skipped: 0,
+            flat: 0,
+            seconds: 0.0,
+            best: None,
+            stop: StopReason::Finished,
+        }
+    }
+
+    /// A run that has done these steps and evaluations.
+    pub fn after(steps: &[StepRecord], evals: &[EvalRecord]) -> Self {
+        let Some(last) = steps.last() else {
+            return Self::beginning();
+        };
+        let count =
+            |which: &dyn Fn(&StepRecord) -> bool| steps.iter().filter(|s| which(s)).count() as u64;
+        Self {
+            steps: last.step,
+            forwards: last.forwards,
+            passes: last.passes,
+            tokens: last.tokens,
+            skipped: count(&|s| s.skipped.is_some()),
+            flat: count(&|s| s.skipped.is_none() && s.projected_gradient == 0.0),
+            seconds: last.seconds,
+            best: evals.iter().rfind(|e| e.best).cloned(),
+            stop: StopReason::Finished,
+        }
+    }
+}
+
 /// Trains `model` in place.
 ///
 /// Each step takes its batch and its seed from (seed, step) alone. After every `eval_every` steps and
 /// after the last one the model is evaluated on the development examples and the observer is told whether
-/// it is the best so far. When `stop` becomes true the current step is finished, the model evaluated, and
-/// the run ends.
+/// it is the best so far. When `stop` becomes true the current step is finished and the run ends, to be gone
+/// on with by [`train_from`].
 ///
 /// # Errors
 /// A setting out of range, no training examples, examples the model cannot score, or an error of the
 /// observer.
 pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
+    model: &mut Perturbed<B, M>,
+    strategy: &mut dyn Strategy,
+    objective: &dyn Objective,
+    examples: Examples<'_>,
+    config: &TrainConfig,
+    observer: &mut dyn Observer<M>,
+    stop: &AtomicBool,
+) -> Result<TrainSummary, TrainError> {
+    let start = TrainSummary::beginning();
+    train_from(
+        start, model, strategy, objective, examples, config, observer, stop,
+    )
+}
+
+/// [`train`], going on after the steps of `summary`: `model` and `strategy` must be where these left them.
+/// It ends as a run that was never interrupted.
+///
+/// # Errors
+/// As [`train`].
+#[allow(clippy::too_many_arguments, reason = "train's, and where to start")]
+pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
+    mut summary: TrainSummary,
     model: &mut Perturbed<B, M>,
     strategy: &mut dyn Strategy,
     objective: &dyn Objective,
@@ -155,18 +230,9 @@ pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
     let seed = Seed::new(config.seed);
     let batches = Batches::new(seed.child(ORDER), examples.train.len(), config.batch_size);
     let dimension = model.space().dimension() as f64;
-    let mut summary = TrainSummary {
-        steps: 0,
-        forwards: 0,
-        passes: 0,
-        tokens: 0,
-        skipped: 0,
-        flat: 0,
-        seconds: 0.0,
-        best: None,
-        stop: StopReason::Finished,
-    };
     let passes_before = model.passes();
+    let passes_started = summary.passes;
+    let seconds_before = summary.seconds;
     let mut training = Duration::ZERO;
     while summary.steps < config.steps && summary.stop == StopReason::Finished {
         let start = Instant::now();
@@ -175,10 +241,10 @@ pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
         let batch: Vec<&Prompt> = batch.into_iter().map(|i| &examples.train[i]).collect();
         let context = StepContext {
             step,
-            seed: seed.child(NOISE).child(step),
+            seed: step_seed(config.seed, step),
             eps: model.eps(),
         };
-        let lr = config.lr * config.schedule.factor(step, config.steps);
+        let lr = config.lr_at(step);
         let tokens = &mut summary.tokens;
         let report = run_step(strategy, &context, model, lr, config.weight_decay, |m| {
             let (scored, stats) = score(m, &batch, |p| objective.candidates(p))?;
@@ -191,8 +257,8 @@ pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
         summary.skipped += u64::from(report.skipped.is_some());
         let flat = report.skipped.is_none() && report.projected_gradient == 0.0;
         summary.flat += u64::from(flat);
-        summary.passes = model.passes() - passes_before;
-        summary.seconds = training.as_secs_f64();
+        summary.passes = passes_started + model.passes() - passes_before;
+        summary.seconds = seconds_before + training.as_secs_f64();
         let losses: Vec<f64> = report.evaluations.iter().map(|e| e.loss).collect();
         observer.on_step(&StepRecord {
             step: summary.steps,
@@ -205,15 +271,16 @@ pub fn train<B: NoiseBackend, M: Module<B> + LanguageModel>(
             forwards: summary.forwards,
             tokens: summary.tokens,
             seconds: summary.seconds,
+            passes: summary.passes,
             peak_memory_bytes: peak_memory_bytes(),
             skipped: report.skipped,
+            weight_decay: config.weight_decay,
+            update: report.direction,
         })?;
         if stop.load(Ordering::Relaxed) {
             summary.stop = StopReason::Interrupted;
         }
-        let last = summary.steps == config.steps || summary.stop == StopReason::Interrupted;
-        let due = config.eval_every > 0 && summary.steps.is_multiple_of(config.eval_every);
-        if (last || due) && !examples.dev.is_empty() {
+        if config.evaluates_after(summary.steps) && !examples.dev.is_empty() {
             evaluate_dev(model.module(), examples.dev, config, observer, &mut summary)?;
         }
     }

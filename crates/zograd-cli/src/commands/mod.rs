@@ -1,5 +1,8 @@
 //! One file a sub-command.
 
 pub mod eval;
+pub mod log;
 pub mod prompts;
+pub mod replay;
+pub mod resume;
 pub mod train;

@@ -3,6 +3,8 @@
 use super::eval::{
     check_ids, check_max_length, load, note_truncation, score, set_threads, truncated,
 };
+use super::replay::{check_base, check_noise};
+use super::resume::{Interrupted, checkpoint_folder, checkpoints};
 use crate::args::{BackendName, DtypeName, MethodName, TrainArgs};
 use crate::backend::{self, Job, TrainBackend};
 use crate::failure::WhileRunning;
@@ -19,13 +21,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{Opt, OptConfig};
-use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
+use zograd_models::{Opt, OptConfig, content_hash};
+use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Seed, Selection, noise};
 use zograd_select::{Method, Strategy};
 use zograd_tasks::{Prompt, SplitCounts, SplitSizes, Splits};
+use zograd_trainer::trajectory::{
+    FORMAT_VERSION, Header, Record, TrajectoryWriter, remember, replay,
+};
 use zograd_trainer::{
     Classification, EvalRecord, Evaluation, Examples, Observer, Schedule, StepRecord, StopReason,
-    TrainConfig, TrainError, TrainSummary, peak_memory_bytes, train,
+    TrainConfig, TrainError, TrainSummary, peak_memory_bytes, train_from,
 };
 
 /// Fine-tunes a model.
@@ -33,6 +38,9 @@ use zograd_trainer::{
 /// # Errors
 /// Wrong input, or something that failed while running.
 pub fn run(args: TrainArgs) -> Result<ExitCode> {
+    if let Some(run) = &args.resume {
+        return resume(run, &args);
+    }
     let args = match &args.config {
         Some(file) => TrainArgs {
             config: None,
@@ -41,8 +49,44 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
         },
         None => args,
     };
+    start(&args, None)
+}
+
+/// Goes on with the run in this folder.
+fn resume(run: &Path, args: &TrainArgs) -> Result<ExitCode> {
+    let alone = TrainArgs {
+        resume: args.resume.clone(),
+        threads: args.threads,
+        json: args.json,
+        ..TrainArgs::default()
+    };
+    if format!("{alone:?}") != format!("{args:?}") {
+        bail!(
+            "--resume: a run goes on with the settings it had ({}); only --threads and --json go with it",
+            run.join("config.toml").display()
+        );
+    }
+    let config = run.join("config.toml");
+    let threads = TrainArgs {
+        threads: args.threads,
+        ..TrainArgs::default()
+    };
+    let settings = TrainArgs {
+        config: None,
+        json: args.json,
+        out: Some(run.to_path_buf()),
+        ..config_file::overlay(&threads, &config).context("--resume: this folder holds no run")?
+    };
+    let evaluates = settings.dev_examples != Some(0);
+    let interrupted = Interrupted::read(run, evaluates)?;
+    check_noise(interrupted.header()).context("--resume")?;
+    start(&settings, Some(interrupted))
+}
+
+/// Trains from the beginning, or from where a run was interrupted.
+fn start(args: &TrainArgs, interrupted: Option<Interrupted>) -> Result<ExitCode> {
     set_threads(args.threads)?;
-    let mut settings = Settings::resolve(&args)?;
+    let mut settings = Settings::resolve(args)?;
     let sources = Sources::find(
         args.model.as_deref(),
         args.tokenizer.as_deref(),
@@ -76,7 +120,9 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
         Some(path) => path.clone(),
         None => RunFolder::free(&format!("{}-{}", sources.task_name, settings.method_name)),
     };
-    RunFolder::check(&out)?;
+    if interrupted.is_none() {
+        RunFolder::check(&out)?;
+    }
 
     let json = args.json;
     let job = TrainJob {
@@ -85,6 +131,7 @@ pub fn run(args: TrainArgs) -> Result<ExitCode> {
         data,
         counts: splits.counts,
         out,
+        interrupted,
         stop: stop_on_signal()?,
         quiet: json,
     };
@@ -223,6 +270,25 @@ impl Settings {
                 ..r
             },
         })
+    }
+}
+
+impl Settings {
+    /// What the log says of the run.
+    fn header(&self, sources: &Sources, space: &ParameterSpace, weights: String) -> Header {
+        Header {
+            format: FORMAT_VERSION,
+            model: sources.model_name.clone(),
+            weights,
+            dtype: kebab(&self.resolved.dtype),
+            dimension: space.dimension(),
+            selection: Selection::All,
+            noise: self.noise,
+            noise_version: noise::VERSION,
+            eps: self.eps,
+            method: self.method,
+            config: self.config.clone(),
+        }
     }
 }
 
@@ -367,6 +433,7 @@ struct TrainJob {
     data: Data,
     counts: SplitCounts,
     out: PathBuf,
+    interrupted: Option<Interrupted>,
     stop: Arc<AtomicBool>,
     /// No words about what is going to be done.
     quiet: bool,
@@ -382,13 +449,31 @@ impl Job for TrainJob {
             data,
             counts,
             out,
+            interrupted,
             stop,
             quiet,
         } = self;
         let model = load::<B>(&sources.model, settings.dtype, device)?;
         let space = ParameterSpace::select(&model, &Selection::All)?;
+        let header = settings.header(&sources, &space, content_hash(&model));
+        if let Some(run) = &interrupted {
+            check_base(run.header(), &header.weights)?;
+            if *run.header() != header {
+                bail!(
+                    "--resume {}: config.toml and the log contradict each other",
+                    out.display()
+                );
+            }
+        }
         // from here on something is written: the input was fine
-        let folder = RunFolder::create(out, &settings.resolved)?;
+        let (folder, log) = match &interrupted {
+            None => {
+                let folder = RunFolder::create(out, &settings.resolved)?;
+                let log = TrajectoryWriter::create(&folder.log(), header.clone())?;
+                (folder, log)
+            }
+            Some(run) => (RunFolder::resume(out, run.metrics_bytes)?, run.writer()?),
+        };
         if !quiet {
             announce(&settings, &sources, &counts);
         }
@@ -403,17 +488,35 @@ impl Job for TrainJob {
             "before",
         )?;
         let mut strategy = settings.method.build()?;
-        let mut model = Perturbed::new(model, space, settings.noise, settings.eps)?;
-        let mut recorder = Recorder::new(folder, &sources, settings.config.steps);
+        let mut recorder = Recorder::new(folder, log, &sources, settings.config.steps);
+        let mut summary = TrainSummary::beginning();
+        let mut model = match &interrupted {
+            None => Perturbed::new(model, space, settings.noise, settings.eps)?,
+            Some(run) => {
+                summary = run.summary();
+                recorder.steps = run.steps.clone();
+                recorder.evals = run.evals.clone();
+                recorder.set_progress(summary.steps);
+                go_on(run, model, space, strategy.as_mut(), &settings, device)?
+            }
+        };
         let summary = fit(
             &mut model,
             strategy.as_mut(),
             &data,
             &settings,
             &mut recorder,
-            &stop,
+            (summary, &stop),
         )
         .context(WhileRunning)?;
+        if summary.stop == StopReason::Interrupted {
+            recorder.checkpoint(model.module(), summary.steps);
+            say(format_args!(
+                "interrupted after step {}; go on with: zograd train --resume {}",
+                summary.steps,
+                recorder.folder.path().display()
+            ));
+        }
         let model = model.into_module()?;
         let after = recorder
             .test_best::<B>(model, &summary, &data.test, &settings, device)
@@ -446,6 +549,9 @@ impl Job for TrainJob {
             run: recorder.folder.path().to_path_buf(),
         };
         recorder.folder.summarise(&report).context(WhileRunning)?;
+        if report.stop == StopReason::Finished {
+            recorder.remove_checkpoints(None);
+        }
         Ok(report)
     }
 }
@@ -456,13 +562,14 @@ fn fit<B: TrainBackend>(
     data: &Data,
     settings: &Settings,
     recorder: &mut Recorder,
-    stop: &AtomicBool,
+    (summary, stop): (TrainSummary, &AtomicBool),
 ) -> Result<TrainSummary> {
     let examples = Examples {
         train: &data.train,
         dev: &data.dev,
     };
-    let summary = train(
+    let summary = train_from(
+        summary,
         model,
         strategy,
         &Classification,
@@ -478,6 +585,7 @@ fn fit<B: TrainBackend>(
 /// Writes what happens into the run folder and shows it.
 struct Recorder {
     folder: RunFolder,
+    log: TrajectoryWriter,
     tokenizer: PathBuf,
     title: String,
     progress: Option<Progress>,
@@ -486,9 +594,10 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(folder: RunFolder, sources: &Sources, steps: u64) -> Self {
+    fn new(folder: RunFolder, log: TrajectoryWriter, sources: &Sources, steps: u64) -> Self {
         Self {
             folder,
+            log,
             tokenizer: sources.tokenizer.clone(),
             title: format!("{} on {}", sources.model_name, sources.task_name),
             progress: Some(Progress::new("train", steps)),
@@ -508,6 +617,54 @@ impl Recorder {
             &self.steps,
             &self.evals,
         )
+    }
+
+    /// Shows the steps that are done already.
+    fn set_progress(&mut self, steps: u64) {
+        if let Some(progress) = &mut self.progress {
+            progress.set(steps, String::new);
+        }
+    }
+
+    /// Keeps the weights, so that a run that is gone on with need not walk all the way from the start. A
+    /// failure is told and survived: the checkpoint before is still there, and the log is enough.
+    fn checkpoint<B: TrainBackend>(&mut self, model: &Opt<B>, step: u64) {
+        let folder = checkpoint_folder(self.folder.path(), step);
+        let partial = self.folder.path().join("checkpoint.partial");
+        let save = || -> Result<()> {
+            if partial.exists() {
+                std::fs::remove_dir_all(&partial)?;
+            }
+            zograd_models::save_pretrained(model, model.config(), None, &partial)?;
+            if !folder.exists() {
+                std::fs::rename(&partial, &folder)?;
+            }
+            Ok(())
+        };
+        match self
+            .log
+            .sync()
+            .map_err(anyhow::Error::from)
+            .and_then(|()| save())
+        {
+            Ok(()) => self.remove_checkpoints(Some(step)),
+            Err(error) => {
+                let _ = std::fs::remove_dir_all(&partial);
+                say(format_args!(
+                    "note: no checkpoint after step {step} ({error:#}); the one before it is kept"
+                ));
+            }
+        }
+    }
+
+    /// Removes all checkpoints but one.
+    fn remove_checkpoints(&self, but: Option<u64>) {
+        for (step, folder) in checkpoints(self.folder.path()) {
+            if Some(step) != but {
+                // one that stays costs space only
+                let _ = std::fs::remove_dir_all(folder);
+            }
+        }
     }
 
     fn save<B: TrainBackend>(&self, model: &Opt<B>) -> Result<()> {
@@ -547,6 +704,15 @@ impl Recorder {
 
 impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
     fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
+        let logged = self.log.append(&Record {
+            step: record.step,
+            lr: record.lr,
+            weight_decay: record.weight_decay,
+            update: record.update.clone(),
+            losses: record.losses.clone(),
+            skipped: record.skipped,
+        });
+        logged.map_err(|e| observer_error(e.into()))?;
         self.folder
             .record("step", record)
             .map_err(|e| observer_error(e.into()))?;
@@ -562,6 +728,10 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
     }
 
     fn on_eval(&mut self, record: &EvalRecord, model: &Opt<B>) -> Result<(), TrainError> {
+        // before the metrics say so: a resumed run believes them
+        if record.best {
+            self.save(model).map_err(observer_error)?;
+        }
         self.folder
             .record("eval", record)
             .map_err(|e| observer_error(e.into()))?;
@@ -576,11 +746,53 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
             ));
         }
         self.evals.push(record.clone());
-        if record.best {
-            self.save(model).map_err(observer_error)?;
-        }
+        self.checkpoint(model, record.step);
         Ok(())
     }
+}
+
+/// The weights and the memory of the strategy after the whole steps of an interrupted run: from its newest
+/// checkpoint, or from the start weights if that is lost.
+fn go_on<B: TrainBackend>(
+    run: &Interrupted,
+    base: Opt<B>,
+    space: ParameterSpace,
+    strategy: &mut dyn Strategy,
+    settings: &Settings,
+    device: &B::Device,
+) -> Result<Perturbed<B, Opt<B>>> {
+    let mut base = Some(base);
+    let checkpoint = run.checkpoint().and_then(|(step, folder)| {
+        let model = load::<B>(&folder, settings.dtype, device);
+        match model {
+            Ok(model) => Some((step, model)),
+            Err(error) => {
+                say(format_args!(
+                    "note: {error:#}; walking from the start weights instead"
+                ));
+                None
+            }
+        }
+    });
+    let (step, module) = match checkpoint {
+        Some((step, model)) => {
+            // one model in memory at a time
+            base = None;
+            (step as usize, Some(model))
+        }
+        None => (0, base.take()),
+    };
+    drop(base);
+    let module = module.context("no weights to go on from")?;
+    let (before, after) = run.records().split_at(step);
+    remember(strategy, run.header(), before)?;
+    let mut model = Perturbed::new(module, space, settings.noise, settings.eps)?;
+    let mut progress = Progress::new("replay", after.len() as u64);
+    replay(&mut model, strategy, run.header(), after, |step| {
+        progress.set(step - before.len() as u64, String::new);
+    })?;
+    progress.finish();
+    Ok(model)
 }
 
 fn observer_error(error: anyhow::Error) -> TrainError {

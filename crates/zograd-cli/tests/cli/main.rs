@@ -4,3 +4,4 @@ mod errors;
 mod reference;
 mod support;
 mod train;
+mod trajectory;

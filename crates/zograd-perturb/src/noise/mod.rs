@@ -23,6 +23,9 @@
 //! Everything here is integer arithmetic, look-ups and exact operations on floats, therefore
 //! bit-identical wherever it runs. `value_stability` tests pin the bits; changing them is a new version.
 
+/// Version of the bits: part of every trajectory log.
+pub const VERSION: u32 = 1;
+
 mod kind;
 mod normal;
 mod stream;

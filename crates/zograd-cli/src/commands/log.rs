@@ -1,0 +1,136 @@
+//! `zograd log`: what a trajectory log holds.
+
+use crate::args::{LogArgs, LogCommand};
+use crate::output::{answer, say};
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::json;
+use std::io::Write;
+use std::process::ExitCode;
+use zograd_perturb::Direction;
+use zograd_select::SkipReason;
+use zograd_trainer::trajectory::{Record, Tail, Trajectory, remember};
+
+/// Shows, checks or exports a log.
+///
+/// # Errors
+/// A file that is no log, or whose header is damaged; for `verify`, records that contradict each other.
+pub fn run(command: LogCommand) -> Result<ExitCode> {
+    match command {
+        LogCommand::Show(args) => show(&args),
+        LogCommand::Verify(args) => verify(&args),
+        LogCommand::Export(args) => export(&args),
+    }
+}
+
+fn show(args: &LogArgs) -> Result<ExitCode> {
+    let log = Trajectory::read(&args.file)?;
+    let bytes = log.ends.last().copied().unwrap_or(0);
+    let header_bytes = log.ends.first().copied().unwrap_or(0);
+    let per_step = (bytes - header_bytes) as f64 / log.records.len().max(1) as f64;
+    let skipped = log.records.iter().filter(|r| r.skipped.is_some()).count();
+    if args.json {
+        answer(json!({
+            "header": log.header,
+            "steps": log.records.len(),
+            "skipped": skipped,
+            "bytes": bytes,
+            "bytes_per_step": per_step,
+            "torn_bytes": torn(&log.tail),
+        }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let h = &log.header;
+    answer(format_args!("model     {}, {}", h.model, h.dtype))?;
+    answer(format_args!("weights   {}", h.weights))?;
+    answer(format_args!(
+        "method    {}, lr {:e}, eps {:e}, {} noise, seed {}",
+        serde_json::to_string(&h.method)?,
+        h.config.lr,
+        h.eps,
+        h.noise,
+        h.config.seed
+    ))?;
+    answer(format_args!(
+        "steps     {} of {}, {skipped} skipped",
+        log.records.len(),
+        h.config.steps
+    ))?;
+    answer(format_args!(
+        "size      {bytes} bytes, {per_step:.1} a step"
+    ))?;
+    note_tail(&log.tail);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn verify(args: &LogArgs) -> Result<ExitCode> {
+    let log = Trajectory::read(&args.file)?;
+    let mut strategy = log.header.method.build()?;
+    remember(strategy.as_mut(), &log.header, &log.records)?;
+    let (steps, torn) = (log.records.len(), torn(&log.tail));
+    if args.json {
+        answer(json!({"steps": steps, "torn_bytes": torn, "whole": torn == 0}))?;
+    } else {
+        answer(format_args!(
+            "{steps} steps, every update follows from the logged losses"
+        ))?;
+        note_tail(&log.tail);
+    }
+    Ok(ExitCode::from(u8::from(torn > 0)))
+}
+
+fn export(args: &LogArgs) -> Result<ExitCode> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        step: u64,
+        lr: f64,
+        weight_decay: f64,
+        update: &'a Direction,
+        losses: &'a [f64],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        skipped: Option<SkipReason>,
+    }
+    let log = Trajectory::read(&args.file)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    serde_json::to_writer(&mut out, &log.header)?;
+    writeln!(out)?;
+    for Record {
+        step,
+        lr,
+        weight_decay,
+        update,
+        losses,
+        skipped,
+    } in &log.records
+    {
+        let line = Line {
+            step: *step,
+            lr: *lr,
+            weight_decay: *weight_decay,
+            update,
+            losses,
+            skipped: *skipped,
+        };
+        serde_json::to_writer(&mut out, &line)?;
+        writeln!(out)?;
+    }
+    out.flush()?;
+    note_tail(&log.tail);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn torn(tail: &Tail) -> u64 {
+    match tail {
+        Tail::Clean => 0,
+        Tail::Torn { bytes, .. } => *bytes,
+    }
+}
+
+/// Says so if the end of the log was left out.
+pub fn note_tail(tail: &Tail) {
+    if let Tail::Torn { bytes, reason } = tail {
+        say(format_args!(
+            "note: the last {bytes} bytes are left out: a record began there and {reason}"
+        ));
+    }
+}

@@ -1,0 +1,125 @@
+//! `zograd replay`: the weights of a run from its log.
+
+use super::eval::{load, set_threads};
+use super::log::note_tail;
+use crate::args::{BackendName, DtypeName, ReplayArgs};
+use crate::backend::{self, Job, TrainBackend};
+use crate::failure::WhileRunning;
+use crate::inputs::Sources;
+use crate::output::answer;
+use crate::progress::Progress;
+use crate::run_folder::RunFolder;
+use anyhow::{Context, Result, bail};
+use burn::tensor::DType;
+use serde_json::json;
+use std::path::Path;
+use std::process::ExitCode;
+use zograd_models::content_hash;
+use zograd_perturb::{ParameterSpace, Perturbed, noise};
+use zograd_trainer::trajectory::{Header, Record, Trajectory, replay};
+
+/// Rebuilds a tuned model.
+///
+/// # Errors
+/// A log that cannot be read or is not this model's, a step it does not have, a folder that is not empty.
+pub fn run(args: ReplayArgs) -> Result<ExitCode> {
+    set_threads(args.threads)?;
+    let log = Trajectory::read(&args.log).context("--log")?;
+    note_tail(&log.tail);
+    let steps = args.to_step.unwrap_or(log.records.len() as u64);
+    let Some(records) = log.records.get(..steps as usize) else {
+        bail!("--to-step {steps}: the log has {} steps", log.records.len());
+    };
+    check_noise(&log.header).with_context(|| format!("--log {}", args.log.display()))?;
+    RunFolder::check(&args.out)?;
+    let sources = Sources::find(args.model.as_deref(), args.tokenizer.as_deref(), None, None)?;
+    let backend = args.backend.unwrap_or(BackendName::Ndarray);
+    let name: DtypeName = serde_json::from_value(json!(log.header.dtype)).context("--log")?;
+    let job = ReplayJob {
+        model: &sources.model,
+        tokenizer: &sources.tokenizer,
+        dtype: backend::dtype(backend, name)?,
+        header: &log.header,
+        records,
+        out: &args.out,
+    };
+    let weights = backend::dispatch(backend, job)?;
+    if args.json {
+        answer(json!({"steps": steps, "weights": weights, "out": args.out}))?;
+    } else {
+        answer(format_args!(
+            "{steps} steps replayed into {}",
+            args.out.display()
+        ))?;
+        answer(format_args!("weights {weights}"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses a log whose noise this program cannot make.
+///
+/// # Errors
+/// Another version of the noise.
+pub fn check_noise(header: &Header) -> Result<()> {
+    if header.noise_version != noise::VERSION {
+        bail!(
+            "its noise is version {}, this zograd makes version {}; use the zograd that wrote it",
+            header.noise_version,
+            noise::VERSION
+        );
+    }
+    Ok(())
+}
+
+/// Refuses weights that are not those the run started from.
+///
+/// # Errors
+/// Another hash.
+pub fn check_base(header: &Header, found: &str) -> Result<()> {
+    if header.weights != found {
+        bail!(
+            "--model: the run started from other weights: {} ({}), these are {found}; give the model it \
+             started from",
+            header.weights,
+            header.model
+        );
+    }
+    Ok(())
+}
+
+struct ReplayJob<'a> {
+    model: &'a Path,
+    tokenizer: &'a Path,
+    dtype: DType,
+    header: &'a Header,
+    records: &'a [Record],
+    out: &'a Path,
+}
+
+impl Job for ReplayJob<'_> {
+    type Output = String;
+
+    fn run<B: TrainBackend>(self, device: &B::Device) -> Result<String> {
+        let model = load::<B>(self.model, self.dtype, device)?;
+        check_base(self.header, &content_hash(&model))?;
+        let space = ParameterSpace::select(&model, &self.header.selection)?;
+        let mut model = Perturbed::new(model, space, self.header.noise, self.header.eps)?;
+        let mut strategy = self.header.method.build()?;
+        let mut progress = Progress::new("replay", self.records.len() as u64);
+        replay(
+            &mut model,
+            strategy.as_mut(),
+            self.header,
+            self.records,
+            |step| {
+                progress.set(step, String::new);
+            },
+        )
+        .context(WhileRunning)?;
+        progress.finish();
+        let model = model.into_module()?;
+        zograd_models::save_pretrained(&model, model.config(), Some(self.tokenizer), self.out)
+            .context(WhileRunning)?;
+        Ok(content_hash(&model))
+    }
+}

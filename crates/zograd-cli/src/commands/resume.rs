@@ -1,0 +1,153 @@
+//! Where an interrupted run can be gone on with: what its folder holds that belongs together.
+//!
+//! A step is whole when the log and the metrics both have it, and the evaluation that was due after it is in
+//! the metrics too. Everything behind the last whole step is cut off and computed again: to the same bits,
+//! because a step is a function of the settings and its number.
+
+use crate::run_folder::LOG;
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use zograd_trainer::trajectory::{Record, Trajectory, TrajectoryWriter};
+use zograd_trainer::{EvalRecord, StepRecord, TrainSummary};
+
+/// Prefix of the folders that hold the weights after some step.
+const CHECKPOINT: &str = "checkpoint-";
+
+/// The whole steps of an interrupted run.
+pub struct Interrupted {
+    folder: PathBuf,
+    log: Trajectory,
+    /// Metrics of the whole steps.
+    pub steps: Vec<StepRecord>,
+    /// Evaluations among them.
+    pub evals: Vec<EvalRecord>,
+    /// Length of the metrics up to there.
+    pub metrics_bytes: u64,
+}
+
+impl Interrupted {
+    /// Reads the folder of a run. Changes nothing.
+    ///
+    /// # Errors
+    /// A folder without a run, a run that is finished, a log whose header is damaged.
+    pub fn read(folder: &Path, evaluates: bool) -> Result<Self> {
+        let named = || format!("--resume {}", folder.display());
+        if folder.join("summary.json").exists() {
+            let text = std::fs::read_to_string(folder.join("summary.json")).with_context(named)?;
+            let summary: Value = serde_json::from_str(&text).unwrap_or_default();
+            if summary["stop"] != "interrupted" {
+                bail!("{}: the run is finished; its weights are in best/", named());
+            }
+        }
+        let log = Trajectory::read(&folder.join(LOG)).with_context(named)?;
+        let metrics = match std::fs::read(folder.join("metrics.jsonl")) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(e).with_context(named),
+        };
+        let mut run = Self {
+            folder: folder.to_owned(),
+            log,
+            steps: Vec::new(),
+            evals: Vec::new(),
+            metrics_bytes: 0,
+        };
+        run.read_metrics(&metrics, evaluates);
+        Ok(run)
+    }
+
+    /// Takes up the lines of the whole steps.
+    fn read_metrics(&mut self, metrics: &[u8], evaluates: bool) {
+        #[derive(Deserialize)]
+        #[serde(tag = "kind", rename_all = "kebab-case")]
+        enum Line {
+            Step(StepRecord),
+            Eval(EvalRecord),
+        }
+        let config = self.log.header.config.clone();
+        let mut lines = metrics.split_inclusive(|b| *b == b'\n').map_while(|line| {
+            let text = line.strip_suffix(b"\n")?;
+            Some((
+                serde_json::from_slice::<Line>(text).ok()?,
+                line.len() as u64,
+            ))
+        });
+        while let Some((Line::Step(mut step), bytes)) = lines.next() {
+            let number = self.steps.len() as u64 + 1;
+            let Some(record) = self.log.records.get(self.steps.len()) else {
+                return;
+            };
+            if step.step != number {
+                return;
+            }
+            (step.update, step.weight_decay) = (record.update.clone(), record.weight_decay);
+            let mut whole = bytes;
+            if evaluates && config.evaluates_after(number) {
+                match lines.next() {
+                    Some((Line::Eval(eval), bytes)) if eval.step == number => {
+                        self.evals.push(eval);
+                        whole += bytes;
+                    }
+                    _ => return,
+                }
+            }
+            self.steps.push(step);
+            self.metrics_bytes += whole;
+        }
+    }
+
+    /// The run's header.
+    pub fn header(&self) -> &zograd_trainer::trajectory::Header {
+        &self.log.header
+    }
+
+    /// The records of the whole steps.
+    pub fn records(&self) -> &[Record] {
+        &self.log.records[..self.steps.len()]
+    }
+
+    /// What the whole steps add up to.
+    pub fn summary(&self) -> TrainSummary {
+        TrainSummary::after(&self.steps, &self.evals)
+    }
+
+    /// The log, cut behind the whole steps, to be gone on with.
+    ///
+    /// # Errors
+    /// It cannot be opened or cut.
+    pub fn writer(&self) -> Result<TrajectoryWriter> {
+        let end = self.log.ends[self.steps.len()];
+        let header = self.log.header.clone();
+        Ok(TrajectoryWriter::resume(
+            &self.folder.join(LOG),
+            header,
+            end,
+        )?)
+    }
+
+    /// The newest checkpoint that is not ahead of the whole steps, with its step.
+    pub fn checkpoint(&self) -> Option<(u64, PathBuf)> {
+        let mut found = checkpoints(&self.folder);
+        found.retain(|(step, _)| *step <= self.steps.len() as u64);
+        found.into_iter().max()
+    }
+}
+
+/// Where the weights after `step` steps are kept.
+pub fn checkpoint_folder(run: &Path, step: u64) -> PathBuf {
+    run.join(format!("{CHECKPOINT}{step}"))
+}
+
+/// All complete checkpoints of a run.
+pub fn checkpoints(run: &Path) -> Vec<(u64, PathBuf)> {
+    let entries = std::fs::read_dir(run).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let step = name.to_str()?.strip_prefix(CHECKPOINT)?.parse().ok()?;
+            Some((step, entry.path()))
+        })
+        .collect()
+}

@@ -1,0 +1,277 @@
+//! Logs, replays and interrupted runs, through the real binary.
+
+use crate::support::{run, run_json, scratch, unpack, zograd};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// A run of some hundred milliseconds with several evaluations.
+fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec![
+        "train",
+        "--steps",
+        "24",
+        "--eval-every",
+        "6",
+        "--dev-examples",
+        "16",
+        "--test-examples",
+        "8",
+        "--train-examples",
+        "64",
+        "--batch-size",
+        "4",
+    ];
+    args.extend(more);
+    args
+}
+
+fn weights(folder: &Path) -> Vec<u8> {
+    fs::read(folder.join("model.safetensors")).expect("weights")
+}
+
+/// The metrics without what the clock and the allocator say.
+fn metrics(run: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+    text.lines()
+        .map(|line| {
+            let mut value: Value = serde_json::from_str(line).expect("JSON");
+            let fields = value.as_object_mut().expect("an object");
+            fields.remove("seconds");
+            fields.remove("peak_memory_bytes");
+            value
+        })
+        .collect()
+}
+
+/// Everything a run leaves behind that is a function of its settings.
+fn assert_same(a: &Path, b: &Path) {
+    let log = |run: &Path| fs::read(run.join("trajectory.zog")).expect("a log");
+    assert_eq!(log(a), log(b), "the logs differ");
+    assert_eq!(metrics(a), metrics(b), "the metrics differ");
+    assert_eq!(
+        weights(&a.join("best")),
+        weights(&b.join("best")),
+        "the weights differ"
+    );
+}
+
+/// The promise of the log: the best weights, bit for bit, by any number of threads and without a forward.
+#[test]
+fn a_replay_ends_in_the_bits_of_the_run() {
+    for (method, more) in [
+        ("mezo", &["--weight-decay", "0.1"][..]),
+        ("gv", &["--schedule", "cosine"]),
+        ("gv-history", &[]),
+        ("greedy", &["--noise", "rademacher"]),
+        ("n-spsa", &["--backend", "flex", "--dtype", "bf16"]),
+        ("pool-regression", &["--backend", "flex", "--dtype", "f16"]),
+    ] {
+        let dir = scratch();
+        let args = [&["--method", method, "--out", "run"], more].concat();
+        let report = run_json(dir.path(), &short(&[&args[..], &["--json"]].concat()));
+        let best = report["best_step"].to_string();
+        let backend = if more.contains(&"flex") {
+            "flex"
+        } else {
+            "ndarray"
+        };
+        for threads in ["1", "2"] {
+            let out = format!("replayed-{threads}");
+            run(
+                dir.path(),
+                &[
+                    "replay",
+                    "--log",
+                    "run/trajectory.zog",
+                    "--to-step",
+                    &best,
+                    "--backend",
+                    backend,
+                    "--threads",
+                    threads,
+                    "--out",
+                    &out,
+                ],
+            );
+            let (live, again) = (dir.path().join("run/best"), dir.path().join(&out));
+            assert_eq!(
+                weights(&live),
+                weights(&again),
+                "{method}, {threads} threads"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_log_can_be_looked_at() {
+    let dir = scratch();
+    run(dir.path(), &short(&["--out", "run"]));
+    let log = "run/trajectory.zog";
+    let shown = run_json(dir.path(), &["log", "show", log, "--json"]);
+    assert_eq!(shown["steps"], 24);
+    assert!(
+        shown["bytes_per_step"].as_f64().expect("a number") < 100.0,
+        "{shown}"
+    );
+    assert_eq!(shown["header"]["method"]["method"], "gv");
+    let verified = run_json(dir.path(), &["log", "verify", log, "--json"]);
+    assert_eq!(verified["whole"], true);
+    let exported = run(dir.path(), &["log", "export", log]);
+    let lines: Vec<Value> = String::from_utf8(exported.stdout)
+        .expect("text")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(lines.len(), 25);
+    assert_eq!(lines[24]["step"], 24);
+    assert_eq!(lines[24]["update"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn a_replay_refuses_what_does_not_fit() {
+    let dir = scratch();
+    unpack(dir.path());
+    run(dir.path(), &short(&["--out", "run"]));
+    let log = dir.path().join("run/trajectory.zog");
+    let refused = |args: &[&str], part: &str| {
+        let output = zograd(dir.path(), &[&["replay", "--out", "new"], args].concat())
+            .output()
+            .expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(part), "{error}");
+        assert!(!dir.path().join("new").exists());
+    };
+    refused(
+        &["--log", "run/trajectory.zog", "--model", "run/best"],
+        "other weights",
+    );
+    refused(
+        &["--log", "run/trajectory.zog", "--to-step", "25"],
+        "24 steps",
+    );
+    refused(&["--log", "run/metrics.jsonl"], "not a trajectory log");
+    refused(&["--log", "nowhere"], "nowhere");
+    let mut bytes = fs::read(&log).expect("a log");
+    bytes[40] ^= 1;
+    fs::write(dir.path().join("bent"), &bytes).expect("written");
+    refused(&["--log", "bent"], "checksum");
+}
+
+#[test]
+fn a_finished_run_and_a_folder_without_one_are_not_gone_on_with() {
+    let dir = scratch();
+    run(dir.path(), &short(&["--out", "run"]));
+    for (args, part) in [
+        (&["train", "--resume", "run"][..], "finished"),
+        (
+            &["train", "--resume", "run", "--lr", "1"],
+            "settings it had",
+        ),
+        (&["train", "--resume", "nowhere"], "no run"),
+    ] {
+        let output = zograd(dir.path(), args)
+            .output()
+            .expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+/// Pseudo-random numbers (Knuth's MMIX generator), the same in every run of the test.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) % n
+    }
+}
+
+/// Starts or goes on with the run in `dir/run` and kills it after some milliseconds; whether it was killed.
+fn killed(dir: &Path, method: &str, after: Duration) -> bool {
+    let started = dir.join("run/trajectory.zog").exists();
+    let args = if started {
+        vec!["train", "--resume", "run"]
+    } else {
+        // killed before there was anything to go on with
+        let _ = fs::remove_dir_all(dir.join("run"));
+        short(&["--method", method, "--out", "run"])
+    };
+    let mut child = zograd(dir, &args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    // the moment is the point of the test, not a wait for something
+    std::thread::sleep(after);
+    let _ = child.kill();
+    !child.wait().expect("an end").success()
+}
+
+/// SIGKILL at random moments, and damage to the files in between; `ZOGRAD_KILLS` says how often (200 by
+/// default).
+#[test]
+fn killed_runs_end_in_the_bits_of_one_that_was_not() {
+    let kills: u64 = std::env::var("ZOGRAD_KILLS").map_or(200, |n| n.parse().expect("a number"));
+    let mut random = Random(7);
+    let methods = ["gv", "gv-history", "greedy"];
+    let references = methods.map(|method| {
+        let dir = scratch();
+        run(dir.path(), &short(&["--method", method, "--out", "run"]));
+        dir
+    });
+    let (mut done, mut round) = (0, 0);
+    while done < kills {
+        let which = round % methods.len();
+        let (method, reference) = (methods[which], &references[which]);
+        round += 1;
+        let dir = scratch();
+        let folder = dir.path().join("run");
+        loop {
+            let after = Duration::from_millis(random.below(150));
+            if !killed(dir.path(), method, after) {
+                break;
+            }
+            done += 1;
+            if done >= kills {
+                break;
+            }
+            // a crash of the machine may take the ends of files with it
+            for name in ["trajectory.zog", "metrics.jsonl"] {
+                let file = folder.join(name);
+                let Ok(mut bytes) = fs::read(&file) else {
+                    continue;
+                };
+                match random.below(4) {
+                    0 => bytes.truncate(bytes.len().saturating_sub(random.below(200) as usize)),
+                    1 => bytes.extend([0xA5; 17]),
+                    _ => {}
+                }
+                // the header of the log is written and flushed before the first step
+                if name == "metrics.jsonl" || bytes.len() > 700 {
+                    fs::write(&file, bytes).expect("written");
+                }
+            }
+        }
+        if !folder.join("summary.json").exists() {
+            let args = if folder.join("trajectory.zog").exists() {
+                vec!["train", "--resume", "run"]
+            } else {
+                let _ = fs::remove_dir_all(&folder);
+                short(&["--method", method, "--out", "run"])
+            };
+            run(dir.path(), &args);
+        }
+        assert_same(&folder, &reference.path().join("run"));
+    }
+    eprintln!("{done} kills in {round} runs");
+}

@@ -1,0 +1,54 @@
+//! Which weights a model has, in one line.
+
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use sha2::{Digest, Sha256};
+
+/// A hash of all float parameters of `module` as they are in memory: equal for equal names, shapes, types
+/// and bits, however the files that they came from were named, split or compressed.
+///
+/// `sha256:` and the SHA-256, in hexadecimal, of the SHA-256 digests of the parameters in the order of
+/// their names; a parameter's digest is that of its name, a zero byte, its type (`F32`), its dimensions
+/// as 64-bit little-endian numbers, and its elements.
+pub fn content_hash<B: Backend, M: Module<B>>(module: &M) -> String {
+    let mut digests = Digests::default();
+    module.visit(&mut digests);
+    digests.parameters.sort();
+    let mut all = Sha256::new();
+    for (_, digest) in &digests.parameters {
+        all.update(digest);
+    }
+    let hex: String = all.finalize().iter().map(|b| format!("{b:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+#[derive(Default)]
+struct Digests {
+    path: Vec<String>,
+    parameters: Vec<(String, Vec<u8>)>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Digests {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let name = self.path.join(".");
+        let data = param.val().into_data();
+        let mut digest = Sha256::new();
+        digest.update(name.as_bytes());
+        digest.update([0]);
+        digest.update(format!("{:?}", data.dtype));
+        for dimension in data.shape.iter() {
+            digest.update((*dimension as u64).to_le_bytes());
+        }
+        digest.update(data.as_bytes());
+        self.parameters.push((name, digest.finalize().to_vec()));
+    }
+}

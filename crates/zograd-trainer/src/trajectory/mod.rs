@@ -1,0 +1,70 @@
+//! The trajectory log: a run as its start weights and some tens of bytes a step.
+//!
+//! An update of any strategy is a [`Direction`](zograd_perturb::Direction), a handful of numbers, and the
+//! strategy's decisions are a function of the losses it was told. So a [`Record`] of both is enough to
+//! rebuild the weights of a run without a single forward pass ([`replay`]): the decisions are taken again
+//! from the logged losses, the weights walk through the same hops, and end in the same bits.
+//!
+//! The file is append-only: eight magic bytes, a checksummed [`Header`] in JSON, then one checksummed
+//! record a step. A record that was cut off by a crash is recognised by its length or checksum; it and
+//! whatever follows it are left out.
+
+mod format;
+mod header;
+mod reader;
+mod replay;
+mod writer;
+
+pub use format::{MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record};
+pub use header::{FORMAT_VERSION, Header};
+pub use reader::{Tail, Trajectory};
+pub use replay::{ReplayError, remember, replay};
+pub use writer::TrajectoryWriter;
+
+use std::path::PathBuf;
+use thiserror::Error;
+
+/// Why a log could not be written or read.
+#[derive(Debug, Error)]
+pub enum TrajectoryError {
+    /// The file could not be read or written.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file does not begin as a log does.
+    #[error("{path}: not a trajectory log of zograd")]
+    Magic {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The header is cut off, damaged, or says what it must not.
+    #[error("{path}: the header is damaged: {reason}; without it the log is of no use")]
+    Header {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The log was written by a newer zograd.
+    #[error(
+        "{path}: version {found} of the format, this zograd reads version {FORMAT_VERSION}; use a newer zograd"
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version it has.
+        found: u32,
+    },
+    /// A record or header is larger than the format allows.
+    #[error("{what} of {bytes} bytes is larger than a log can hold")]
+    TooLarge {
+        /// A record or a header.
+        what: &'static str,
+        /// Its size.
+        bytes: usize,
+    },
+}

@@ -1,0 +1,98 @@
+use super::format::{MAGIC, MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record, framed};
+use super::{Header, TrajectoryError};
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// Appends to a log: every record is handed to the system in one write, so that a killed process loses at
+/// most the step it was in.
+#[derive(Debug)]
+pub struct TrajectoryWriter {
+    file: File,
+    path: PathBuf,
+    header: Header,
+    bytes: u64,
+}
+
+impl TrajectoryWriter {
+    /// Starts a log.
+    ///
+    /// # Errors
+    /// The file exists or cannot be written; the header is too large.
+    pub fn create(path: &Path, header: Header) -> Result<Self, TrajectoryError> {
+        let mut bytes = MAGIC.to_vec();
+        let json = serde_json::to_vec(&header).map_err(|e| TrajectoryError::Header {
+            path: path.to_owned(),
+            reason: e.to_string(),
+        })?;
+        bytes.extend(framed("a header", &json, MAX_HEADER_BYTES)?);
+        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        let mut writer = Self {
+            file: file.map_err(|source| io(path, source))?,
+            path: path.to_owned(),
+            header,
+            bytes: 0,
+        };
+        writer.write(&bytes)?;
+        writer.sync()?;
+        Ok(writer)
+    }
+
+    /// Goes on with a log whose first `bytes` bytes are kept; what follows them is cut off.
+    ///
+    /// # Errors
+    /// The file cannot be opened or cut.
+    pub fn resume(path: &Path, header: Header, bytes: u64) -> Result<Self, TrajectoryError> {
+        let open = || {
+            let mut file = OpenOptions::new().write(true).open(path)?;
+            file.set_len(bytes)?;
+            file.seek(SeekFrom::Start(bytes))?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        Ok(Self {
+            file: open().map_err(|source| io(path, source))?,
+            path: path.to_owned(),
+            header,
+            bytes,
+        })
+    }
+
+    /// Appends a step.
+    ///
+    /// # Errors
+    /// The record is too large, or the file cannot be written.
+    pub fn append(&mut self, record: &Record) -> Result<(), TrajectoryError> {
+        let payload = record.encode(self.header.expected(record.step));
+        self.write(&framed("a record", &payload, MAX_RECORD_BYTES)?)
+    }
+
+    /// Asks the system to bring everything to the disk.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn sync(&mut self) -> Result<(), TrajectoryError> {
+        self.file
+            .sync_data()
+            .map_err(|source| io(&self.path, source))
+    }
+
+    /// Length of the file.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), TrajectoryError> {
+        let written = self.file.write_all(bytes);
+        written.map_err(|source| io(&self.path, source))?;
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+fn io(path: &Path, source: std::io::Error) -> TrajectoryError {
+    TrajectoryError::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
