@@ -2,7 +2,7 @@
 //!
 //! Flags and files come in here, progress and reports go out; the algorithms live in the libraries.
 //! Exit codes: 0 done, 1 something failed while running, 2 the input is wrong (nothing was written),
-//! 130 interrupted (what was reached is saved).
+//! 130 interrupted by Ctrl-C, 143 by SIGTERM (what was reached is saved).
 
 mod args;
 mod backend;
@@ -14,6 +14,7 @@ mod output;
 mod plot;
 mod progress;
 mod run_folder;
+mod signals;
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -4,5 +4,4 @@ pub mod eval;
 pub mod log;
 pub mod prompts;
 pub mod replay;
-pub mod resume;
 pub mod train;

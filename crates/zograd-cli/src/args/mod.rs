@@ -1,0 +1,55 @@
+//! Flags. Every flag of `train` and `eval` is also a key of the file given with `--config`; flags win.
+//!
+//! All values are optional here, so that a flag that was not given can be told from one that was; defaults
+//! are filled in by the sub-commands and stated in the help.
+
+mod eval;
+mod names;
+mod prompts;
+mod train;
+mod trajectory;
+
+pub use eval::EvalArgs;
+pub use names::{BackendName, DtypeName, FormName, MethodName, SplitName};
+pub use prompts::PromptsArgs;
+pub use train::TrainArgs;
+pub use trajectory::{LogArgs, LogCommand, ReplayArgs};
+
+use clap::{Parser, Subcommand};
+
+/// Fine-tunes OPT language models with forward passes only (MeZO, MeZO-GV, MeZO-Greedy).
+#[derive(Debug, Parser)]
+#[command(name = "zograd", version, about, max_term_width = 100)]
+#[command(after_help = "\
+Examples:
+  zograd train                              a tiny model and task that are built in, about a minute
+  zograd train --model DIR --task sst2 --data DIR --method gv --pool 4 --lr 1e-4 --forwards 3000
+  zograd eval --model DIR --task sst2 --data DIR --predictions out.jsonl
+  zograd train --resume runs/sst2-gv        go on after Ctrl-C, kill -9 or a power cut
+  zograd replay --log runs/sst2-gv/trajectory.zog --model DIR --out tuned
+  zograd prompts --task sst2 --data DIR --tokenizer DIR --limit 2
+
+Exit codes: 0 done, 1 failed while running, 2 wrong input, 130 or 143 interrupted (and saved).
+Environment: NO_COLOR turns colours off; HF_HOME is where models from the hub are cached;
+RAYON_NUM_THREADS limits threads like --threads; ZOGRAD_LOG=debug tells more.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Fine-tune a model on a task and save the best weights
+    Train(Box<TrainArgs>),
+    /// Measure a model on a task
+    Eval(Box<EvalArgs>),
+    /// Rebuild the weights of a run from its trajectory log, without a forward pass
+    Replay(Box<ReplayArgs>),
+    /// Show, check or export a trajectory log
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// Show the exact text and token ids of a task's prompts
+    Prompts(Box<PromptsArgs>),
+}

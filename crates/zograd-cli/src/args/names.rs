@@ -1,0 +1,77 @@
+//! The values that flags choose from.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// The optimisation method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[value(rename_all = "kebab-case")]
+pub enum MethodName {
+    /// SPSA along one random direction: 2 forwards a step
+    Mezo,
+    /// The mean of --queries independent MeZO estimates: 2 q forwards
+    NSpsa,
+    /// Guiding vector: mean of the pool's low-loss candidates minus mean of the rest: M + 2 forwards
+    Gv,
+    /// Guiding vector of one new candidate and the best of the steps before: 4 forwards
+    GvHistory,
+    /// The pool's best candidate: M + 1 forwards
+    Greedy,
+    /// Every candidate weighed by its loss: M forwards (not in the paper)
+    PoolRegression,
+}
+
+/// Where tensors live and are computed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackendName {
+    /// The CPU, f32
+    Ndarray,
+    /// The CPU, f32, f16 or bf16
+    Flex,
+    /// An NVIDIA GPU (a build with `--features cuda`)
+    Cuda,
+    /// Any GPU, f32 (a build with `--features wgpu`)
+    Wgpu,
+}
+
+/// How weights are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DtypeName {
+    /// 32 bits
+    F32,
+    /// 16 bits, as the paper's experiments
+    F16,
+    /// 16 bits with the range of f32
+    Bf16,
+}
+
+/// A split of a data set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitName {
+    /// The train rows
+    Train,
+    /// The validation rows
+    #[default]
+    Validation,
+}
+
+/// A form of a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FormName {
+    /// As trained on: with the gold answer in generation tasks
+    Train,
+    /// The question alone
+    #[default]
+    ZeroShot,
+    /// After demonstrations (in-context learning)
+    Icl,
+    /// Without the input, for surface-form-competition calibration
+    Sfc,
+    /// Without the input, after demonstrations
+    IclSfc,
+}

@@ -1,0 +1,55 @@
+//! Flags of `zograd replay` and `zograd log`.
+
+use super::names::BackendName;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+/// `zograd replay`
+#[derive(Args, Clone, Debug)]
+pub struct ReplayArgs {
+    /// The log, such as RUN/trajectory.zog
+    #[arg(long, value_name = "FILE")]
+    pub log: PathBuf,
+    /// The weights the run started from: a model folder or hub id [default: the tiny built-in OPT]
+    #[arg(long, value_name = "DIR|ID")]
+    pub model: Option<String>,
+    /// Tokenizer folder to copy from, if the model folder has none
+    #[arg(long, value_name = "DIR")]
+    pub tokenizer: Option<PathBuf>,
+    /// Folder for the tuned model, must not exist yet
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Stop after this step [default: the last]
+    #[arg(long, value_name = "N")]
+    pub to_step: Option<u64>,
+    /// Where to compute: the bits are those of the run on the backend of the run [default: ndarray]
+    #[arg(long, value_enum)]
+    pub backend: Option<BackendName>,
+    /// CPU threads [default: all cores]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zograd log`
+#[derive(Clone, Debug, Subcommand)]
+pub enum LogCommand {
+    /// What a log holds, in a few lines
+    Show(LogArgs),
+    /// Check a log: checksums, order, and that every update follows from the logged losses
+    Verify(LogArgs),
+    /// Print a log as JSON lines: the header, then one line a step
+    Export(LogArgs),
+}
+
+/// The log to look at.
+#[derive(Args, Clone, Debug)]
+pub struct LogArgs {
+    /// The log, such as RUN/trajectory.zog
+    pub file: PathBuf,
+    /// Print JSON instead of text (`export` always does)
+    #[arg(long)]
+    pub json: bool,
+}

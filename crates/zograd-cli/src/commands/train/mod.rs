@@ -1,0 +1,141 @@
+//! `zograd train`: fine-tunes, keeps the best weights, reports.
+
+mod interrupted;
+mod job;
+mod recorder;
+mod report;
+mod settings;
+
+use super::eval::{check_ids, check_max_length, set_threads};
+use super::replay::check_noise;
+use crate::args::{BackendName, TrainArgs};
+use crate::inputs::{self, Sources};
+use crate::output::answer;
+use crate::run_folder::RunFolder;
+use crate::signals::Stop;
+use crate::{backend, config_file};
+use anyhow::{Context, Result, bail};
+use interrupted::Interrupted;
+use job::{Data, TrainJob};
+use settings::Settings;
+use std::path::Path;
+use std::process::ExitCode;
+use zograd_models::OptConfig;
+use zograd_perturb::Seed;
+use zograd_tasks::Splits;
+use zograd_trainer::StopReason;
+
+/// Fine-tunes a model.
+///
+/// # Errors
+/// Wrong input, or something that failed while running.
+pub fn run(args: TrainArgs) -> Result<ExitCode> {
+    if let Some(run) = &args.resume {
+        return resume(run, &args);
+    }
+    let args = match &args.config {
+        Some(file) => TrainArgs {
+            config: None,
+            json: args.json,
+            ..config_file::overlay(&args, file)?
+        },
+        None => args,
+    };
+    start(&args, None)
+}
+
+/// Goes on with the run in this folder.
+fn resume(run: &Path, args: &TrainArgs) -> Result<ExitCode> {
+    let alone = TrainArgs {
+        resume: args.resume.clone(),
+        threads: args.threads,
+        json: args.json,
+        ..TrainArgs::default()
+    };
+    if format!("{alone:?}") != format!("{args:?}") {
+        bail!(
+            "--resume: a run goes on with the settings it had ({}); only --threads and --json go with it",
+            run.join("config.toml").display()
+        );
+    }
+    let config = run.join("config.toml");
+    let threads = TrainArgs {
+        threads: args.threads,
+        ..TrainArgs::default()
+    };
+    let settings = TrainArgs {
+        config: None,
+        json: args.json,
+        out: Some(run.to_path_buf()),
+        ..config_file::overlay(&threads, &config).context("--resume: this folder holds no run")?
+    };
+    let evaluates = settings.dev_examples != Some(0);
+    let interrupted = Interrupted::read(run, evaluates)?;
+    check_noise(interrupted.header()).context("--resume")?;
+    start(&settings, Some(interrupted))
+}
+
+/// Trains from the beginning, or from where a run was interrupted.
+fn start(args: &TrainArgs, interrupted: Option<Interrupted>) -> Result<ExitCode> {
+    set_threads(args.threads)?;
+    let mut settings = Settings::resolve(args)?;
+    let sources = Sources::find(
+        args.model.as_deref(),
+        args.tokenizer.as_deref(),
+        args.task.as_deref(),
+        args.data.as_deref(),
+    )?;
+    let config = OptConfig::from_folder(&sources.model).context("--model")?;
+    let max_length = args.max_length.unwrap_or(config.max_position_embeddings);
+    check_max_length(max_length, &config)?;
+    settings.resolved.max_length = Some(max_length);
+    let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, max_length)?;
+    let splits = Splits::load(
+        sources.task,
+        &sources.data,
+        settings.sizes,
+        Seed::new(settings.config.seed),
+    )?;
+    let encode = |samples: &[_]| inputs::prompts(&encoder, sources.task, samples, &[]);
+    let data = Data {
+        train: encode(&splits.train)?,
+        dev: encode(&splits.dev)?,
+        test: encode(&splits.test)?,
+    };
+    for prompts in [&data.train, &data.dev, &data.test] {
+        check_ids(prompts, &config)?;
+    }
+    if data.train.is_empty() {
+        bail!("--train-examples 0: use at least 1");
+    }
+    let out = match &args.out {
+        Some(path) => path.clone(),
+        None => RunFolder::free(&format!("{}-{}", sources.task_name, settings.method_name)),
+    };
+    if interrupted.is_none() {
+        RunFolder::check(&out)?;
+    }
+
+    let json = args.json;
+    let stop = Stop::on_signal()?;
+    let job = TrainJob {
+        settings,
+        sources,
+        data,
+        counts: splits.counts,
+        out,
+        interrupted,
+        stop: stop.clone(),
+        quiet: json,
+    };
+    let report = backend::dispatch(args.backend.unwrap_or(BackendName::Ndarray), job)?;
+    if json {
+        answer(serde_json::to_string(&report)?)?;
+    } else {
+        report::print_report(&report)?;
+    }
+    Ok(match report.stop {
+        StopReason::Finished => ExitCode::SUCCESS,
+        StopReason::Interrupted => stop.exit_code(),
+    })
+}

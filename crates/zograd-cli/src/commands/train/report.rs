@@ -1,0 +1,116 @@
+//! What a run says of itself: before, and at the end.
+
+use super::settings::Settings;
+use crate::inputs::Sources;
+use crate::output::{answer, say};
+use serde::Serialize;
+use std::path::PathBuf;
+use zograd_tasks::SplitCounts;
+use zograd_trainer::StopReason;
+
+/// What `summary.json` and `--json` say.
+#[derive(Serialize)]
+pub struct Report {
+    pub model: String,
+    pub task: String,
+    pub method: String,
+    pub backend: String,
+    pub dtype: String,
+    pub parameters: u64,
+    pub counts: SplitCounts,
+    pub accuracy_before: f64,
+    pub accuracy_after: f64,
+    pub loss_before: f64,
+    pub loss_after: f64,
+    pub best_step: Option<u64>,
+    pub best_dev_accuracy: Option<f64>,
+    pub steps: u64,
+    pub forwards: u64,
+    pub passes: u64,
+    pub tokens: u64,
+    pub skipped: u64,
+    pub flat: u64,
+    pub truncated: usize,
+    pub seconds: f64,
+    pub peak_memory_bytes: Option<u64>,
+    pub weight_bytes: u64,
+    pub stop: StopReason,
+    pub run: PathBuf,
+}
+
+pub fn announce(settings: &Settings, sources: &Sources, counts: &SplitCounts) {
+    let c = &settings.config;
+    say(format_args!(
+        "{} on {}: {}, {} steps, lr {:e}, eps {:e}, batch {}; {} train, {} dev, {} test examples",
+        sources.model_name,
+        sources.task_name,
+        settings.method_name,
+        c.steps,
+        c.lr,
+        settings.eps,
+        c.batch_size,
+        counts.train.got,
+        counts.dev.got,
+        counts.test.got,
+    ));
+    for (kind, count) in counts.short() {
+        say(format_args!(
+            "note: asked for {} {kind} examples, the data has {}",
+            count.asked, count.got
+        ));
+    }
+}
+
+/// Prints what a person wants to know of a run.
+pub fn print_report(r: &Report) -> std::io::Result<()> {
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    answer(format_args!(
+        "test accuracy  {:.4} -> {:.4}",
+        r.accuracy_before, r.accuracy_after
+    ))?;
+    answer(format_args!(
+        "test loss      {:.4} -> {:.4}",
+        r.loss_before, r.loss_after
+    ))?;
+    answer(format_args!(
+        "method         {}, {} steps, {} forward passes, no backward pass",
+        r.method, r.steps, r.forwards
+    ))?;
+    if let (Some(step), Some(accuracy)) = (r.best_step, r.best_dev_accuracy) {
+        answer(format_args!(
+            "best weights   step {step}, development accuracy {accuracy:.4}"
+        ))?;
+    }
+    if r.skipped > 0 {
+        answer(format_args!(
+            "skipped        {} updates, because of non-finite losses; lower --lr or --eps",
+            r.skipped
+        ))?;
+    }
+    if r.flat > 0 {
+        answer(format_args!(
+            "flat           {} steps measured a slope of exactly 0; raise --eps, or use --dtype f32",
+            r.flat
+        ))?;
+    }
+    answer(format_args!(
+        "time           {:.1} s of training",
+        r.seconds
+    ))?;
+    if let Some(peak) = r.peak_memory_bytes {
+        answer(format_args!(
+            "memory         {:.0} MiB at most, weights {:.1} MiB",
+            mib(peak),
+            mib(r.weight_bytes)
+        ))?;
+    }
+    answer(format_args!("run            {}", r.run.display()))
+}
+
+/// An enum's name as a flag's value.
+pub fn kebab(value: &impl Serialize) -> String {
+    serde_json::to_value(value)
+        .ok()
+        .and_then(|v| v.as_str().map(String::from))
+        .unwrap_or_default()
+}

@@ -1,0 +1,180 @@
+//! What was decided before the run: flags, file and defaults together.
+
+use super::report::kebab;
+use crate::args::{BackendName, DtypeName, MethodName, TrainArgs};
+use crate::backend;
+use crate::inputs::Sources;
+use anyhow::{Result, bail};
+use burn::tensor::DType;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+use zograd_perturb::{NoiseKind, ParameterSpace, Selection, noise};
+use zograd_select::Method;
+use zograd_tasks::SplitSizes;
+use zograd_trainer::trajectory::{FORMAT_VERSION, Header};
+use zograd_trainer::{Schedule, TrainConfig};
+
+/// Perturbation scales that make sense: smaller ones drown in the rounding of f32, larger ones drown the weights.
+pub const EPS: RangeInclusive<f64> = 1e-12..=1.0;
+
+/// Forward passes of the built-in run: about a minute on two cores.
+pub const EMBEDDED_FORWARDS: u64 = 4800;
+/// Learning rate of the built-in run, chosen for a curve that can be watched: 1e-4 is faster, 1e-3 diverges.
+pub const EMBEDDED_LR: f64 = 2e-5;
+
+/// Everything that was decided before the run: flags, file and defaults together.
+pub struct Settings {
+    /// As it is written into the run's config.toml: `zograd train --config` runs the same again.
+    pub resolved: TrainArgs,
+    pub method: Method,
+    pub method_name: String,
+    pub config: TrainConfig,
+    pub sizes: SplitSizes,
+    pub noise: NoiseKind,
+    pub eps: f64,
+    pub dtype: DType,
+}
+
+impl Settings {
+    pub fn resolve(args: &TrainArgs) -> Result<Self> {
+        let mut r = args.clone();
+        let embedded = args.model.is_none() && args.task.is_none();
+        let method_name = *r.method.get_or_insert(MethodName::Gv);
+        let pooled = matches!(
+            method_name,
+            MethodName::Gv | MethodName::Greedy | MethodName::PoolRegression
+        );
+        let pool = r.pool.unwrap_or(4);
+        if pooled {
+            r.pool = Some(pool);
+        } else if args.pool.is_some() {
+            bail!("--pool: the method {} has no pool", kebab(&method_name));
+        }
+        let alpha = r.alpha.unwrap_or(0.5);
+        if method_name == MethodName::Gv {
+            r.alpha = Some(alpha);
+        } else if args.faithful_cost {
+            bail!("--faithful-cost: only the method gv has it");
+        } else if args.alpha.is_some() {
+            bail!("--alpha: only the method gv has it");
+        }
+        let queries = r.queries.unwrap_or(2);
+        if method_name == MethodName::NSpsa {
+            r.queries = Some(queries);
+        } else if args.queries.is_some() {
+            bail!("--queries: only the method n-spsa has it");
+        }
+        let method = match method_name {
+            MethodName::Mezo => Method::Mezo,
+            MethodName::NSpsa => Method::NSpsa { queries },
+            MethodName::Gv => Method::Gv {
+                pool,
+                alpha,
+                faithful_cost: args.faithful_cost,
+            },
+            MethodName::GvHistory => Method::GvHistory,
+            MethodName::Greedy => Method::Greedy { pool },
+            MethodName::PoolRegression => Method::PoolRegression { pool },
+        };
+        let per_step = method.build()?.forwards() as u64;
+        let steps = match (args.steps, args.forwards) {
+            (Some(steps), _) => steps,
+            (None, Some(forwards)) => forwards / per_step,
+            (None, None) if embedded => EMBEDDED_FORWARDS / per_step,
+            (None, None) => 1000,
+        };
+        if steps == 0 {
+            match args.forwards {
+                Some(n) => {
+                    bail!("--forwards {n}: one step of this method takes {per_step} forwards")
+                }
+                None => bail!("--steps 0: use at least 1"),
+            }
+        }
+        (r.steps, r.forwards) = (Some(steps), None);
+        let eps = *r.eps.get_or_insert(1e-3);
+        if !EPS.contains(&eps) {
+            bail!("--eps {eps}: the perturbation scale must be above 0 and at most 1; try 1e-3");
+        }
+        let lr = *r
+            .lr
+            .get_or_insert(if embedded { EMBEDDED_LR } else { 1e-6 });
+        let positive = |name: &str, value: usize| match value {
+            0 => bail!("--{name} 0: use at least 1"),
+            n => Ok(n),
+        };
+        let sizes = SplitSizes {
+            train: positive("train-examples", *r.train_examples.get_or_insert(1000))?,
+            dev: *r
+                .dev_examples
+                .get_or_insert(if embedded { 200 } else { 500 }),
+            test: positive(
+                "test-examples",
+                *r.test_examples
+                    .get_or_insert(if embedded { 500 } else { 1000 }),
+            )?,
+            demonstrations: 0,
+        };
+        let config = TrainConfig {
+            steps,
+            lr,
+            schedule: *r.schedule.get_or_insert(Schedule::Constant),
+            weight_decay: *r.weight_decay.get_or_insert(0.0),
+            batch_size: positive("batch-size", *r.batch_size.get_or_insert(16))?,
+            seed: *r.seed.get_or_insert(0),
+            eval_every: *r.eval_every.get_or_insert(steps.div_ceil(10)),
+            eval_batch_size: positive("eval-batch-size", *r.eval_batch_size.get_or_insert(32))?,
+        };
+        config.check()?;
+        let backend = *r.backend.get_or_insert(BackendName::Ndarray);
+        let dtype = backend::dtype(backend, *r.dtype.get_or_insert(DtypeName::F32))?;
+        let noise = *r.noise.get_or_insert(NoiseKind::Gaussian);
+        Ok(Self {
+            method,
+            method_name: kebab(&method_name),
+            config,
+            sizes,
+            noise,
+            eps,
+            dtype,
+            resolved: TrainArgs {
+                model: r.model.map(absolute_if_folder),
+                tokenizer: r.tokenizer.map(absolute),
+                data: r.data.map(absolute),
+                out: None,
+                ..r
+            },
+        })
+    }
+
+    /// What the log says of the run.
+    pub fn header(&self, sources: &Sources, space: &ParameterSpace, weights: String) -> Header {
+        Header {
+            format: FORMAT_VERSION,
+            model: sources.model_name.clone(),
+            weights,
+            dtype: kebab(&self.resolved.dtype),
+            dimension: space.dimension(),
+            selection: Selection::All,
+            noise: self.noise,
+            noise_version: noise::VERSION,
+            eps: self.eps,
+            method: self.method,
+            config: self.config.clone(),
+        }
+    }
+}
+
+/// A path that means the same from any folder.
+pub fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// The same for `--model`, which may also be the name of a model on the hub.
+pub fn absolute_if_folder(model: String) -> String {
+    if Path::new(&model).is_dir() {
+        absolute(model.into()).display().to_string()
+    } else {
+        model
+    }
+}
