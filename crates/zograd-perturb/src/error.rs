@@ -8,6 +8,31 @@ pub enum PerturbError {
         "a direction with a non-finite coefficient was refused before it reached the weights: {0}"
     )]
     NonFinite(String),
+    /// A hop on grids is longer than the weights have room for; they were not touched.
+    #[error(
+        "a change of {by:.3e} standard deviations a weight is too far for exact steps (at most {most:.3e}); use a smaller eps or learning rate, or plain arithmetic"
+    )]
+    TooFar {
+        /// The sum of the coefficients' magnitudes.
+        by: f64,
+        /// The most it may be.
+        most: f64,
+    },
+    /// Exact steps are not possible with these weights.
+    #[error("exact steps: {0}; use plain arithmetic")]
+    NotOnGrids(String),
+    /// A weight has outgrown the range in which additions are exact.
+    #[error(
+        "{name} has grown to {largest:.3e}, and steps are exact below {range:.3e} only; use a smaller learning rate, or plain arithmetic"
+    )]
+    OffGrid {
+        /// The parameter.
+        name: String,
+        /// Its largest magnitude.
+        largest: f64,
+        /// The range of its grid.
+        range: f64,
+    },
     /// No parameter of the module is selected.
     #[error("no parameter matches {patterns}; the module has: {names}")]
     NothingSelected {

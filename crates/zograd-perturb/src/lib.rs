@@ -35,6 +35,8 @@
 
 mod backend;
 mod error;
+mod grid;
+mod grids;
 mod kernel;
 pub mod noise;
 mod perturbed;
@@ -42,6 +44,8 @@ mod space;
 
 pub use backend::{NoiseBackend, NoisePass};
 pub use error::PerturbError;
+pub use grid::{Arithmetic, Grid};
+pub use grids::Grids;
 pub use noise::NoiseKind;
 pub use perturbed::Perturbed;
 pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId};

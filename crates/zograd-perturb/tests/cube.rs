@@ -36,6 +36,7 @@ fn pass(kind: NoiseKind, terms: &[(Seed, f32)], shrink: f32) -> NoisePass<'_> {
         kind,
         terms,
         shrink,
+        grid: None,
     }
 }
 

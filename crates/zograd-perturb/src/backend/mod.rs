@@ -1,4 +1,4 @@
-use crate::{NoiseKind, TensorId};
+use crate::{Grid, NoiseKind, TensorId};
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use zograd_direction::Seed;
@@ -13,21 +13,31 @@ mod ndarray;
 /// What one pass does to one tensor:
 ///
 /// ```text
-/// w[i] <- w[i] + fma(-shrink, w[i], delta[i]),   delta[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], 0))
+/// w[i] <- w[i] + (fma(-shrink, w[i], sum[i]) - anchor),   sum[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], anchor))
 /// ```
 ///
 /// All in f32 with fused multiply-adds in this order (f64 weights: what touches them in f64), then rounded
-/// to the weight's type. Spelled out so that every backend computes the same bits.
+/// to the weight's type. Spelled out so that every backend computes the same bits. The anchor is 0, or that
+/// of the [`Grid`].
 #[derive(Clone, Copy, Debug)]
 pub struct NoisePass<'a> {
     /// Whose noise.
     pub tensor: TensorId,
     /// Which noise.
     pub kind: NoiseKind,
-    /// The streams, `(seed_k, c_k)`, in ascending order of seeds.
+    /// The streams, `(seed_k, c_k)`, in the order of addition. Neighbours of the same seed share their noise.
     pub terms: &'a [(Seed, f32)],
     /// Share of the weight itself that is taken off: 0, or `lr * weight_decay`.
     pub shrink: f32,
+    /// The grid that increments are rounded to, term by term.
+    pub grid: Option<Grid>,
+}
+
+impl NoisePass<'_> {
+    /// Where the sum of the terms starts.
+    pub(crate) fn anchor(&self) -> f32 {
+        self.grid.map_or(0.0, Grid::anchor)
+    }
 }
 
 /// A burn backend that can add seeded noise to a tensor in place.

@@ -42,8 +42,14 @@ impl Accumulator {
         Self::Baseline
     }
 
-    /// `sums[i] <- fma(c, z[i], sums[i])` with the noise that `bits` encode.
-    pub(super) fn add(self, kind: NoiseKind, bits: &[u8], c: f32, sums: &mut [f32]) {
+    /// `sums[i] <- fma(c, z[i], sums[i])` for every `c` in turn, with the noise that `bits` encode.
+    pub(super) fn add<const N: usize>(
+        self,
+        kind: NoiseKind,
+        bits: &[u8],
+        c: [f32; N],
+        sums: &mut [f32],
+    ) {
         let normals = Normals::get();
         match self {
             Self::Baseline => add(kind, normals, bits, c, sums),
@@ -56,16 +62,22 @@ impl Accumulator {
         }
     }
 
-    /// `weights[i] <- weights[i] + fma(-shrink, weights[i], sums[i])`.
-    pub(super) fn apply<W: Weight>(self, weights: &mut [W], shrink: f32, sums: &[f32]) {
+    /// `weights[i] <- weights[i] + (fma(-shrink, weights[i], sums[i]) - anchor)`.
+    pub(super) fn apply<W: Weight>(
+        self,
+        weights: &mut [W],
+        shrink: f32,
+        anchor: f32,
+        sums: &[f32],
+    ) {
         match self {
-            Self::Baseline => apply(weights, shrink, sums),
+            Self::Baseline => apply(weights, shrink, anchor, sums),
             // SAFETY: these variants come from `detect` or `available`, which checked the features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { apply_avx2(weights, shrink, sums) },
+            Self::Avx2 => unsafe { apply_avx2(weights, shrink, anchor, sums) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { apply_avx512(weights, shrink, sums) },
+            Self::Avx512 => unsafe { apply_avx512(weights, shrink, anchor, sums) },
         }
     }
 
@@ -87,11 +99,18 @@ impl Accumulator {
 }
 
 #[inline(always)]
-fn add(kind: NoiseKind, normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]) {
+fn add<const N: usize>(
+    kind: NoiseKind,
+    normals: &Normals,
+    bits: &[u8],
+    c: [f32; N],
+    sums: &mut [f32],
+) {
     match kind {
         NoiseKind::Gaussian => {
             for (sum, bits) in sums.iter_mut().zip(bits.as_chunks().0) {
-                *sum = c.mul_add(normals.at(u16::from_le_bytes(*bits)), *sum);
+                let z = normals.at(u16::from_le_bytes(*bits));
+                *sum = c.iter().fold(*sum, |sum, c| c.mul_add(z, sum));
             }
         }
         // fma(c, +1 or -1, sum) is sum + c or sum - c
@@ -100,7 +119,8 @@ fn add(kind: NoiseKind, normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]
                 let word = u32::from_le_bytes(*word);
                 for (i, sum) in sums.iter_mut().enumerate() {
                     let sign = (word >> i) << 31;
-                    *sum += f32::from_bits(c.to_bits() ^ sign);
+                    let signed = |c: f32| f32::from_bits(c.to_bits() ^ sign);
+                    *sum = c.iter().fold(*sum, |sum, c| sum + signed(*c));
                 }
             }
         }
@@ -108,21 +128,33 @@ fn add(kind: NoiseKind, normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]
 }
 
 #[inline(always)]
-fn apply<W: Weight>(weights: &mut [W], shrink: f32, sums: &[f32]) {
-    for (w, delta) in weights.iter_mut().zip(sums) {
-        *w = w.moved(shrink, *delta);
+fn apply<W: Weight>(weights: &mut [W], shrink: f32, anchor: f32, sums: &[f32]) {
+    for (w, sum) in weights.iter_mut().zip(sums) {
+        *w = w.moved(shrink, anchor, *sum);
     }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn add_avx2(kind: NoiseKind, normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]) {
+fn add_avx2<const N: usize>(
+    kind: NoiseKind,
+    normals: &Normals,
+    bits: &[u8],
+    c: [f32; N],
+    sums: &mut [f32],
+) {
     add(kind, normals, bits, c, sums);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn add_avx512(kind: NoiseKind, normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]) {
+fn add_avx512<const N: usize>(
+    kind: NoiseKind,
+    normals: &Normals,
+    bits: &[u8],
+    c: [f32; N],
+    sums: &mut [f32],
+) {
     match kind {
         NoiseKind::Gaussian => gaussian_avx512::add(normals, bits, c, sums),
         NoiseKind::Rademacher => add(kind, normals, bits, c, sums),
@@ -131,12 +163,12 @@ fn add_avx512(kind: NoiseKind, normals: &Normals, bits: &[u8], c: f32, sums: &mu
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn apply_avx2<W: Weight>(weights: &mut [W], shrink: f32, sums: &[f32]) {
-    apply(weights, shrink, sums);
+fn apply_avx2<W: Weight>(weights: &mut [W], shrink: f32, anchor: f32, sums: &[f32]) {
+    apply(weights, shrink, anchor, sums);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn apply_avx512<W: Weight>(weights: &mut [W], shrink: f32, sums: &[f32]) {
-    apply(weights, shrink, sums);
+fn apply_avx512<W: Weight>(weights: &mut [W], shrink: f32, anchor: f32, sums: &[f32]) {
+    apply(weights, shrink, anchor, sums);
 }

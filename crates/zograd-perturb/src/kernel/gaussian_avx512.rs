@@ -5,8 +5,8 @@ use std::arch::x86_64::{
     __m512, __m512i, _mm256_loadu_si256, _mm512_and_si512, _mm512_castps_si512,
     _mm512_castsi512_ps, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_fmadd_ps,
     _mm512_loadu_ps, _mm512_mask_blend_ps, _mm512_or_si512, _mm512_permutex2var_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps,
-    _mm512_sub_epi32, _mm512_test_epi32_mask, _mm512_xor_si512,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_srli_epi32,
+    _mm512_storeu_ps, _mm512_sub_epi32, _mm512_test_epi32_mask, _mm512_xor_si512,
 };
 
 /// Elements per vector.
@@ -36,11 +36,14 @@ impl Table {
     }
 }
 
-/// `sums[i] <- fma(c, z[i], sums[i])` with the normals that `bits` encode, 16 bits each.
+/// `sums[i] <- fma(c, z[i], sums[i])` for every `c` in turn, with the normals that `bits` encode, 16 bits each.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-pub(super) fn add(normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]) {
+pub(super) fn add<const N: usize>(normals: &Normals, bits: &[u8], c: [f32; N], sums: &mut [f32]) {
     let (base, slope) = (Table::load(&normals.base), Table::load(&normals.slope));
-    let coefficient = _mm512_set1_ps(c);
+    let mut coefficients = [_mm512_setzero_ps(); N];
+    for (vector, c) in coefficients.iter_mut().zip(c) {
+        *vector = _mm512_set1_ps(c);
+    }
     // twice the lowest 15 bits, and the sign bit, of 16
     let doubled_slice = _mm512_set1_epi32(0xfffe);
     let sign = _mm512_set1_epi32(0x8000_0000_u32 as i32);
@@ -63,11 +66,15 @@ pub(super) fn add(normals: &Normals, bits: &[u8], c: f32, sums: &mut [f32]) {
         let z = _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(magnitude), flip));
         // SAFETY: `sums` is 16 f32; loads and stores need no alignment.
         unsafe {
-            let sum = _mm512_loadu_ps(sums.as_ptr());
-            _mm512_storeu_ps(sums.as_mut_ptr(), _mm512_fmadd_ps(coefficient, z, sum));
+            let mut sum = _mm512_loadu_ps(sums.as_ptr());
+            for coefficient in coefficients {
+                sum = _mm512_fmadd_ps(coefficient, z, sum);
+            }
+            _mm512_storeu_ps(sums.as_mut_ptr(), sum);
         }
     }
     for (sum, bits) in rest.iter_mut().zip(rest_bits.as_chunks::<2>().0) {
-        *sum = c.mul_add(normals.at(u16::from_le_bytes(*bits)), *sum);
+        let z = normals.at(u16::from_le_bytes(*bits));
+        *sum = c.iter().fold(*sum, |sum, c| c.mul_add(z, sum));
     }
 }

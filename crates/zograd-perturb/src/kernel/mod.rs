@@ -44,45 +44,58 @@ fn add_noise_from<W: Weight>(
     pass: &NoisePass<'_>,
     accumulator: Accumulator,
 ) {
+    // neighbours of the same seed share their noise
     let mut streams: Vec<_> = pass
         .terms
-        .iter()
-        .map(|&(seed, c)| (BitStream::at(seed, pass.tensor, pass.kind, start as u64), c))
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|same| {
+            let stream = BitStream::at(same[0].0, pass.tensor, pass.kind, start as u64);
+            (stream, same)
+        })
         .collect();
+    let anchor = pass.anchor();
     let mut bits = [0u8; 2 * TILE];
     let mut sums = [0f32; TILE];
     for tile in weights.chunks_mut(TILE) {
         let sums = &mut sums[..tile.len()];
-        sums.fill(0.0);
-        for (stream, c) in &mut streams {
+        sums.fill(anchor);
+        for (stream, same) in &mut streams {
             let bits = &mut bits[..stream.bytes(sums.len())];
             stream.read(bits);
-            accumulator.add(pass.kind, bits, *c, sums);
+            for pair in same.chunks(2) {
+                match *pair {
+                    [(_, a), (_, b)] => accumulator.add(pass.kind, bits, [a, b], sums),
+                    [(_, a), ..] => accumulator.add(pass.kind, bits, [a], sums),
+                    [] => {}
+                }
+            }
         }
-        accumulator.apply(tile, pass.shrink, sums);
+        accumulator.apply(tile, pass.shrink, anchor, sums);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NoiseKind, TensorId, noise};
+    use crate::{Grid, NoiseKind, TensorId, noise};
     use half::{bf16, f16};
     use proptest::prelude::*;
     use zograd_direction::Seed;
 
     /// The definition of a pass, element by element.
     fn by_definition<W: Weight>(weights: &[W], pass: &NoisePass<'_>) -> Vec<W> {
-        let mut delta = vec![0f32; weights.len()];
+        let mut sums = vec![pass.anchor(); weights.len()];
         let mut z = vec![0f32; weights.len()];
         for &(seed, c) in pass.terms {
             noise::fill(seed, pass.tensor, pass.kind, 0, &mut z);
-            for (d, z) in delta.iter_mut().zip(&z) {
-                *d = c.mul_add(*z, *d);
+            for (sum, z) in sums.iter_mut().zip(&z) {
+                *sum = c.mul_add(*z, *sum);
             }
         }
-        let moved = weights.iter().zip(&delta);
-        moved.map(|(w, d)| w.moved(pass.shrink, *d)).collect()
+        let moved = weights.iter().zip(&sums);
+        moved
+            .map(|(w, sum)| w.moved(pass.shrink, pass.anchor(), *sum))
+            .collect()
     }
 
     fn weights(n: usize) -> Vec<f32> {
@@ -97,6 +110,7 @@ mod tests {
             kind,
             terms,
             shrink,
+            grid: None,
         }
     }
 
@@ -107,11 +121,14 @@ mod tests {
         fn bits_do_not_depend_on_threads_chunks_or_instructions(
             n in 1usize..9000,
             coefficients in prop::collection::vec(-2f32..2.0, 0..4),
+            repeat in 1u64..4,
             shrink in prop_oneof![Just(0.0f32), 0.0f32..0.1],
+            grid in prop_oneof![Just(None), Just(Some(Grid::holding(1.6, 0.1)))],
         ) {
-            let terms: Vec<_> = (1u64..).map(Seed::new).zip(coefficients).collect();
+            // some neighbours have the same seed
+            let terms: Vec<_> = (1u64..).map(|k| Seed::new(k / repeat)).zip(coefficients).collect();
             for kind in NoiseKind::ALL {
-                let pass = pass(kind, &terms, shrink);
+                let pass = NoisePass { grid, ..pass(kind, &terms, shrink) };
                 let expected = by_definition(&weights(n), &pass);
                 for threads in [1, 2, 7] {
                     let pool = rayon::ThreadPoolBuilder::new()

@@ -1,7 +1,7 @@
 //! A pass as one operation in the stream of a fusing backend: it runs in its turn, without waiting for the
 //! operations before it.
 
-use crate::{NoiseBackend, NoiseKind, NoisePass, TensorId};
+use crate::{Grid, NoiseBackend, NoiseKind, NoisePass, TensorId};
 use burn::tensor::backend::Backend;
 use burn_fusion::stream::{Operation, OperationStreams};
 use burn_fusion::{Fusion, FusionBackend, FusionHandle, FusionTensor};
@@ -34,6 +34,7 @@ where
             kind: pass.kind,
             terms: pass.terms.to_vec(),
             shrink: pass.shrink,
+            grid: pass.grid,
             backend: PhantomData,
         };
         let description = CustomOpIr::new("zograd_add_noise", &[input], &[output]);
@@ -54,6 +55,7 @@ struct AddNoise<B> {
     kind: NoiseKind,
     terms: Vec<(Seed, f32)>,
     shrink: f32,
+    grid: Option<Grid>,
     backend: PhantomData<fn() -> B>,
 }
 
@@ -65,6 +67,7 @@ impl<B: FusionBackend + NoiseBackend> Operation<B::FusionRuntime> for AddNoise<B
             kind: self.kind,
             terms: &self.terms,
             shrink: self.shrink,
+            grid: self.grid,
         };
         let moved = B::add_noise(tensor, &pass);
         handles.register_float_tensor::<B>(&self.output.id, moved);

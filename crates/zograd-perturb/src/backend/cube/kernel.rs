@@ -17,8 +17,8 @@ const BLOCK: usize = 16;
 /// Applies a pass to `weights`, as [`NoisePass`](crate::NoisePass) defines it.
 ///
 /// A unit writes [`ELEMENTS_PER_UNIT`] neighbouring elements and reads the block of the keystream they need
-/// for each of the terms: `seeds` holds two words (low, high) and `coefficients` one number a term. `lines`
-/// are the 64 bases, then the 64 slopes, of the normals.
+/// for each of the streams: `seeds` holds two words (low, high) and `coefficients` two numbers a stream (the
+/// second is often 0). `lines` are the 64 bases, then the 64 slopes, of the normals.
 #[cube(launch_unchecked)]
 pub(super) fn add_noise<W: Float, N: Size>(
     weights: &mut Array<Vector<W, N>>,
@@ -28,6 +28,7 @@ pub(super) fn add_noise<W: Float, N: Size>(
     tensor_low: u32,
     tensor_high: u32,
     shrink: f32,
+    anchor: f32,
     #[comptime] kind: NoiseKind,
     #[define(W)] _dtype: StorageType,
 ) {
@@ -40,13 +41,13 @@ pub(super) fn add_noise<W: Float, N: Size>(
     let mut sums = Array::<f32>::new(ELEMENTS_PER_UNIT);
     #[unroll]
     for i in 0..ELEMENTS_PER_UNIT {
-        sums[i] = 0.0;
+        sums[i] = anchor;
     }
 
     let mut block = Array::<u32>::new(BLOCK);
-    for term in 0..coefficients.len() {
-        let c = coefficients[term];
-        let (low, high) = (seeds[2 * term], seeds[2 * term + 1]);
+    for stream in 0..coefficients.len() / 2 {
+        let (a, b) = (coefficients[2 * stream], coefficients[2 * stream + 1]);
+        let (low, high) = (seeds[2 * stream], seeds[2 * stream + 1]);
         match kind {
             NoiseKind::Gaussian => {
                 let counter = ABSOLUTE_POS as u32;
@@ -54,7 +55,8 @@ pub(super) fn add_noise<W: Float, N: Size>(
                 #[unroll]
                 for i in 0..ELEMENTS_PER_UNIT {
                     let bits = (block[i / 2] >> comptime!(16 * (i as u32 % 2))) & 0xffff;
-                    sums[i] = fma(c, normal(bits, lines), sums[i]);
+                    let z = normal(bits, lines);
+                    sums[i] = fma(b, z, fma(a, z, sums[i]));
                 }
             }
             NoiseKind::Rademacher => {
@@ -70,7 +72,8 @@ pub(super) fn add_noise<W: Float, N: Size>(
                 #[unroll]
                 for i in 0..ELEMENTS_PER_UNIT {
                     let sign = ((word >> comptime!(i as u32)) & 1) << 31;
-                    sums[i] += f32::reinterpret(u32::reinterpret(c) ^ sign);
+                    sums[i] += f32::reinterpret(u32::reinterpret(a) ^ sign);
+                    sums[i] += f32::reinterpret(u32::reinterpret(b) ^ sign);
                 }
             }
         }
@@ -84,8 +87,8 @@ pub(super) fn add_noise<W: Float, N: Size>(
             #[unroll]
             for lane in 0..lanes {
                 let w = f32::cast_from(old[lane]);
-                let delta = sums[comptime!(v * lanes + lane)];
-                new[lane] = W::cast_from(w + fma(-shrink, w, delta));
+                let sum = sums[comptime!(v * lanes + lane)];
+                new[lane] = W::cast_from(w + (fma(-shrink, w, sum) - anchor));
             }
             weights[first + v] = new;
         }

@@ -71,8 +71,14 @@ fn launch<R: CubeRuntime>(tensor: CubeTensor<R>, pass: &NoisePass<'_>) -> CubeTe
         terms => terms,
     };
     let words = |x: u64| [x as u32, (x >> 32) as u32];
-    let seeds: Vec<u32> = terms.iter().flat_map(|(s, _)| words(s.value())).collect();
-    let coefficients: Vec<f32> = terms.iter().map(|&(_, c)| c).collect();
+    // two coefficients a stream, the second often 0: neighbours of the same seed share their noise
+    let (mut seeds, mut coefficients) = (Vec::new(), Vec::new());
+    for same in terms.chunk_by(|a, b| a.0 == b.0) {
+        for pair in same.chunks(2) {
+            seeds.extend(words(pair[0].0.value()));
+            coefficients.extend([pair[0].1, pair.get(1).map_or(0.0, |second| second.1)]);
+        }
+    }
     let normals = Normals::get();
     let lines = [normals.base, normals.slope].concat();
     let [tensor_low, tensor_high] = words(pass.tensor.value());
@@ -93,6 +99,7 @@ fn launch<R: CubeRuntime>(tensor: CubeTensor<R>, pass: &NoisePass<'_>) -> CubeTe
             tensor_low,
             tensor_high,
             pass.shrink,
+            pass.anchor(),
             pass.kind,
             tensor.dtype.into(),
         );

@@ -1,0 +1,144 @@
+use crate::grid::LARGEST_NOISE;
+use crate::{Grid, ParameterSpace, PerturbError};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, ElementConversion, Tensor};
+
+/// The grids of the parameters of a space.
+///
+/// A function of the weights a run starts from, so that a run that is gone on with, or replayed, has the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grids {
+    names: Vec<String>,
+    grids: Vec<Grid>,
+}
+
+impl Grids {
+    /// The grids for these start weights, and probes of scale `eps`. Reads every weight once.
+    ///
+    /// # Errors
+    /// [`PerturbError::NotOnGrids`] if a parameter that moves is not f32 or holds a number that is not finite.
+    pub fn of<B: Backend, M: Module<B>>(
+        module: &M,
+        space: &ParameterSpace,
+        eps: f64,
+    ) -> Result<Self, PerturbError> {
+        let grids = largest(module, space)?;
+        Ok(Self {
+            names: space.names().map(String::from).collect(),
+            grids: grids.into_iter().map(|w| Grid::holding(w, eps)).collect(),
+        })
+    }
+
+    /// Whether all weights are where additions are exact.
+    ///
+    /// # Errors
+    /// [`PerturbError::OffGrid`] for the first parameter that has outgrown its grid.
+    pub fn hold<B: Backend, M: Module<B>>(
+        &self,
+        module: &M,
+        space: &ParameterSpace,
+    ) -> Result<(), PerturbError> {
+        self.check(space)?;
+        let outgrown = largest(module, space)?.into_iter().zip(&self.grids);
+        for (name, (largest, grid)) in space.names().zip(outgrown) {
+            if largest > grid.range() {
+                return Err(PerturbError::OffGrid {
+                    name: name.into(),
+                    largest,
+                    range: grid.range(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether these are the grids of this space.
+    pub(crate) fn check(&self, space: &ParameterSpace) -> Result<(), PerturbError> {
+        if !space.names().eq(self.names.iter().map(String::as_str)) {
+            let reason = "these are the grids of another parameter space".into();
+            return Err(PerturbError::NotOnGrids(reason));
+        }
+        check_dtypes(space)
+    }
+
+    /// The grid of the parameter at this place of the space.
+    pub(crate) fn at(&self, index: usize) -> Grid {
+        self.grids[index]
+    }
+
+    /// The largest sum of coefficients' magnitudes that a pass over all these may have.
+    pub(crate) fn reach(&self) -> f64 {
+        let hops = self.grids.iter().map(|grid| grid.longest_hop());
+        hops.fold(f64::INFINITY, f64::min) / LARGEST_NOISE
+    }
+}
+
+fn check_dtypes(space: &ParameterSpace) -> Result<(), PerturbError> {
+    let wrong = |p: &&crate::ParameterSpec| !matches!(p.dtype, DType::F32 | DType::Flex32);
+    match space.parameters().iter().find(wrong) {
+        Some(p) => Err(PerturbError::NotOnGrids(format!(
+            "{} is {:?}, and exact steps need f32",
+            p.name, p.dtype
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The largest magnitude in every parameter of the space.
+fn largest<B: Backend, M: Module<B>>(
+    module: &M,
+    space: &ParameterSpace,
+) -> Result<Vec<f64>, PerturbError> {
+    check_dtypes(space)?;
+    let mut visitor = Largest {
+        path: Vec::new(),
+        space,
+        found: vec![0.0; space.parameters().len()],
+    };
+    module.visit(&mut visitor);
+    let values = visitor.found.iter().zip(space.names());
+    for (value, name) in values {
+        if !value.is_finite() {
+            return Err(PerturbError::NotOnGrids(format!(
+                "{name} holds a number that is not finite"
+            )));
+        }
+    }
+    Ok(visitor.found)
+}
+
+struct Largest<'a> {
+    path: Vec<String>,
+    space: &'a ParameterSpace,
+    found: Vec<f64>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Largest<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let name = self.path.join(".");
+        let Some(index) = self.space.names().position(|n| n == name) else {
+            return;
+        };
+        if param.shape().num_elements() == 0 {
+            return;
+        }
+        // two reductions rather than one of the magnitudes: no second tensor of this size
+        let extreme = |tensor: Tensor<B, 1>| tensor.into_scalar().elem::<f64>().abs();
+        let (low, high) = (extreme(param.val().min()), extreme(param.val().max()));
+        // not f64::max, which hides a NaN
+        self.found[index] = if low.is_nan() || low > high {
+            low
+        } else {
+            high
+        };
+    }
+}

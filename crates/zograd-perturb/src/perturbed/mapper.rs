@@ -1,0 +1,89 @@
+use super::terms::Terms;
+use crate::{Grid, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, ParameterSpec};
+use burn::module::{ModuleMapper, Param};
+use burn::tensor::{Tensor, TensorPrimitive};
+use std::collections::HashMap;
+
+/// What is done to every parameter that moves; `index` is its place in the space.
+pub(super) trait Action {
+    fn apply<B: NoiseBackend, const D: usize>(
+        &self,
+        index: usize,
+        spec: &ParameterSpec,
+        tensor: Tensor<B, D>,
+    ) -> Tensor<B, D>;
+}
+
+/// Visits the parameters of a module and does something to those that move.
+pub(super) struct Mapper<'a, A> {
+    pub path: Vec<String>,
+    pub space: &'a ParameterSpace,
+    pub by_name: &'a HashMap<String, usize>,
+    pub action: A,
+}
+
+impl<B: NoiseBackend, A: Action> ModuleMapper<B> for Mapper<'_, A> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let Some(&index) = self.by_name.get(&self.path.join(".")) else {
+            return param;
+        };
+        let Some(spec) = self.space.parameters().get(index) else {
+            return param;
+        };
+        // `Param::map` hands over the only handle of the tensor, so the kernel writes in place.
+        param.map(|tensor| self.action.apply(index, spec, tensor))
+    }
+}
+
+/// One pass over the weights.
+pub(super) struct Pass<'a> {
+    pub kind: NoiseKind,
+    /// For parameters that decay, and for those that do not.
+    pub terms: &'a [Terms; 2],
+    pub shrink: f32,
+    pub grids: Option<&'a Grids>,
+}
+
+impl Action for Pass<'_> {
+    fn apply<B: NoiseBackend, const D: usize>(
+        &self,
+        index: usize,
+        spec: &ParameterSpec,
+        tensor: Tensor<B, D>,
+    ) -> Tensor<B, D> {
+        let pass = NoisePass {
+            tensor: spec.id,
+            kind: self.kind,
+            terms: &self.terms[usize::from(!spec.decays)],
+            shrink: if spec.decays { self.shrink } else { 0.0 },
+            grid: self.grids.map(|grids| grids.at(index)),
+        };
+        let moved = B::add_noise(tensor.into_primitive().tensor(), &pass);
+        Tensor::from_primitive(TensorPrimitive::Float(moved))
+    }
+}
+
+/// Rounds every weight to the nearest multiple of its grid.
+pub(super) struct RoundTo<'a>(pub &'a Grids);
+
+impl Action for RoundTo<'_> {
+    fn apply<B: NoiseBackend, const D: usize>(
+        &self,
+        index: usize,
+        _spec: &ParameterSpec,
+        tensor: Tensor<B, D>,
+    ) -> Tensor<B, D> {
+        // powers of two: only `round` rounds
+        let spacing = Grid::spacing(self.0.at(index));
+        let multiples = tensor.mul_scalar(1.0 / spacing).round();
+        multiples.mul_scalar(spacing)
+    }
+}

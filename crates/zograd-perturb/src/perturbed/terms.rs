@@ -1,0 +1,39 @@
+use crate::grid::odd;
+use crate::{Direction, PerturbError, Seed};
+
+/// The streams of a pass as the kernels take them.
+pub(super) type Terms = Vec<(Seed, f32)>;
+
+/// `direction`, with coefficients in f32.
+pub(super) fn plain(direction: &Direction) -> Result<Terms, PerturbError> {
+    let terms = direction.terms().iter().map(|&(seed, c)| (seed, c as f32));
+    finite(terms.collect())
+}
+
+/// Off `from` and on to `to`, each of them rounded to the grid by itself: two terms a seed, next to one another.
+pub(super) fn exact(from: &Direction, to: &Direction) -> Result<Terms, PerturbError> {
+    let on_grid = |direction: &Direction, sign: f32| -> Vec<(Seed, f32)> {
+        let terms = direction.terms().iter();
+        terms
+            .map(|&(seed, c)| (seed, sign * odd(c as f32)))
+            .filter(|(_, c)| *c != 0.0)
+            .collect()
+    };
+    let mut terms = on_grid(from, -1.0);
+    terms.extend(on_grid(to, 1.0));
+    // stable: a seed's terms stay in this order, though on the grid no order matters
+    terms.sort_by_key(|(seed, _)| *seed);
+    finite(terms)
+}
+
+fn finite(terms: Terms) -> Result<Terms, PerturbError> {
+    match terms.iter().find(|(_, c)| !c.is_finite()) {
+        Some((seed, c)) => Err(PerturbError::NonFinite(format!("{c} for seed {seed}"))),
+        None => Ok(terms),
+    }
+}
+
+/// The sum of the magnitudes of the coefficients.
+pub(super) fn reach(terms: &[(Seed, f32)]) -> f64 {
+    terms.iter().map(|(_, c)| f64::from(c.abs())).sum()
+}
