@@ -10,8 +10,8 @@ use burn_wgpu::{CubeBackend, Wgpu, WgpuDevice, WgpuRuntime};
 use proptest::prelude::*;
 use std::sync::Once;
 use zograd_perturb::{
-    Direction, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, Perturbed, Seed, Selection,
-    TensorId, noise,
+    Direction, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, Perturbed, Seed,
+    Selection, TensorId, noise,
 };
 
 /// The backend that fuses operations, and the one below it.
@@ -102,6 +102,44 @@ fn passes_equal_those_of_the_cpu() {
             }
         }
     });
+}
+
+/// On a grid a GPU that rounds a fused multiply-add twice may be one multiple off the CPU's; it comes back to the bit
+/// all the same, which is what the grid is for.
+#[test]
+fn exact_steps_come_back_to_the_bit() {
+    fn check<B: NoiseBackend<Device = WgpuDevice>>() {
+        let start = weights(5000);
+        let weight = Tensor::<B, 1>::from_data(TensorData::new(start.clone(), [5000]), &device());
+        let module = TwoTensors::<B> {
+            weight: Param::from_tensor(weight.reshape([50, 100])),
+            bias: Param::from_tensor(Tensor::zeros([30], &device())),
+        };
+        let space = ParameterSpace::select(&module, &Selection::All).expect("two tensors");
+        let grids = Grids::of(&module, &space, 1e-2).expect("f32");
+        let mut module =
+            Perturbed::on_grids(module, space, NoiseKind::Gaussian, 1e-2, grids).expect("grids");
+        let rounded = values(module.module().weight.val());
+        // weights below 1.6: g = 2^-22
+        let g = 1.0 / f32::from(1u16 << 11) / f32::from(1u16 << 11);
+        for (r, s) in rounded.iter().zip(&start) {
+            assert!(
+                (r - s).abs() <= 0.5 * g && (r / g).fract() == 0.0,
+                "{r} for {s}"
+            );
+        }
+        let there: Direction = [(Seed::new(1), 1.0), (Seed::new(2), -0.5)]
+            .into_iter()
+            .collect();
+        for _ in 0..5 {
+            module.move_to(&there).expect("finite");
+            module.move_to(&-&there).expect("finite");
+        }
+        let end = module.into_module().expect("finite");
+        assert_eq!(values(end.weight.val()), rounded);
+    }
+    check::<Plain>();
+    check::<Fused>();
 }
 
 /// A tensor that someone else holds too is copied, not changed behind their back.

@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use zograd_perturb::{
-    Direction, NoiseBackend, NoiseKind, ParameterSpace, PerturbError, Perturbed, Seed, Selection,
-    noise,
+    Arithmetic, Direction, Grids, NoiseBackend, NoiseKind, ParameterSpace, PerturbError, Perturbed,
+    Seed, Selection, noise,
 };
 
 /// A module with a matrix, a bias and a layer norm.
@@ -55,6 +55,13 @@ fn perturbed<B: NoiseBackend>(dtype: DType, eps: f64) -> Perturbed<B, Net<B>> {
     Perturbed::new(net, space, NoiseKind::Gaussian, eps).expect("its own space")
 }
 
+fn on_grids<B: NoiseBackend>(kind: NoiseKind, eps: f64) -> Perturbed<B, Net<B>> {
+    let net = Net::<B>::new(DType::F32);
+    let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
+    let grids = Grids::of(&net, &space, eps).expect("f32");
+    Perturbed::on_grids(net, space, kind, eps, grids).expect("its own space")
+}
+
 fn max_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
     let pairs = a.iter().flatten().zip(b.iter().flatten());
     pairs.map(|(x, y)| (x - y).abs()).fold(0.0, f32::max)
@@ -66,14 +73,24 @@ fn z(k: u64) -> Direction {
 
 /// theta + eps * d computed from the definition of the noise, in f64.
 fn expected<B: NoiseBackend>(net: &Net<B>, d: &Direction, scale: f64) -> Vec<Vec<f32>> {
-    let space = ParameterSpace::select(net, &Selection::All).expect("parameters");
-    let tensors = net.weights().into_iter().zip(space.parameters());
+    expected_of::<B>(&net.weights(), NoiseKind::Gaussian, d, scale)
+}
+
+fn expected_of<B: NoiseBackend>(
+    weights: &[Vec<f32>],
+    kind: NoiseKind,
+    d: &Direction,
+    scale: f64,
+) -> Vec<Vec<f32>> {
+    let net = Net::<B>::new(DType::F32);
+    let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
+    let tensors = weights.iter().zip(space.parameters());
     tensors
         .map(|(w, spec)| {
             let mut sum: Vec<f64> = w.iter().map(|w| f64::from(*w)).collect();
             let mut noise = vec![0f32; w.len()];
             for &(seed, c) in d.terms() {
-                noise::fill(seed, spec.id, NoiseKind::Gaussian, 0, &mut noise);
+                noise::fill(seed, spec.id, kind, 0, &mut noise);
                 for (s, z) in sum.iter_mut().zip(&noise) {
                     *s += scale * c * f64::from(*z);
                 }
@@ -139,6 +156,56 @@ fn updates_with_decay<B: NoiseBackend>() {
     assert!(error <= 5.0 * ONE_PASS, "{error}");
 }
 
+/// On grids the weights are a function of where the model is: 300 hops along the directions of a pool, over and
+/// past each other, end in the bits of a single hop, and in those of the start.
+fn exact_steps_forget_the_path<B: NoiseBackend>() {
+    for kind in NoiseKind::ALL {
+        let eps = 1e-3;
+        let mut model = on_grids::<B>(kind, eps);
+        assert_eq!(model.arithmetic(), Arithmetic::Exact);
+        let start = model.module().weights();
+        let rounding = max_difference(&start, &Net::<B>::new(DType::F32).weights());
+        // weights below 0.75 * 2 < 2^24 g: g = 2^-23
+        assert!(rounding <= 0.5 / 8_388_608.0, "{rounding}");
+        let guide = (z(1) + z(2)) * 0.5 - (z(3) + z(4)) * 0.5;
+        let stops = [z(1), z(2), guide.clone(), -guide.clone(), z(7) * 0.3];
+        for k in 0..300 {
+            model.move_to(&stops[k * k % stops.len()]).expect("a pass");
+        }
+        model.move_to(&guide).expect("a pass");
+        let mut direct = on_grids::<B>(kind, eps);
+        direct.move_to(&guide).expect("a pass");
+        assert_eq!(model.module().weights(), direct.module().weights());
+        let definition = expected_of::<B>(&start, kind, &guide, eps);
+        // four terms, each rounded to a multiple of 2^-23
+        let error = max_difference(&direct.module().weights(), &definition);
+        assert!(error <= 4.0 * 0.51 / 8_388_608.0, "{error}");
+        model.check_range().expect("small weights");
+        let end = model.into_module().expect("a pass").weights();
+        assert_eq!(end, start);
+    }
+}
+
+/// A hundred steps merged into a few passes are the same bits as one after the other with probes in between.
+fn exact_updates_can_be_merged<B: NoiseBackend>() {
+    let updates: Vec<(f64, Direction)> = (0..100)
+        .map(|k| {
+            let slope = (k as f64 + 0.7).sin();
+            (1e-5 * (k + 1) as f64, (z(2 * k) - z(2 * k + 1)) * slope)
+        })
+        .collect();
+    let mut live = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+    for (lr, d) in &updates {
+        live.move_to(d).expect("a pass");
+        live.move_to(&-d).expect("a pass");
+        live.update(d, *lr, 0.0).expect("a pass");
+    }
+    let mut merged = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+    merged.update_all(&updates).expect("passes");
+    assert_eq!(merged.module().weights(), live.module().weights());
+    assert_eq!((live.passes(), merged.passes()), (300, 4));
+}
+
 /// A pass writes where the weights are; a live clone would force a copy.
 fn stays_in_place<B: NoiseBackend>(pointer: impl Fn(&Net<B>) -> *const u8) {
     let mut model = perturbed::<B>(DType::F32, 1e-3);
@@ -176,6 +243,10 @@ macro_rules! on_every_backend {
             fn a_hop_is_restore_and_probe() { super::a_hop_is_restore_and_probe::<B>(); }
             #[test]
             fn updates_with_decay() { super::updates_with_decay::<B>(); }
+            #[test]
+            fn exact_steps_forget_the_path() { super::exact_steps_forget_the_path::<B>(); }
+            #[test]
+            fn exact_updates_can_be_merged() { super::exact_updates_can_be_merged::<B>(); }
             #[test]
             fn stays_in_place() { super::stays_in_place::<B>($pointer); }
             #[test]
@@ -326,4 +397,50 @@ fn the_space_of_another_module_is_refused() {
         .err()
         .expect("refused");
     assert_eq!(error, PerturbError::ForeignSpace("elsewhere".into()));
+}
+
+/// With decay too, a step is a function of the weights before it: live with probes, or by itself.
+#[cfg(feature = "ndarray")]
+#[test]
+fn exact_decay_does_not_depend_on_probes() {
+    type B = burn_ndarray::NdArray<f32>;
+    let mut live = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+    let mut alone = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+    let start = live.module().weights();
+    for k in 0..20 {
+        live.move_to(&z(k)).expect("a pass");
+        live.move_to(&-z(k)).expect("a pass");
+        live.update(&z(k), 1e-3, 0.1).expect("a pass");
+        alone.update(&z(k), 1e-3, 0.1).expect("a pass");
+    }
+    assert_eq!(live.module().weights(), alone.module().weights());
+    // 20 * 1e-4 of weights up to 0.75, and noise of 20 steps
+    let moved = max_difference(&live.module().weights(), &start);
+    assert!((1e-3..0.1).contains(&moved), "{moved}");
+}
+
+#[cfg(feature = "ndarray")]
+#[test]
+fn exact_steps_refuse_what_would_round() {
+    type B = burn_ndarray::NdArray<f32>;
+    let mut model = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+    let start = model.module().weights();
+    let error = model.update(&z(1), 1.0, 0.0).expect_err("too far");
+    assert!(matches!(error, PerturbError::TooFar { .. }), "{error}");
+    assert_eq!(model.module().weights(), start);
+    // walking out of the range step by step is found
+    for _ in 0..200 {
+        model.update(&z(1), 0.02, 0.0).expect("a pass");
+    }
+    let error = model.check_range().expect_err("outgrown");
+    assert!(matches!(error, PerturbError::OffGrid { .. }), "{error}");
+}
+
+#[cfg(feature = "flex")]
+#[test]
+fn exact_steps_need_f32() {
+    let net = Net::<burn_flex::Flex>::new(DType::F16);
+    let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
+    let error = Grids::of(&net, &space, 1e-3).expect_err("refused");
+    assert!(error.to_string().contains("need f32"), "{error}");
 }
