@@ -34,6 +34,7 @@
 //! ```
 
 mod backend;
+mod drift;
 mod error;
 mod grid;
 mod grids;
@@ -43,6 +44,7 @@ mod perturbed;
 mod space;
 
 pub use backend::{NoiseBackend, NoisePass};
+pub use drift::Sample;
 pub use error::PerturbError;
 pub use grid::{Arithmetic, Grid};
 pub use grids::Grids;

@@ -80,6 +80,14 @@ pub enum SkipReason {
     /// The losses were finite, the update they lead to is too large for a number, be it in `f64` or in the
     /// weights' number format.
     NonFiniteUpdate,
+    /// The update is longer than exact steps have room for.
+    UpdateTooFar,
+    /// A guard: the loss was far above the usual one.
+    LossExplosion,
+    /// A guard: the losses differed by rounding alone.
+    VanishingGradient,
+    /// A guard: the projected gradient was far above the usual one.
+    ExplodingGradient,
 }
 
 impl fmt::Display for SkipReason {
@@ -87,6 +95,10 @@ impl fmt::Display for SkipReason {
         f.write_str(match self {
             Self::NonFiniteLoss => "a loss was not finite",
             Self::NonFiniteUpdate => "the update was not finite",
+            Self::UpdateTooFar => "the update was too long for exact steps",
+            Self::LossExplosion => "the loss exploded",
+            Self::VanishingGradient => "the losses differed by rounding alone",
+            Self::ExplodingGradient => "the projected gradient exploded",
         })
     }
 }

@@ -1,13 +1,15 @@
 use crate::{
-    Batches, EvalRecord, LanguageModel, Objective, Observer, Schedule, StepRecord, TrainError,
-    evaluate, objective::score, peak_memory_bytes, run_step,
+    Batches, EvalRecord, Event, Guards, LanguageModel, Monitor, Objective, Observer, Policy,
+    Schedule, StepRecord, TrainError, Verdict, evaluate, objective::score, peak_memory_bytes,
+    run_judged_step,
 };
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use zograd_perturb::{NoiseBackend, Perturbed, Seed};
-use zograd_select::{StepContext, Strategy};
+use zograd_select::{Evaluation, StepContext, Strategy, Update};
 use zograd_tasks::Prompt;
 
 /// The largest number of examples in a batch: far beyond use, and harmless to memory.
@@ -36,6 +38,9 @@ pub struct TrainConfig {
     pub eval_every: u64,
     /// Examples per forward in evaluations.
     pub eval_batch_size: usize,
+    /// What is done about steps that are not as they should be.
+    #[serde(default)]
+    pub guards: Guards,
 }
 
 impl TrainConfig {
@@ -114,6 +119,8 @@ pub enum StopReason {
     Finished,
     /// It was asked to stop.
     Interrupted,
+    /// A guard stopped it.
+    Guard,
 }
 
 /// Seed of the step after `step` steps of the run with this seed.
@@ -137,6 +144,12 @@ pub struct TrainSummary {
     /// Steps that measured a slope of exactly 0: the losses were equal to the last bit, as happens when eps
     /// is too small or the number format too coarse.
     pub flat: u64,
+    /// What was not as it should be, and how often.
+    #[serde(default)]
+    pub events: BTreeMap<Event, u64>,
+    /// What is usual in this run.
+    #[serde(skip)]
+    pub monitor: Monitor,
     /// Seconds of training, evaluation not counted.
     pub seconds: f64,
     /// The best evaluation.
@@ -155,6 +168,8 @@ impl TrainSummary {
             tokens: 0,
             skipped: 0,
             flat: 0,
+            events: BTreeMap::new(),
+            monitor: Monitor::default(),
             seconds: 0.0,
             best: None,
             stop: StopReason::Finished,
@@ -163,22 +178,27 @@ impl TrainSummary {
 
     /// A run that has done these steps and evaluations.
     pub fn after(steps: &[StepRecord], evals: &[EvalRecord]) -> Self {
-        let Some(last) = steps.last() else {
-            return Self::beginning();
-        };
-        let count =
-            |which: &dyn Fn(&StepRecord) -> bool| steps.iter().filter(|s| which(s)).count() as u64;
-        Self {
-            steps: last.step,
-            forwards: last.forwards,
-            passes: last.passes,
-            tokens: last.tokens,
-            skipped: count(&|s| s.skipped.is_some()),
-            flat: count(&|s| s.skipped.is_none() && s.projected_gradient == 0.0),
-            seconds: last.seconds,
-            best: evals.iter().rfind(|e| e.best).cloned(),
-            stop: StopReason::Finished,
+        let mut summary = Self::beginning();
+        for step in steps {
+            summary.count(step);
         }
+        summary.best = evals.iter().rfind(|e| e.best).cloned();
+        summary
+    }
+
+    /// Takes up one more step.
+    fn count(&mut self, step: &StepRecord) {
+        self.steps = step.step;
+        self.forwards = step.forwards;
+        self.passes = step.passes;
+        self.tokens = step.tokens;
+        self.seconds = step.seconds;
+        self.skipped += u64::from(step.skipped.is_some());
+        self.flat += u64::from(step.event == Some(Event::FlatLoss));
+        if let Some(event) = step.event {
+            *self.events.entry(event).or_default() += 1;
+        }
+        self.monitor.observe(step);
     }
 }
 
@@ -245,46 +265,97 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
             eps: model.eps(),
         };
         let lr = config.lr_at(step);
-        let tokens = &mut summary.tokens;
-        let report = run_step(strategy, &context, model, lr, config.weight_decay, |m| {
+        let evaluates = config.evaluates_after(step + 1) && !examples.dev.is_empty();
+        let before = evaluates.then(|| model.sample());
+        let mut tokens = summary.tokens;
+        let (mut event, mut stopped) = (None, false);
+        let loss = |m: &M| {
             let (scored, stats) = score(m, &batch, |p| objective.candidates(p))?;
-            *tokens += stats.tokens as u64;
+            tokens += stats.tokens as u64;
             Ok(objective.loss(&scored))
-        })?;
+        };
+        let monitor = &summary.monitor;
+        let judge = |evaluations: &[Evaluation], update: &Update| {
+            let slope = update.projected_gradient;
+            let Some((what, factor)) = monitor.judge(mean(evaluations), slope, context.eps) else {
+                return Verdict::Apply(1.0);
+            };
+            event = Some(what);
+            let (verdict, stops) = monitor.verdict(what, factor, config.guards.policy(what));
+            stopped = stops;
+            verdict
+        };
+        let report = run_judged_step(
+            strategy,
+            &context,
+            model,
+            lr,
+            config.weight_decay,
+            loss,
+            judge,
+        )?;
         training += start.elapsed();
-        summary.steps += 1;
-        summary.forwards += report.evaluations.len() as u64;
-        summary.skipped += u64::from(report.skipped.is_some());
-        let flat = report.skipped.is_none() && report.projected_gradient == 0.0;
-        summary.flat += u64::from(flat);
-        summary.passes = passes_started + model.passes() - passes_before;
-        summary.seconds = seconds_before + training.as_secs_f64();
-        let losses: Vec<f64> = report.evaluations.iter().map(|e| e.loss).collect();
-        observer.on_step(&StepRecord {
-            step: summary.steps,
-            loss: losses.iter().sum::<f64>() / losses.len() as f64,
-            losses,
+        if let Some(reason) = report.skipped
+            && event.is_none()
+        {
+            let what = Event::of_skip(reason);
+            event = Some(what);
+            stopped = config.guards.policy(what) == Policy::Stop;
+        }
+        let record = StepRecord {
+            step: step + 1,
+            loss: mean(&report.evaluations),
+            losses: report.evaluations.iter().map(|e| e.loss).collect(),
             projected_gradient: report.projected_gradient,
             // + 0.0: an empty sum is -0.0
-            update_norm: lr * (dimension * report.direction.norm_squared()).sqrt() + 0.0,
-            lr,
-            forwards: summary.forwards,
-            tokens: summary.tokens,
-            seconds: summary.seconds,
-            passes: summary.passes,
+            update_norm: report.lr * (dimension * report.direction.norm_squared()).sqrt() + 0.0,
+            lr: report.lr,
+            forwards: summary.forwards + report.evaluations.len() as u64,
+            tokens,
+            seconds: seconds_before + training.as_secs_f64(),
+            passes: passes_started + model.passes() - passes_before,
             peak_memory_bytes: peak_memory_bytes(),
             skipped: report.skipped,
+            event,
             weight_decay: config.weight_decay,
             update: report.direction,
-        })?;
+        };
+        summary.count(&record);
+        observer.on_step(&record)?;
+        if stopped {
+            summary.stop = StopReason::Guard;
+        }
         if stop.load(Ordering::Relaxed) {
             summary.stop = StopReason::Interrupted;
         }
-        if config.evaluates_after(summary.steps) && !examples.dev.is_empty() {
-            evaluate_dev(model.module(), examples.dev, config, observer, &mut summary)?;
+        if let Some(before) = before {
+            let (direction, decay) = (&record.update, applied_decay(&record));
+            let drift = model.drift_since(&before, direction, record.lr, decay)?;
+            model.check_range()?;
+            evaluate_dev(
+                model.module(),
+                examples.dev,
+                config,
+                observer,
+                &mut summary,
+                drift,
+            )?;
         }
     }
     Ok(summary)
+}
+
+/// The mean of the losses.
+fn mean(evaluations: &[Evaluation]) -> f64 {
+    evaluations.iter().map(|e| e.loss).sum::<f64>() / evaluations.len() as f64
+}
+
+/// The decay that the step applied: none if it was skipped.
+fn applied_decay(record: &StepRecord) -> f64 {
+    match record.skipped {
+        Some(_) => 0.0,
+        None => record.weight_decay,
+    }
 }
 
 fn evaluate_dev<M: LanguageModel>(
@@ -293,6 +364,7 @@ fn evaluate_dev<M: LanguageModel>(
     config: &TrainConfig,
     observer: &mut dyn Observer<M>,
     summary: &mut TrainSummary,
+    drift: f64,
 ) -> Result<(), TrainError> {
     let start = Instant::now();
     let evaluation = evaluate(model, dev, config.eval_batch_size, |_| ())?;
@@ -303,6 +375,7 @@ fn evaluate_dev<M: LanguageModel>(
         forwards: summary.forwards,
         dev_accuracy: evaluation.accuracy,
         dev_loss: evaluation.loss,
+        drift: Some(drift),
         best: evaluation.loss.is_finite()
             && match &summary.best {
                 Some(best) => this > rank(best.dev_accuracy, best.dev_loss),

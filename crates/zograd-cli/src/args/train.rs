@@ -4,7 +4,7 @@ use super::names::{BackendName, DtypeName, MethodName};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use zograd_perturb::NoiseKind;
+use zograd_perturb::{Arithmetic, NoiseKind};
 use zograd_trainer::Schedule;
 
 /// `zograd train`
@@ -75,6 +75,9 @@ pub struct TrainArgs {
     /// Distribution of the perturbations: gaussian or rademacher [default: gaussian]
     #[arg(long, value_name = "KIND", value_parser = parse_kebab::<NoiseKind>, help_heading = "Method")]
     pub noise: Option<NoiseKind>,
+    /// How weights are moved: exact (no rounding is left behind; f32 only) or plain [default: exact with f32]
+    #[arg(long, value_name = "HOW", value_parser = parse_kebab::<Arithmetic>, help_heading = "Method")]
+    pub arithmetic: Option<Arithmetic>,
     /// Perturbation scale [default: 1e-3]
     #[arg(
         long,
@@ -120,6 +123,12 @@ pub struct TrainArgs {
     /// Number of forward passes instead: as many steps as fit, to compare methods at equal cost
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub forwards: Option<u64>,
+    /// What to do about a step that is not as it should be: EVENT=POLICY, with commas between several. Events:
+    /// non-finite-loss, non-finite-update, update-too-far (skip, stop); loss-explosion, exploding-gradient
+    /// (go-on, skip, shrink, stop); flat-loss, vanishing-gradient (go-on, skip, stop)
+    /// [default: skip the first three, go on after the others; all are counted]
+    #[arg(long, value_name = "EVENT=POLICY", help_heading = "Run")]
+    pub guard: Option<String>,
     /// Evaluate on the development examples every N steps; 0: only at the end
     /// [default: a tenth of the steps]
     #[arg(long, value_name = "N", help_heading = "Run")]

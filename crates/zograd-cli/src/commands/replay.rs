@@ -2,6 +2,7 @@
 
 use super::eval::{load, set_threads};
 use super::log::note_tail;
+use super::train::walker;
 use crate::args::{BackendName, DtypeName, ReplayArgs};
 use crate::backend::{self, Job, TrainBackend};
 use crate::failure::WhileRunning;
@@ -15,7 +16,7 @@ use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 use zograd_models::content_hash;
-use zograd_perturb::{ParameterSpace, Perturbed, noise};
+use zograd_perturb::{Arithmetic, Grids, ParameterSpace, noise};
 use zograd_trainer::trajectory::{Header, Record, Trajectory, replay};
 
 /// Rebuilds a tuned model.
@@ -103,7 +104,11 @@ impl Job for ReplayJob<'_> {
         let model = load::<B>(self.model, self.dtype, device)?;
         check_base(self.header, &content_hash(&model))?;
         let space = ParameterSpace::select(&model, &self.header.selection)?;
-        let mut model = Perturbed::new(model, space, self.header.noise, self.header.eps)?;
+        let grids = match self.header.arithmetic {
+            Arithmetic::Exact => Some(Grids::of(&model, &space, self.header.eps)?),
+            Arithmetic::Plain => None,
+        };
+        let mut model = walker(model, space, self.header.noise, self.header.eps, grids)?;
         let mut strategy = self.header.method.build()?;
         let mut progress = Progress::new("replay", self.records.len() as u64);
         replay(

@@ -1,5 +1,5 @@
 mod mapper;
-mod terms;
+pub(crate) mod terms;
 
 use crate::{
     Arithmetic, Grids, NoiseBackend, NoiseKind, ParameterSpace, ParameterSpec, PerturbError,
@@ -92,6 +92,14 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         this.map(RoundTo(&grids));
         this.grids = Some(grids);
         Ok(this)
+    }
+
+    pub(crate) fn grids(&self) -> Option<&Grids> {
+        self.grids.as_ref()
+    }
+
+    pub(crate) fn kind(&self) -> NoiseKind {
+        self.kind
     }
 
     /// How the weights are moved.

@@ -2,16 +2,16 @@ use crate::grid::odd;
 use crate::{Direction, PerturbError, Seed};
 
 /// The streams of a pass as the kernels take them.
-pub(super) type Terms = Vec<(Seed, f32)>;
+pub(crate) type Terms = Vec<(Seed, f32)>;
 
 /// `direction`, with coefficients in f32.
-pub(super) fn plain(direction: &Direction) -> Result<Terms, PerturbError> {
+pub(crate) fn plain(direction: &Direction) -> Result<Terms, PerturbError> {
     let terms = direction.terms().iter().map(|&(seed, c)| (seed, c as f32));
     finite(terms.collect())
 }
 
 /// Off `from` and on to `to`, each of them rounded to the grid by itself: two terms a seed, next to one another.
-pub(super) fn exact(from: &Direction, to: &Direction) -> Result<Terms, PerturbError> {
+pub(crate) fn exact(from: &Direction, to: &Direction) -> Result<Terms, PerturbError> {
     let on_grid = |direction: &Direction, sign: f32| -> Vec<(Seed, f32)> {
         let terms = direction.terms().iter();
         terms
@@ -34,6 +34,6 @@ fn finite(terms: Terms) -> Result<Terms, PerturbError> {
 }
 
 /// The sum of the magnitudes of the coefficients.
-pub(super) fn reach(terms: &[(Seed, f32)]) -> f64 {
+pub(crate) fn reach(terms: &[(Seed, f32)]) -> f64 {
     terms.iter().map(|(_, c)| f64::from(c.abs())).sum()
 }

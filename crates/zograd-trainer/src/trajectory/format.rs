@@ -54,8 +54,12 @@ impl Record {
             None => 0,
             Some(SkipReason::NonFiniteLoss) => 1,
             Some(SkipReason::NonFiniteUpdate) => 2,
-            // a reason this version does not know: the replay finds it again from the losses
-            Some(_) => 3,
+            Some(SkipReason::UpdateTooFar) => 3,
+            Some(SkipReason::LossExplosion) => 4,
+            Some(SkipReason::VanishingGradient) => 5,
+            Some(SkipReason::ExplodingGradient) => 6,
+            // a reason this version does not know: no reader would know it either
+            Some(_) => 2,
         });
         number(&mut bytes, self.lr, expected.lr);
         number(&mut bytes, self.weight_decay, expected.weight_decay);
@@ -85,6 +89,10 @@ impl Record {
             0 => None,
             1 => Some(SkipReason::NonFiniteLoss),
             2 => Some(SkipReason::NonFiniteUpdate),
+            3 => Some(SkipReason::UpdateTooFar),
+            4 => Some(SkipReason::LossExplosion),
+            5 => Some(SkipReason::VanishingGradient),
+            6 => Some(SkipReason::ExplodingGradient),
             _ => return None,
         };
         let expected = expected(step);

@@ -2,7 +2,7 @@ use super::format::Expected;
 use crate::TrainConfig;
 use crate::train::step_seed;
 use serde::{Deserialize, Serialize};
-use zograd_perturb::{NoiseKind, Seed, Selection};
+use zograd_perturb::{Arithmetic, NoiseKind, Seed, Selection};
 use zograd_select::Method;
 
 /// Version of the file format; a reader refuses other ones.
@@ -28,6 +28,8 @@ pub struct Header {
     pub noise: NoiseKind,
     /// Version of the noise's bits ([`zograd_perturb::noise::VERSION`]).
     pub noise_version: u32,
+    /// How the weights are moved.
+    pub arithmetic: Arithmetic,
     /// Perturbation scale.
     pub eps: f64,
     /// The strategy.

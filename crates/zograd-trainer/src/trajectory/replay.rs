@@ -1,9 +1,12 @@
 use super::{Header, Record};
-use crate::{TrainError, run_step};
+use crate::{TrainError, Verdict, run_judged_step};
 use burn::module::Module;
 use thiserror::Error;
-use zograd_perturb::{NoiseBackend, PerturbError, Perturbed};
-use zograd_select::{StepContext, Strategy, StrategyError, try_run_step};
+use zograd_perturb::{Arithmetic, NoiseBackend, PerturbError, Perturbed};
+use zograd_select::{Evaluation, StepContext, Strategy, StrategyError, Update, try_run_step};
+
+/// Steps that are handed over to be merged at a time, between two reports of progress.
+const MERGED: usize = 256;
 
 /// Why a log could not be replayed.
 #[derive(Debug, Error)]
@@ -36,9 +39,9 @@ pub enum ReplayError {
 }
 
 /// Walks `model` through the `records` of a run, one after the other, without a forward pass: `strategy`
-/// takes its decisions again from the logged losses, and the weights make the same hops as in the run. So
-/// they end in the same bits on the same kind of backend, for any number of threads, and `strategy` has the
-/// memory it had.
+/// takes its decisions again from the logged losses, and the weights make the same hops as in the run; with exact
+/// steps the updates alone, many to a pass. So they end in the same bits on the same kind of backend, for any
+/// number of threads, and `strategy` has the memory it had.
 ///
 /// `model` must stand where the run stood before the first of the records, and so must `strategy`.
 ///
@@ -51,17 +54,27 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
     records: &[Record],
     mut progress: impl FnMut(u64),
 ) -> Result<(), ReplayError> {
+    if model.arithmetic() == Arithmetic::Exact {
+        remember(strategy, header, records)?;
+        return merge(model, records, progress);
+    }
     for record in records {
         let context = header.context(record);
         let mut losses = record.losses.iter();
         let missing = || TrainError::Observer("no more losses".into());
-        let report = run_step(
+        // a guard decided with what it knew then; the record says how
+        let judge = |_: &[Evaluation], _: &Update| match record.skipped {
+            Some(reason) => Verdict::Skip(reason),
+            None => Verdict::Apply(1.0),
+        };
+        let report = run_judged_step(
             strategy,
             &context,
             model,
             record.lr,
             record.weight_decay,
             |_| losses.next().copied().ok_or_else(missing),
+            judge,
         );
         let report = match report {
             Err(TrainError::Observer(_)) => return Err(too_few(record)),
@@ -72,6 +85,32 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
             return Err(ReplayError::Differs { step: record.step });
         }
         progress(record.step);
+    }
+    Ok(())
+}
+
+/// Makes the updates of `records` without the hops between them: with exact steps these leave nothing behind. As
+/// many as fit are merged into one pass.
+fn merge<B: NoiseBackend, M: Module<B>>(
+    model: &mut Perturbed<B, M>,
+    records: &[Record],
+    mut progress: impl FnMut(u64),
+) -> Result<(), ReplayError> {
+    for records in records.chunks(MERGED) {
+        let mut updates = Vec::with_capacity(records.len());
+        for record in records.iter().filter(|record| record.skipped.is_none()) {
+            if record.weight_decay == 0.0 {
+                updates.push((record.lr, record.update.clone()));
+            } else {
+                // a decay is a share of the weights as they are at its step
+                model.update_all(&std::mem::take(&mut updates))?;
+                model.update(&record.update, record.lr, record.weight_decay)?;
+            }
+        }
+        model.update_all(&updates)?;
+        if let Some(last) = records.last() {
+            progress(last.step);
+        }
     }
     Ok(())
 }

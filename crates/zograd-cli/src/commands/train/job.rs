@@ -17,7 +17,7 @@ use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use zograd_models::{Opt, content_hash};
-use zograd_perturb::{ParameterSpace, Perturbed, Selection};
+use zograd_perturb::{Arithmetic, Grids, NoiseKind, ParameterSpace, Perturbed, Selection};
 use zograd_select::Strategy;
 use zograd_tasks::{Prompt, SplitCounts};
 use zograd_trainer::trajectory::{TrajectoryWriter, remember, replay};
@@ -92,16 +92,27 @@ impl Job for TrainJob {
             "before",
         )?;
         let mut strategy = settings.method.build()?;
+        let grids = match settings.arithmetic {
+            Arithmetic::Exact => Some(Grids::of(&model, &space, settings.eps)?),
+            Arithmetic::Plain => None,
+        };
         let mut recorder = Recorder::new(folder, log, &sources, settings.config.steps);
         let mut summary = TrainSummary::beginning();
         let mut model = match &interrupted {
-            None => Perturbed::new(model, space, settings.noise, settings.eps)?,
+            None => walker(model, space, settings.noise, settings.eps, grids)?,
             Some(run) => {
                 summary = run.summary();
                 recorder.steps = run.steps.clone();
                 recorder.evals = run.evals.clone();
                 recorder.set_progress(summary.steps);
-                go_on(run, model, space, strategy.as_mut(), &settings, device)?
+                go_on(
+                    run,
+                    model,
+                    (space, grids),
+                    strategy.as_mut(),
+                    &settings,
+                    device,
+                )?
             }
         };
         let summary = fit(
@@ -145,6 +156,7 @@ impl Job for TrainJob {
             tokens: summary.tokens,
             skipped: summary.skipped,
             flat: summary.flat,
+            events: summary.events,
             truncated,
             seconds: summary.seconds,
             peak_memory_bytes: peak_memory_bytes(),
@@ -186,12 +198,26 @@ pub fn fit<B: TrainBackend>(
     Ok(summary)
 }
 
+/// The model at its start weights, on grids if there are any.
+pub fn walker<B: TrainBackend>(
+    model: Opt<B>,
+    space: ParameterSpace,
+    noise: NoiseKind,
+    eps: f64,
+    grids: Option<Grids>,
+) -> Result<Perturbed<B, Opt<B>>> {
+    Ok(match grids {
+        Some(grids) => Perturbed::on_grids(model, space, noise, eps, grids)?,
+        None => Perturbed::new(model, space, noise, eps)?,
+    })
+}
+
 /// The weights and the memory of the strategy after the whole steps of an interrupted run: from its newest
 /// checkpoint, or from the start weights if that is lost.
 pub fn go_on<B: TrainBackend>(
     run: &Interrupted,
     base: Opt<B>,
-    space: ParameterSpace,
+    (space, grids): (ParameterSpace, Option<Grids>),
     strategy: &mut dyn Strategy,
     settings: &Settings,
     device: &B::Device,
@@ -221,7 +247,7 @@ pub fn go_on<B: TrainBackend>(
     let module = module.context("no weights to go on from")?;
     let (before, after) = run.records().split_at(step);
     remember(strategy, run.header(), before)?;
-    let mut model = Perturbed::new(module, space, settings.noise, settings.eps)?;
+    let mut model = walker(module, space, settings.noise, settings.eps, grids)?;
     let mut progress = Progress::new("replay", after.len() as u64);
     replay(&mut model, strategy, run.header(), after, |step| {
         progress.set(step - before.len() as u64, String::new);

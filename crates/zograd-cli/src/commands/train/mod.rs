@@ -16,6 +16,7 @@ use crate::signals::Stop;
 use crate::{backend, config_file};
 use anyhow::{Context, Result, bail};
 use interrupted::Interrupted;
+pub use job::walker;
 use job::{Data, TrainJob};
 use settings::Settings;
 use std::path::Path;
@@ -136,6 +137,7 @@ fn start(args: &TrainArgs, interrupted: Option<Interrupted>) -> Result<ExitCode>
     }
     Ok(match report.stop {
         StopReason::Finished => ExitCode::SUCCESS,
+        StopReason::Guard => ExitCode::from(1),
         StopReason::Interrupted => stop.exit_code(),
     })
 }

@@ -53,6 +53,30 @@ impl Recorder {
         )
     }
 
+    /// Tells the first event of each kind; all are counted at the end.
+    fn warn(&self, record: &StepRecord) {
+        let Some(event) = record.event else {
+            return;
+        };
+        if self.steps.iter().any(|step| step.event == Some(event)) {
+            return;
+        }
+        let line = format!(
+            "note: {event} in step {}{}; {}",
+            record.step,
+            if record.skipped.is_some() {
+                ", skipped"
+            } else {
+                ""
+            },
+            event.advice(),
+        );
+        match &self.progress {
+            Some(progress) => progress.say(&line),
+            None => say(line),
+        }
+    }
+
     /// Shows the steps that are done already.
     pub fn set_progress(&mut self, steps: u64) {
         if let Some(progress) = &mut self.progress {
@@ -150,6 +174,7 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
         self.folder
             .record("step", record)
             .map_err(|e| observer_error(e.into()))?;
+        self.warn(record);
         if let Some(progress) = &mut self.progress {
             let dev = self.evals.last().map(|e| e.dev_accuracy);
             progress.set(record.step, || match dev {

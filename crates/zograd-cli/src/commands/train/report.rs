@@ -4,9 +4,10 @@ use super::settings::Settings;
 use crate::inputs::Sources;
 use crate::output::{answer, say};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use zograd_tasks::SplitCounts;
-use zograd_trainer::StopReason;
+use zograd_trainer::{Event, StopReason};
 
 /// What `summary.json` and `--json` say.
 #[derive(Serialize)]
@@ -30,6 +31,7 @@ pub struct Report {
     pub tokens: u64,
     pub skipped: u64,
     pub flat: u64,
+    pub events: BTreeMap<Event, u64>,
     pub truncated: usize,
     pub seconds: f64,
     pub peak_memory_bytes: Option<u64>,
@@ -81,17 +83,15 @@ pub fn print_report(r: &Report) -> std::io::Result<()> {
             "best weights   step {step}, development accuracy {accuracy:.4}"
         ))?;
     }
-    if r.skipped > 0 {
+    for (event, count) in &r.events {
         answer(format_args!(
-            "skipped        {} updates, because of non-finite losses; lower --lr or --eps",
-            r.skipped
+            "{:<14} {count} steps; {}",
+            event.name(),
+            event.advice()
         ))?;
     }
-    if r.flat > 0 {
-        answer(format_args!(
-            "flat           {} steps measured a slope of exactly 0; raise --eps, or use --dtype f32",
-            r.flat
-        ))?;
+    if r.skipped > 0 {
+        answer(format_args!("skipped        {} updates", r.skipped))?;
     }
     answer(format_args!(
         "time           {:.1} s of training",

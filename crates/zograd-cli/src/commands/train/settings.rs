@@ -8,11 +8,11 @@ use anyhow::{Result, bail};
 use burn::tensor::DType;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use zograd_perturb::{NoiseKind, ParameterSpace, Selection, noise};
+use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
 use zograd_select::Method;
 use zograd_tasks::SplitSizes;
 use zograd_trainer::trajectory::{FORMAT_VERSION, Header};
-use zograd_trainer::{Schedule, TrainConfig};
+use zograd_trainer::{Guards, Schedule, TrainConfig};
 
 /// Perturbation scales that make sense: smaller ones drown in the rounding of f32, larger ones drown the weights.
 pub const EPS: RangeInclusive<f64> = 1e-12..=1.0;
@@ -31,6 +31,7 @@ pub struct Settings {
     pub config: TrainConfig,
     pub sizes: SplitSizes,
     pub noise: NoiseKind,
+    pub arithmetic: Arithmetic,
     pub eps: f64,
     pub dtype: DType,
 }
@@ -115,7 +116,12 @@ impl Settings {
             )?,
             demonstrations: 0,
         };
+        let guards = match &r.guard {
+            Some(text) => text.parse()?,
+            None => Guards::default(),
+        };
         let config = TrainConfig {
+            guards,
             steps,
             lr,
             schedule: *r.schedule.get_or_insert(Schedule::Constant),
@@ -128,6 +134,15 @@ impl Settings {
         config.check()?;
         let backend = *r.backend.get_or_insert(BackendName::Ndarray);
         let dtype = backend::dtype(backend, *r.dtype.get_or_insert(DtypeName::F32))?;
+        let possible = if dtype == DType::F32 {
+            Arithmetic::Exact
+        } else {
+            Arithmetic::Plain
+        };
+        let arithmetic = *r.arithmetic.get_or_insert(possible);
+        if arithmetic == Arithmetic::Exact && possible != arithmetic {
+            bail!("--arithmetic exact: only with --dtype f32; use plain");
+        }
         let noise = *r.noise.get_or_insert(NoiseKind::Gaussian);
         Ok(Self {
             method,
@@ -135,6 +150,7 @@ impl Settings {
             config,
             sizes,
             noise,
+            arithmetic,
             eps,
             dtype,
             resolved: TrainArgs {
@@ -158,6 +174,7 @@ impl Settings {
             selection: Selection::All,
             noise: self.noise,
             noise_version: noise::VERSION,
+            arithmetic: self.arithmetic,
             eps: self.eps,
             method: self.method,
             config: self.config.clone(),

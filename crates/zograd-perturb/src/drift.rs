@@ -1,0 +1,101 @@
+//! How far the weights are from where exact arithmetic would have put them.
+
+use crate::kernel;
+use crate::perturbed::terms;
+use crate::{Direction, NoiseBackend, NoisePass, ParameterSpace, PerturbError, Perturbed};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Tensor};
+
+/// Weights of every tensor that are looked at.
+const SAMPLE: usize = 1024;
+
+/// The first weights of every parameter that moves, as they stood at some time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample(Vec<Vec<f64>>);
+
+impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
+    /// The first 1,024 weights of every parameter that moves, as they stand.
+    pub fn sample(&self) -> Sample {
+        let mut visitor = Sampler {
+            path: Vec::new(),
+            space: self.space(),
+            found: vec![Vec::new(); self.space().parameters().len()],
+        };
+        self.module().visit(&mut visitor);
+        Sample(visitor.found)
+    }
+
+    /// The largest distance of a sampled weight from `theta - lr * (direction + decay * theta)`, where `theta` is
+    /// what `before` saw: what the probes since then and the update have left of rounding. Exactly 0 for
+    /// [`Arithmetic::Exact`](crate::Arithmetic::Exact).
+    ///
+    /// # Errors
+    /// [`PerturbError::NonFinite`] for a direction that could not have been applied.
+    pub fn drift_since(
+        &self,
+        before: &Sample,
+        direction: &Direction,
+        lr: f64,
+        decay: f64,
+    ) -> Result<f64, PerturbError> {
+        let step = direction * -lr;
+        let terms = match self.grids() {
+            Some(_) => terms::exact(&Direction::zero(), &step)?,
+            None => terms::plain(&step)?,
+        };
+        let now = self.sample().0;
+        let mut worst = 0f64;
+        for (index, spec) in self.space().parameters().iter().enumerate() {
+            let pass = NoisePass {
+                tensor: spec.id,
+                kind: self.kind(),
+                terms: &terms,
+                shrink: if spec.decays {
+                    (lr * decay) as f32
+                } else {
+                    0.0
+                },
+                grid: self.grids().map(|grids| grids.at(index)),
+            };
+            let mut expected = before.0[index].clone();
+            if pass.grid.is_some() {
+                let mut narrow: Vec<f32> = expected.iter().map(|w| *w as f32).collect();
+                kernel::add_noise(&mut narrow, &pass);
+                expected = narrow.into_iter().map(f64::from).collect();
+            } else {
+                kernel::add_noise(&mut expected, &pass);
+            }
+            let pairs = now[index].iter().zip(&expected);
+            worst = pairs.map(|(a, b)| (a - b).abs()).fold(worst, f64::max);
+        }
+        Ok(worst)
+    }
+}
+
+struct Sampler<'a> {
+    path: Vec<String>,
+    space: &'a ParameterSpace,
+    found: Vec<Vec<f64>>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Sampler<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let name = self.path.join(".");
+        let Some(index) = self.space.names().position(|n| n == name) else {
+            return;
+        };
+        let len = param.shape().num_elements();
+        let all = param.val().reshape([len]);
+        let first = all.narrow(0, 0, len.min(SAMPLE)).into_data();
+        self.found[index] = first.convert_dtype(DType::F64).iter::<f64>().collect();
+    }
+}
