@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 
 /// Weights of every tensor that are looked at.
-const SAMPLE: usize = 1024;
+pub(crate) const SAMPLE: usize = 1024;
 
 /// The first weights of every parameter that moves, as they stood at some time.
 #[derive(Clone, Debug, PartialEq)]

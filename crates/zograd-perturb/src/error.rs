@@ -21,6 +21,9 @@ pub enum PerturbError {
     /// Exact steps are not possible with these weights.
     #[error("exact steps: {0}; use plain arithmetic")]
     NotOnGrids(String),
+    /// The file with the f32 originals could not be read or written.
+    #[error("the f32 originals: {0}")]
+    Anchor(String),
     /// A weight has outgrown the range in which additions are exact.
     #[error(
         "{name} has grown to {largest:.3e}, and steps are exact below {range:.3e} only; use a smaller learning rate, or plain arithmetic"

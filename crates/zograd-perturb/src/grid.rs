@@ -31,6 +31,9 @@ pub enum Arithmetic {
     /// Every pass rounds in the weights' own type: a probe cycle leaves some rounding behind.
     #[default]
     Plain,
+    /// As plain, for 16-bit weights with an [`Anchor`](crate::Anchor): now and then they become the rounded f32 originals
+    /// again.
+    Anchored,
     /// On a [`Grid`], f32 only: no rounding is left behind, and updates can be merged.
     Exact,
 }

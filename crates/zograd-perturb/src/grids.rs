@@ -17,7 +17,7 @@ impl Grids {
     /// The grids for these start weights, and probes of scale `eps`. Reads every weight once.
     ///
     /// # Errors
-    /// [`PerturbError::NotOnGrids`] if a parameter that moves is not f32 or holds a number that is not finite.
+    /// [`PerturbError::NotOnGrids`] if a parameter that moves holds a number that is not finite.
     pub fn of<B: Backend, M: Module<B>>(
         module: &M,
         space: &ParameterSpace,
@@ -59,7 +59,7 @@ impl Grids {
             let reason = "these are the grids of another parameter space".into();
             return Err(PerturbError::NotOnGrids(reason));
         }
-        check_dtypes(space)
+        Ok(())
     }
 
     /// The grid of the parameter at this place of the space.
@@ -74,7 +74,8 @@ impl Grids {
     }
 }
 
-fn check_dtypes(space: &ParameterSpace) -> Result<(), PerturbError> {
+/// Weights can live on a grid in f32 only.
+pub(crate) fn check_dtypes(space: &ParameterSpace) -> Result<(), PerturbError> {
     let wrong = |p: &&crate::ParameterSpec| !matches!(p.dtype, DType::F32 | DType::Flex32);
     match space.parameters().iter().find(wrong) {
         Some(p) => Err(PerturbError::NotOnGrids(format!(
@@ -90,7 +91,6 @@ fn largest<B: Backend, M: Module<B>>(
     module: &M,
     space: &ParameterSpace,
 ) -> Result<Vec<f64>, PerturbError> {
-    check_dtypes(space)?;
     let mut visitor = Largest {
         path: Vec::new(),
         space,

@@ -33,6 +33,7 @@
 //! # Ok::<(), zograd_perturb::PerturbError>(())
 //! ```
 
+mod anchor;
 mod backend;
 mod drift;
 mod error;
@@ -43,12 +44,13 @@ pub mod noise;
 mod perturbed;
 mod space;
 
+pub use anchor::Anchor;
 pub use backend::{NoiseBackend, NoisePass};
 pub use drift::Sample;
 pub use error::PerturbError;
 pub use grid::{Arithmetic, Grid};
 pub use grids::Grids;
 pub use noise::NoiseKind;
-pub use perturbed::Perturbed;
+pub use perturbed::{AppliedUpdate, Perturbed};
 pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId};
 pub use zograd_direction::{Direction, Seed};

@@ -4,8 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use zograd_perturb::{
-    Arithmetic, Direction, Grids, NoiseBackend, NoiseKind, ParameterSpace, PerturbError, Perturbed,
-    Seed, Selection, noise,
+    Anchor, AppliedUpdate, Arithmetic, Direction, Grids, NoiseBackend, NoiseKind, ParameterSpace,
+    PerturbError, Perturbed, Seed, Selection, noise,
 };
 
 /// A module with a matrix, a bias and a layer norm.
@@ -60,6 +60,15 @@ fn on_grids<B: NoiseBackend>(kind: NoiseKind, eps: f64) -> Perturbed<B, Net<B>> 
     let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
     let grids = Grids::of(&net, &space, eps).expect("f32");
     Perturbed::on_grids(net, space, kind, eps, grids).expect("its own space")
+}
+
+/// A net of few weights, for long runs.
+#[cfg(feature = "flex")]
+fn small<B: NoiseBackend>(dtype: DType) -> Perturbed<B, Net<B>> {
+    let mut net = Net::<B>::new(dtype);
+    net.embed = net.embed.map(|w| w.narrow(0, 0, 20));
+    let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
+    Perturbed::new(net, space, NoiseKind::Gaussian, 1e-2).expect("its own space")
 }
 
 fn max_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
@@ -186,19 +195,23 @@ fn exact_steps_forget_the_path<B: NoiseBackend>() {
     }
 }
 
+fn updates(n: u64) -> Vec<AppliedUpdate> {
+    let update = |k| AppliedUpdate {
+        direction: (z(2 * k) - z(2 * k + 1)) * (k as f64 + 0.7).sin(),
+        lr: 1e-5 * (k % 100 + 1) as f64,
+        decay: 0.0,
+    };
+    (0..n).map(update).collect()
+}
+
 /// A hundred steps merged into a few passes are the same bits as one after the other with probes in between.
 fn exact_updates_can_be_merged<B: NoiseBackend>() {
-    let updates: Vec<(f64, Direction)> = (0..100)
-        .map(|k| {
-            let slope = (k as f64 + 0.7).sin();
-            (1e-5 * (k + 1) as f64, (z(2 * k) - z(2 * k + 1)) * slope)
-        })
-        .collect();
+    let updates = updates(100);
     let mut live = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
-    for (lr, d) in &updates {
-        live.move_to(d).expect("a pass");
-        live.move_to(&-d).expect("a pass");
-        live.update(d, *lr, 0.0).expect("a pass");
+    for AppliedUpdate { direction, lr, .. } in &updates {
+        live.move_to(direction).expect("a pass");
+        live.move_to(&-direction).expect("a pass");
+        live.update(direction, *lr, 0.0).expect("a pass");
     }
     let mut merged = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
     merged.update_all(&updates).expect("passes");
@@ -441,6 +454,107 @@ fn exact_steps_refuse_what_would_round() {
 fn exact_steps_need_f32() {
     let net = Net::<burn_flex::Flex>::new(DType::F16);
     let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
-    let error = Grids::of(&net, &space, 1e-3).expect_err("refused");
-    assert!(error.to_string().contains("need f32"), "{error}");
+    let grids = Grids::of(&net, &space, 1e-3).expect("finite");
+    let error = Perturbed::on_grids(net, space, NoiseKind::Gaussian, 1e-3, grids).err();
+    let error = error.expect("refused").to_string();
+    assert!(error.contains("need f32"), "{error}");
+}
+
+/// 10,000 probe cycles on 16-bit weights below 0.75, whose neighbours are 2^-11 (f16) and 2^-8 (bf16) apart at most.
+/// Without an anchor the rounding of two passes a cycle adds up; with one every hundred cycles it stays within what
+/// a hundred leave, and the weights after it are the rounded originals: those of the start.
+#[cfg(feature = "flex")]
+#[test]
+fn an_anchor_bounds_the_drift_of_ten_thousand_probe_cycles() {
+    type B = burn_flex::Flex;
+    const CYCLES: u64 = 10_000;
+    const EVERY: u64 = 100;
+    let dir = tempfile::tempdir().expect("a folder");
+    for (dtype, unit) in [(DType::F16, 1.0 / 2048.0), (DType::BF16, 1.0 / 256.0)] {
+        let run = |anchored: bool| {
+            let mut model = small::<B>(dtype);
+            if anchored {
+                let (net, space) = (model.module(), model.space().clone());
+                let grids = Grids::of(net, &space, 1e-2).expect("finite");
+                let path = dir.path().join(format!("{dtype:?}.f32"));
+                let kind = NoiseKind::Gaussian;
+                let anchor = Anchor::create(path, net, space, kind, grids).expect("a file");
+                model = model.anchored(anchor);
+            }
+            let start = model.module().weights();
+            let mut worst = 0f64;
+            for k in 1..=CYCLES {
+                model.move_to(&z(k)).expect("a pass");
+                model.move_to(&Direction::zero()).expect("a pass");
+                if anchored && k % EVERY == 0 {
+                    worst = worst.max(model.reanchor().expect("a file").expect("an anchor"));
+                    assert_eq!(model.module().weights(), start);
+                }
+            }
+            (max_difference(&model.module().weights(), &start), worst)
+        };
+        let (free, _) = run(false);
+        let (held, worst) = run(true);
+        assert_eq!(held, 0.0);
+        // a random walk of 200 roundings of half a unit at most: its standard deviation is 4 units
+        assert!((unit..30.0 * unit).contains(&worst), "{dtype:?}: {worst}");
+        // one of 20,000 roundings: ten times as far
+        assert!(
+            f64::from(free) > 2.0 * worst,
+            "{dtype:?}: {free} and {worst}"
+        );
+    }
+}
+
+/// The 16-bit weights after an anchored run are the rounded weights of the exact run in f32.
+#[cfg(all(feature = "ndarray", feature = "flex"))]
+#[test]
+fn anchored_weights_are_those_of_the_exact_run() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut model = perturbed::<burn_flex::Flex>(DType::BF16, 1e-3);
+    let (net, space) = (model.module(), model.space().clone());
+    let grids = Grids::of(net, &space, 1e-3).expect("finite");
+    let path = dir.path().join("anchor.f32");
+    let anchor = Anchor::create(
+        path.clone(),
+        net,
+        space.clone(),
+        NoiseKind::Gaussian,
+        grids.clone(),
+    );
+    // the same start weights in f32
+    let mut wide = Net::<burn_ndarray::NdArray<f32>>::new(DType::F32);
+    let [embed, bias, norm] = &net.weights()[..] else {
+        panic!("three tensors");
+    };
+    let vector = |w: &Vec<f32>| TensorData::new(w.clone(), [w.len()]);
+    let device = Default::default();
+    let matrix = TensorData::new(embed.clone(), [ROWS, WIDTH]);
+    wide.embed = Param::from_tensor(Tensor::from_data(matrix, &device));
+    wide.bias = Param::from_tensor(Tensor::from_data(vector(bias), &device));
+    wide.final_layer_norm = Param::from_tensor(Tensor::from_data(vector(norm), &device));
+    let wide_space = ParameterSpace::select(&wide, &Selection::All).expect("parameters");
+    let mut wide =
+        Perturbed::on_grids(wide, wide_space, NoiseKind::Gaussian, 1e-3, grids).expect("f32");
+
+    model = model.anchored(anchor.expect("a file"));
+    for (k, update) in updates(250).into_iter().enumerate() {
+        let AppliedUpdate { direction, lr, .. } = &update;
+        let decay = if k % 50 == 7 { 0.1 } else { 0.0 };
+        model.move_to(direction).expect("a pass");
+        model.update(direction, *lr, decay).expect("a pass");
+        wide.update(direction, *lr, decay).expect("a pass");
+        if k % 100 == 99 {
+            model.reanchor().expect("a file");
+        }
+    }
+    let drift = model.reanchor().expect("a file").expect("an anchor");
+    assert!(drift > 0.0, "{drift}");
+    let rounded = |w: Vec<Vec<f32>>| -> Vec<Vec<f32>> {
+        let bf16 = |w: f32| half::bf16::from_f32(w).to_f32();
+        w.into_iter()
+            .map(|t| t.into_iter().map(bf16).collect())
+            .collect()
+    };
+    assert_eq!(model.module().weights(), rounded(wide.module().weights()));
 }

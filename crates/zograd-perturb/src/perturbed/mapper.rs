@@ -1,7 +1,12 @@
 use super::terms::Terms;
-use crate::{Grid, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, ParameterSpec};
+use crate::anchor::Reader;
+use crate::drift::SAMPLE;
+use crate::{
+    Grid, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, ParameterSpec, PerturbError,
+};
 use burn::module::{ModuleMapper, Param};
-use burn::tensor::{Tensor, TensorPrimitive};
+use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+use std::cell::RefCell;
 use std::collections::HashMap;
 
 /// What is done to every parameter that moves; `index` is its place in the space.
@@ -85,5 +90,60 @@ impl Action for RoundTo<'_> {
         let spacing = Grid::spacing(self.0.at(index));
         let multiples = tensor.mul_scalar(1.0 / spacing).round();
         multiples.mul_scalar(spacing)
+    }
+}
+
+/// Replaces every parameter by its original, and finds how far it was from it.
+pub(super) struct FromAnchor(RefCell<Restored>);
+
+struct Restored {
+    reader: Reader,
+    drift: f64,
+    failed: Option<std::io::Error>,
+}
+
+impl FromAnchor {
+    pub(super) fn new(reader: Reader) -> Self {
+        Self(RefCell::new(Restored {
+            reader,
+            drift: 0.0,
+            failed: None,
+        }))
+    }
+
+    /// The largest drift.
+    pub(super) fn finish(self) -> Result<f64, PerturbError> {
+        let Restored { drift, failed, .. } = self.0.into_inner();
+        match failed {
+            Some(error) => Err(PerturbError::Anchor(error.to_string())),
+            None => Ok(drift),
+        }
+    }
+}
+
+impl Action for &FromAnchor {
+    fn apply<B: NoiseBackend, const D: usize>(
+        &self,
+        _index: usize,
+        spec: &ParameterSpec,
+        tensor: Tensor<B, D>,
+    ) -> Tensor<B, D> {
+        let mut restored = self.0.borrow_mut();
+        let weights = match restored.reader.next(spec) {
+            Ok(weights) if restored.failed.is_none() => weights,
+            Ok(_) => return tensor,
+            Err(error) => {
+                restored.failed.get_or_insert(error);
+                return tensor;
+            }
+        };
+        let (device, dtype, shape) = (tensor.device(), tensor.dtype(), tensor.shape());
+        let some = weights.len().min(SAMPLE);
+        let old = tensor.reshape([spec.len()]).narrow(0, 0, some).into_data();
+        for (new, old) in weights.iter().zip(old.iter::<f32>()) {
+            restored.drift = restored.drift.max(f64::from((new - old).abs()));
+        }
+        let data = TensorData::new(weights, shape).convert_dtype(dtype);
+        Tensor::from_data(data, (&device, dtype))
     }
 }

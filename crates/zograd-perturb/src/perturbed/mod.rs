@@ -1,19 +1,18 @@
 mod mapper;
 pub(crate) mod terms;
 
+use crate::grids::check_dtypes;
 use crate::{
-    Arithmetic, Grids, NoiseBackend, NoiseKind, ParameterSpace, ParameterSpec, PerturbError,
-    Selection,
+    Anchor, Arithmetic, Grids, NoiseBackend, NoiseKind, ParameterSpace, ParameterSpec,
+    PerturbError, Selection,
 };
 use burn::module::Module;
-use mapper::{Action, Mapper, Pass, RoundTo};
+use mapper::{Action, FromAnchor, Mapper, Pass, RoundTo};
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use terms::Terms;
+pub use terms::AppliedUpdate;
+use terms::{MergedPass, Terms};
 use zograd_direction::Direction;
-
-/// Noise streams that a merged pass walks at most: their states stay in the L1 cache.
-const MERGED: usize = 64;
 
 /// A module "at" a direction: its weights are `theta + eps * at`.
 ///
@@ -36,6 +35,10 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
     eps: f64,
     /// If the arithmetic is exact.
     grids: Option<Grids>,
+    /// If the arithmetic is anchored.
+    anchor: Option<Anchor>,
+    /// Updates that the anchor lacks.
+    pending: Vec<AppliedUpdate>,
     at: Direction,
     passes: u64,
     streams: u64,
@@ -67,6 +70,8 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             kind,
             eps,
             grids: None,
+            anchor: None,
+            pending: Vec::new(),
             at: Direction::zero(),
             passes: 0,
             streams: 0,
@@ -88,6 +93,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         grids: Grids,
     ) -> Result<Self, PerturbError> {
         grids.check(&space)?;
+        check_dtypes(&space)?;
         let mut this = Self::new(module, space, kind, eps)?;
         this.map(RoundTo(&grids));
         this.grids = Some(grids);
@@ -104,9 +110,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
 
     /// How the weights are moved.
     pub fn arithmetic(&self) -> Arithmetic {
-        match self.grids {
-            Some(_) => Arithmetic::Exact,
-            None => Arithmetic::Plain,
+        match (&self.grids, &self.anchor) {
+            (Some(_), _) => Arithmetic::Exact,
+            (None, Some(_)) => Arithmetic::Anchored,
+            (None, None) => Arithmetic::Plain,
         }
     }
 
@@ -215,31 +222,70 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             self.pass(&terms, shrink)?;
         }
         self.at = Direction::zero();
+        if self.anchor.is_some() {
+            self.remember(AppliedUpdate {
+                direction: direction.clone(),
+                lr,
+                decay,
+            });
+        }
         Ok(())
     }
 
-    /// Makes many updates without decay, `theta <- theta - lr * direction` for every pair in turn, in as few
-    /// passes as can be. On grids ([`Arithmetic::Exact`]) the bits are those of [`Self::update`] for each.
+    /// Makes many updates in turn, in as few passes as can be. On grids ([`Arithmetic::Exact`]) the bits are those of
+    /// [`Self::update`] for each.
     ///
     /// # Errors
-    /// [`PerturbError::NonFinite`], [`PerturbError::TooFar`]; the updates before it may have been made.
-    pub fn update_all(&mut self, updates: &[(f64, Direction)]) -> Result<(), PerturbError> {
+    /// [`PerturbError::NonFinite`], before anything moved; [`PerturbError::TooFar`], when the updates before it have
+    /// been made.
+    pub fn update_all(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
+        let passes = terms::merged(updates, self.reach())?;
         self.move_to(&Direction::zero())?;
-        let reach = self.reach();
-        let mut merged = Terms::new();
-        for (lr, direction) in updates {
-            let more = terms::exact(&Direction::zero(), &(direction * -lr))?;
-            let full = merged.len() + more.len() > MERGED
-                || terms::reach(&merged) + terms::reach(&more) > reach;
-            if full && !merged.is_empty() {
-                self.pass_everywhere(std::mem::take(&mut merged))?;
-            }
-            merged.extend(more);
+        for MergedPass { terms, shrink } in passes {
+            self.pass(&[terms.clone(), terms], f64::from(shrink))?;
         }
-        match merged.is_empty() {
-            true => Ok(()),
-            false => self.pass_everywhere(merged),
-        }
+        Ok(())
+    }
+
+    /// Gives 16-bit weights an anchor ([`Arithmetic::Anchored`]): the f32 originals that [`Self::reanchor`] goes back
+    /// to. They must be those of the weights as they stand, or as they stood before the updates that are told to
+    /// [`Self::remember`].
+    pub fn anchored(mut self, anchor: Anchor) -> Self {
+        self.anchor = Some(anchor);
+        self
+    }
+
+    /// The anchor, if there is one.
+    pub fn anchor(&self) -> Option<&Anchor> {
+        self.anchor.as_ref()
+    }
+
+    /// Tells of an update that the originals lack, without making it.
+    pub fn remember(&mut self, update: AppliedUpdate) {
+        self.pending.push(update);
+    }
+
+    /// Makes all updates since the last time in the originals, and rounds these to the weights anew. Returns the
+    /// largest distance that a weight has drifted from its original, among the first 1,024 of every tensor; `None`
+    /// without an anchor.
+    ///
+    /// # Errors
+    /// [`PerturbError::Anchor`] if the originals cannot be read or written; [`PerturbError::TooFar`] if an update is
+    /// longer than their grids have room for.
+    pub fn reanchor(&mut self) -> Result<Option<f64>, PerturbError> {
+        let Some(mut anchor) = self.anchor.take() else {
+            return Ok(None);
+        };
+        self.move_to(&Direction::zero())?;
+        let drifted = anchor.advance(&self.pending).and_then(|()| {
+            let action = FromAnchor::new(anchor.reader()?);
+            self.map(&action);
+            action.finish()
+        });
+        self.anchor = Some(anchor);
+        let drifted = drifted?;
+        self.pending.clear();
+        Ok(Some(drifted))
     }
 
     /// Returns to `theta` and hands the module back.

@@ -37,3 +37,49 @@ fn finite(terms: Terms) -> Result<Terms, PerturbError> {
 pub(crate) fn reach(terms: &[(Seed, f32)]) -> f64 {
     terms.iter().map(|(_, c)| f64::from(c.abs())).sum()
 }
+
+/// An update that was made, or is to be made again: `theta <- theta - lr * (direction + decay * theta)`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppliedUpdate {
+    /// The direction.
+    pub direction: Direction,
+    /// The learning rate.
+    pub lr: f64,
+    /// The weight decay.
+    pub decay: f64,
+}
+
+/// One pass that makes several updates.
+pub(crate) struct MergedPass {
+    pub(crate) terms: Terms,
+    /// For parameters that decay.
+    pub(crate) shrink: f32,
+}
+
+/// Noise streams that a merged pass walks at most: their states stay in the L1 cache.
+const MERGED: usize = 64;
+
+/// `updates` on grids, in as few passes as can be: as many to a pass as its `reach` allows, but for those with decay,
+/// which are a share of the weights as they are then.
+pub(crate) fn merged(
+    updates: &[AppliedUpdate],
+    most: f64,
+) -> Result<Vec<MergedPass>, PerturbError> {
+    let mut passes: Vec<MergedPass> = Vec::new();
+    for update in updates {
+        let terms = exact(&Direction::zero(), &(&update.direction * -update.lr))?;
+        let shrink = (update.lr * update.decay) as f32;
+        match passes.last_mut() {
+            Some(last)
+                if shrink == 0.0
+                    && last.shrink == 0.0
+                    && last.terms.len() + terms.len() <= MERGED
+                    && reach(&last.terms) + reach(&terms) <= most =>
+            {
+                last.terms.extend(terms);
+            }
+            _ => passes.push(MergedPass { terms, shrink }),
+        }
+    }
+    Ok(passes)
+}
