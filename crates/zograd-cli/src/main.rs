@@ -15,6 +15,7 @@ mod plot;
 mod progress;
 mod run_folder;
 mod signals;
+mod walk;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(*args),
         Command::Eval(args) => commands::eval::run(*args),
         Command::Replay(args) => commands::replay::run(*args),
+        Command::Export(args) => commands::export::run(args),
         Command::Log(command) => commands::log::run(command),
         Command::Prompts(args) => commands::prompts::run(*args),
     };

@@ -9,6 +9,9 @@ use std::path::{Path, PathBuf};
 /// Name of the trajectory log in a run folder.
 pub const LOG: &str = "trajectory.zog";
 
+/// Name of the f32 originals of anchored weights, there and in a checkpoint.
+pub const ANCHOR: &str = "anchor.f32";
+
 /// `config.toml`, `metrics.jsonl`, `trajectory.zog`, `summary.json`, `loss.svg` and the best weights in `best/`.
 pub struct RunFolder {
     path: PathBuf,
@@ -90,6 +93,11 @@ impl RunFolder {
     /// Where the trajectory log is.
     pub fn log(&self) -> PathBuf {
         self.path.join(LOG)
+    }
+
+    /// Where the f32 originals of anchored weights are.
+    pub fn anchor(&self) -> PathBuf {
+        self.path.join(ANCHOR)
     }
 
     /// The folder.

@@ -59,7 +59,8 @@ pub struct EvalRecord {
     #[serde(deserialize_with = "number")]
     pub dev_loss: f64,
     /// How far rounding has put the weights from where exact arithmetic would have, in the last step before it: the
-    /// largest distance among the first 1,024 weights of every tensor. 0 for exact steps.
+    /// largest distance among the first 1,024 weights of every tensor. 0 for exact steps. With an anchor: since the
+    /// last time the weights were brought back to it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drift: Option<f64>,
     /// Whether this is the best so far: higher accuracy, or equal accuracy and lower loss. Never with a

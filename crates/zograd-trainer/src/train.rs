@@ -38,6 +38,10 @@ pub struct TrainConfig {
     pub eval_every: u64,
     /// Examples per forward in evaluations.
     pub eval_batch_size: usize,
+    /// Bring 16-bit weights with an anchor back to their originals every so many steps, and before every evaluation;
+    /// 0: no anchor.
+    #[serde(default)]
+    pub anchor_every: u64,
     /// What is done about steps that are not as they should be.
     #[serde(default)]
     pub guards: Guards,
@@ -53,6 +57,12 @@ impl TrainConfig {
     pub fn evaluates_after(&self, step: u64) -> bool {
         step == self.steps
             || (self.eval_every > 0 && step > 0 && step.is_multiple_of(self.eval_every))
+    }
+
+    /// Whether weights with an anchor are brought back to their originals after `step` steps.
+    pub fn anchors_after(&self, step: u64) -> bool {
+        self.anchor_every > 0
+            && (self.evaluates_after(step) || (step > 0 && step.is_multiple_of(self.anchor_every)))
     }
 
     /// Whether every setting is in its range.
@@ -266,7 +276,9 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
         };
         let lr = config.lr_at(step);
         let evaluates = config.evaluates_after(step + 1) && !examples.dev.is_empty();
-        let before = evaluates.then(|| model.sample());
+        let anchors = config.anchors_after(step + 1);
+        // an anchor measures the drift itself
+        let before = (evaluates && !anchors).then(|| model.sample());
         let mut tokens = summary.tokens;
         let (mut event, mut stopped) = (None, false);
         let loss = |m: &M| {
@@ -328,9 +340,15 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
         if stop.load(Ordering::Relaxed) {
             summary.stop = StopReason::Interrupted;
         }
+        let mut drift = None;
+        if anchors {
+            drift = model.reanchor()?;
+        }
         if let Some(before) = before {
             let (direction, decay) = (&record.update, applied_decay(&record));
-            let drift = model.drift_since(&before, direction, record.lr, decay)?;
+            drift = Some(model.drift_since(&before, direction, record.lr, decay)?);
+        }
+        if evaluates {
             model.check_range()?;
             evaluate_dev(
                 model.module(),
@@ -364,7 +382,7 @@ fn evaluate_dev<M: LanguageModel>(
     config: &TrainConfig,
     observer: &mut dyn Observer<M>,
     summary: &mut TrainSummary,
-    drift: f64,
+    drift: Option<f64>,
 ) -> Result<(), TrainError> {
     let start = Instant::now();
     let evaluation = evaluate(model, dev, config.eval_batch_size, |_| ())?;
@@ -375,7 +393,7 @@ fn evaluate_dev<M: LanguageModel>(
         forwards: summary.forwards,
         dev_accuracy: evaluation.accuracy,
         dev_loss: evaluation.loss,
-        drift: Some(drift),
+        drift,
         best: evaluation.loss.is_finite()
             && match &summary.best {
                 Some(best) => this > rank(best.dev_accuracy, best.dev_loss),

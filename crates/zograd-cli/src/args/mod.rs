@@ -13,7 +13,7 @@ pub use eval::EvalArgs;
 pub use names::{BackendName, DtypeName, FormName, MethodName, SplitName};
 pub use prompts::PromptsArgs;
 pub use train::TrainArgs;
-pub use trajectory::{LogArgs, LogCommand, ReplayArgs};
+pub use trajectory::{ExportArgs, LogArgs, LogCommand, ReplayArgs};
 
 use clap::{Parser, Subcommand};
 
@@ -47,6 +47,8 @@ pub enum Command {
     Eval(Box<EvalArgs>),
     /// Rebuild the weights of a run from its trajectory log, without a forward pass
     Replay(Box<ReplayArgs>),
+    /// Pack a tuned model as its trajectory log, to be rebuilt from the base model by replay
+    Export(ExportArgs),
     /// Show, check or export a trajectory log
     #[command(subcommand)]
     Log(LogCommand),

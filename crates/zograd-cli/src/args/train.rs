@@ -75,9 +75,14 @@ pub struct TrainArgs {
     /// Distribution of the perturbations: gaussian or rademacher [default: gaussian]
     #[arg(long, value_name = "KIND", value_parser = parse_kebab::<NoiseKind>, help_heading = "Method")]
     pub noise: Option<NoiseKind>,
-    /// How weights are moved: exact (no rounding is left behind; f32 only) or plain [default: exact with f32]
+    /// How weights are moved: exact (no rounding is left behind; f32 only), anchored (16-bit weights with f32
+    /// originals in a file, 4 bytes a weight) or plain [default: exact with f32, else plain]
     #[arg(long, value_name = "HOW", value_parser = parse_kebab::<Arithmetic>, help_heading = "Method")]
     pub arithmetic: Option<Arithmetic>,
+    /// Steps after which anchored weights become their rounded originals again (and before every evaluation)
+    /// [default: 100]
+    #[arg(long, value_name = "N", help_heading = "Method")]
+    pub anchor_every: Option<u64>,
     /// Perturbation scale [default: 1e-3]
     #[arg(
         long,

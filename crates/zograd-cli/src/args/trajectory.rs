@@ -1,4 +1,4 @@
-//! Flags of `zograd replay` and `zograd log`.
+//! Flags of `zograd replay`, `zograd export` and `zograd log`.
 
 use super::names::BackendName;
 use clap::{Args, Subcommand};
@@ -28,6 +28,23 @@ pub struct ReplayArgs {
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N")]
     pub threads: Option<usize>,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zograd export`
+#[derive(Args, Clone, Debug)]
+pub struct ExportArgs {
+    /// Folder of a finished run
+    pub run: PathBuf,
+    /// Pack the log up to the best step, the settings and the hashes of the weights at both ends: with the base
+    /// model it is the tuned model, in some tens of bytes a step
+    #[arg(long)]
+    pub log_only: bool,
+    /// Folder to pack it into, must not exist yet
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

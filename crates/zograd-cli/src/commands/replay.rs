@@ -1,8 +1,8 @@
 //! `zograd replay`: the weights of a run from its log.
 
 use super::eval::{load, set_threads};
+use super::export::as_promised;
 use super::log::note_tail;
-use super::train::walker;
 use crate::args::{BackendName, DtypeName, ReplayArgs};
 use crate::backend::{self, Job, TrainBackend};
 use crate::failure::WhileRunning;
@@ -10,13 +10,14 @@ use crate::inputs::Sources;
 use crate::output::answer;
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
+use crate::walk::Walk;
 use anyhow::{Context, Result, bail};
 use burn::tensor::DType;
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
 use zograd_models::content_hash;
-use zograd_perturb::{Arithmetic, Grids, ParameterSpace, noise};
+use zograd_perturb::{Arithmetic, ParameterSpace, noise};
 use zograd_trainer::trajectory::{Header, Record, Trajectory, replay};
 
 /// Rebuilds a tuned model.
@@ -45,16 +46,24 @@ pub fn run(args: ReplayArgs) -> Result<ExitCode> {
         out: &args.out,
     };
     let weights = backend::dispatch(backend, job)?;
+    let promised = as_promised(&args.log, steps, &weights);
     if args.json {
-        answer(json!({"steps": steps, "weights": weights, "out": args.out}))?;
+        let report =
+            json!({"steps": steps, "weights": weights, "out": args.out, "as_exported": promised});
+        answer(report)?;
     } else {
         answer(format_args!(
             "{steps} steps replayed into {}",
             args.out.display()
         ))?;
-        answer(format_args!("weights {weights}"))?;
+        let note = match promised {
+            Some(true) => ", as exported",
+            Some(false) => ", NOT those that were exported",
+            None => "",
+        };
+        answer(format_args!("weights {weights}{note}"))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(promised == Some(false))))
 }
 
 /// Refuses a log whose noise this program cannot make.
@@ -104,11 +113,17 @@ impl Job for ReplayJob<'_> {
         let model = load::<B>(self.model, self.dtype, device)?;
         check_base(self.header, &content_hash(&model))?;
         let space = ParameterSpace::select(&model, &self.header.selection)?;
-        let grids = match self.header.arithmetic {
-            Arithmetic::Exact => Some(Grids::of(&model, &space, self.header.eps)?),
-            Arithmetic::Plain => None,
-        };
-        let mut model = walker(model, space, self.header.noise, self.header.eps, grids)?;
+        let header = self.header;
+        let anchor = self.out.with_extension("anchor.f32");
+        let walk = Walk::from_start(
+            &model,
+            space,
+            header.noise,
+            header.eps,
+            header.arithmetic,
+            anchor.clone(),
+        )?;
+        let mut model = walk.begin(model)?;
         let mut strategy = self.header.method.build()?;
         let mut progress = Progress::new("replay", self.records.len() as u64);
         replay(
@@ -122,6 +137,11 @@ impl Job for ReplayJob<'_> {
         )
         .context(WhileRunning)?;
         progress.finish();
+        if header.arithmetic == Arithmetic::Anchored {
+            std::fs::remove_file(&anchor)
+                .with_context(|| anchor.display().to_string())
+                .context(WhileRunning)?;
+        }
         let model = model.into_module()?;
         zograd_models::save_pretrained(&model, model.config(), Some(self.tokenizer), self.out)
             .context(WhileRunning)?;

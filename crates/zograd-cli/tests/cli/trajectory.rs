@@ -65,7 +65,21 @@ fn a_replay_ends_in_the_bits_of_the_run() {
         ("mezo", &["--weight-decay", "0.1"][..]),
         ("gv", &["--schedule", "cosine"]),
         ("gv-history", &[]),
+        ("gv-history", &["--arithmetic", "plain"]),
         ("greedy", &["--noise", "rademacher"]),
+        (
+            "gv",
+            &[
+                "--backend",
+                "flex",
+                "--dtype",
+                "bf16",
+                "--arithmetic",
+                "anchored",
+                "--anchor-every",
+                "5",
+            ],
+        ),
         ("n-spsa", &["--backend", "flex", "--dtype", "bf16"]),
         ("pool-regression", &["--backend", "flex", "--dtype", "f16"]),
     ] {
@@ -129,6 +143,136 @@ fn a_log_can_be_looked_at() {
     assert_eq!(lines.len(), 25);
     assert_eq!(lines[24]["step"], 24);
     assert_eq!(lines[24]["update"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn an_exported_log_is_the_tuned_model() {
+    let dir = scratch();
+    run(dir.path(), &short(&["--out", "run"]));
+    let packed = run_json(
+        dir.path(),
+        &["export", "run", "--log-only", "--out", "packed", "--json"],
+    );
+    let size: u64 = ["trajectory.zog", "config.toml", "export.json"]
+        .map(|name| {
+            fs::metadata(dir.path().join("packed").join(name))
+                .expect("packed")
+                .len()
+        })
+        .iter()
+        .sum();
+    assert_eq!(packed["bytes"], size);
+    let args = [
+        "replay",
+        "--log",
+        "packed/trajectory.zog",
+        "--json",
+        "--out",
+    ];
+    let again = run_json(dir.path(), &[&args[..], &["again"]].concat());
+    assert_eq!(again["as_exported"], true);
+    assert_eq!(
+        weights(&dir.path().join("again")),
+        weights(&dir.path().join("run/best"))
+    );
+    // a promise that is not kept is told
+    let manifest = dir.path().join("packed/export.json");
+    let text = fs::read_to_string(&manifest).expect("a manifest");
+    let promised = packed["manifest"]["weights"].as_str().expect("a hash");
+    fs::write(&manifest, text.replace(promised, "sha256:0")).expect("written");
+    let output = zograd(dir.path(), &[&args[..], &["other"]].concat())
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+/// A learning rate far too high: guards skip, shrink and stop, the events are counted, and a replay that knows only
+/// the log makes the same of them.
+#[test]
+fn guards_act_and_are_replayed() {
+    let dir = scratch();
+    let wild = |more: &[&'static str]| {
+        let mut args = short(&["--method", "mezo", "--json"]);
+        (args[2], args[4]) = ("60", "0");
+        args.extend(more);
+        args
+    };
+    let args = [
+        "--lr",
+        "3e-3",
+        "--arithmetic",
+        "plain",
+        "--out",
+        "run",
+        "--guard",
+        "loss-explosion=skip,exploding-gradient=shrink",
+    ];
+    let report = run_json(dir.path(), &wild(&args));
+    let events = report["events"].as_object().expect("events");
+    assert!(events["loss-explosion"].as_u64() >= Some(3), "{events:?}");
+    assert!(
+        events["exploding-gradient"].as_u64() >= Some(1),
+        "{events:?}"
+    );
+    assert_eq!(report["skipped"], report["events"]["loss-explosion"]);
+    run(
+        dir.path(),
+        &["replay", "--log", "run/trajectory.zog", "--out", "again"],
+    );
+    assert_eq!(
+        weights(&dir.path().join("again")),
+        weights(&dir.path().join("run/best"))
+    );
+    let stop = wild(&[
+        "--lr",
+        "1e-2",
+        "--out",
+        "stopped",
+        "--guard",
+        "update-too-far=stop",
+    ]);
+    let output = zograd(dir.path(), &stop)
+        .output()
+        .expect("the binary starts");
+    assert_eq!(output.status.code(), Some(1));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(
+        (&report["stop"], &report["steps"]),
+        (&"guard".into(), &1.into())
+    );
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("update-too-far; lower --lr"), "{said}");
+}
+
+/// SIGINT and SIGTERM finish the step and save; the exit code names the signal, and the run goes on.
+#[cfg(unix)]
+#[test]
+fn signals_save_and_are_named() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let dir = scratch();
+        let mut args = short(&["--out", "run"]);
+        args[2] = "100000";
+        let child = zograd(dir.path(), &args)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        // until it is in its steps
+        while fs::metadata(dir.path().join("run/metrics.jsonl")).map_or(0, |m| m.len()) < 1000 {
+            std::thread::yield_now();
+        }
+        let kill = std::process::Command::new("kill")
+            .args(["-s", signal, &child.id().to_string()])
+            .status();
+        assert!(kill.expect("kill").success());
+        let output = child.wait_with_output().expect("an end");
+        assert_eq!(output.status.code(), Some(code));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("zograd train --resume run"), "{said}");
+        let log = Path::new("run/trajectory.zog").display().to_string();
+        let verified = run_json(dir.path(), &["log", "verify", &log, "--json"]);
+        assert_eq!(verified["whole"], true);
+    }
 }
 
 #[test]
@@ -197,14 +341,14 @@ impl Random {
 }
 
 /// Starts or goes on with the run in `dir/run` and kills it after some milliseconds; whether it was killed.
-fn killed(dir: &Path, method: &str, after: Duration) -> bool {
+fn killed(dir: &Path, fresh: &[&str], after: Duration) -> bool {
     let started = dir.join("run/trajectory.zog").exists();
     let args = if started {
         vec!["train", "--resume", "run"]
     } else {
         // killed before there was anything to go on with
         let _ = fs::remove_dir_all(dir.join("run"));
-        short(&["--method", method, "--out", "run"])
+        fresh.to_vec()
     };
     let mut child = zograd(dir, &args)
         .stdout(Stdio::null())
@@ -223,22 +367,39 @@ fn killed(dir: &Path, method: &str, after: Duration) -> bool {
 fn killed_runs_end_in_the_bits_of_one_that_was_not() {
     let kills: u64 = std::env::var("ZOGRAD_KILLS").map_or(200, |n| n.parse().expect("a number"));
     let mut random = Random(7);
-    let methods = ["gv", "gv-history", "greedy"];
-    let references = methods.map(|method| {
+    let settings = [
+        &["--method", "gv"][..],
+        &["--method", "gv-history", "--arithmetic", "plain"],
+        &["--method", "greedy", "--weight-decay", "0.1"],
+        &[
+            "--method",
+            "gv",
+            "--backend",
+            "flex",
+            "--dtype",
+            "bf16",
+            "--arithmetic",
+            "anchored",
+            "--anchor-every",
+            "5",
+        ],
+    ];
+    let fresh = |settings: &[&'static str]| short(&[settings, &["--out", "run"]].concat());
+    let references = settings.map(|settings| {
         let dir = scratch();
-        run(dir.path(), &short(&["--method", method, "--out", "run"]));
+        run(dir.path(), &fresh(settings));
         dir
     });
     let (mut done, mut round) = (0, 0);
     while done < kills {
-        let which = round % methods.len();
-        let (method, reference) = (methods[which], &references[which]);
+        let which = round % settings.len();
+        let (settings, reference) = (settings[which], &references[which]);
         round += 1;
         let dir = scratch();
         let folder = dir.path().join("run");
         loop {
             let after = Duration::from_millis(random.below(150));
-            if !killed(dir.path(), method, after) {
+            if !killed(dir.path(), &fresh(settings), after) {
                 break;
             }
             done += 1;
@@ -267,7 +428,7 @@ fn killed_runs_end_in_the_bits_of_one_that_was_not() {
                 vec!["train", "--resume", "run"]
             } else {
                 let _ = fs::remove_dir_all(&folder);
-                short(&["--method", method, "--out", "run"])
+                fresh(settings)
             };
             run(dir.path(), &args);
         }

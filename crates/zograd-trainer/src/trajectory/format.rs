@@ -1,7 +1,7 @@
 //! Records as bytes. All numbers are little-endian; counts are LEB128.
 
 use super::TrajectoryError;
-use zograd_perturb::{Direction, Seed};
+use zograd_perturb::{AppliedUpdate, Direction, Seed};
 use zograd_select::SkipReason;
 
 /// The first bytes of every log.
@@ -46,6 +46,15 @@ pub struct Record {
 }
 
 impl Record {
+    /// The update that this step made, if it was not skipped.
+    pub fn applied(&self) -> Option<AppliedUpdate> {
+        self.skipped.is_none().then(|| AppliedUpdate {
+            direction: self.update.clone(),
+            lr: self.lr,
+            decay: self.weight_decay,
+        })
+    }
+
     /// The payload, shorter where it says what `expected` says.
     pub(super) fn encode(&self, expected: Expected) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(128);

@@ -58,6 +58,7 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
         remember(strategy, header, records)?;
         return merge(model, records, progress);
     }
+    let records = to_last_anchor(model, strategy, header, records)?;
     for record in records {
         let context = header.context(record);
         let mut losses = record.losses.iter();
@@ -84,9 +85,34 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
         {
             return Err(ReplayError::Differs { step: record.step });
         }
+        // in `records` there is no step after which weights with an anchor were brought back to it
         progress(record.step);
     }
     Ok(())
+}
+
+/// Weights with an anchor: what happened up to the last time they were brought back to it has left nothing but its
+/// updates. Makes these, and returns the records after them.
+fn to_last_anchor<'r, B: NoiseBackend, M: Module<B>>(
+    model: &mut Perturbed<B, M>,
+    strategy: &mut dyn Strategy,
+    header: &Header,
+    records: &'r [Record],
+) -> Result<&'r [Record], ReplayError> {
+    let anchors = |record: &Record| header.config.anchors_after(record.step);
+    let Some(last) = records.iter().rposition(anchors) else {
+        return Ok(records);
+    };
+    if model.arithmetic() != Arithmetic::Anchored {
+        return Ok(records);
+    }
+    let (before, after) = records.split_at(last + 1);
+    remember(strategy, header, before)?;
+    for update in before.iter().filter_map(Record::applied) {
+        model.remember(update);
+    }
+    model.reanchor()?;
+    Ok(after)
 }
 
 /// Makes the updates of `records` without the hops between them: with exact steps these leave nothing behind. As
@@ -97,16 +123,7 @@ fn merge<B: NoiseBackend, M: Module<B>>(
     mut progress: impl FnMut(u64),
 ) -> Result<(), ReplayError> {
     for records in records.chunks(MERGED) {
-        let mut updates = Vec::with_capacity(records.len());
-        for record in records.iter().filter(|record| record.skipped.is_none()) {
-            if record.weight_decay == 0.0 {
-                updates.push((record.lr, record.update.clone()));
-            } else {
-                // a decay is a share of the weights as they are at its step
-                model.update_all(&std::mem::take(&mut updates))?;
-                model.update(&record.update, record.lr, record.weight_decay)?;
-            }
-        }
+        let updates: Vec<_> = records.iter().filter_map(Record::applied).collect();
         model.update_all(&updates)?;
         if let Some(last) = records.last() {
             progress(last.step);

@@ -98,6 +98,11 @@ impl Interrupted {
         }
     }
 
+    /// Where it lies.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The run's header.
     pub fn header(&self) -> &zograd_trainer::trajectory::Header {
         &self.log.header

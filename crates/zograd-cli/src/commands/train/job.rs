@@ -11,16 +11,17 @@ use crate::failure::WhileRunning;
 use crate::inputs::Sources;
 use crate::output::say;
 use crate::progress::Progress;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{ANCHOR, RunFolder};
 use crate::signals::Stop;
+use crate::walk::Walk;
 use anyhow::{Context, Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use zograd_models::{Opt, content_hash};
-use zograd_perturb::{Arithmetic, Grids, NoiseKind, ParameterSpace, Perturbed, Selection};
+use zograd_perturb::{Arithmetic, ParameterSpace, Perturbed, Selection};
 use zograd_select::Strategy;
 use zograd_tasks::{Prompt, SplitCounts};
-use zograd_trainer::trajectory::{TrajectoryWriter, remember, replay};
+use zograd_trainer::trajectory::{Record, TrajectoryWriter, remember, replay};
 use zograd_trainer::{
     Classification, Examples, StopReason, TrainSummary, peak_memory_bytes, train_from,
 };
@@ -92,27 +93,24 @@ impl Job for TrainJob {
             "before",
         )?;
         let mut strategy = settings.method.build()?;
-        let grids = match settings.arithmetic {
-            Arithmetic::Exact => Some(Grids::of(&model, &space, settings.eps)?),
-            Arithmetic::Plain => None,
-        };
+        let walk = Walk::from_start(
+            &model,
+            space,
+            settings.noise,
+            settings.eps,
+            settings.arithmetic,
+            folder.anchor(),
+        )?;
         let mut recorder = Recorder::new(folder, log, &sources, settings.config.steps);
         let mut summary = TrainSummary::beginning();
         let mut model = match &interrupted {
-            None => walker(model, space, settings.noise, settings.eps, grids)?,
+            None => walk.begin(model)?,
             Some(run) => {
                 summary = run.summary();
                 recorder.steps = run.steps.clone();
                 recorder.evals = run.evals.clone();
                 recorder.set_progress(summary.steps);
-                go_on(
-                    run,
-                    model,
-                    (space, grids),
-                    strategy.as_mut(),
-                    &settings,
-                    device,
-                )?
+                go_on(run, model, walk, strategy.as_mut(), &settings, device)?
             }
         };
         let summary = fit(
@@ -130,6 +128,13 @@ impl Job for TrainJob {
                 "interrupted after step {}; go on with: zograd train --resume {}",
                 summary.steps,
                 recorder.folder.path().display()
+            ));
+        }
+        if let (StopReason::Guard, Some(event)) = (summary.stop, recorder.last_event()) {
+            say(format_args!(
+                "stopped by a guard after step {}: {event}; {}",
+                summary.steps,
+                event.advice()
             ));
         }
         let model = model.into_module()?;
@@ -166,7 +171,7 @@ impl Job for TrainJob {
         };
         recorder.folder.summarise(&report).context(WhileRunning)?;
         if report.stop == StopReason::Finished {
-            recorder.remove_checkpoints(None);
+            recorder.remove_scaffolding();
         }
         Ok(report)
     }
@@ -198,34 +203,20 @@ pub fn fit<B: TrainBackend>(
     Ok(summary)
 }
 
-/// The model at its start weights, on grids if there are any.
-pub fn walker<B: TrainBackend>(
-    model: Opt<B>,
-    space: ParameterSpace,
-    noise: NoiseKind,
-    eps: f64,
-    grids: Option<Grids>,
-) -> Result<Perturbed<B, Opt<B>>> {
-    Ok(match grids {
-        Some(grids) => Perturbed::on_grids(model, space, noise, eps, grids)?,
-        None => Perturbed::new(model, space, noise, eps)?,
-    })
-}
-
 /// The weights and the memory of the strategy after the whole steps of an interrupted run: from its newest
 /// checkpoint, or from the start weights if that is lost.
 pub fn go_on<B: TrainBackend>(
     run: &Interrupted,
     base: Opt<B>,
-    (space, grids): (ParameterSpace, Option<Grids>),
+    walk: Walk,
     strategy: &mut dyn Strategy,
     settings: &Settings,
     device: &B::Device,
 ) -> Result<Perturbed<B, Opt<B>>> {
-    let mut base = Some(base);
     let checkpoint = run.checkpoint().and_then(|(step, folder)| {
-        let model = load::<B>(&folder, settings.dtype, device);
-        match model {
+        let restored = restore_anchor(settings.arithmetic, &folder, run)
+            .and_then(|()| load::<B>(&folder, settings.dtype, device));
+        match restored {
             Ok(model) => Some((step, model)),
             Err(error) => {
                 say(format_args!(
@@ -235,23 +226,40 @@ pub fn go_on<B: TrainBackend>(
             }
         }
     });
-    let (step, module) = match checkpoint {
+    let (step, mut model) = match checkpoint {
         Some((step, model)) => {
             // one model in memory at a time
-            base = None;
-            (step as usize, Some(model))
+            drop(base);
+            (step as usize, walk.go_on(model)?)
         }
-        None => (0, base.take()),
+        None => (0, walk.begin(base)?),
     };
-    drop(base);
-    let module = module.context("no weights to go on from")?;
     let (before, after) = run.records().split_at(step);
     remember(strategy, run.header(), before)?;
-    let mut model = walker(module, space, settings.noise, settings.eps, grids)?;
+    if settings.arithmetic == Arithmetic::Anchored {
+        // the originals lack what happened since they were last in place
+        let anchors = |record: &Record| settings.config.anchors_after(record.step);
+        let last = before.iter().rposition(anchors).map_or(0, |last| last + 1);
+        for update in before[last..].iter().filter_map(Record::applied) {
+            model.remember(update);
+        }
+    }
     let mut progress = Progress::new("replay", after.len() as u64);
     replay(&mut model, strategy, run.header(), after, |step| {
         progress.set(step - before.len() as u64, String::new);
     })?;
     progress.finish();
     Ok(model)
+}
+
+/// Puts the originals of a checkpoint in the place of the run's.
+fn restore_anchor(arithmetic: Arithmetic, checkpoint: &Path, run: &Interrupted) -> Result<()> {
+    if arithmetic != Arithmetic::Anchored {
+        return Ok(());
+    }
+    let (from, to) = (checkpoint.join(ANCHOR), run.folder().join(ANCHOR));
+    let partial = to.with_extension("partial");
+    std::fs::copy(&from, &partial)
+        .and_then(|_| std::fs::rename(&partial, &to))
+        .with_context(|| from.display().to_string())
 }

@@ -16,7 +16,6 @@ use crate::signals::Stop;
 use crate::{backend, config_file};
 use anyhow::{Context, Result, bail};
 use interrupted::Interrupted;
-pub use job::walker;
 use job::{Data, TrainJob};
 use settings::Settings;
 use std::path::Path;

@@ -8,13 +8,15 @@ use crate::inputs::Sources;
 use crate::output::say;
 use crate::plot;
 use crate::progress::Progress;
-use crate::run_folder::RunFolder;
+use crate::run_folder::{ANCHOR, RunFolder};
 use anyhow::Result;
 use std::path::PathBuf;
 use zograd_models::Opt;
 use zograd_tasks::Prompt;
 use zograd_trainer::trajectory::{Record, TrajectoryWriter};
-use zograd_trainer::{EvalRecord, Evaluation, Observer, StepRecord, TrainError, TrainSummary};
+use zograd_trainer::{
+    EvalRecord, Evaluation, Event, Observer, StepRecord, TrainError, TrainSummary,
+};
 
 /// Writes what happens into the run folder and shows it.
 pub struct Recorder {
@@ -51,6 +53,11 @@ impl Recorder {
             &self.steps,
             &self.evals,
         )
+    }
+
+    /// What was not as it should be about the last step.
+    pub fn last_event(&self) -> Option<Event> {
+        self.steps.last().and_then(|step| step.event)
     }
 
     /// Tells the first event of each kind; all are counted at the end.
@@ -94,6 +101,13 @@ impl Recorder {
                 std::fs::remove_dir_all(&partial)?;
             }
             zograd_models::save_pretrained(model, model.config(), None, &partial)?;
+            let anchor = self.folder.anchor();
+            if anchor.exists() {
+                // the file is replaced, never written into, so a second name keeps it as it is now
+                let copy = partial.join(ANCHOR);
+                std::fs::hard_link(&anchor, &copy)
+                    .or_else(|_| std::fs::copy(&anchor, &copy).map(|_| ()))?;
+            }
             if !folder.exists() {
                 std::fs::rename(&partial, &folder)?;
             }
@@ -115,8 +129,15 @@ impl Recorder {
         }
     }
 
+    /// Removes what is only needed to go on with a run.
+    pub fn remove_scaffolding(&self) {
+        self.remove_checkpoints(None);
+        // if it stays it costs space only
+        let _ = std::fs::remove_file(self.folder.anchor());
+    }
+
     /// Removes all checkpoints but one.
-    pub fn remove_checkpoints(&self, but: Option<u64>) {
+    fn remove_checkpoints(&self, but: Option<u64>) {
         for (step, folder) in checkpoints(self.folder.path()) {
             if Some(step) != but {
                 // one that stays costs space only

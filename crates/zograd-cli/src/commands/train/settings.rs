@@ -120,8 +120,19 @@ impl Settings {
             Some(text) => text.parse()?,
             None => Guards::default(),
         };
+        let backend = *r.backend.get_or_insert(BackendName::Ndarray);
+        let dtype = backend::dtype(backend, *r.dtype.get_or_insert(DtypeName::F32))?;
+        let arithmetic = arithmetic(r.arithmetic, dtype)?;
+        r.arithmetic = Some(arithmetic);
+        let anchor_every = match (arithmetic, r.anchor_every) {
+            (Arithmetic::Anchored, Some(0)) => bail!("--anchor-every 0: use at least 1"),
+            (Arithmetic::Anchored, every) => *r.anchor_every.insert(every.unwrap_or(100)),
+            (_, None) => 0,
+            (_, Some(_)) => bail!("--anchor-every: only with --arithmetic anchored"),
+        };
         let config = TrainConfig {
             guards,
+            anchor_every,
             steps,
             lr,
             schedule: *r.schedule.get_or_insert(Schedule::Constant),
@@ -132,17 +143,6 @@ impl Settings {
             eval_batch_size: positive("eval-batch-size", *r.eval_batch_size.get_or_insert(32))?,
         };
         config.check()?;
-        let backend = *r.backend.get_or_insert(BackendName::Ndarray);
-        let dtype = backend::dtype(backend, *r.dtype.get_or_insert(DtypeName::F32))?;
-        let possible = if dtype == DType::F32 {
-            Arithmetic::Exact
-        } else {
-            Arithmetic::Plain
-        };
-        let arithmetic = *r.arithmetic.get_or_insert(possible);
-        if arithmetic == Arithmetic::Exact && possible != arithmetic {
-            bail!("--arithmetic exact: only with --dtype f32; use plain");
-        }
         let noise = *r.noise.get_or_insert(NoiseKind::Gaussian);
         Ok(Self {
             method,
@@ -180,6 +180,22 @@ impl Settings {
             config: self.config.clone(),
         }
     }
+}
+
+/// How weights of this type are moved.
+fn arithmetic(asked: Option<Arithmetic>, dtype: DType) -> Result<Arithmetic> {
+    let wide = dtype == DType::F32;
+    Ok(match asked {
+        None if wide => Arithmetic::Exact,
+        None => Arithmetic::Plain,
+        Some(Arithmetic::Exact) if !wide => {
+            bail!("--arithmetic exact: only with --dtype f32; use anchored or plain")
+        }
+        Some(Arithmetic::Anchored) if wide => {
+            bail!("--arithmetic anchored: only with --dtype f16 or bf16; f32 has exact")
+        }
+        Some(asked) => asked,
+    })
 }
 
 /// A path that means the same from any folder.
