@@ -1,6 +1,7 @@
 //! One file a sub-command.
 
 pub mod eval;
+pub mod generate;
 pub mod log;
 pub mod prompts;
 pub mod replay;

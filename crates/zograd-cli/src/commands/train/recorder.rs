@@ -14,7 +14,9 @@ use std::path::PathBuf;
 use zograd_models::Opt;
 use zograd_tasks::Prompt;
 use zograd_trainer::trajectory::{Record, TrajectoryWriter};
-use zograd_trainer::{EvalRecord, Evaluation, Observer, StepRecord, TrainError, TrainSummary};
+use zograd_trainer::{
+    EvalRecord, Evaluation, Observer, Scoring, StepRecord, TrainError, TrainSummary,
+};
 
 /// Writes what happens into the run folder and shows it.
 pub struct Recorder {
@@ -140,7 +142,7 @@ impl Recorder {
         &self,
         model: Opt<B>,
         summary: &TrainSummary,
-        test: &[Prompt],
+        (test, scoring): (&[Prompt], &Scoring),
         settings: &Settings,
         device: &B::Device,
     ) -> Result<Evaluation> {
@@ -156,7 +158,13 @@ impl Recorder {
                 model
             }
         };
-        score(&model, test, settings.config.eval_batch_size, "after")
+        score(
+            &model,
+            test,
+            scoring,
+            settings.config.eval_batch_size,
+            "after",
+        )
     }
 }
 
@@ -176,9 +184,14 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
             .map_err(|e| observer_error(e.into()))?;
         self.warn(record);
         if let Some(progress) = &mut self.progress {
-            let dev = self.evals.last().map(|e| e.dev_accuracy);
+            let dev = self.evals.last().map(|e| e.dev_score);
             progress.set(record.step, || match dev {
-                Some(accuracy) => format!("loss {:.4} dev accuracy {accuracy:.4}", record.loss),
+                Some(dev) => format!(
+                    "loss {:.4} dev {} {:.4}",
+                    record.loss,
+                    dev.metric(),
+                    dev.value()
+                ),
                 None => format!("loss {:.4}", record.loss),
             });
         }
@@ -196,10 +209,11 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
             .map_err(|e| observer_error(e.into()))?;
         if let Some(progress) = &self.progress {
             progress.say(&format!(
-                "step {:>6}  {:>7} forwards  dev accuracy {:.4}  loss {:.4}{}",
+                "step {:>6}  {:>7} forwards  dev {} {:.4}  loss {:.4}{}",
                 record.step,
                 record.forwards,
-                record.dev_accuracy,
+                record.dev_score.metric(),
+                record.dev_score.value(),
                 record.dev_loss,
                 if record.best { "  best" } else { "" },
             ));
