@@ -207,5 +207,6 @@ fn prompt(row: usize, options: Vec<(Vec<u32>, usize)>, correct: usize) -> Prompt
         row,
         correct: vec![correct],
         candidates: options.into_iter().map(candidate).collect(),
+        ..Prompt::default()
     }
 }

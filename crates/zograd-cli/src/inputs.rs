@@ -1,8 +1,10 @@
 //! What `train` and `eval` read before they compute: model folder, tokenizer, task and rows.
 
+use crate::task;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
-use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Task, tasks};
+use std::sync::Arc;
+use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Task};
 
 /// The name of the built-in task.
 pub const EMBEDDED_TASK: &str = "toy";
@@ -20,7 +22,7 @@ pub struct Sources {
     /// The tokenizer folder.
     pub tokenizer: PathBuf,
     /// How rows are read.
-    pub task: &'static dyn Task,
+    pub task: Arc<dyn Task>,
     /// The rows.
     pub data: Dataset,
     /// Holds the unpacked built-in model while it is in use.
@@ -56,21 +58,11 @@ impl Sources {
         };
         let (task_name, task, data) = match (task, data) {
             (Some(name), Some(folder)) => {
-                let task = find_task(name)?;
-                if task.is_generation() {
-                    bail!(
-                        "--task {name}: its answers are written, not chosen, which only `zograd prompts` \
-                         supports so far; use a task with candidates, such as sst2"
-                    );
-                }
-                (
-                    task.name().to_string(),
-                    task,
-                    Dataset::open(folder).context("--data")?,
-                )
+                let (task, data) = task::open(name, folder)?;
+                (task.name().to_string(), task, data)
             }
             (None, None) => {
-                let task = find_task(EMBEDDED_TASK)?;
+                let task = task::built_in(EMBEDDED_TASK)?;
                 let (train, validation) = (zograd_embedded::TRAIN, zograd_embedded::VALIDATION);
                 let data = Dataset::from_json_lines("built-in rows", train, validation);
                 (EMBEDDED_TASK.into(), task, data)
@@ -92,14 +84,6 @@ impl Sources {
     }
 }
 
-/// The task with this name, or an error that suggests one.
-///
-/// # Errors
-/// There is none.
-pub fn find_task(name: &str) -> Result<&'static dyn Task> {
-    tasks::by_name(name).context("--task")
-}
-
 /// An encoder for the tokenizer in `folder`.
 ///
 /// # Errors
@@ -114,6 +98,17 @@ pub fn encoder(folder: &Path, bos_id: Option<u32>, max_length: usize) -> Result<
     })
 }
 
+/// What to subtract from the scores of candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Calibration {
+    /// Nothing.
+    None,
+    /// Their scores without the input.
+    Sfc,
+    /// Their scores without the input, after the demonstrations.
+    IclSfc,
+}
+
 /// The prompts of `samples`: after the demonstrations, if there are any.
 ///
 /// # Errors
@@ -123,12 +118,18 @@ pub fn prompts(
     task: &dyn Task,
     samples: &[Sample],
     demonstrations: &[Sample],
+    calibration: Calibration,
 ) -> Result<Vec<Prompt>> {
     let shown = Demonstrations::new(task, demonstrations);
     let form = match demonstrations {
         [] => Form::Train,
         _ => Form::InContext(&shown),
     };
-    let encode = |sample| Ok(encoder.encode(task, sample, form)?);
-    samples.iter().map(encode).collect()
+    let calibration = match calibration {
+        Calibration::None => None,
+        Calibration::Sfc => Some(Form::Calibration),
+        Calibration::IclSfc => Some(Form::InContextCalibration(&shown)),
+    };
+    let prepare = |sample| Ok(encoder.prepare(task, sample, form, calibration)?);
+    samples.iter().map(prepare).collect()
 }

@@ -4,10 +4,12 @@
 //! Exit codes: 0 done, 1 something failed while running, 2 the input is wrong (nothing was written),
 //! 130 interrupted by Ctrl-C, 143 by SIGTERM (what was reached is saved).
 
+mod answers;
 mod args;
 mod backend;
 mod commands;
 mod config_file;
+mod example_rows;
 mod failure;
 mod inputs;
 mod output;
@@ -15,6 +17,7 @@ mod plot;
 mod progress;
 mod run_folder;
 mod signals;
+mod task;
 mod walk;
 
 use args::{Cli, Command};
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Train(args) => commands::train::run(*args),
         Command::Eval(args) => commands::eval::run(*args),
+        Command::Generate(args) => commands::generate::run(*args),
         Command::Replay(args) => commands::replay::run(*args),
         Command::Export(args) => commands::export::run(args),
         Command::Log(command) => commands::log::run(command),

@@ -1,16 +1,17 @@
-//! `loss.svg`: the training loss and the development accuracy of a run.
+//! `loss.svg`: the training loss and the score on the development examples of a run.
 
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use std::path::Path;
+use zograd_tasks::metrics::Metric;
 use zograd_trainer::{EvalRecord, StepRecord};
 
 const SIZE: (u32, u32) = (800, 420);
 const LOSS: RGBColor = RGBColor(31, 119, 180);
-const ACCURACY: RGBColor = RGBColor(214, 90, 20);
+const SCORE: RGBColor = RGBColor(214, 90, 20);
 
 /// Draws the losses of the steps (dots, and their running mean as a line) against forward passes, and the
-/// development accuracy on an axis of its own.
+/// development score on an axis of its own.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -58,9 +59,13 @@ fn draw(
         .y_desc("training loss")
         .x_label_formatter(&|x| format!("{x:.0}"))
         .draw()?;
+    let metric = evals
+        .first()
+        .map_or(Metric::Accuracy, |e| e.dev_score.metric());
+    let score_name = format!("development {metric}");
     chart
         .configure_secondary_axes()
-        .y_desc("development accuracy")
+        .y_desc(&score_name)
         .draw()?;
     chart.draw_series(
         points
@@ -71,12 +76,16 @@ fn draw(
         .draw_series(LineSeries::new(running_mean(points), LOSS.stroke_width(2)))?
         .label("training loss")
         .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], LOSS.stroke_width(2)));
-    let accuracy = || evals.iter().map(|e| (e.forwards as f64, e.dev_accuracy));
+    let score = || {
+        evals
+            .iter()
+            .map(|e| (e.forwards as f64, e.dev_score.value()))
+    };
     chart
-        .draw_secondary_series(LineSeries::new(accuracy(), ACCURACY.stroke_width(2)))?
-        .label("development accuracy")
-        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], ACCURACY.stroke_width(2)));
-    chart.draw_secondary_series(accuracy().map(|p| Circle::new(p, 3, ACCURACY.filled())))?;
+        .draw_secondary_series(LineSeries::new(score(), SCORE.stroke_width(2)))?
+        .label(score_name)
+        .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], SCORE.stroke_width(2)));
+    chart.draw_secondary_series(score().map(|p| Circle::new(p, 3, SCORE.filled())))?;
     chart
         .configure_series_labels()
         .position(SeriesLabelPosition::LowerLeft)

@@ -12,7 +12,7 @@ pub const LOG: &str = "trajectory.zog";
 /// Name of the f32 originals of anchored weights, there and in a checkpoint.
 pub const ANCHOR: &str = "anchor.f32";
 
-/// `config.toml`, `metrics.jsonl`, `trajectory.zog`, `summary.json`, `loss.svg` and the best weights in `best/`.
+/// `config.toml`, `examples.json`, `metrics.jsonl`, `trajectory.zog`, `summary.json`, `loss.svg` and the best weights in `best/`.
 pub struct RunFolder {
     path: PathBuf,
     metrics: BufWriter<File>,
@@ -51,15 +51,21 @@ impl RunFolder {
             .unwrap_or_else(|| PathBuf::from("runs").join(name))
     }
 
-    /// Creates the folder and writes its `config.toml`.
+    /// Creates the folder and writes its `config.toml` and `examples.json`.
     ///
     /// # Errors
     /// As [`Self::check`], or the folder cannot be written.
-    pub fn create(path: PathBuf, config: &impl Serialize) -> Result<Self> {
+    pub fn create(
+        path: PathBuf,
+        config: &impl Serialize,
+        examples: &impl Serialize,
+    ) -> Result<Self> {
         Self::check(&path)?;
         let context = || format!("--out {}", path.display());
         std::fs::create_dir_all(&path).with_context(context)?;
         std::fs::write(path.join("config.toml"), toml::to_string(config)?).with_context(context)?;
+        let examples = serde_json::to_string(examples)? + "\n";
+        std::fs::write(path.join("examples.json"), examples).with_context(context)?;
         let metrics = File::create(path.join("metrics.jsonl")).with_context(context)?;
         Ok(Self {
             metrics: BufWriter::new(metrics),

@@ -19,7 +19,7 @@ const MIN_FILL: (usize, usize) = (3, 4);
 const MAX_SCORES: usize = 1 << 25;
 
 /// Added to the score of a token that must not be seen: its weight underflows to exactly 0.
-const HIDDEN: f32 = -1e30;
+pub(crate) const HIDDEN: f32 = -1e30;
 
 /// Who attends to whom in one forward pass.
 ///

@@ -40,4 +40,14 @@ pub enum ModelError {
         /// The length of row 0 of the batch.
         expected: usize,
     },
+    /// A setting of [`Generation`](crate::Generation) that is out of its range.
+    #[error("{name} = {value}: {fix}")]
+    Setting {
+        /// The setting.
+        name: &'static str,
+        /// What it was.
+        value: String,
+        /// What it may be.
+        fix: &'static str,
+    },
 }

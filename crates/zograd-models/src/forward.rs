@@ -1,6 +1,6 @@
-//! What a model says about tokens: scores of a plan, logits, greedy continuations.
+//! What a model says about tokens: scores of a plan, logits.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::backend::ModelBackend;
 use crate::backend::plain::indices;
@@ -142,45 +142,6 @@ impl<B: ModelBackend> Opt<B> {
         Ok(Tensor::cat(vec![zeros, logits], 0)
             .select(0, sources)
             .reshape([ids.len(), length, vocabulary]))
-    }
-
-    /// Continues `prompt` greedily by up to `max_new_tokens` tokens. A token of `stop` ends the
-    /// continuation and is its last token.
-    ///
-    /// Every token runs the whole sequence again (there is no cache yet): fine for short answers.
-    ///
-    /// # Errors
-    /// As [`Opt::forward`]; the prompt and the continuation together must fit into the position
-    /// table.
-    pub fn generate(
-        &self,
-        prompt: &[u32],
-        max_new_tokens: usize,
-        stop: &[u32],
-    ) -> Result<Vec<u32>, ModelError> {
-        let mut ids = prompt.to_vec();
-        let mut continuation = Vec::new();
-        while continuation.len() < max_new_tokens {
-            let packing = Packing::whole(std::slice::from_ref(&ids));
-            packing.check(self.config())?;
-            let hidden = self.run(&packing);
-            let last = indices([ids.len() as i32 - 1].into_iter(), &hidden.device());
-            let logits: TensorData = self.head(hidden.select(0, last)).into_data();
-            // the first of equal logits, as torch.argmax
-            let (best, _) = logits.iter::<f32>().enumerate().fold(
-                (0, f32::NEG_INFINITY),
-                |best, (id, logit)| {
-                    if logit > best.1 { (id, logit) } else { best }
-                },
-            );
-            let best = best as u32;
-            continuation.push(best);
-            ids.push(best);
-            if stop.contains(&best) {
-                break;
-            }
-        }
-        Ok(continuation)
     }
 }
 

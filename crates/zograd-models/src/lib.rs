@@ -7,6 +7,7 @@
 //! The forward pass is built for scoring, which is all a zeroth-order step does: a [`Plan`] says
 //! which tokens of which sequences are scored, and [`Opt::log_probs`] runs each needed token once,
 //! without padding, and computes vocabulary logits only where a scored token is predicted.
+//! [`Opt::generate`] continues prompts, keeping keys and values of earlier tokens.
 //!
 //! ```
 //! use burn_ndarray::NdArray;
@@ -32,6 +33,7 @@ mod backend;
 mod config;
 mod error;
 mod forward;
+mod generate;
 pub mod hub;
 mod nn;
 mod opt;
@@ -46,6 +48,7 @@ pub use attention::AttentionLayout;
 pub use backend::ModelBackend;
 pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
 pub use error::ModelError;
+pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
 pub use nn::{Embedding, LayerNorm, Linear};
 pub use opt::{Attention, Decoder, DecoderLayer, Opt};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};

@@ -139,6 +139,20 @@ impl<B: ModelBackend> Opt<B> {
     /// What the layers make of packed tokens: `[tokens, hidden_size]`, before the final norm.
     /// The packing must have been checked against the configuration.
     pub(crate) fn run(&self, packing: &Packing) -> Tensor<B, 2> {
+        let layout = AttentionLayout::new(packing, self.config.num_attention_heads);
+        self.run_with(packing, |_, [query, key, value]| {
+            B::packed_attention(query, key, value, &layout)
+        })
+    }
+
+    /// [`Opt::run`] with the attention left to `attend`: it gets the number of the layer and the
+    /// queries, keys and values of the tokens, each `[tokens, hidden]`, and gives what they attend
+    /// to, `[tokens, hidden]`.
+    pub(crate) fn run_with(
+        &self,
+        packing: &Packing,
+        mut attend: impl FnMut(usize, [Tensor<B, 2>; 3]) -> Tensor<B, 2>,
+    ) -> Tensor<B, 2> {
         let device = self.device();
         let decoder = &self.decoder;
         let ids = indices(packing.ids.iter().map(|id| *id as i32), &device);
@@ -147,10 +161,9 @@ impl<B: ModelBackend> Opt<B> {
         if let Some(project_in) = &decoder.project_in {
             tokens = project_in.forward(tokens);
         }
-        let layout = AttentionLayout::new(packing, self.config.num_attention_heads);
         let mut x = tokens + decoder.embed_positions.forward(positions);
-        for layer in &decoder.layers {
-            x = layer.forward(x, &self.config, &layout);
+        for (index, layer) in decoder.layers.iter().enumerate() {
+            x = layer.forward(x, &self.config, |projected| attend(index, projected));
         }
         x
     }
@@ -205,9 +218,9 @@ impl<B: ModelBackend> DecoderLayer<B> {
         &self,
         x: Tensor<B, 2>,
         config: &OptConfig,
-        layout: &AttentionLayout<B>,
+        attend: impl FnOnce([Tensor<B, 2>; 3]) -> Tensor<B, 2>,
     ) -> Tensor<B, 2> {
-        let attention = |x| self.self_attn.forward(x, layout);
+        let attention = |x| self.self_attn.forward(x, attend);
         let x = residual(x, &self.self_attn_layer_norm, config, attention);
         residual(x, &self.final_layer_norm, config, |x| {
             let inner = self.fc1.forward(x);
@@ -238,11 +251,14 @@ fn residual<B: ModelBackend>(
 }
 
 impl<B: ModelBackend> Attention<B> {
-    fn forward(&self, x: Tensor<B, 2>, layout: &AttentionLayout<B>) -> Tensor<B, 2> {
+    fn forward(
+        &self,
+        x: Tensor<B, 2>,
+        attend: impl FnOnce([Tensor<B, 2>; 3]) -> Tensor<B, 2>,
+    ) -> Tensor<B, 2> {
         let query = self.q_proj.forward(x.clone());
         let key = self.k_proj.forward(x.clone());
         let value = self.v_proj.forward(x);
-        self.out_proj
-            .forward(B::packed_attention(query, key, value, layout))
+        self.out_proj.forward(attend([query, key, value]))
     }
 }

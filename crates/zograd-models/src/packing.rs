@@ -53,10 +53,10 @@ pub(crate) struct Packing {
 
 impl Packing {
     /// Whole sequences, one row each.
-    pub fn whole(sequences: &[Vec<u32>]) -> Self {
+    pub fn whole(sequences: &[impl AsRef<[u32]>]) -> Self {
         let mut packing = Self::default();
         for ids in sequences {
-            packing.push(ids, &[]);
+            packing.push(ids.as_ref(), &[]);
         }
         packing
     }

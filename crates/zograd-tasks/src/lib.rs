@@ -6,7 +6,8 @@
 //! 1. [`Dataset`] finds the train and validation files of a folder (JSON lines or Parquet, laid out
 //!    as on the Hugging Face hub) and hands out [`Row`]s;
 //! 2. a [`Task`] turns a row into a [`Sample`]: a context, its possible endings, and which of them
-//!    are right; [`tasks::by_name`] knows the tasks of the MeZO paper that are built in;
+//!    are right; [`tasks::by_name`] knows the tasks of the MeZO paper that are built in, and a [`UserTask`] is
+//!    read from a TOML file;
 //! 3. [`Splits`] picks the training, development, test and demonstration samples of a run by seed;
 //! 4. a [`PromptEncoder`] turns a sample into a [`Prompt`]: for every ending its token ids and how
 //!    many of the last ids are the ending;
@@ -50,6 +51,7 @@ struct Readme;
 
 mod data;
 pub mod metrics;
+mod near;
 mod permutation;
 mod prompt;
 mod row;
@@ -57,13 +59,17 @@ mod sample;
 mod splits;
 mod task;
 pub mod tasks;
+mod user_task;
 mod whitespace;
 
 pub use data::{DataError, Dataset, Split};
 pub use permutation::sample_indices;
-pub use prompt::{Demonstrations, EncodedCandidate, Form, Prompt, PromptEncoder, PromptError};
+pub use prompt::{
+    Demonstrations, EncodedCandidate, Form, Prompt, PromptEncoder, PromptError, Question,
+};
 pub use row::Row;
 pub use sample::{Cloze, Sample};
 pub use splits::{Count, SplitCounts, SplitSizes, Splits};
 pub use task::Task;
 pub use tokenizers::Tokenizer;
+pub use user_task::{TaskFileError, UnknownField, UserTask};

@@ -1,4 +1,5 @@
 use crate::DataError;
+use crate::near::nearest;
 use serde_json::{Map, Value};
 
 /// One row of a data set: named values, and where they were read, so that every complaint about a
@@ -42,7 +43,7 @@ impl Row {
     ///
     /// # Errors
     /// [`DataError::MissingField`] and [`DataError::WrongType`].
-    pub fn text(&self, field: &'static str) -> Result<&str, DataError> {
+    pub fn text(&self, field: &str) -> Result<&str, DataError> {
         match self.value(field)? {
             Value::String(text) => Ok(text),
             other => Err(self.wrong_type(field, "a text", other)),
@@ -53,7 +54,7 @@ impl Row {
     ///
     /// # Errors
     /// [`DataError::MissingField`], [`DataError::WrongType`] and [`DataError::EmptyList`].
-    pub fn texts(&self, field: &'static str) -> Result<Vec<&str>, DataError> {
+    pub fn texts(&self, field: &str) -> Result<Vec<&str>, DataError> {
         let expected = "a list of texts";
         let Value::Array(items) = self.value(field)? else {
             return Err(self.wrong_type(field, expected, self.value(field)?));
@@ -61,7 +62,7 @@ impl Row {
         if items.is_empty() {
             return Err(DataError::EmptyList {
                 location: self.location.clone(),
-                field,
+                field: field.to_owned(),
             });
         }
         items
@@ -78,7 +79,7 @@ impl Row {
     /// # Errors
     /// [`DataError::MissingField`], [`DataError::WrongType`] if it is no whole number, and
     /// [`DataError::LabelOutOfRange`].
-    pub fn label(&self, field: &'static str, classes: usize) -> Result<usize, DataError> {
+    pub fn label(&self, field: &str, classes: usize) -> Result<usize, DataError> {
         let value = self.value(field)?;
         let Value::Number(number) = value else {
             return Err(self.wrong_type(field, "a whole number", value));
@@ -92,13 +93,17 @@ impl Row {
             .filter(|&label| label < classes)
             .ok_or_else(|| DataError::LabelOutOfRange {
                 location: self.location.clone(),
-                field,
+                field: field.to_owned(),
                 label: number.to_string(),
                 largest: classes.saturating_sub(1),
             })
     }
 
-    fn value(&self, field: &'static str) -> Result<&Value, DataError> {
+    /// The value of a field, whatever it is.
+    ///
+    /// # Errors
+    /// [`DataError::MissingField`].
+    pub fn value(&self, field: &str) -> Result<&Value, DataError> {
         let mut names = field.split('.');
         let mut value = names.next().and_then(|name| self.fields.get(name));
         for name in names {
@@ -106,7 +111,8 @@ impl Row {
         }
         value.ok_or_else(|| DataError::MissingField {
             location: self.location.clone(),
-            field,
+            field: field.to_owned(),
+            near: nearest(field, self.fields.keys().map(String::as_str)).map(str::to_owned),
             present: self
                 .fields
                 .keys()
@@ -116,10 +122,15 @@ impl Row {
         })
     }
 
-    fn wrong_type(&self, field: &'static str, expected: &'static str, found: &Value) -> DataError {
+    pub(crate) fn wrong_type(
+        &self,
+        field: &str,
+        expected: &'static str,
+        found: &Value,
+    ) -> DataError {
         DataError::WrongType {
             location: self.location.clone(),
-            field,
+            field: field.to_owned(),
             expected,
             found: type_name(found),
         }
@@ -170,6 +181,9 @@ mod tests {
         assert_eq!(
             message(row.text("sentence")),
             "train.jsonl:5: field `sentence` is missing; the row has: a, b"
+        );
+        assert!(
+            message(self::row(r#"{"text": ""}"#).text("texts")).contains("did you mean `text`?")
         );
         assert!(message(row.texts("b.d")).contains("`b.d` is missing"));
         assert!(message(row.texts("a.d")).contains("`a.d` is missing"));

@@ -59,8 +59,40 @@ pub trait Task: Send + Sync {
         false
     }
 
+    /// Whether the originals train it to tell its endings apart (MeZO's `train_as_classification`);
+    /// otherwise on the text of the right one.
+    fn trains_as_classification(&self) -> bool {
+        !self.is_generation()
+    }
+
     /// What stands between demonstrations, and between them and the question (MeZO's `train_sep`).
     fn separator(&self) -> &str {
         "\n\n"
+    }
+}
+
+impl<T: Task + ?Sized> Task for &T {
+    fn name(&self) -> &str {
+        (**self).name()
+    }
+
+    fn sample(&self, row: &Row) -> Result<Sample, DataError> {
+        (**self).sample(row)
+    }
+
+    fn metric(&self) -> Metric {
+        (**self).metric()
+    }
+
+    fn is_generation(&self) -> bool {
+        (**self).is_generation()
+    }
+
+    fn trains_as_classification(&self) -> bool {
+        (**self).trains_as_classification()
+    }
+
+    fn separator(&self) -> &str {
+        (**self).separator()
     }
 }

@@ -20,6 +20,18 @@ pub enum TrainError {
         /// What is wrong.
         source: zograd_models::PlanError,
     },
+    /// An objective that is about written answers, for a task whose answers are chosen.
+    #[error("this objective needs written answers, but the task has its answers chosen")]
+    NoWriter,
+    /// A prompt that asks nothing, where an answer is to be written.
+    #[error("the prompt of row {row} has no question to be answered in words")]
+    NoQuestion {
+        /// Row number of the sample in its split.
+        row: usize,
+    },
+    /// A text could not be had from the tokenizer.
+    #[error(transparent)]
+    Prompt(#[from] zograd_tasks::PromptError),
     /// There is nothing to train or evaluate on.
     #[error("there are no {0} examples")]
     NoExamples(&'static str),

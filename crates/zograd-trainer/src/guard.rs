@@ -278,7 +278,9 @@ impl Monitor {
                 return Some((Event::ExplodingGradient, most / slope.abs()));
             }
         }
+        // minus a metric is a negative loss, and cannot explode
         if let Some(usual) = mean(&self.losses)
+            && usual > 0.0
             && loss > LOSS_EXPLODES * usual
         {
             return Some((Event::LossExplosion, SHRINK));
@@ -365,6 +367,18 @@ mod tests {
         assert_eq!(judge(0.7, 1e-4), Some((Event::VanishingGradient, 1.0)));
         // nothing is unusual before anything is usual
         assert_eq!(Monitor::default().judge(1e9, 1e9, 1e-3), None);
+    }
+
+    /// Minus an accuracy: a rise from -0.6 to 0 is bad, but no explosion.
+    #[test]
+    fn negative_losses_do_not_explode() {
+        let mut monitor = Monitor::default();
+        for _ in 0..FEWEST {
+            monitor.observe(&record(-0.6, 1.0, None));
+        }
+        for loss in [-0.9, -0.5, 0.0] {
+            assert_eq!(monitor.judge(loss, 1.0, 1e-3), None);
+        }
     }
 
     #[test]

@@ -4,12 +4,12 @@
 //! - [`run_step`]: one step of any [`Strategy`](zograd_select::Strategy) on any burn module and any loss:
 //!   the strategy asks for losses at directions, the step walks the weights there in place
 //!   ([`Perturbed`](zograd_perturb::Perturbed)) and finally applies the update;
-//! - [`Objective`]: the loss of a batch of prompts: [`Classification`] over an example's candidates, or
-//!   [`TeacherForcing`] on the right one;
+//! - [`Objective`]: the loss of a batch of prompts: [`Classification`] over an example's candidates,
+//!   [`TeacherForcing`] on the right one, or a metric itself ([`Accuracy`], [`AnswerF1`]);
 //! - [`train`]: the loop with its schedule, batches, evaluation and metrics, which tells an [`Observer`]
 //!   what happens and stops when asked;
 //! - [`trajectory`]: the log of a run, from which its weights are rebuilt without a forward pass;
-//! - [`evaluate`]: accuracy, loss and predictions.
+//! - [`evaluate`]: the task's metric, loss and predictions; [`Writer`]: answers in the model's words.
 //!
 //! It parses no arguments and prints nothing: that is the command's part.
 //!
@@ -54,15 +54,19 @@ mod schedule;
 mod step;
 mod train;
 pub mod trajectory;
+mod writer;
 
 pub use batches::Batches;
 pub use error::TrainError;
-pub use evaluate::{Evaluation, Prediction, evaluate};
+pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate};
 pub use guard::{Event, Guards, Monitor, Policy, Verdict};
 pub use memory::peak_memory_bytes;
 pub use model::LanguageModel;
-pub use objective::{Classification, Objective, Scored, TeacherForcing, score};
-pub use observer::{EvalRecord, Observer, Silent, StepRecord};
+pub use objective::{
+    Accuracy, AnswerF1, Classification, Objective, Scored, TeacherForcing, measure, score,
+};
+pub use observer::{DevScore, EvalRecord, Observer, Silent, StepRecord};
 pub use schedule::Schedule;
 pub use step::{StepReport, run_judged_step, run_step};
 pub use train::{Examples, StopReason, TrainConfig, TrainSummary, train, train_from};
+pub use writer::{Writer, Written};

@@ -3,6 +3,7 @@ use crate::{Event, TrainError};
 use serde::{Deserialize, Serialize};
 use zograd_perturb::Direction;
 use zograd_select::SkipReason;
+use zograd_tasks::metrics::Metric;
 
 /// One line of `metrics.jsonl` for one step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,9 +54,10 @@ pub struct EvalRecord {
     pub step: u64,
     /// Forward passes of training before it.
     pub forwards: u64,
-    /// Accuracy on the development examples.
-    pub dev_accuracy: f64,
-    /// Cross-entropy over the candidates on them.
+    /// The task's metric on the development examples.
+    #[serde(flatten)]
+    pub dev_score: DevScore,
+    /// The loss on them, as [`Evaluation::loss`](crate::Evaluation::loss).
     #[serde(deserialize_with = "number")]
     pub dev_loss: f64,
     /// How far rounding has put the weights from where exact arithmetic would have, in the last step before it: the
@@ -63,11 +65,51 @@ pub struct EvalRecord {
     /// last time the weights were brought back to it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drift: Option<f64>,
-    /// Whether this is the best so far: higher accuracy, or equal accuracy and lower loss. Never with a
+    /// Whether this is the best so far: higher score, or equal score and lower loss. Never with a
     /// loss that is not finite.
     pub best: bool,
     /// Seconds the evaluation took.
     pub seconds: f64,
+}
+
+/// A score on the development examples, which records call after its metric: `dev_accuracy`, `dev_f1` or
+/// `dev_exact_match`.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DevScore {
+    /// Share of right choices.
+    DevAccuracy(f64),
+    /// Mean word overlap of the written answers.
+    DevF1(f64),
+    /// Share of right written answers.
+    DevExactMatch(f64),
+}
+
+impl DevScore {
+    /// A score by this metric.
+    pub fn new(metric: Metric, value: f64) -> Self {
+        match metric {
+            Metric::Accuracy => Self::DevAccuracy(value),
+            Metric::F1 => Self::DevF1(value),
+            Metric::ExactMatch => Self::DevExactMatch(value),
+        }
+    }
+
+    /// The metric.
+    pub fn metric(self) -> Metric {
+        match self {
+            Self::DevAccuracy(_) => Metric::Accuracy,
+            Self::DevF1(_) => Metric::F1,
+            Self::DevExactMatch(_) => Metric::ExactMatch,
+        }
+    }
+
+    /// The score, from 0 to 1.
+    pub fn value(self) -> f64 {
+        match self {
+            Self::DevAccuracy(value) | Self::DevF1(value) | Self::DevExactMatch(value) => value,
+        }
+    }
 }
 
 /// What a training run reports, while it runs.
@@ -126,5 +168,31 @@ mod tests {
         let back: StepRecord = serde_json::from_str(&text).expect("the same layout");
         assert!(back.loss.is_nan() && back.losses[1].is_nan());
         assert_eq!((back.losses[0], back.skipped), (1.5, record.skipped));
+    }
+
+    #[test]
+    fn a_score_is_called_after_its_metric() {
+        for (metric, name) in [
+            (Metric::Accuracy, "dev_accuracy"),
+            (Metric::F1, "dev_f1"),
+            (Metric::ExactMatch, "dev_exact_match"),
+        ] {
+            let record = EvalRecord {
+                step: 1,
+                forwards: 2,
+                dev_score: DevScore::new(metric, 0.25),
+                dev_loss: f64::NAN,
+                drift: None,
+                best: false,
+                seconds: 0.5,
+            };
+            let value = serde_json::to_value(&record).expect("JSON");
+            assert_eq!(value[name], 0.25);
+            let back: EvalRecord = serde_json::from_value(value).expect("the same layout");
+            assert_eq!(
+                (back.dev_score, back.dev_loss.is_nan()),
+                (record.dev_score, true)
+            );
+        }
     }
 }

@@ -1,7 +1,7 @@
 use crate::{
-    Batches, EvalRecord, Event, Guards, LanguageModel, Monitor, Objective, Observer, Policy,
-    Schedule, StepRecord, TrainError, Verdict, evaluate, objective::score, peak_memory_bytes,
-    run_judged_step,
+    Batches, DevScore, EvalRecord, Event, Guards, LanguageModel, Monitor, Objective, Observer,
+    Policy, Schedule, Scoring, StepRecord, TrainError, Verdict, evaluate, measure,
+    peak_memory_bytes, run_judged_step,
 };
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
@@ -116,9 +116,11 @@ impl TrainConfig {
 pub struct Examples<'a> {
     /// Steps draw their batches from these.
     pub train: &'a [Prompt],
-    /// The best weights are those with the best accuracy on these. May be empty: then nothing is
+    /// The best weights are those with the best score on these. May be empty: then nothing is
     /// evaluated and no weights are the best.
     pub dev: &'a [Prompt],
+    /// How predictions are made and scored.
+    pub scoring: &'a Scoring,
 }
 
 /// Why a run ended.
@@ -282,8 +284,8 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
         let mut tokens = summary.tokens;
         let (mut event, mut stopped) = (None, false);
         let loss = |m: &M| {
-            let (scored, stats) = score(m, &batch, |p| objective.candidates(p))?;
-            tokens += stats.tokens as u64;
+            let (scored, run) = measure(m, &batch, objective, examples.scoring.writer())?;
+            tokens += run as u64;
             Ok(objective.loss(&scored))
         };
         let monitor = &summary.monitor;
@@ -352,7 +354,7 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
             model.check_range()?;
             evaluate_dev(
                 model.module(),
-                examples.dev,
+                examples,
                 config,
                 observer,
                 &mut summary,
@@ -378,25 +380,26 @@ fn applied_decay(record: &StepRecord) -> f64 {
 
 fn evaluate_dev<M: LanguageModel>(
     model: &M,
-    dev: &[Prompt],
+    examples: Examples<'_>,
     config: &TrainConfig,
     observer: &mut dyn Observer<M>,
     summary: &mut TrainSummary,
     drift: Option<f64>,
 ) -> Result<(), TrainError> {
     let start = Instant::now();
-    let evaluation = evaluate(model, dev, config.eval_batch_size, |_| ())?;
-    let rank = |accuracy: f64, loss: f64| (accuracy, -loss);
-    let this = rank(evaluation.accuracy, evaluation.loss);
+    let (dev, scoring) = (examples.dev, examples.scoring);
+    let evaluation = evaluate(model, dev, scoring, config.eval_batch_size, |_| ())?;
+    let rank = |score: f64, loss: f64| (score, -loss);
+    let this = rank(evaluation.score, evaluation.loss);
     let record = EvalRecord {
         step: summary.steps,
         forwards: summary.forwards,
-        dev_accuracy: evaluation.accuracy,
+        dev_score: DevScore::new(evaluation.metric, evaluation.score),
         dev_loss: evaluation.loss,
         drift,
         best: evaluation.loss.is_finite()
             && match &summary.best {
-                Some(best) => this > rank(best.dev_accuracy, best.dev_loss),
+                Some(best) => this > rank(best.dev_score.value(), best.dev_loss),
                 None => true,
             },
         seconds: start.elapsed().as_secs_f64(),

@@ -38,6 +38,7 @@ fn batch() -> Vec<Prompt> {
                 truncated: 0,
             })
             .collect(),
+        ..Prompt::default()
     };
     vec![
         prompt(0, &[2, 11, 12, 13, 14, 15], &[&[20], &[21]]),

@@ -1,5 +1,6 @@
 //! Flags of `zograd eval`.
 
+use super::is_false;
 use super::names::{BackendName, DtypeName, SplitName};
 use clap::Args;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ pub struct EvalArgs {
     /// Tokenizer folder, if the model folder has none
     #[arg(long, value_name = "DIR", help_heading = "Input")]
     pub tokenizer: Option<PathBuf>,
-    /// The task, such as sst2 [default: a small sentiment task that is built in]
+    /// The task, such as sst2, or the TOML file of your own [default: a small sentiment task that is built in]
     #[arg(long, value_name = "NAME", help_heading = "Input")]
     pub task: Option<String>,
     /// Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)
@@ -35,6 +36,17 @@ pub struct EvalArgs {
     /// Demonstrations before each prompt (in-context learning), drawn from the train rows [default: 0]
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub shots: Option<usize>,
+    /// Calibrate by surface form competition: a candidate's score is what it gains by the input
+    #[arg(long, conflicts_with = "icl_sfc", help_heading = "Input")]
+    #[serde(skip_serializing_if = "is_false")]
+    pub sfc: bool,
+    /// The same, with the demonstrations also before the prompts without input
+    #[arg(long, help_heading = "Input")]
+    #[serde(skip_serializing_if = "is_false")]
+    pub icl_sfc: bool,
+    /// Write answers by a search with this many beams (tasks with written answers) [default: greedily]
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub beams: Option<usize>,
     /// Seed of the draws [default: 0]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64), help_heading = "Input")]
     pub seed: Option<u64>,
@@ -44,6 +56,9 @@ pub struct EvalArgs {
     /// Longest prompt in tokens, cut from the left [default: the model's positions]
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub max_length: Option<usize>,
+    /// Longest written answer in tokens; prompts leave room for it (tasks with written answers) [default: 50]
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub max_new_tokens: Option<usize>,
 
     /// Examples of a forward [default: 32]
     #[arg(long, value_name = "N", help_heading = "Run")]
@@ -57,7 +72,8 @@ pub struct EvalArgs {
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub threads: Option<usize>,
-    /// Write one JSON line per example: index, label, prediction and the candidates' scores
+    /// Write one JSON line per example: index, prediction, and the label and the candidates' scores, or
+    /// the right answers and their overlap
     #[arg(long, value_name = "FILE", help_heading = "Run")]
     pub predictions: Option<PathBuf>,
     /// Print one JSON object instead of text

@@ -4,13 +4,15 @@
 //! are filled in by the sub-commands and stated in the help.
 
 mod eval;
+mod generate;
 mod names;
 mod prompts;
 mod train;
 mod trajectory;
 
 pub use eval::EvalArgs;
-pub use names::{BackendName, DtypeName, FormName, MethodName, SplitName};
+pub use generate::GenerateArgs;
+pub use names::{BackendName, DtypeName, FormName, MethodName, ObjectiveName, SplitName};
 pub use prompts::PromptsArgs;
 pub use train::TrainArgs;
 pub use trajectory::{ExportArgs, LogArgs, LogCommand, ReplayArgs};
@@ -25,6 +27,7 @@ Examples:
   zograd train                              a tiny model and task that are built in, about a minute
   zograd train --model DIR --task sst2 --data DIR --method gv --pool 4 --lr 1e-4 --forwards 3000
   zograd eval --model DIR --task sst2 --data DIR --predictions out.jsonl
+  zograd generate --model DIR --prompt Once --max-new-tokens 20
   zograd train --resume runs/sst2-gv        go on after Ctrl-C, kill -9 or a power cut
   zograd replay --log runs/sst2-gv/trajectory.zog --model DIR --out tuned
   zograd prompts --task sst2 --data DIR --tokenizer DIR --limit 2
@@ -45,6 +48,8 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Measure a model on a task
     Eval(Box<EvalArgs>),
+    /// Continue a text
+    Generate(Box<GenerateArgs>),
     /// Rebuild the weights of a run from its trajectory log, without a forward pass
     Replay(Box<ReplayArgs>),
     /// Pack a tuned model as its trajectory log, to be rebuilt from the base model by replay
@@ -54,4 +59,8 @@ pub enum Command {
     Log(LogCommand),
     /// Show the exact text and token ids of a task's prompts
     Prompts(Box<PromptsArgs>),
+}
+
+fn is_false(b: &bool) -> bool {
+    !b
 }

@@ -48,6 +48,23 @@ pub enum DtypeName {
     Bf16,
 }
 
+/// What training minimises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ObjectiveName {
+    /// What the originals train the task on: one of the next two
+    #[default]
+    Auto,
+    /// Cross-entropy over the candidates
+    Classification,
+    /// Log-likelihood of the right answer's tokens
+    TeacherForcing,
+    /// The share of right choices itself
+    Accuracy,
+    /// The word overlap of written answers itself: the model writes in every forward
+    F1,
+}
+
 /// A split of a data set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

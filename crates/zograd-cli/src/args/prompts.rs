@@ -14,7 +14,7 @@ pub struct PromptsArgs {
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
-    /// The task, such as sst2
+    /// The task, such as sst2, or the TOML file of your own
     #[arg(long, value_name = "NAME")]
     pub task: Option<String>,
     /// Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)

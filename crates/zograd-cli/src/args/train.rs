@@ -1,6 +1,7 @@
 //! Flags of `zograd train`.
 
-use super::names::{BackendName, DtypeName, MethodName};
+use super::is_false;
+use super::names::{BackendName, DtypeName, MethodName, ObjectiveName};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ pub struct TrainArgs {
     /// Tokenizer folder, if the model folder has none
     #[arg(long, value_name = "DIR", help_heading = "Input")]
     pub tokenizer: Option<PathBuf>,
-    /// The task, such as sst2 [default: a small sentiment task that is built in]
+    /// The task, such as sst2, or the TOML file of your own [default: a small sentiment task that is built in]
     #[arg(long, value_name = "NAME", help_heading = "Input")]
     pub task: Option<String>,
     /// Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)
@@ -40,6 +41,9 @@ pub struct TrainArgs {
     /// Longest prompt in tokens, cut from the left [default: the model's positions]
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub max_length: Option<usize>,
+    /// Longest written answer in tokens; prompts leave room for it (tasks with written answers) [default: 50]
+    #[arg(long, value_name = "N", help_heading = "Input")]
+    pub max_new_tokens: Option<usize>,
     /// Training examples drawn from the train rows [default: 1000]
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub train_examples: Option<usize>,
@@ -72,6 +76,9 @@ pub struct TrainArgs {
     #[arg(long, help_heading = "Method")]
     #[serde(skip_serializing_if = "is_false")]
     pub faithful_cost: bool,
+    /// What to minimise [default: auto]
+    #[arg(long, value_enum, help_heading = "Method")]
+    pub objective: Option<ObjectiveName>,
     /// Distribution of the perturbations: gaussian or rademacher [default: gaussian]
     #[arg(long, value_name = "KIND", value_parser = parse_kebab::<NoiseKind>, help_heading = "Method")]
     pub noise: Option<NoiseKind>,
@@ -157,10 +164,6 @@ pub struct TrainArgs {
     #[arg(long, help_heading = "Run")]
     #[serde(skip)]
     pub json: bool,
-}
-
-fn is_false(b: &bool) -> bool {
-    !b
 }
 
 /// Parses a library's enum by its serde name, and lists the names on a mistake.

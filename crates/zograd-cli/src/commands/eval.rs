@@ -2,21 +2,24 @@
 
 use crate::args::{BackendName, DtypeName, EvalArgs};
 use crate::backend::{self, Job, TrainBackend};
-use crate::inputs::{self, Sources};
+use crate::example_rows::numbers;
+use crate::inputs::{self, Calibration, Sources};
 use crate::output::{answer, say};
 use crate::progress::Progress;
-use crate::{commands::prompts::split, config_file};
+use crate::{answers, commands::prompts::split, config_file};
 use anyhow::{Context, Result, bail};
 use burn::tensor::DType;
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 use zograd_models::{LoadOptions, Opt, OptConfig};
 use zograd_perturb::Seed;
-use zograd_tasks::{Prompt, Sample, Split, sample_indices};
-use zograd_trainer::{Evaluation, Prediction, evaluate, peak_memory_bytes};
+use zograd_tasks::metrics::Metric;
+use zograd_tasks::{EncodedCandidate, Prompt, Sample, Split, sample_indices};
+use zograd_trainer::{Evaluation, Prediction, Scoring, evaluate, peak_memory_bytes};
 
 /// Measures a model on a task.
 ///
@@ -43,9 +46,13 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
     let config = OptConfig::from_folder(&sources.model).context("--model")?;
     let max_length = args.max_length.unwrap_or(config.max_position_embeddings);
     check_max_length(max_length, &config)?;
+    let task = sources.task.as_ref();
     let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, max_length)?;
+    let encoder = answers::with_room(encoder, task, args.max_new_tokens)?;
+    let scoring = answers::scoring(task, &encoder, &config, args.beams)?;
     let (samples, shown) = draw(&args, &sources)?;
-    let prompts = inputs::prompts(&encoder, sources.task, &samples, &shown)?;
+    let calibration = calibration(&args)?;
+    let prompts = inputs::prompts(&encoder, task, &samples, &shown, calibration)?;
     check_ids(&prompts, &config)?;
     let batch_size = args.eval_batch_size.unwrap_or(32);
     if !(1..=65536).contains(&batch_size) {
@@ -54,13 +61,14 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
     if let Some(path) = &args.predictions {
         check_predictions(path)?;
     }
-    note_truncation(&prompts);
+    note_truncation(&prompts, shown.len());
 
     let start = Instant::now();
     let job = EvalJob {
         folder: &sources.model,
         dtype,
         prompts: &prompts,
+        scoring: &scoring,
         batch_size,
     };
     let evaluation = backend::dispatch(backend_name, job)?;
@@ -73,7 +81,9 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
         model: &sources.model_name,
         examples: evaluation.examples,
         shots: shown.len(),
-        accuracy: evaluation.accuracy,
+        demonstrations: numbers(&shown),
+        metric: evaluation.metric,
+        scores: scores(&evaluation, ""),
         loss: evaluation.loss,
         non_finite: evaluation.non_finite,
         truncated: truncated(&prompts),
@@ -82,7 +92,7 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
     };
     if report.non_finite > 0 {
         say(format_args!(
-            "note: {} examples have scores that are not finite and count as wrong",
+            "note: {} examples have scores or logits that are not finite and count as wrong",
             report.non_finite
         ));
     }
@@ -90,10 +100,10 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
         answer(serde_json::to_string(&report)?)?;
     } else {
         answer(format_args!(
-            "{} on {}: accuracy {:.4} ({} examples), loss {:.4}, {:.1} s",
+            "{} on {}: {} ({} examples), loss {:.4}, {:.1} s",
             report.model,
             report.task,
-            report.accuracy,
+            in_words(&evaluation),
             report.examples,
             report.loss,
             report.seconds
@@ -108,14 +118,52 @@ struct Report<'a> {
     model: &'a str,
     examples: usize,
     shots: usize,
-    accuracy: f64,
+    /// Rows of the train split that were shown.
+    demonstrations: Vec<usize>,
+    metric: Metric,
+    #[serde(flatten)]
+    scores: Map<String, Value>,
     loss: f64,
-    /// Examples with a score that is not finite.
+    /// Examples with a score or a logit that is not finite.
     non_finite: usize,
     /// Prompts that were cut from the left.
     truncated: usize,
     seconds: f64,
     peak_memory_bytes: Option<u64>,
+}
+
+/// The scores of an evaluation by their names in JSON, which end with `suffix`.
+pub fn scores(evaluation: &Evaluation, suffix: &str) -> Map<String, Value> {
+    let named = |metric: Metric, score: f64| (format!("{}{suffix}", metric.key()), score.into());
+    let exact = evaluation
+        .exact_match
+        .map(|score| named(Metric::ExactMatch, score));
+    let own = named(evaluation.metric, evaluation.score);
+    // for a task scored by exact match both are the same
+    [Some(own), exact].into_iter().flatten().collect()
+}
+
+/// The scores of an evaluation for people.
+fn in_words(evaluation: &Evaluation) -> String {
+    let own = format!("{} {:.4}", evaluation.metric, evaluation.score);
+    match evaluation.exact_match {
+        Some(exact) if evaluation.metric != Metric::ExactMatch => {
+            format!("{own}, {} {exact:.4}", Metric::ExactMatch)
+        }
+        _ => own,
+    }
+}
+
+fn calibration(args: &EvalArgs) -> Result<Calibration> {
+    match (args.sfc, args.icl_sfc) {
+        (true, true) => bail!("--sfc and --icl-sfc: give one of them"),
+        (true, false) => Ok(Calibration::Sfc),
+        (false, true) if args.shots.unwrap_or(0) == 0 => {
+            bail!("--icl-sfc needs demonstrations (--shots); without them it is --sfc")
+        }
+        (false, true) => Ok(Calibration::IclSfc),
+        (false, false) => Ok(Calibration::None),
+    }
 }
 
 /// The samples to score, in the order of their rows, and those to show before each.
@@ -151,6 +199,7 @@ struct EvalJob<'a> {
     folder: &'a Path,
     dtype: DType,
     prompts: &'a [Prompt],
+    scoring: &'a Scoring,
     batch_size: usize,
 }
 
@@ -159,7 +208,7 @@ impl Job for EvalJob<'_> {
 
     fn run<B: TrainBackend>(self, device: &B::Device) -> Result<Evaluation> {
         let model = load::<B>(self.folder, self.dtype, device)?;
-        score(&model, self.prompts, self.batch_size, "eval")
+        score(&model, self.prompts, self.scoring, self.batch_size, "eval")
     }
 }
 
@@ -179,11 +228,12 @@ pub fn load<B: TrainBackend>(folder: &Path, dtype: DType, device: &B::Device) ->
 pub fn score<B: TrainBackend>(
     model: &Opt<B>,
     prompts: &[Prompt],
+    scoring: &Scoring,
     batch_size: usize,
     what: &'static str,
 ) -> Result<Evaluation> {
     let mut progress = Progress::new(what, prompts.len() as u64);
-    let evaluation = evaluate(model, prompts, batch_size, |done| {
+    let evaluation = evaluate(model, prompts, scoring, batch_size, |done| {
         progress.set(done as u64, String::new);
     })?;
     progress.finish();
@@ -221,8 +271,8 @@ pub fn check_max_length(max_length: usize, config: &OptConfig) -> Result<()> {
 /// # Errors
 /// Such an id.
 pub fn check_ids(prompts: &[Prompt], config: &OptConfig) -> Result<()> {
-    let candidates = prompts.iter().flat_map(|p| &p.candidates);
-    let largest = candidates.flat_map(|c| &c.ids).max().copied().unwrap_or(0);
+    let sequences = prompts.iter().flat_map(sequences);
+    let largest = sequences.flat_map(|c| &c.ids).max().copied().unwrap_or(0);
     if largest as usize >= config.vocab_size {
         bail!(
             "the tokenizer gives token id {largest}, but the model's vocabulary has {} entries; use the \
@@ -233,18 +283,29 @@ pub fn check_ids(prompts: &[Prompt], config: &OptConfig) -> Result<()> {
     Ok(())
 }
 
+/// Every token sequence of a prompt.
+fn sequences(prompt: &Prompt) -> impl Iterator<Item = &EncodedCandidate> {
+    let question = prompt.question.iter().map(|question| &question.prompt);
+    let scored = prompt.candidates.iter().chain(&prompt.calibration);
+    scored.chain(question)
+}
+
 /// How many prompts were cut to the maximum length.
 pub fn truncated(prompts: &[Prompt]) -> usize {
-    let is_cut = |p: &&Prompt| p.candidates.iter().any(|c| c.truncated > 0);
+    let is_cut = |p: &&Prompt| sequences(p).any(|c| c.truncated > 0);
     prompts.iter().filter(is_cut).count()
 }
 
-/// Says so if prompts were cut.
-pub fn note_truncation(prompts: &[Prompt]) {
+/// Says so if prompts, each with this many demonstrations, were cut.
+pub fn note_truncation(prompts: &[Prompt], shots: usize) {
     let (cut, all) = (truncated(prompts), prompts.len());
     if cut > 0 {
         say(format_args!(
-            "note: {cut} of {all} prompts are too long and were cut from the left (--max-length)"
+            "note: {cut} of {all} prompts are too long and were cut from the left{} (--max-length)",
+            match shots {
+                0 => "",
+                _ => ", so that demonstrations are missing",
+            }
         ));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod eval;
 pub mod export;
+pub mod generate;
 pub mod log;
 pub mod prompts;
 pub mod replay;

@@ -1,7 +1,7 @@
 //! `zograd prompts`: what a model would read.
 
 use crate::args::{FormName, PromptsArgs, SplitName};
-use crate::{config_file, inputs};
+use crate::{config_file, inputs, task};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::io::Write;
@@ -21,16 +21,14 @@ pub fn run(args: PromptsArgs) -> Result<ExitCode> {
         },
         None => args,
     };
-    let task = inputs::find_task(
-        args.task
-            .as_deref()
-            .context("--task is missing: name the task")?,
-    )?;
+    let name = args.task.as_deref();
+    let name = name.context("--task is missing: name the task, or its TOML file")?;
     let data = args
         .data
         .as_deref()
         .context("--data is missing: name the folder with the rows")?;
-    let data = Dataset::open(data).context("--data")?;
+    let (task, data) = task::open(name, data)?;
+    let task = task.as_ref();
     let tokenizer = args.tokenizer.as_deref();
     let tokenizer =
         tokenizer.context("--tokenizer is missing: name a tokenizer or model folder")?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 /// Expects exit code 2, a single line on the standard error with all of `parts`, and no new files.
-fn refused(dir: &Path, args: &[&str], parts: &[&str]) {
+pub fn refused(dir: &Path, args: &[&str], parts: &[&str]) {
     let files = |dir: &Path| {
         let mut names: Vec<_> = fs::read_dir(dir)
             .expect("a folder")
@@ -179,7 +179,7 @@ fn task_and_data_that_are_not_there() {
         (&["prompts", "--data", "data"], &["--task"]),
         (
             &["eval", "--task", "squad", "--data", "data"],
-            &["--task squad", "written"],
+            &["validation.jsonl:1", "title"],
         ),
         (
             &[

@@ -1,7 +1,9 @@
 //! The real binary in scratch folders, one file a theme.
 
 mod errors;
+mod generate;
 mod reference;
 mod support;
+mod tasks;
 mod train;
 mod trajectory;

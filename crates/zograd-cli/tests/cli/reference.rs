@@ -176,20 +176,12 @@ fn eval_scores(model: &Path, prompt: &[i32], options: [usize; 2]) -> Vec<f64> {
     let dir = scratch();
     let (bos, words) = prompt.split_first().expect("a prompt");
     let (sentence, it_was) = words.split_at(words.len() - 2);
-    let mut vocabulary: serde_json::Map<String, Value> =
-        (0..512).map(|id| (format!("w{id}"), id.into())).collect();
-    for (word, id) in [
+    let tokenizer = word_tokenizer(&[
         ("It", it_was[0]),
         ("was", it_was[1]),
         ("terrible", options[0] as i32),
         ("great", options[1] as i32),
-    ] {
-        vocabulary.insert(word.into(), id.into());
-    }
-    let tokenizer = json!({
-        "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "WhitespaceSplit"},
-        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "w3"},
-    });
+    ]);
     fs::write(dir.path().join("tokenizer.json"), tokenizer.to_string()).expect("written");
     let text: Vec<String> = sentence.iter().map(|id| format!("w{id}")).collect();
     let row = json!({"sentence": text.join(" "), "label": 1}).to_string();
@@ -222,4 +214,17 @@ fn eval_scores(model: &Path, prompt: &[i32], options: [usize; 2]) -> Vec<f64> {
         .iter()
         .map(|s| s.as_f64().expect("a number"))
         .collect()
+}
+
+/// A tokenizer of the words `w0` to `w511`, by their ids, and more.
+pub fn word_tokenizer(more: &[(&str, i32)]) -> Value {
+    let mut vocabulary: serde_json::Map<String, Value> =
+        (0..512).map(|id| (format!("w{id}"), id.into())).collect();
+    for (word, id) in more {
+        vocabulary.insert((*word).into(), (*id).into());
+    }
+    json!({
+        "version": "1.0", "added_tokens": [], "pre_tokenizer": {"type": "WhitespaceSplit"},
+        "model": {"type": "WordLevel", "vocab": vocabulary, "unk_token": "w3"},
+    })
 }

@@ -87,12 +87,17 @@ pub enum DataError {
         rows: usize,
     },
     /// A row lacks a field.
-    #[error("{location}: field `{field}` is missing; the row has: {present}")]
+    #[error(
+        "{location}: field `{field}` is missing{}; the row has: {present}",
+        near.as_ref().map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+    )]
     MissingField {
         /// File and line or row.
         location: String,
         /// The field the task needs, nested names joined by dots.
-        field: &'static str,
+        field: String,
+        /// The most similar name there is.
+        near: Option<String>,
         /// The names of the row's fields.
         present: String,
     },
@@ -102,7 +107,7 @@ pub enum DataError {
         /// File and line or row.
         location: String,
         /// The field.
-        field: &'static str,
+        field: String,
         /// What the task needs.
         expected: &'static str,
         /// What it is.
@@ -114,7 +119,7 @@ pub enum DataError {
         /// File and line or row.
         location: String,
         /// The field.
-        field: &'static str,
+        field: String,
     },
     /// A class label that the task does not have.
     #[error(
@@ -125,7 +130,7 @@ pub enum DataError {
         /// File and line or row.
         location: String,
         /// The field.
-        field: &'static str,
+        field: String,
         /// The value found.
         label: String,
         /// The largest label of the task.
@@ -137,10 +142,10 @@ pub enum DataError {
         /// File and line or row.
         location: String,
         /// The field.
-        field: &'static str,
+        field: String,
         /// The value found.
         found: String,
         /// The values there are.
-        expected: &'static str,
+        expected: String,
     },
 }

@@ -1,5 +1,5 @@
-use super::{EncodedCandidate, Form, Prompt, PromptError};
-use crate::whitespace::{strip_blanks, strip_start};
+use super::{EncodedCandidate, Form, Prompt, PromptError, Question};
+use crate::whitespace::{strip, strip_blanks, strip_start};
 use crate::{Cloze, Sample, Task};
 use std::sync::Arc;
 use tokenizers::Tokenizer;
@@ -105,52 +105,118 @@ impl PromptEncoder {
         sample: &Sample,
         form: Form<'_>,
     ) -> Result<Prompt, PromptError> {
-        let reserved = match task.is_generation() {
-            true => self.max_new_tokens,
-            false => 0,
-        };
-        let limit = self
-            .max_length
-            .checked_sub(reserved)
-            .filter(|&limit| limit >= 2)
-            .ok_or(PromptError::NoRoom {
-                max_length: self.max_length,
-                reserved,
-            })?;
-        let cloze = if form.is_calibration() {
-            sample
-                .calibration
-                .as_ref()
-                .ok_or_else(|| PromptError::NoCalibration {
-                    task: task.name().to_owned(),
-                })?
-        } else {
-            &sample.cloze
-        };
-
+        let limit = self.limit(task)?;
         let writes_answer = task.is_generation() && !matches!(form, Form::Train);
         let (correct, candidates) = if writes_answer {
+            let cloze = cloze(task, sample, form)?;
             let context = strip_blanks(&cloze.context);
             (vec![], vec![self.sequence(task, form, context, 0, limit)?])
         } else {
-            let candidates = self.options(task, sample.row, cloze, form, limit)?;
+            let candidates = self.options(task, sample, form, limit)?;
             (sample.correct.clone(), candidates)
         };
         Ok(Prompt {
             row: sample.row,
             correct,
             candidates,
+            ..Prompt::default()
         })
+    }
+
+    /// Encodes all that training and evaluation ask of a sample: its candidates after `form`, for
+    /// generation the first gold answer and also the question that the model is to answer itself,
+    /// and the candidates in the form `calibration`, if they are to be calibrated.
+    ///
+    /// # Errors
+    /// See [`PromptError`].
+    pub fn prepare(
+        &self,
+        task: &dyn Task,
+        sample: &Sample,
+        form: Form<'_>,
+        calibration: Option<Form<'_>>,
+    ) -> Result<Prompt, PromptError> {
+        let limit = self.limit(task)?;
+        let question = match task.is_generation() {
+            true => {
+                let context = strip_blanks(&cloze(task, sample, form)?.context);
+                Some(Question {
+                    prompt: self.sequence(task, form, context, 0, limit)?,
+                    answers: sample.answers.clone(),
+                })
+            }
+            false => None,
+        };
+        Ok(Prompt {
+            row: sample.row,
+            correct: sample.correct.clone(),
+            candidates: self.options(task, sample, form, limit)?,
+            calibration: match calibration {
+                Some(form) => self.options(task, sample, form, limit)?,
+                None => vec![],
+            },
+            question,
+        })
+    }
+
+    /// The ids of any text, as it is: the BOS and its tokens, nothing cut.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`].
+    pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, PromptError> {
+        Ok(self.bos_id.into_iter().chain(self.ids(text)?).collect())
+    }
+
+    /// The answer that a model wrote as these ids: special tokens left out, blanks and line breaks
+    /// at the ends stripped.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`].
+    pub fn answer(&self, ids: &[u32]) -> Result<String, PromptError> {
+        Ok(strip(&self.text(ids)?).to_owned())
+    }
+
+    /// What ids say, special tokens left out.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`].
+    pub fn text(&self, ids: &[u32]) -> Result<String, PromptError> {
+        self.tokenizer
+            .decode(ids, true)
+            .map_err(|source| PromptError::Tokenizer { source })
+    }
+
+    /// The last token of a text: at the one of a line break a written answer ends.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`].
+    pub fn last_id(&self, text: &str) -> Result<Option<u32>, PromptError> {
+        Ok(self.ids(text)?.last().copied())
+    }
+
+    /// How many ids a sequence may have.
+    fn limit(&self, task: &dyn Task) -> Result<usize, PromptError> {
+        let reserved = match task.is_generation() {
+            true => self.max_new_tokens,
+            false => 0,
+        };
+        self.max_length
+            .checked_sub(reserved)
+            .filter(|&limit| limit >= 2)
+            .ok_or(PromptError::NoRoom {
+                max_length: self.max_length,
+                reserved,
+            })
     }
 
     fn options(
         &self,
         task: &dyn Task,
-        row: usize,
-        cloze: &Cloze,
+        sample: &Sample,
         form: Form<'_>,
         limit: usize,
     ) -> Result<Vec<EncodedCandidate>, PromptError> {
+        let (row, cloze) = (sample.row, cloze(task, sample, form)?);
         let context_len = self.ids(strip_blanks(&cloze.context))?.len();
         let encode = |(option, ending): (usize, &String)| {
             let text = format!("{}{ending}", cloze.context);
@@ -224,4 +290,19 @@ impl PromptEncoder {
             .map(|encoding| encoding.get_ids().to_vec())
             .map_err(|source| PromptError::Tokenizer { source })
     }
+}
+
+/// The texts of a sample in a form.
+fn cloze<'s>(
+    task: &dyn Task,
+    sample: &'s Sample,
+    form: Form<'_>,
+) -> Result<&'s Cloze, PromptError> {
+    if !form.is_calibration() {
+        return Ok(&sample.cloze);
+    }
+    let calibration = sample.calibration.as_ref();
+    calibration.ok_or_else(|| PromptError::NoCalibration {
+        task: task.name().to_owned(),
+    })
 }

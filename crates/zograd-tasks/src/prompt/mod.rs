@@ -10,7 +10,7 @@ pub use form::{Demonstrations, Form};
 use serde::{Deserialize, Serialize};
 
 /// A sample in one [`Form`], as a model reads it: one token sequence per candidate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prompt {
     /// Row number of the sample in its split, from 0.
     pub row: usize,
@@ -19,6 +19,22 @@ pub struct Prompt {
     pub correct: Vec<usize>,
     /// The candidates, in the order of the task.
     pub candidates: Vec<EncodedCandidate>,
+    /// The candidates without the input, in the same order: what the model thinks of them by
+    /// themselves, to be subtracted. Empty where nothing is calibrated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calibration: Vec<EncodedCandidate>,
+    /// What the model has to answer in its own words, in generation tasks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<Question>,
+}
+
+/// A prompt after which a model writes its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The prompt; its `option_len` is 0.
+    pub prompt: EncodedCandidate,
+    /// The answers that are right.
+    pub answers: Vec<String>,
 }
 
 /// One token sequence.

@@ -21,9 +21,9 @@ impl Task for Copa {
             other => {
                 return Err(DataError::UnknownValue {
                     location: row.location().to_owned(),
-                    field: "question",
+                    field: "question".to_owned(),
                     found: other.to_owned(),
-                    expected: "`cause` or `effect`",
+                    expected: "`cause` or `effect`".to_owned(),
                 });
             }
         };
@@ -37,6 +37,10 @@ impl Task for Copa {
             correct: vec![row.label("label", 2)?],
             answers: vec![],
         })
+    }
+
+    fn trains_as_classification(&self) -> bool {
+        false
     }
 }
 

@@ -16,6 +16,7 @@ mod wic;
 mod wsc;
 
 use crate::Task;
+use crate::near::nearest;
 pub use boolq::BoolQ;
 pub use cb::Cb;
 pub use copa::Copa;
@@ -68,12 +69,7 @@ fn near(name: &str) -> Option<&'static str> {
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)
         .collect();
-    all()
-        .iter()
-        .map(|task| (strsim::jaro_winkler(&name, task.name()), task.name()))
-        .filter(|(similarity, _)| *similarity > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
+    nearest(&name, all().iter().map(|task| task.name()))
 }
 
 /// There is no built-in task of this name.

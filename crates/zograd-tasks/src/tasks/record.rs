@@ -24,9 +24,9 @@ impl Task for ReCoRd {
                 let entity = entities.iter().position(|entity| *entity == answer);
                 entity.ok_or_else(|| DataError::UnknownValue {
                     location: row.location().to_owned(),
-                    field: "answers",
+                    field: "answers".to_owned(),
                     found: answer.to_owned(),
-                    expected: "one of the entities",
+                    expected: "one of the entities".to_owned(),
                 })
             })
             .collect::<Result<_, _>>()?;
@@ -41,5 +41,9 @@ impl Task for ReCoRd {
             correct,
             answers: vec![],
         })
+    }
+
+    fn trains_as_classification(&self) -> bool {
+        false
     }
 }

@@ -2,11 +2,12 @@
 
 use super::interrupted::Interrupted;
 use super::recorder::Recorder;
-use super::report::{Report, announce, kebab};
+use super::report::{Report, announce, kebab, named_scores};
 use super::settings::Settings;
 use crate::backend::{Job, TrainBackend};
 use crate::commands::eval::{load, note_truncation, score, truncated};
 use crate::commands::replay::check_base;
+use crate::example_rows::ExampleRows;
 use crate::failure::WhileRunning;
 use crate::inputs::Sources;
 use crate::output::say;
@@ -23,7 +24,7 @@ use zograd_select::Strategy;
 use zograd_tasks::{Prompt, SplitCounts};
 use zograd_trainer::trajectory::{Record, TrajectoryWriter, remember, replay};
 use zograd_trainer::{
-    Classification, Examples, StopReason, TrainSummary, peak_memory_bytes, train_from,
+    Examples, Objective, Scoring, StopReason, TrainSummary, peak_memory_bytes, train_from,
 };
 
 pub struct Data {
@@ -32,10 +33,24 @@ pub struct Data {
     pub test: Vec<Prompt>,
 }
 
+impl Data {
+    /// What a run learns from and chooses its weights by.
+    fn examples<'a>(&'a self, scoring: &'a Scoring) -> Examples<'a> {
+        Examples {
+            train: &self.train,
+            dev: &self.dev,
+            scoring,
+        }
+    }
+}
+
 pub struct TrainJob {
     pub settings: Settings,
     pub sources: Sources,
+    pub objective: Box<dyn Objective>,
+    pub scoring: Scoring,
     pub data: Data,
+    pub rows: ExampleRows,
     pub counts: SplitCounts,
     pub out: PathBuf,
     pub interrupted: Option<Interrupted>,
@@ -51,7 +66,10 @@ impl Job for TrainJob {
         let Self {
             settings,
             sources,
+            objective,
+            scoring,
             data,
+            rows,
             counts,
             out,
             interrupted,
@@ -73,7 +91,7 @@ impl Job for TrainJob {
         // from here on something is written: the input was fine
         let (folder, log) = match &interrupted {
             None => {
-                let folder = RunFolder::create(out, &settings.resolved)?;
+                let folder = RunFolder::create(out, &settings.resolved, &rows)?;
                 let log = TrajectoryWriter::create(&folder.log(), header.clone())?;
                 (folder, log)
             }
@@ -83,12 +101,15 @@ impl Job for TrainJob {
             announce(&settings, &sources, &counts);
         }
         let prompts = [&data.train, &data.dev, &data.test];
-        prompts.iter().for_each(|prompts| note_truncation(prompts));
+        prompts
+            .iter()
+            .for_each(|prompts| note_truncation(prompts, 0));
         let truncated = prompts.iter().map(|prompts| truncated(prompts)).sum();
         let parameters = space.dimension();
         let before = score(
             &model,
             &data.test,
+            &scoring,
             settings.config.eval_batch_size,
             "before",
         )?;
@@ -116,7 +137,7 @@ impl Job for TrainJob {
         let summary = fit(
             &mut model,
             strategy.as_mut(),
-            &data,
+            (objective.as_ref(), data.examples(&scoring)),
             &settings,
             &mut recorder,
             (summary, &stop.asked),
@@ -139,7 +160,7 @@ impl Job for TrainJob {
         }
         let model = model.into_module()?;
         let after = recorder
-            .test_best::<B>(model, &summary, &data.test, &settings, device)
+            .test_best::<B>(model, &summary, (&data.test, &scoring), &settings, device)
             .context(WhileRunning)?;
         let report = Report {
             model: sources.model_name,
@@ -149,12 +170,15 @@ impl Job for TrainJob {
             dtype: kebab(&settings.resolved.dtype),
             parameters,
             counts,
-            accuracy_before: before.accuracy,
-            accuracy_after: after.accuracy,
+            objective: kebab(&settings.resolved.objective),
+            metric: after.metric,
+            score_before: before.score,
+            score_after: after.score,
+            scores: named_scores(&before, &after, summary.best.as_ref()),
             loss_before: before.loss,
             loss_after: after.loss,
             best_step: summary.best.as_ref().map(|b| b.step),
-            best_dev_accuracy: summary.best.as_ref().map(|b| b.dev_accuracy),
+            best_dev_score: summary.best.as_ref().map(|b| b.dev_score.value()),
             steps: summary.steps,
             forwards: summary.forwards,
             passes: summary.passes,
@@ -180,20 +204,16 @@ impl Job for TrainJob {
 pub fn fit<B: TrainBackend>(
     model: &mut Perturbed<B, Opt<B>>,
     strategy: &mut dyn Strategy,
-    data: &Data,
+    (objective, examples): (&dyn Objective, Examples<'_>),
     settings: &Settings,
     recorder: &mut Recorder,
     (summary, stop): (TrainSummary, &AtomicBool),
 ) -> Result<TrainSummary> {
-    let examples = Examples {
-        train: &data.train,
-        dev: &data.dev,
-    };
     let summary = train_from(
         summary,
         model,
         strategy,
-        &Classification,
+        objective,
         examples,
         &settings.config,
         recorder,

@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod job;
+mod objective;
 mod recorder;
 mod report;
 mod settings;
@@ -9,11 +10,12 @@ mod settings;
 use super::eval::{check_ids, check_max_length, set_threads};
 use super::replay::check_noise;
 use crate::args::{BackendName, TrainArgs};
-use crate::inputs::{self, Sources};
+use crate::example_rows::ExampleRows;
+use crate::inputs::{self, Calibration, Sources};
 use crate::output::answer;
 use crate::run_folder::RunFolder;
 use crate::signals::Stop;
-use crate::{backend, config_file};
+use crate::{answers, backend, config_file};
 use anyhow::{Context, Result, bail};
 use interrupted::Interrupted;
 use job::{Data, TrainJob};
@@ -89,14 +91,22 @@ fn start(args: &TrainArgs, interrupted: Option<Interrupted>) -> Result<ExitCode>
     let max_length = args.max_length.unwrap_or(config.max_position_embeddings);
     check_max_length(max_length, &config)?;
     settings.resolved.max_length = Some(max_length);
+    let task = sources.task.as_ref();
     let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, max_length)?;
+    let encoder = answers::with_room(encoder, task, args.max_new_tokens)?;
+    let scoring = answers::scoring(task, &encoder, &config, None)?;
+    if scoring.writer().is_some() {
+        settings.resolved.max_new_tokens = Some(encoder.max_new_tokens());
+    }
+    let objective = objective::resolve(args.objective.unwrap_or_default(), task)?;
+    settings.resolved.objective = Some(objective);
     let splits = Splits::load(
-        sources.task,
+        task,
         &sources.data,
         settings.sizes,
         Seed::new(settings.config.seed),
     )?;
-    let encode = |samples: &[_]| inputs::prompts(&encoder, sources.task, samples, &[]);
+    let encode = |samples: &[_]| inputs::prompts(&encoder, task, samples, &[], Calibration::None);
     let data = Data {
         train: encode(&splits.train)?,
         dev: encode(&splits.dev)?,
@@ -118,10 +128,14 @@ fn start(args: &TrainArgs, interrupted: Option<Interrupted>) -> Result<ExitCode>
 
     let json = args.json;
     let stop = Stop::on_signal()?;
+    let rows = ExampleRows::new(settings.config.seed, &splits);
     let job = TrainJob {
+        objective: objective::build(objective),
+        scoring,
         settings,
         sources,
         data,
+        rows,
         counts: splits.counts,
         out,
         interrupted,

@@ -15,7 +15,7 @@ use zograd_models::Opt;
 use zograd_tasks::Prompt;
 use zograd_trainer::trajectory::{Record, TrajectoryWriter};
 use zograd_trainer::{
-    EvalRecord, Evaluation, Event, Observer, StepRecord, TrainError, TrainSummary,
+    EvalRecord, Evaluation, Event, Observer, Scoring, StepRecord, TrainError, TrainSummary,
 };
 
 /// Writes what happens into the run folder and shows it.
@@ -161,7 +161,7 @@ impl Recorder {
         &self,
         model: Opt<B>,
         summary: &TrainSummary,
-        test: &[Prompt],
+        (test, scoring): (&[Prompt], &Scoring),
         settings: &Settings,
         device: &B::Device,
     ) -> Result<Evaluation> {
@@ -177,7 +177,13 @@ impl Recorder {
                 model
             }
         };
-        score(&model, test, settings.config.eval_batch_size, "after")
+        score(
+            &model,
+            test,
+            scoring,
+            settings.config.eval_batch_size,
+            "after",
+        )
     }
 }
 
@@ -197,9 +203,14 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
             .map_err(|e| observer_error(e.into()))?;
         self.warn(record);
         if let Some(progress) = &mut self.progress {
-            let dev = self.evals.last().map(|e| e.dev_accuracy);
+            let dev = self.evals.last().map(|e| e.dev_score);
             progress.set(record.step, || match dev {
-                Some(accuracy) => format!("loss {:.4} dev accuracy {accuracy:.4}", record.loss),
+                Some(dev) => format!(
+                    "loss {:.4} dev {} {:.4}",
+                    record.loss,
+                    dev.metric(),
+                    dev.value()
+                ),
                 None => format!("loss {:.4}", record.loss),
             });
         }
@@ -217,10 +228,11 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
             .map_err(|e| observer_error(e.into()))?;
         if let Some(progress) = &self.progress {
             progress.say(&format!(
-                "step {:>6}  {:>7} forwards  dev accuracy {:.4}  loss {:.4}{}",
+                "step {:>6}  {:>7} forwards  dev {} {:.4}  loss {:.4}{}",
                 record.step,
                 record.forwards,
-                record.dev_accuracy,
+                record.dev_score.metric(),
+                record.dev_score.value(),
                 record.dev_loss,
                 if record.best { "  best" } else { "" },
             ));

@@ -1,13 +1,16 @@
 //! What a run says of itself: before, and at the end.
 
 use super::settings::Settings;
+use crate::commands::eval::scores;
 use crate::inputs::Sources;
 use crate::output::{answer, say};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use zograd_tasks::SplitCounts;
-use zograd_trainer::{Event, StopReason};
+use zograd_tasks::metrics::Metric;
+use zograd_trainer::{EvalRecord, Evaluation, Event, StopReason};
 
 /// What `summary.json` and `--json` say.
 #[derive(Serialize)]
@@ -19,12 +22,21 @@ pub struct Report {
     pub dtype: String,
     pub parameters: u64,
     pub counts: SplitCounts,
-    pub accuracy_before: f64,
-    pub accuracy_after: f64,
+    pub objective: String,
+    pub metric: Metric,
+    #[serde(skip)]
+    pub score_before: f64,
+    #[serde(skip)]
+    pub score_after: f64,
+    /// These scores by the names of their metrics: `accuracy_before`, `accuracy_after`,
+    /// `best_dev_accuracy` and the like.
+    #[serde(flatten)]
+    pub scores: Map<String, Value>,
     pub loss_before: f64,
     pub loss_after: f64,
     pub best_step: Option<u64>,
-    pub best_dev_accuracy: Option<f64>,
+    #[serde(skip)]
+    pub best_dev_score: Option<f64>,
     pub steps: u64,
     pub forwards: u64,
     pub passes: u64,
@@ -40,14 +52,28 @@ pub struct Report {
     pub run: PathBuf,
 }
 
+/// What the metrics were on the test examples before and after, and on the development examples at best.
+pub fn named_scores(
+    before: &Evaluation,
+    after: &Evaluation,
+    best: Option<&EvalRecord>,
+) -> Map<String, Value> {
+    let mut named = scores(before, "_before");
+    named.extend(scores(after, "_after"));
+    let best = best.map(|record| record.dev_score.value());
+    named.insert(format!("best_dev_{}", after.metric.key()), best.into());
+    named
+}
+
 pub fn announce(settings: &Settings, sources: &Sources, counts: &SplitCounts) {
     let c = &settings.config;
     say(format_args!(
-        "{} on {}: {}, {} steps, lr {:e}, eps {:e}, batch {}; {} train, {} dev, {} test examples",
+        "{} on {}: {}, {} steps on {}, lr {:e}, eps {:e}, batch {}; {} train, {} dev, {} test examples",
         sources.model_name,
         sources.task_name,
         settings.method_name,
         c.steps,
+        kebab(&settings.resolved.objective),
         c.lr,
         settings.eps,
         c.batch_size,
@@ -67,8 +93,10 @@ pub fn announce(settings: &Settings, sources: &Sources, counts: &SplitCounts) {
 pub fn print_report(r: &Report) -> std::io::Result<()> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     answer(format_args!(
-        "test accuracy  {:.4} -> {:.4}",
-        r.accuracy_before, r.accuracy_after
+        "{:<14} {:.4} -> {:.4}",
+        format!("test {}", r.metric),
+        r.score_before,
+        r.score_after
     ))?;
     answer(format_args!(
         "test loss      {:.4} -> {:.4}",
@@ -78,9 +106,10 @@ pub fn print_report(r: &Report) -> std::io::Result<()> {
         "method         {}, {} steps, {} forward passes, no backward pass",
         r.method, r.steps, r.forwards
     ))?;
-    if let (Some(step), Some(accuracy)) = (r.best_step, r.best_dev_accuracy) {
+    if let (Some(step), Some(score)) = (r.best_step, r.best_dev_score) {
         answer(format_args!(
-            "best weights   step {step}, development accuracy {accuracy:.4}"
+            "best weights   step {step}, development {} {score:.4}",
+            r.metric
         ))?;
     }
     for (event, count) in &r.events {

@@ -2,8 +2,8 @@
 
 use super::report::kebab;
 use crate::args::{BackendName, DtypeName, MethodName, TrainArgs};
-use crate::backend;
 use crate::inputs::Sources;
+use crate::{backend, task};
 use anyhow::{Result, bail};
 use burn::tensor::DType;
 use std::ops::RangeInclusive;
@@ -156,6 +156,7 @@ impl Settings {
             resolved: TrainArgs {
                 model: r.model.map(absolute_if_folder),
                 tokenizer: r.tokenizer.map(absolute),
+                task: r.task.map(absolute_if_task_file),
                 data: r.data.map(absolute),
                 out: None,
                 ..r
@@ -209,5 +210,13 @@ pub fn absolute_if_folder(model: String) -> String {
         absolute(model.into()).display().to_string()
     } else {
         model
+    }
+}
+
+/// The same for `--task`, which may be the name of a built-in one.
+fn absolute_if_task_file(name: String) -> String {
+    match task::is_file(&name) {
+        true => absolute(name.into()).display().to_string(),
+        false => name,
     }
 }

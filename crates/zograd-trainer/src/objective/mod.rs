@@ -1,25 +1,45 @@
-use crate::{LanguageModel, TrainError};
+//! What a step minimises.
+
+mod accuracy;
+mod answer_f1;
+mod classification;
+mod teacher_forcing;
+
+use crate::{LanguageModel, TrainError, Writer};
+pub use accuracy::Accuracy;
+pub use answer_f1::AnswerF1;
+pub use classification::Classification;
+pub use teacher_forcing::TeacherForcing;
 use zograd_models::{Plan, PlanError, PlanStats, Sequence, Sharing};
 use zograd_tasks::Prompt;
 
-/// The loss of a batch of prompts, from the log-probabilities of their candidates' tokens.
+/// The loss of a batch of prompts, from what it asks of the model: log-probabilities of candidates'
+/// tokens, or answers in the model's own words.
 ///
 /// Implement it to optimise something else; it need not be differentiable.
 pub trait Objective: Send + Sync {
     /// Which candidates of this prompt have to be scored, as indices into `prompt.candidates`.
     fn candidates(&self, prompt: &Prompt) -> Vec<usize>;
 
+    /// Whether the model has to write an answer to each prompt.
+    fn needs_answers(&self) -> bool {
+        false
+    }
+
     /// The loss of the batch; non-finite if the model's scores are.
     fn loss(&self, batch: &[Scored<'_>]) -> f64;
 }
 
-/// A prompt with the log-probabilities of the tokens of its scored candidates.
+/// A prompt with what the model says to it.
 #[derive(Clone, Debug)]
 pub struct Scored<'a> {
     /// The prompt.
     pub prompt: &'a Prompt,
     /// (Index of the candidate, natural log-probabilities of its option tokens).
     pub candidates: Vec<(usize, Vec<f32>)>,
+    /// What the model wrote, if it was asked to; `None` also if it could not, because its logits are
+    /// not finite.
+    pub answer: Option<String>,
 }
 
 impl Scored<'_> {
@@ -29,44 +49,26 @@ impl Scored<'_> {
     }
 }
 
-/// Cross-entropy over the candidates of each example, whose score is the mean log-probability of their
-/// option tokens; mean over examples. (MeZO's `forward_wrap_with_option_len` for classification and
-/// multiple choice.) Of several right candidates the first counts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Classification;
-
-impl Objective for Classification {
-    fn candidates(&self, prompt: &Prompt) -> Vec<usize> {
-        (0..prompt.candidates.len()).collect()
+/// Everything `objective` asks of a batch, and how many tokens went through the layers for it.
+///
+/// # Errors
+/// As [`score`]; and an objective that needs answers without a `writer`, or without questions.
+pub fn measure<'p, M: LanguageModel>(
+    model: &M,
+    prompts: &[&'p Prompt],
+    objective: &dyn Objective,
+    writer: Option<&Writer>,
+) -> Result<(Vec<Scored<'p>>, usize), TrainError> {
+    let (mut scored, stats) = score(model, prompts, |prompt| objective.candidates(prompt))?;
+    let mut tokens = stats.tokens;
+    if objective.needs_answers() {
+        let writer = writer.ok_or(TrainError::NoWriter)?;
+        for (scored, written) in scored.iter_mut().zip(writer.write(model, prompts)?) {
+            tokens += written.tokens;
+            scored.answer = written.text;
+        }
     }
-
-    fn loss(&self, batch: &[Scored<'_>]) -> f64 {
-        let losses = batch.iter().map(|example| {
-            let scores: Vec<f64> = example.means().collect();
-            let right = example.prompt.correct.first().and_then(|c| scores.get(*c));
-            log_sum_exp(&scores) - right.copied().unwrap_or(f64::NAN)
-        });
-        losses.sum::<f64>() / batch.len() as f64
-    }
-}
-
-/// Negative log-likelihood of the option tokens of the right candidate, mean over all option tokens of the
-/// batch, so that longer options weigh more, as in the originals.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct TeacherForcing;
-
-impl Objective for TeacherForcing {
-    fn candidates(&self, prompt: &Prompt) -> Vec<usize> {
-        prompt.correct.first().copied().into_iter().collect()
-    }
-
-    fn loss(&self, batch: &[Scored<'_>]) -> f64 {
-        let tokens = || {
-            let candidates = batch.iter().flat_map(|example| &example.candidates);
-            candidates.flat_map(|(_, tokens)| tokens)
-        };
-        -tokens().map(|t| f64::from(*t)).sum::<f64>() / tokens().count() as f64
-    }
+    Ok((scored, tokens))
 }
 
 /// Scores the candidates that `select` names of every prompt in one forward.
@@ -92,6 +94,14 @@ pub fn score<'p, M: LanguageModel>(
                 .collect()
         })
         .collect();
+    if chosen.iter().all(Vec::is_empty) && !prompts.is_empty() {
+        let unscored = |prompt: &&'p Prompt| Scored {
+            prompt,
+            candidates: vec![],
+            answer: None,
+        };
+        return Ok((prompts.iter().map(unscored).collect(), PlanStats::default()));
+    }
     let plan = Plan::new(&groups, Sharing::Prefix).map_err(|source| {
         let group = match &source {
             PlanError::NothingScored { group, .. } | PlanError::NoContext { group, .. } => *group,
@@ -112,12 +122,29 @@ pub fn score<'p, M: LanguageModel>(
                 .zip(&mut spans)
                 .map(|(c, span)| (c, log_probs[span.clone()].to_vec()))
                 .collect(),
+            answer: None,
         })
         .collect();
     Ok((scored, plan.stats()))
 }
 
-fn mean(tokens: &[f32]) -> f64 {
+/// Index of the largest score, the first among equals; NaN never wins.
+pub(crate) fn best(scores: &[f64]) -> usize {
+    let mut best = 0;
+    for (i, s) in scores.iter().enumerate() {
+        if *s > scores[best] || scores[best].is_nan() {
+            best = i;
+        }
+    }
+    best
+}
+
+/// Whether a choice is among the right ones; never if a score is not finite.
+pub(crate) fn is_right(prompt: &Prompt, chosen: usize, scores: &[f64]) -> bool {
+    prompt.correct.contains(&chosen) && scores.iter().all(|score| score.is_finite())
+}
+
+pub(crate) fn mean(tokens: &[f32]) -> f64 {
     tokens.iter().map(|t| f64::from(*t)).sum::<f64>() / tokens.len() as f64
 }
 
@@ -135,7 +162,7 @@ mod tests {
     use super::*;
     use zograd_tasks::EncodedCandidate;
 
-    fn prompt(candidates: usize, correct: usize) -> Prompt {
+    pub(super) fn prompt(candidates: usize, correct: usize) -> Prompt {
         let candidate = |k| EncodedCandidate {
             text: String::new(),
             ids: vec![2, 5, k],
@@ -146,47 +173,33 @@ mod tests {
             row: 0,
             candidates: (0..candidates as u32).map(candidate).collect(),
             correct: vec![correct],
+            ..Prompt::default()
         }
     }
 
-    fn scored<'a>(prompt: &'a Prompt, scores: &[&[f32]]) -> Scored<'a> {
+    pub(super) fn scored<'a>(prompt: &'a Prompt, scores: &[&[f32]]) -> Scored<'a> {
         Scored {
             prompt,
             candidates: scores.iter().map(|s| s.to_vec()).enumerate().collect(),
+            answer: None,
         }
-    }
-
-    #[test]
-    fn classification_is_cross_entropy_of_mean_scores() {
-        let (a, b) = (prompt(2, 1), prompt(2, 0));
-        // means -1 and -2; a right answer of the worse candidate costs 1 more than of the better one
-        let batch = [
-            scored(&a, &[&[-0.5, -1.5], &[-2.0]]),
-            scored(&b, &[&[-1.0], &[-2.0]]),
-        ];
-        let softplus = |x: f64| x.exp().ln_1p();
-        let expected = (softplus(1.0) + softplus(-1.0)) / 2.0;
-        assert!((Classification.loss(&batch) - expected).abs() < 1e-12);
-    }
-
-    #[test]
-    fn teacher_forcing_weighs_tokens_not_examples() {
-        let (a, b) = (prompt(2, 0), prompt(2, 1));
-        assert_eq!(TeacherForcing.candidates(&b), [1]);
-        let batch = [scored(&a, &[&[-1.0, -2.0, -3.0]]), scored(&b, &[&[-6.0]])];
-        assert_eq!(TeacherForcing.loss(&batch), 3.0);
     }
 
     #[test]
     fn non_finite_scores_give_a_non_finite_loss() {
         let a = prompt(2, 0);
         for bad in [f32::NAN, f32::NEG_INFINITY] {
-            assert!(
-                !Classification
-                    .loss(&[scored(&a, &[&[bad], &[-1.0]])])
-                    .is_finite()
-            );
+            let batch = [scored(&a, &[&[bad], &[-1.0]])];
+            assert!(!Classification.loss(&batch).is_finite());
+            assert!(!Accuracy.loss(&batch).is_finite());
             assert!(!TeacherForcing.loss(&[scored(&a, &[&[bad]])]).is_finite());
         }
+    }
+
+    #[test]
+    fn the_first_of_the_best_wins_and_nan_never() {
+        assert_eq!(best(&[-1.0, -0.5, -0.5]), 1);
+        assert_eq!(best(&[f64::NAN, -3.0, -2.0, f64::NAN]), 2);
+        assert_eq!(best(&[-1.0, f64::NAN]), 0);
     }
 }

@@ -1,0 +1,82 @@
+//! Flags of `zograd generate`.
+
+use super::names::{BackendName, DtypeName};
+use clap::Args;
+use std::path::PathBuf;
+
+/// `zograd generate`
+#[derive(Args, Clone, Debug)]
+pub struct GenerateArgs {
+    /// A Hugging Face model folder, or a hub id such as facebook/opt-125m [default: a tiny built-in OPT]
+    #[arg(long, value_name = "DIR|ID", help_heading = "Input")]
+    pub model: Option<String>,
+    /// Tokenizer folder, if the model folder has none
+    #[arg(long, value_name = "DIR", help_heading = "Input")]
+    pub tokenizer: Option<PathBuf>,
+    /// The text to continue; may be given several times [default: all of the standard input]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        conflicts_with = "file",
+        help_heading = "Input"
+    )]
+    pub prompt: Vec<String>,
+    /// Continue the text of this file
+    #[arg(long, value_name = "FILE", help_heading = "Input")]
+    pub file: Option<PathBuf>,
+    /// Token id that begins the prompt [default: the tokenizer's]
+    #[arg(long, value_name = "ID", help_heading = "Input")]
+    pub bos_id: Option<u32>,
+
+    /// The largest number of new tokens [default: 50]
+    #[arg(long, value_name = "N", help_heading = "Choice of tokens")]
+    pub max_new_tokens: Option<usize>,
+    /// Draw tokens at random, the probable ones more often the lower this is [default: the most probable
+    /// token each time; 1 with --top-k, --top-p or --seed]
+    #[arg(
+        long,
+        value_name = "T",
+        allow_negative_numbers = true,
+        help_heading = "Choice of tokens"
+    )]
+    pub temperature: Option<f64>,
+    /// Draw among the N most probable tokens only
+    #[arg(long, value_name = "N", help_heading = "Choice of tokens")]
+    pub top_k: Option<usize>,
+    /// Draw among the most probable tokens that together have this probability
+    #[arg(
+        long,
+        value_name = "P",
+        allow_negative_numbers = true,
+        help_heading = "Choice of tokens"
+    )]
+    pub top_p: Option<f64>,
+    /// Seed of the draws [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Choice of tokens")]
+    pub seed: Option<u64>,
+    /// Search with this many beams instead of drawing
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with_all = ["temperature", "top_k", "top_p", "seed"],
+        help_heading = "Choice of tokens"
+    )]
+    pub beams: Option<usize>,
+    /// End at this text of one token, such as "\n"; may be given several times. The end-of-text token
+    /// always ends
+    #[arg(long, value_name = "TEXT", help_heading = "Choice of tokens")]
+    pub stop: Vec<String>,
+
+    /// Where to compute [default: ndarray]
+    #[arg(long, value_enum, help_heading = "Run")]
+    pub backend: Option<BackendName>,
+    /// How to store the weights [default: f32]
+    #[arg(long, value_enum, help_heading = "Run")]
+    pub dtype: Option<DtypeName>,
+    /// CPU threads [default: all cores]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub threads: Option<usize>,
+    /// Print one JSON object a prompt
+    #[arg(long, help_heading = "Run")]
+    pub json: bool,
+}

@@ -1,0 +1,246 @@
+//! `zograd generate`: what a model writes after a text.
+
+use super::eval::{load, set_threads};
+use crate::args::{BackendName, DtypeName, GenerateArgs};
+use crate::backend::{self, Job, TrainBackend};
+use crate::inputs::{self, Sources};
+use crate::output::{answer, say};
+use anyhow::{Context, Result, bail};
+use burn::tensor::DType;
+use serde::Serialize;
+use std::io::{IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use zograd_models::{Continuation, Decoding, Finish, Generation, OptConfig, Sampling};
+use zograd_perturb::Seed;
+use zograd_tasks::PromptEncoder;
+
+/// Continues one text or several.
+///
+/// # Errors
+/// Wrong input, or the output is closed.
+pub fn run(args: GenerateArgs) -> Result<ExitCode> {
+    set_threads(args.threads)?;
+    let backend_name = args.backend.unwrap_or(BackendName::Ndarray);
+    let dtype = backend::dtype(backend_name, args.dtype.unwrap_or(DtypeName::F32))?;
+    let sources = Sources::find(args.model.as_deref(), args.tokenizer.as_deref(), None, None)?;
+    let config = OptConfig::from_folder(&sources.model).context("--model")?;
+    let positions = config.max_position_embeddings;
+    let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, positions)?;
+    let generation = Generation {
+        max_new_tokens: args
+            .max_new_tokens
+            .unwrap_or(PromptEncoder::DEFAULT_MAX_NEW_TOKENS),
+        stop: stop_ids(&args.stop, &encoder, &config)?,
+        decoding: decoding(&args),
+    };
+    if generation.max_new_tokens == 0 {
+        bail!("--max-new-tokens 0: use at least 1");
+    }
+    generation.check().map_err(|e| anyhow::anyhow!("--{e}"))?;
+    let texts = texts(&args)?;
+    let encode = |text: &String| Ok(encoder.encode_text(text)?);
+    let prompts: Vec<Vec<u32>> = texts.iter().map(encode).collect::<Result<_>>()?;
+    for ids in &prompts {
+        check_prompt(ids, &config)?;
+    }
+    let job = GenerateJob {
+        folder: &sources.model,
+        dtype,
+        prompts: &prompts,
+        generation: &generation,
+        encoder: &encoder,
+        streams: prompts.len() == 1 && !args.json && std::io::stdout().is_terminal(),
+    };
+    let streams = job.streams;
+    let written = backend::dispatch(backend_name, job)?;
+    for (prompt, continuation) in texts.iter().zip(&written) {
+        let text = encoder.text(&continuation.ids)?;
+        if args.json {
+            answer(serde_json::to_string(&Report {
+                prompt,
+                text: &text,
+                ids: &continuation.ids,
+                finish: continuation.finish,
+            })?)?;
+        } else if !streams {
+            answer(&text)?;
+        }
+        note_finish(continuation, positions);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One prompt in JSON.
+#[derive(Serialize)]
+struct Report<'a> {
+    prompt: &'a str,
+    /// What the model wrote, without special tokens.
+    text: &'a str,
+    ids: &'a [u32],
+    finish: Finish,
+}
+
+fn decoding(args: &GenerateArgs) -> Decoding {
+    if let Some(beams) = args.beams {
+        return Decoding::Beams(beams);
+    }
+    let draws = args.top_k.is_some() || args.top_p.is_some() || args.seed.is_some();
+    match args.temperature {
+        // what everybody means by it
+        Some(0.0) => Decoding::Greedy,
+        None if !draws => Decoding::Greedy,
+        temperature => Decoding::Sampling(Sampling {
+            temperature: temperature.unwrap_or(1.0),
+            top_k: args.top_k,
+            top_p: args.top_p,
+            seed: Seed::new(args.seed.unwrap_or(0)),
+        }),
+    }
+}
+
+/// The tokens of the texts to stop at, and the end-of-text token.
+fn stop_ids(texts: &[String], encoder: &PromptEncoder, config: &OptConfig) -> Result<Vec<u32>> {
+    let mut stop: Vec<u32> = config.eos_token_id.into_iter().collect();
+    for text in texts {
+        let plain = text.replace("\\n", "\n").replace("\\t", "\t");
+        let bos = usize::from(encoder.bos_id().is_some());
+        match encoder.encode_text(&plain)?[bos..] {
+            [id] => stop.push(id),
+            ref ids => bail!(
+                "--stop {text:?}: this is {} tokens with this tokenizer; give a text of one token",
+                ids.len()
+            ),
+        }
+    }
+    Ok(stop)
+}
+
+/// The texts to continue.
+fn texts(args: &GenerateArgs) -> Result<Vec<String>> {
+    if !args.prompt.is_empty() {
+        return Ok(args.prompt.clone());
+    }
+    let text = match &args.file {
+        Some(path) => {
+            std::fs::read_to_string(path).with_context(|| format!("--file {}", path.display()))?
+        }
+        None => {
+            if std::io::stdin().is_terminal() {
+                bail!("give a text with --prompt or --file, or on the standard input");
+            }
+            let mut text = String::new();
+            let read = std::io::stdin().read_to_string(&mut text);
+            read.context("the standard input")?;
+            text
+        }
+    };
+    // the line break that ends a text file is not the author's
+    Ok(vec![text.strip_suffix('\n').unwrap_or(&text).to_owned()])
+}
+
+fn check_prompt(ids: &[u32], config: &OptConfig) -> Result<()> {
+    let (length, positions) = (ids.len(), config.max_position_embeddings);
+    if ids.is_empty() {
+        bail!(
+            "the prompt is empty, and the tokenizer puts no token in front; give a text, or --bos-id"
+        );
+    }
+    if length > positions {
+        bail!("the prompt has {length} tokens, the model {positions} positions; shorten it");
+    }
+    let largest = ids.iter().max().copied().unwrap_or(0);
+    if largest as usize >= config.vocab_size {
+        bail!(
+            "the tokenizer gives token id {largest}, but the model's vocabulary has {} entries; use the \
+             tokenizer the model was trained with (--tokenizer, --bos-id)",
+            config.vocab_size
+        );
+    }
+    Ok(())
+}
+
+/// Says so if a continuation ended where nobody wanted it to.
+fn note_finish(continuation: &Continuation, positions: usize) {
+    let n = continuation.ids.len();
+    match continuation.finish {
+        Finish::Stop | Finish::Length => {}
+        Finish::Positions => say(format_args!(
+            "note: ended after {n} tokens, because the model has {positions} positions"
+        )),
+        Finish::NonFinite => say(format_args!(
+            "note: ended after {n} tokens, because the model's logits are not finite"
+        )),
+    }
+}
+
+struct GenerateJob<'a> {
+    folder: &'a Path,
+    dtype: DType,
+    prompts: &'a [Vec<u32>],
+    generation: &'a Generation,
+    encoder: &'a PromptEncoder,
+    /// Whether to print tokens as they come.
+    streams: bool,
+}
+
+impl Job for GenerateJob<'_> {
+    type Output = Vec<Continuation>;
+
+    fn run<B: TrainBackend>(self, device: &B::Device) -> Result<Vec<Continuation>> {
+        let model = load::<B>(self.folder, self.dtype, device)?;
+        let prompts: Vec<&[u32]> = self.prompts.iter().map(Vec::as_slice).collect();
+        let mut stream = Stream::new(self.encoder);
+        let written = model.generate_with(&prompts, self.generation, |_, id| {
+            if self.streams {
+                stream.push(id);
+            }
+        })?;
+        if self.streams {
+            stream.finish();
+        }
+        Ok(written)
+    }
+}
+
+/// Prints text as its tokens come. Several tokens can make one character, so a broken one waits.
+struct Stream<'a> {
+    encoder: &'a PromptEncoder,
+    ids: Vec<u32>,
+    printed: usize,
+}
+
+impl<'a> Stream<'a> {
+    fn new(encoder: &'a PromptEncoder) -> Self {
+        Self {
+            encoder,
+            ids: Vec::new(),
+            printed: 0,
+        }
+    }
+
+    fn push(&mut self, id: u32) {
+        self.ids.push(id);
+        self.print(false);
+    }
+
+    fn finish(&mut self) {
+        self.print(true);
+        // whether anybody reads it is known when the process ends
+        let _ = writeln!(std::io::stdout());
+    }
+
+    fn print(&mut self, all: bool) {
+        let Ok(text) = self.encoder.text(&self.ids) else {
+            return;
+        };
+        if !all && text.ends_with(char::REPLACEMENT_CHARACTER) {
+            return;
+        }
+        if let Some(new) = text.get(self.printed..) {
+            let mut out = std::io::stdout();
+            let _ = write!(out, "{new}").and_then(|()| out.flush());
+            self.printed = text.len();
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! The keys of a task file, and what makes them a task.
+
+use super::template::Template;
+use super::{TaskFileError, UserTask};
+use crate::metrics::Metric;
+use crate::near::nearest;
+use serde::Deserialize;
+use serde_json::Value;
+use std::path::Path;
+
+const KEYS: [&str; 9] = [
+    "name",
+    "template",
+    "candidates",
+    "label",
+    "labels",
+    "answer",
+    "metric",
+    "calibration",
+    "separator",
+];
+
+/// As it stands in the file.
+#[derive(Deserialize)]
+pub(super) struct TaskFile {
+    name: Option<String>,
+    template: Option<String>,
+    candidates: Option<Vec<String>>,
+    label: Option<String>,
+    labels: Option<Vec<Value>>,
+    answer: Option<String>,
+    metric: Option<Metric>,
+    calibration: Option<String>,
+    separator: Option<String>,
+}
+
+/// What may follow the context.
+#[derive(Clone, Debug)]
+pub(super) enum Endings {
+    /// One of these; the field `label` says which, by its number or by its place among `labels`.
+    Chosen {
+        candidates: Vec<Template>,
+        label: String,
+        labels: Option<Vec<Value>>,
+    },
+    /// An answer in words; the field `answer` has the right ones.
+    Written { answer: String },
+}
+
+impl TaskFile {
+    pub fn parse(file: &Path, text: &str) -> Result<Self, TaskFileError> {
+        let wrong = |error: toml::de::Error| TaskFileError::Toml {
+            file: file.to_owned(),
+            line: error
+                .span()
+                .map_or(1, |span| text[..span.start].matches('\n').count() + 1),
+            reason: error.message().trim().replace('\n', "; "),
+        };
+        let table: toml::Table = text.parse().map_err(wrong)?;
+        if let Some(key) = table.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(TaskFileError::UnknownKey {
+                file: file.to_owned(),
+                key: key.clone(),
+                near: nearest(key, KEYS),
+                known: KEYS.join(", "),
+            });
+        }
+        // from the text, not from the table: its errors know their line
+        toml::from_str(text).map_err(wrong)
+    }
+
+    /// Whether the keys together describe a task.
+    pub fn check(self, file: &Path) -> Result<UserTask, TaskFileError> {
+        let wrong = |key, fix: String| TaskFileError::Key {
+            file: file.to_owned(),
+            key,
+            fix,
+        };
+        let parse = |key, text: &str| Template::parse(text).map_err(|fix| wrong(key, fix));
+        let template = self.template.as_deref().ok_or_else(|| {
+            let fix = "is missing; it is the prompt, such as \"Review: {text}\\nIt was\"";
+            wrong("template", fix.into())
+        })?;
+        let endings = match (self.candidates, self.answer) {
+            (Some(_), Some(_)) => {
+                let fix = "answers are either chosen (candidates) or written (answer), not both";
+                return Err(wrong("answer", fix.into()));
+            }
+            (None, None) => {
+                let fix = "is missing; give the candidates to choose from, or the field `answer` \
+                           with the right answers if the model is to write its own";
+                return Err(wrong("candidates", fix.into()));
+            }
+            (None, Some(answer)) => {
+                for (key, given) in [
+                    ("label", self.label.is_some()),
+                    ("labels", self.labels.is_some()),
+                    ("calibration", self.calibration.is_some()),
+                ] {
+                    if given {
+                        return Err(wrong(key, "only a task with candidates has it".into()));
+                    }
+                }
+                Endings::Written { answer }
+            }
+            (Some(candidates), None) => {
+                if candidates.len() < 2 {
+                    return Err(wrong("candidates", "give at least two".into()));
+                }
+                let again = |(k, c): (usize, &String)| candidates[..k].contains(c);
+                if let Some(k) = candidates.iter().enumerate().position(again) {
+                    let twice = format!("{:?} stands there twice", candidates[k]);
+                    return Err(wrong("candidates", twice));
+                }
+                if let Some(labels) = &self.labels {
+                    check_labels(labels, candidates.len()).map_err(|fix| wrong("labels", fix))?;
+                }
+                let label = self.label.ok_or_else(|| {
+                    let fix = "is missing; it is the field that says which candidate is right";
+                    wrong("label", fix.into())
+                })?;
+                Endings::Chosen {
+                    candidates: candidates
+                        .iter()
+                        .map(|candidate| parse("candidates", candidate))
+                        .collect::<Result<_, _>>()?,
+                    label,
+                    labels: self.labels,
+                }
+            }
+        };
+        let written = matches!(endings, Endings::Written { .. });
+        let metric = match (self.metric, written) {
+            (Some(Metric::Accuracy), true) => {
+                let fix = "written answers are scored by f1 or exact-match";
+                return Err(wrong("metric", fix.into()));
+            }
+            (Some(Metric::F1 | Metric::ExactMatch), false) => {
+                return Err(wrong("metric", "candidates are scored by accuracy".into()));
+            }
+            (Some(metric), _) => metric,
+            (None, true) => Metric::F1,
+            (None, false) => Metric::Accuracy,
+        };
+        let stem = || {
+            file.file_stem()
+                .map(|stem| stem.to_string_lossy().into_owned())
+        };
+        let name = self.name.or_else(stem).unwrap_or_default();
+        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+            let fix = format!("{name:?} cannot name a folder of runs; use letters and digits");
+            return Err(wrong("name", fix));
+        }
+        let calibration = self.calibration.as_deref();
+        Ok(UserTask {
+            file: file.to_owned(),
+            name,
+            template: parse("template", template)?,
+            calibration: calibration
+                .map(|text| parse("calibration", text))
+                .transpose()?,
+            endings,
+            metric,
+            separator: self.separator.unwrap_or_else(|| "\n\n".into()),
+        })
+    }
+}
+
+fn check_labels(labels: &[Value], candidates: usize) -> Result<(), String> {
+    if labels.len() != candidates {
+        let (n, m) = (labels.len(), candidates);
+        return Err(format!(
+            "there are {n} for {m} candidates; give one each, in their order"
+        ));
+    }
+    let is_value = |v: &Value| v.is_string() || v.is_boolean() || v.is_i64();
+    if let Some(other) = labels.iter().find(|label| !is_value(label)) {
+        return Err(format!("{other} is no text, whole number or truth value"));
+    }
+    match (1..labels.len()).find(|k| labels[..*k].contains(&labels[*k])) {
+        Some(k) => Err(format!("{} stands there twice", labels[k])),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,190 @@
+//! Tasks that users describe in a TOML file.
+
+mod error;
+mod file;
+mod template;
+
+use crate::metrics::Metric;
+use crate::near::nearest;
+use crate::{Cloze, DataError, Row, Sample, Task};
+pub use error::{TaskFileError, UnknownField};
+use file::{Endings, TaskFile};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use template::Template;
+
+/// A task read from a TOML file: how a row's fields become a prompt, and what is right.
+///
+/// ```
+/// use zograd_tasks::{Row, Task, UserTask};
+///
+/// let task = UserTask::parse("mail.toml".as_ref(), r#"
+///     template = "{mail}\nSpam?"
+///     candidates = [" No", " Yes"]
+///     label = "kind"
+///     labels = ["ham", "spam"]
+/// "#)?;
+/// let fields = serde_json::from_str(r#"{"mail": "You won!", "kind": "spam"}"#)?;
+/// let sample = task.sample(&Row::new(0, "inbox.jsonl:1", fields))?;
+/// assert_eq!(sample.cloze.verbalize(1).as_deref(), Some("You won!\nSpam? Yes"));
+/// assert_eq!(sample.correct, [1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct UserTask {
+    file: PathBuf,
+    name: String,
+    template: Template,
+    calibration: Option<Template>,
+    endings: Endings,
+    metric: Metric,
+    separator: String,
+}
+
+impl UserTask {
+    /// Reads a task file.
+    ///
+    /// # Errors
+    /// It cannot be read, is not TOML, or does not describe a task: the error names the file, the key
+    /// and the fix.
+    pub fn read(file: &Path) -> Result<Self, TaskFileError> {
+        let text = std::fs::read_to_string(file).map_err(|source| TaskFileError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+        Self::parse(file, &text)
+    }
+
+    /// A task from the text of a file; `file` is its name in messages, and without its extension the
+    /// name of a task that gives itself none.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), but for reading.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, TaskFileError> {
+        TaskFile::parse(file, text)?.check(file)
+    }
+
+    /// Whether this row has every field that the task file names: the first row of a split tells
+    /// whether file and data belong together.
+    ///
+    /// # Errors
+    /// [`TaskFileError::UnknownField`], with the most similar field there is.
+    pub fn check_fields(&self, row: &Row) -> Result<(), TaskFileError> {
+        let missing = self
+            .fields()
+            .into_iter()
+            .find(|(_, field)| row.value(field).is_err());
+        let Some((key, field)) = missing else {
+            return Ok(());
+        };
+        let present: Vec<&str> = row.fields().keys().map(String::as_str).collect();
+        Err(TaskFileError::UnknownField(Box::new(UnknownField {
+            file: self.file.clone(),
+            key,
+            near: nearest(field, present.iter().copied()).map(str::to_owned),
+            field: field.to_owned(),
+            location: row.location().to_owned(),
+            present: present.join(", "),
+        })))
+    }
+
+    /// Every field that is read, with the key that names it.
+    fn fields(&self) -> Vec<(&'static str, &str)> {
+        let mut fields: Vec<(&'static str, &str)> =
+            self.template.fields().map(|f| ("template", f)).collect();
+        let calibration = self.calibration.iter().flat_map(Template::fields);
+        fields.extend(calibration.map(|f| ("calibration", f)));
+        match &self.endings {
+            Endings::Written { answer } => fields.push(("answer", answer)),
+            Endings::Chosen {
+                candidates, label, ..
+            } => {
+                let candidates = candidates.iter().flat_map(Template::fields);
+                fields.extend(candidates.map(|f| ("candidates", f)));
+                fields.push(("label", label));
+            }
+        }
+        fields
+    }
+}
+
+impl Task for UserTask {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn sample(&self, row: &Row) -> Result<Sample, DataError> {
+        let context = self.template.fill(row)?;
+        let (endings, correct, answers) = match &self.endings {
+            Endings::Written { answer } => {
+                let answers = answers(row, answer)?;
+                (vec![format!(" {}\n", answers[0])], 0, answers)
+            }
+            Endings::Chosen {
+                candidates,
+                label,
+                labels,
+            } => {
+                let endings = candidates.iter().map(|candidate| candidate.fill(row));
+                let right = match labels {
+                    None => row.label(label, candidates.len())?,
+                    Some(labels) => position(row, label, labels)?,
+                };
+                (endings.collect::<Result<_, _>>()?, right, vec![])
+            }
+        };
+        let calibration = match &self.calibration {
+            Some(template) => Some(Cloze::new(template.fill(row)?, endings.clone())),
+            None => None,
+        };
+        Ok(Sample {
+            row: row.number(),
+            cloze: Cloze { context, endings },
+            calibration,
+            correct: vec![correct],
+            answers,
+        })
+    }
+
+    fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    fn is_generation(&self) -> bool {
+        matches!(self.endings, Endings::Written { .. })
+    }
+
+    fn separator(&self) -> &str {
+        &self.separator
+    }
+}
+
+/// The gold answers: a text, or a list of at least one.
+fn answers(row: &Row, field: &str) -> Result<Vec<String>, DataError> {
+    Ok(match row.value(field)? {
+        Value::Array(_) => row.texts(field)?.into_iter().map(str::to_owned).collect(),
+        _ => vec![row.text(field)?.to_owned()],
+    })
+}
+
+/// Which of the labels the row has.
+fn position(row: &Row, field: &str, labels: &[Value]) -> Result<usize, DataError> {
+    let value = row.value(field)?;
+    let place = labels.iter().position(|label| label == value);
+    place.ok_or_else(|| DataError::UnknownValue {
+        location: row.location().to_owned(),
+        field: field.to_owned(),
+        found: match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        },
+        expected: format!(
+            "one of {}",
+            labels
+                .iter()
+                .map(|label| label.to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    })
+}

@@ -1,0 +1,158 @@
+//! Task files: what they can say, and what is told about mistakes in them.
+
+use std::path::Path;
+use zograd_tasks::metrics::Metric;
+use zograd_tasks::{Row, Task, TaskFileError, UserTask};
+
+const CHOICE: &str = r#"
+template = "{text}\nKind:"
+candidates = [" {a}", " other"]
+label = "right"
+"#;
+
+fn parse(text: &str) -> Result<UserTask, TaskFileError> {
+    UserTask::parse(Path::new("folder/mine.toml"), text)
+}
+
+fn row(json: &str) -> Row {
+    let fields = serde_json::from_str(json).expect("an object");
+    Row::new(4, "train.jsonl:5", fields)
+}
+
+#[test]
+fn candidates_may_have_fields_and_labels_any_values() {
+    let task = parse(CHOICE).expect("a task");
+    assert_eq!((task.name(), task.metric()), ("mine", Metric::Accuracy));
+    assert!(!task.is_generation());
+    let sample = task
+        .sample(&row(r#"{"text": "T", "a": "A", "right": 1}"#))
+        .expect("a sample");
+    assert_eq!(sample.cloze.context, "T\nKind:");
+    assert_eq!(sample.cloze.endings, [" A", " other"]);
+    assert_eq!((sample.row, sample.correct), (4, vec![1]));
+    assert_eq!(sample.calibration, None);
+
+    let text = CHOICE.to_owned() + "labels = [true, \"no\"]\ncalibration = \"Kind:\"\nname = \"x\"";
+    let task = parse(&text).expect("a task");
+    let sample = |right: &str| {
+        let json = format!(r#"{{"text": "T", "a": "A", "right": {right}}}"#);
+        task.sample(&row(&json))
+    };
+    assert_eq!(sample("true").expect("a sample").correct, [0]);
+    let no = sample("\"no\"").expect("a sample");
+    assert_eq!(no.correct, [1]);
+    assert_eq!(no.calibration.expect("a calibration").context, "Kind:");
+    assert_eq!(
+        sample("\"yes\"").expect_err("no label").to_string(),
+        "train.jsonl:5: field `right` is `yes`, but must be one of true, \"no\""
+    );
+}
+
+#[test]
+fn answers_are_a_text_or_a_list() {
+    let task = parse("template = \"{q}\\nA:\"\nanswer = \"gold.text\"\nmetric = \"exact-match\"");
+    let task = task.expect("a task");
+    assert!(task.is_generation());
+    assert_eq!(task.metric(), Metric::ExactMatch);
+    for (gold, answers) in [("\"x\"", vec!["x"]), ("[\"x\", \"y\"]", vec!["x", "y"])] {
+        let json = format!(r#"{{"q": "Q", "gold": {{"text": {gold}}}}}"#);
+        let sample = task.sample(&row(&json)).expect("a sample");
+        assert_eq!(sample.cloze.endings, [" x\n"]);
+        assert_eq!(sample.answers, answers);
+    }
+    let empty = task.sample(&row(r#"{"q": "Q", "gold": {"text": []}}"#));
+    assert!(
+        empty
+            .expect_err("no answer")
+            .to_string()
+            .contains("train.jsonl:5")
+    );
+}
+
+#[test]
+fn mistakes_are_named() {
+    for (text, parts) in [
+        ("template = ", &["line 1"][..]),
+        ("\ntemplate = 3", &["line 2", "string"]),
+        (
+            "candidate = []",
+            &["`candidate`", "did you mean `candidates`?"],
+        ),
+        ("labels = []", &["template: is missing"]),
+        (
+            "template = \"{a}\"",
+            &["candidates: is missing", "`answer`"],
+        ),
+        (
+            "template = \"{a\"\nanswer = \"b\"",
+            &["template: a { without"],
+        ),
+        (
+            "template = \"\"\nanswer = \"b\"\ncandidates = [\"c\"]",
+            &["not both"],
+        ),
+        (
+            "template = \"\"\nanswer = \"b\"\nlabel = \"c\"",
+            &["label: only"],
+        ),
+        (
+            "template = \"\"\nanswer = \"b\"\nmetric = \"accuracy\"",
+            &["metric", "f1 or exact-match"],
+        ),
+        (
+            "template = \"\"\nanswer = \"b\"\nmetric = \"rouge\"",
+            &["line 3", "exact-match"],
+        ),
+        (
+            "template = \"\"\ncandidates = [\"c\"]\nlabel = \"l\"",
+            &["at least two"],
+        ),
+        (
+            "template = \"\"\ncandidates = [\"c\", \"c\"]\nlabel = \"l\"",
+            &["\"c\"", "twice"],
+        ),
+        (
+            "template = \"\"\ncandidates = [\"c\", \"d\"]",
+            &["label: is missing"],
+        ),
+        (
+            "template = \"\"\ncandidates = [\"c\", \"d\"]\nlabel = \"l\"\nlabels = [1]",
+            &["labels: there are 1 for 2"],
+        ),
+        (
+            "template = \"\"\ncandidates = [\"c\", \"d\"]\nlabel = \"l\"\nlabels = [1, 1]",
+            &["labels: 1 stands there twice"],
+        ),
+        (
+            "template = \"\"\ncandidates = [\"c\", \"d\"]\nlabel = \"l\"\nlabels = [1, [2]]",
+            &["labels: [2]"],
+        ),
+        (
+            "template = \"\"\ncandidates = [\"c\", \"d\"]\nlabel = \"l\"\nname = \"../x\"",
+            &["name: \"../x\""],
+        ),
+    ] {
+        let error = parse(text).expect_err(text).to_string();
+        assert!(error.starts_with("folder/mine.toml"), "{text}: {error}");
+        for part in parts {
+            assert!(error.contains(part), "{text}: no {part} in {error}");
+        }
+    }
+}
+
+#[test]
+fn fields_the_rows_do_not_have_are_named_with_the_near_one() {
+    let task = parse(CHOICE).expect("a task");
+    let check = |json| task.check_fields(&row(json)).map_err(|e| e.to_string());
+    assert_eq!(check(r#"{"text": "", "a": "", "right": 0}"#), Ok(()));
+    let error = check(r#"{"texts": "", "a": "", "right": 0}"#).expect_err("no such field");
+    let named =
+        "folder/mine.toml: template: train.jsonl:5 has no field `text`, did you mean `texts`?";
+    assert!(error.starts_with(named), "{error}");
+    for (json, key) in [
+        (r#"{"text": "", "right": 0}"#, "candidates:"),
+        (r#"{"text": "", "a": ""}"#, "label:"),
+    ] {
+        assert!(check(json).expect_err("missing").contains(key));
+    }
+}

@@ -1,0 +1,166 @@
+//! How a model does on a list of prompts.
+
+mod choice;
+mod written;
+
+use crate::{LanguageModel, TrainError, Writer};
+use serde::Serialize;
+use zograd_tasks::Prompt;
+use zograd_tasks::metrics::Metric;
+
+/// How predictions are made and scored.
+#[derive(Clone, Debug)]
+pub struct Scoring {
+    metric: Metric,
+    writer: Option<Writer>,
+}
+
+impl Scoring {
+    /// The model chooses among candidates; the score is the accuracy.
+    pub fn choice() -> Self {
+        Self {
+            metric: Metric::Accuracy,
+            writer: None,
+        }
+    }
+
+    /// The model writes its answers; the score is `metric`.
+    pub fn written(metric: Metric, writer: Writer) -> Self {
+        Self {
+            metric,
+            writer: Some(writer),
+        }
+    }
+
+    /// What the score is.
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// How answers are written, where they are.
+    pub fn writer(&self) -> Option<&Writer> {
+        self.writer.as_ref()
+    }
+}
+
+/// What a model answers to one prompt.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Prediction {
+    /// Row number of the sample in its split.
+    pub index: usize,
+    /// The answer.
+    #[serde(flatten)]
+    pub answer: Answer,
+    /// What it is worth by the metric, from 0 to 1; 0 if a score or a logit is not finite.
+    #[serde(skip)]
+    pub score: f64,
+}
+
+/// A candidate or a text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// A candidate.
+    Choice {
+        /// Index of the right candidate, the first if there are several.
+        label: usize,
+        /// All right candidates, if there are several.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        correct: Vec<usize>,
+        /// Index of the candidate with the highest score, the first among equals.
+        prediction: usize,
+        /// Score of each candidate: the mean log-probability of its tokens; if calibrated, the sum of
+        /// these less their sum without the input.
+        scores: Vec<f64>,
+    },
+    /// A text.
+    Text {
+        /// What the model wrote; `None` if its logits were not finite.
+        prediction: Option<String>,
+        /// The right answers.
+        answers: Vec<String>,
+        /// Word overlap with the one it fits best.
+        f1: f64,
+        /// Whether it is one of them.
+        exact_match: bool,
+    },
+}
+
+/// How a model does on a list of prompts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evaluation {
+    /// What `score` is.
+    pub metric: Metric,
+    /// Mean over the prompts, from 0 to 1.
+    pub score: f64,
+    /// Share of written answers that are right to the word; `None` where nothing is written.
+    pub exact_match: Option<f64>,
+    /// Mean cross-entropy over the candidates; for written answers the mean negative
+    /// log-likelihood of the gold answers' tokens.
+    pub loss: f64,
+    /// Number of prompts.
+    pub examples: usize,
+    /// How many of them have a score or a logit that is not finite; they count as wrong.
+    pub non_finite: usize,
+    /// Their predictions.
+    pub predictions: Vec<Prediction>,
+}
+
+/// What came of a few prompts.
+struct Part {
+    predictions: Vec<Prediction>,
+    loss: f64,
+    /// What the loss is divided by in the end: examples or tokens.
+    weight: f64,
+    non_finite: usize,
+}
+
+/// Has the model answer every prompt, `batch_size` prompts a forward, and scores the answers.
+/// `progress` is told how many prompts are done.
+///
+/// # Errors
+/// No prompts, or prompts the model cannot score or answer.
+pub fn evaluate<M: LanguageModel>(
+    model: &M,
+    prompts: &[Prompt],
+    scoring: &Scoring,
+    batch_size: usize,
+    mut progress: impl FnMut(usize),
+) -> Result<Evaluation, TrainError> {
+    if prompts.is_empty() {
+        return Err(TrainError::NoExamples("evaluation"));
+    }
+    let mut predictions = Vec::with_capacity(prompts.len());
+    let (mut loss, mut weight, mut non_finite) = (0.0, 0.0, 0);
+    for chunk in prompts.chunks(batch_size.max(1)) {
+        let chunk: Vec<&Prompt> = chunk.iter().collect();
+        let part = match &scoring.writer {
+            Some(writer) => written::evaluate(model, &chunk, scoring.metric, writer)?,
+            None => choice::evaluate(model, &chunk)?,
+        };
+        loss += part.loss;
+        weight += part.weight;
+        non_finite += part.non_finite;
+        predictions.extend(part.predictions);
+        progress(predictions.len());
+    }
+    let n = predictions.len() as f64;
+    let exact = predictions.iter().filter(|prediction| {
+        matches!(
+            prediction.answer,
+            Answer::Text {
+                exact_match: true,
+                ..
+            }
+        )
+    });
+    Ok(Evaluation {
+        metric: scoring.metric,
+        score: predictions.iter().map(|p| p.score).sum::<f64>() / n,
+        exact_match: scoring.writer.as_ref().map(|_| exact.count() as f64 / n),
+        loss: loss / weight,
+        examples: predictions.len(),
+        non_finite,
+        predictions,
+    })
+}
