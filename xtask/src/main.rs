@@ -6,6 +6,7 @@
 mod bench;
 mod ci;
 mod embed;
+mod long_run;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -39,6 +40,12 @@ enum Task {
         #[arg(last = true)]
         rest: Vec<String>,
     },
+    /// Train the built-in model for many steps, and fail if memory or step time grow or the log is too large.
+    LongRun {
+        /// Number of steps.
+        #[arg(long, default_value_t = 20_000)]
+        steps: u64,
+    },
     /// Make the embedded model and task anew.
     Embed(embed::Arguments),
 }
@@ -60,6 +67,7 @@ fn main() -> Result<()> {
         }
         .run(),
         Task::Bench { topic, rest, .. } => bench::run(topic, &rest),
+        Task::LongRun { steps } => long_run::run(steps),
         Task::Embed(arguments) => embed::run(&arguments),
     }
 }

@@ -14,6 +14,7 @@ mod failure;
 mod inputs;
 mod output;
 mod plot;
+mod points;
 mod progress;
 mod run_folder;
 mod signals;

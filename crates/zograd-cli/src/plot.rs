@@ -4,13 +4,13 @@ use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use std::path::Path;
 use zograd_tasks::metrics::Metric;
-use zograd_trainer::{EvalRecord, StepRecord};
+use zograd_trainer::EvalRecord;
 
 const SIZE: (u32, u32) = (800, 420);
 const LOSS: RGBColor = RGBColor(31, 119, 180);
 const SCORE: RGBColor = RGBColor(214, 90, 20);
 
-/// Draws the losses of the steps (dots, and their running mean as a line) against forward passes, and the
+/// Draws the losses (forward passes, loss) of the steps (dots, and their running mean as a line) against forward passes, and the
 /// development score on an axis of its own.
 ///
 /// # Errors
@@ -18,18 +18,13 @@ const SCORE: RGBColor = RGBColor(214, 90, 20);
 pub fn loss_curve(
     path: &Path,
     title: &str,
-    steps: &[StepRecord],
+    points: &[(f64, f64)],
     evals: &[EvalRecord],
 ) -> Result<()> {
-    let points: Vec<(f64, f64)> = steps
-        .iter()
-        .filter(|s| s.loss.is_finite())
-        .map(|s| (s.forwards as f64, s.loss))
-        .collect();
     if points.is_empty() {
         return Ok(());
     }
-    draw(path, title, &points, evals).map_err(|e| anyhow!("{}: {e}", path.display()))
+    draw(path, title, points, evals).map_err(|e| anyhow!("{}: {e}", path.display()))
 }
 
 fn draw(

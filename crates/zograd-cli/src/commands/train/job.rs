@@ -124,14 +124,13 @@ impl Job for TrainJob {
         )?;
         let mut recorder = Recorder::new(folder, log, &sources, settings.config.steps);
         let mut summary = TrainSummary::beginning();
-        let mut model = match &interrupted {
+        // taken, not borrowed: what an interrupted run has done is not kept in memory
+        let mut model = match interrupted {
             None => walk.begin(model)?,
             Some(run) => {
                 summary = run.summary();
-                recorder.steps = run.steps.clone();
-                recorder.evals = run.evals.clone();
-                recorder.set_progress(summary.steps);
-                go_on(run, model, walk, strategy.as_mut(), &settings, device)?
+                recorder.take_up_all(&run.steps, &run.evals);
+                go_on(&run, model, walk, strategy.as_mut(), &settings, device)?
             }
         };
         let summary = fit(

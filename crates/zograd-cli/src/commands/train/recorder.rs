@@ -7,9 +7,11 @@ use crate::commands::eval::{load, score};
 use crate::inputs::Sources;
 use crate::output::say;
 use crate::plot;
+use crate::points::Points;
 use crate::progress::Progress;
 use crate::run_folder::{ANCHOR, RunFolder};
 use anyhow::Result;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use zograd_models::Opt;
 use zograd_tasks::Prompt;
@@ -25,7 +27,11 @@ pub struct Recorder {
     pub tokenizer: PathBuf,
     pub title: String,
     pub progress: Option<Progress>,
-    pub steps: Vec<StepRecord>,
+    /// Not the steps themselves: a long run must not grow.
+    points: Points,
+    /// Kinds of events that were told.
+    told: BTreeSet<Event>,
+    last_event: Option<Event>,
     pub evals: Vec<EvalRecord>,
 }
 
@@ -37,7 +43,9 @@ impl Recorder {
             tokenizer: sources.tokenizer.clone(),
             title: format!("{} on {}", sources.model_name, sources.task_name),
             progress: Some(Progress::new("train", steps)),
-            steps: Vec::new(),
+            points: Points::default(),
+            told: BTreeSet::new(),
+            last_event: None,
             evals: Vec::new(),
         }
     }
@@ -50,22 +58,22 @@ impl Recorder {
         plot::loss_curve(
             &self.folder.path().join("loss.svg"),
             &self.title,
-            &self.steps,
+            self.points.as_slice(),
             &self.evals,
         )
     }
 
     /// What was not as it should be about the last step.
     pub fn last_event(&self) -> Option<Event> {
-        self.steps.last().and_then(|step| step.event)
+        self.last_event
     }
 
     /// Tells the first event of each kind; all are counted at the end.
-    fn warn(&self, record: &StepRecord) {
+    fn warn(&mut self, record: &StepRecord) {
         let Some(event) = record.event else {
             return;
         };
-        if self.steps.iter().any(|step| step.event == Some(event)) {
+        if !self.told.insert(event) {
             return;
         }
         let line = format!(
@@ -84,11 +92,21 @@ impl Recorder {
         }
     }
 
-    /// Shows the steps that are done already.
-    pub fn set_progress(&mut self, steps: u64) {
-        if let Some(progress) = &mut self.progress {
-            progress.set(steps, String::new);
+    /// Takes up the steps and evaluations that are done already.
+    pub fn take_up_all(&mut self, steps: &[StepRecord], evals: &[EvalRecord]) {
+        for step in steps {
+            self.take_up(step);
+            self.told.extend(step.event);
         }
+        self.evals = evals.to_vec();
+        if let Some(progress) = &mut self.progress {
+            progress.set(steps.len() as u64, String::new);
+        }
+    }
+
+    fn take_up(&mut self, step: &StepRecord) {
+        self.points.push(step.forwards, step.loss);
+        self.last_event = step.event;
     }
 
     /// Keeps the weights, so that a run that is gone on with need not walk all the way from the start. A
@@ -214,7 +232,7 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
                 None => format!("loss {:.4}", record.loss),
             });
         }
-        self.steps.push(record.clone());
+        self.take_up(record);
         Ok(())
     }
 
