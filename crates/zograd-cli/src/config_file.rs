@@ -5,13 +5,14 @@ use clap::Args;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
+use zograd_files::MAX_SMALL_BYTES;
 
 /// The settings of `flags`, completed by those of the file.
 ///
 /// # Errors
 /// An unreadable file, a key that is no flag (the nearest one is suggested), a value of the wrong type.
 pub fn overlay<T: Args + Serialize + DeserializeOwned>(flags: &T, file: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(file)
+    let text = zograd_files::read_text(file, MAX_SMALL_BYTES)
         .with_context(|| format!("--config {}: cannot be read", file.display()))?;
     parse(flags, &text).with_context(|| format!("--config {}", file.display()))
 }

@@ -107,7 +107,9 @@ pub fn find_task(name: &str) -> Result<&'static dyn Task> {
 pub fn encoder(folder: &Path, bos_id: Option<u32>, max_length: usize) -> Result<PromptEncoder> {
     let tokenizer = zograd_models::tokenizer::load(folder)
         .context("no usable tokenizer (give its folder with --tokenizer)")?;
-    let encoder = PromptEncoder::new(tokenizer)?.with_max_length(max_length);
+    let encoder = PromptEncoder::new(tokenizer)
+        .with_context(|| format!("--tokenizer {}", folder.display()))?
+        .with_max_length(max_length);
     Ok(match bos_id {
         Some(id) => encoder.with_bos(Some(id)),
         None => encoder,

@@ -9,6 +9,8 @@ mod backend;
 mod commands;
 mod config_file;
 mod failure;
+#[cfg(test)]
+mod hostile;
 mod inputs;
 mod output;
 mod plot;

@@ -1,9 +1,10 @@
 //! The folder of a training run.
 
+use crate::failure::WhileRunning;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the trajectory log in a run folder.
@@ -12,7 +13,7 @@ pub const LOG: &str = "trajectory.zog";
 /// `config.toml`, `metrics.jsonl`, `trajectory.zog`, `summary.json`, `loss.svg` and the best weights in `best/`.
 pub struct RunFolder {
     path: PathBuf,
-    metrics: BufWriter<File>,
+    metrics: File,
 }
 
 impl RunFolder {
@@ -54,14 +55,16 @@ impl RunFolder {
     /// As [`Self::check`], or the folder cannot be written.
     pub fn create(path: PathBuf, config: &impl Serialize) -> Result<Self> {
         Self::check(&path)?;
-        let context = || format!("--out {}", path.display());
-        std::fs::create_dir_all(&path).with_context(context)?;
-        std::fs::write(path.join("config.toml"), toml::to_string(config)?).with_context(context)?;
-        let metrics = File::create(path.join("metrics.jsonl")).with_context(context)?;
-        Ok(Self {
-            metrics: BufWriter::new(metrics),
-            path,
-        })
+        std::fs::create_dir_all(&path).with_context(|| format!("--out {}", path.display()))?;
+        let named = |file: &Path| file.display().to_string();
+        let (settings, metrics) = (path.join("config.toml"), path.join("metrics.jsonl"));
+        std::fs::write(&settings, toml::to_string(config)?)
+            .with_context(|| named(&settings))
+            .context(WhileRunning)?;
+        let metrics = File::create(&metrics)
+            .with_context(|| named(&metrics))
+            .context(WhileRunning)?;
+        Ok(Self { metrics, path })
     }
 
     /// Goes on in a folder: the first `bytes` bytes of its metrics are kept.
@@ -81,10 +84,7 @@ impl RunFolder {
             std::io::Result::Ok(metrics)
         };
         let metrics = open().with_context(|| file.display().to_string())?;
-        Ok(Self {
-            metrics: BufWriter::new(metrics),
-            path,
-        })
+        Ok(Self { metrics, path })
     }
 
     /// Where the trajectory log is.
@@ -106,16 +106,17 @@ impl RunFolder {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn record(&mut self, kind: &str, record: &impl Serialize) -> std::io::Result<()> {
+    pub fn record(&mut self, kind: &str, record: &impl Serialize) -> Result<()> {
         #[derive(Serialize)]
         struct Line<'a, T> {
             kind: &'a str,
             #[serde(flatten)]
             record: &'a T,
         }
-        serde_json::to_writer(&mut self.metrics, &Line { kind, record })?;
-        self.metrics.write_all(b"\n")?;
-        self.metrics.flush()
+        let mut line = serde_json::to_vec(&Line { kind, record })?;
+        line.push(b'\n');
+        let written = self.metrics.write_all(&line);
+        written.with_context(|| self.path.join("metrics.jsonl").display().to_string())
     }
 
     /// Writes `summary.json`.

@@ -11,12 +11,30 @@ use std::fs::File;
 use std::path::Path;
 
 pub(super) fn count(path: &Path) -> Result<usize, DataError> {
-    let rows = open(path)?.metadata().file_metadata().num_rows();
-    row_count(rows).map_err(|source| damaged(path, source))
+    guarded(path, || {
+        let rows = open(path)?.metadata().file_metadata().num_rows();
+        row_count(rows).map_err(|source| damaged(path, source))
+    })
 }
 
 /// See [`Shard::read`](super::Shard::read). Row groups without wanted rows are not decoded.
 pub(super) fn read(
+    path: &Path,
+    first: usize,
+    wanted: &[usize],
+    rows: &mut Vec<Row>,
+) -> Result<usize, DataError> {
+    guarded(path, || decode(path, first, wanted, rows))
+}
+
+/// The library's reader of records asserts that the levels of a value are those of its column, which a
+/// damaged page or schema contradicts: its panics are errors here.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
+    zograd_files::guarded(read)
+        .unwrap_or_else(|panic| Err(damaged(path, ParquetError::General(panic))))
+}
+
+fn decode(
     path: &Path,
     first: usize,
     wanted: &[usize],
@@ -51,7 +69,7 @@ pub(super) fn read(
 }
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Read {
+    let file = zograd_files::open(path).map_err(|source| DataError::Read {
         path: path.display().to_string(),
         source,
     })?;

@@ -1,6 +1,6 @@
 //! The run itself, on the backend that was chosen.
 
-use super::interrupted::Interrupted;
+use super::interrupted::{Interrupted, check_seal};
 use super::recorder::Recorder;
 use super::report::{Report, announce, kebab};
 use super::settings::Settings;
@@ -9,7 +9,7 @@ use crate::commands::eval::{load, note_truncation, score, truncated};
 use crate::commands::replay::check_base;
 use crate::failure::WhileRunning;
 use crate::inputs::Sources;
-use crate::output::say;
+use crate::output::{one_line, say};
 use crate::progress::Progress;
 use crate::run_folder::RunFolder;
 use crate::signals::Stop;
@@ -73,7 +73,8 @@ impl Job for TrainJob {
         let (folder, log) = match &interrupted {
             None => {
                 let folder = RunFolder::create(out, &settings.resolved)?;
-                let log = TrajectoryWriter::create(&folder.log(), header.clone())?;
+                let log = TrajectoryWriter::create(&folder.log(), header.clone())
+                    .context(WhileRunning)?;
                 (folder, log)
             }
             Some(run) => (RunFolder::resume(out, run.metrics_bytes)?, run.writer()?),
@@ -224,12 +225,16 @@ pub fn go_on<B: TrainBackend>(
 ) -> Result<Perturbed<B, Opt<B>>> {
     let mut base = Some(base);
     let checkpoint = run.checkpoint().and_then(|(step, folder)| {
-        let model = load::<B>(&folder, settings.dtype, device);
+        let model = load::<B>(&folder, settings.dtype, device).and_then(|model| {
+            check_seal(&folder, &content_hash(&model))?;
+            Ok(model)
+        });
         match model {
             Ok(model) => Some((step, model)),
             Err(error) => {
                 say(format_args!(
-                    "note: {error:#}; walking from the start weights instead"
+                    "note: {}; walking from the start weights instead",
+                    one_line(&format!("{error:#}"))
                 ));
                 None
             }

@@ -1,6 +1,6 @@
 //! Writes what happens into the run folder and shows it.
 
-use super::interrupted::{checkpoint_folder, checkpoints};
+use super::interrupted::{checkpoint_folder, checkpoints, seal};
 use super::settings::Settings;
 use crate::backend::TrainBackend;
 use crate::commands::eval::{load, score};
@@ -11,7 +11,7 @@ use crate::progress::Progress;
 use crate::run_folder::RunFolder;
 use anyhow::Result;
 use std::path::PathBuf;
-use zograd_models::Opt;
+use zograd_models::{Opt, content_hash};
 use zograd_tasks::Prompt;
 use zograd_trainer::trajectory::{Record, TrajectoryWriter};
 use zograd_trainer::{EvalRecord, Evaluation, Observer, StepRecord, TrainError, TrainSummary};
@@ -94,6 +94,7 @@ impl Recorder {
                 std::fs::remove_dir_all(&partial)?;
             }
             zograd_models::save_pretrained(model, model.config(), None, &partial)?;
+            seal(&partial, &content_hash(model))?;
             if !folder.exists() {
                 std::fs::rename(&partial, &folder)?;
             }
@@ -171,9 +172,7 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
             skipped: record.skipped,
         });
         logged.map_err(|e| observer_error(e.into()))?;
-        self.folder
-            .record("step", record)
-            .map_err(|e| observer_error(e.into()))?;
+        self.folder.record("step", record).map_err(observer_error)?;
         self.warn(record);
         if let Some(progress) = &mut self.progress {
             let dev = self.evals.last().map(|e| e.dev_accuracy);
@@ -191,9 +190,7 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
         if record.best {
             self.save(model).map_err(observer_error)?;
         }
-        self.folder
-            .record("eval", record)
-            .map_err(|e| observer_error(e.into()))?;
+        self.folder.record("eval", record).map_err(observer_error)?;
         if let Some(progress) = &self.progress {
             progress.say(&format!(
                 "step {:>6}  {:>7} forwards  dev accuracy {:.4}  loss {:.4}{}",
