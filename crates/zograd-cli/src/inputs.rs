@@ -1,5 +1,6 @@
 //! What `train` and `eval` read before they compute: model folder, tokenizer, task and rows.
 
+use crate::failure::WhileRunning;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Task, tasks};
@@ -44,9 +45,13 @@ impl Sources {
                 (name.to_string(), folder, None)
             }
             None => {
-                let folder =
-                    tempfile::tempdir().context("a temporary folder for the built-in model")?;
-                zograd_embedded::unpack(folder.path()).context("unpacking the built-in model")?;
+                // the input is fine: if this fails, a disk is full
+                let folder = tempfile::tempdir()
+                    .context("a temporary folder for the built-in model")
+                    .context(WhileRunning)?;
+                zograd_embedded::unpack(folder.path())
+                    .context("unpacking the built-in model")
+                    .context(WhileRunning)?;
                 (
                     EMBEDDED_MODEL.into(),
                     folder.path().join("model"),

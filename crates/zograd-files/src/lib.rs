@@ -15,8 +15,9 @@ use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
-/// The largest configuration or index that is read: thousands of times what any of them has.
-pub const MAX_SMALL_BYTES: u64 = 64 << 20;
+/// The largest configuration or index that is read: twenty times the index of the largest OPT. Parsed, a
+/// file may take some fifty times its size.
+pub const MAX_SMALL_BYTES: u64 = 4 << 20;
 
 /// Whether a folder has an entry at this path, usable or not: a link that leads nowhere counts, so that it
 /// is named in an error instead of being passed over.

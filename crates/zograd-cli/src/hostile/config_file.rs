@@ -37,5 +37,5 @@ fn damaged_settings() {
         })
     };
     assert_eq!(read(FILE.as_bytes()), Ok(()));
-    trial("TOML settings", 4000).run(text::damaged(FILE.as_bytes()), read);
+    trial("TOML settings", 600).run(text::damaged(FILE.as_bytes()), read);
 }

@@ -1,6 +1,6 @@
 //! Parquet through the crate's record interface, which needs no arrow.
 
-use super::DataError;
+use super::{DataError, parquet_pages};
 use crate::Row;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -41,6 +41,7 @@ fn decode(
     rows: &mut Vec<Row>,
 ) -> Result<usize, DataError> {
     let file = open(path)?;
+    let raw = open_raw(path)?;
     let mut wanted = wanted.iter().peekable();
     let mut passed = 0;
     for (group, metadata) in file.metadata().row_groups().iter().enumerate() {
@@ -48,6 +49,8 @@ fn decode(
         let start = first.saturating_add(passed);
         let end = start.saturating_add(group_rows);
         if wanted.peek().is_some_and(|&&next| next < end) {
+            parquet_pages::check(&raw, metadata.columns())
+                .map_err(|error| damaged(path, ParquetError::General(error.to_string())))?;
             let reader = file
                 .get_row_group(group)
                 .map_err(|source| damaged(path, source))?;
@@ -69,11 +72,14 @@ fn decode(
 }
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, DataError> {
-    let file = zograd_files::open(path).map_err(|source| DataError::Read {
+    SerializedFileReader::new(open_raw(path)?).map_err(|source| damaged(path, source))
+}
+
+fn open_raw(path: &Path) -> Result<File, DataError> {
+    zograd_files::open(path).map_err(|source| DataError::Read {
         path: path.display().to_string(),
         source,
-    })?;
-    SerializedFileReader::new(file).map_err(|source| damaged(path, source))
+    })
 }
 
 fn damaged(path: &Path, source: ParquetError) -> DataError {

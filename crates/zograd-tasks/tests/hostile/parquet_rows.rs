@@ -110,3 +110,21 @@ fn damaged_files() {
     trial("Parquet, cut", 500).each(damage::truncations(&original), read);
     trial("Parquet, flipped bits", 250).each(damage::flips(&original), read);
 }
+
+/// The first page says that it has 2 GiB when it is unpacked.
+#[test]
+fn a_page_that_claims_gigabytes_is_refused_by_its_size() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::write(folder.path().join("validation.jsonl"), "{}").expect("written");
+    let path = folder.path().join("train.parquet");
+    let mut file = file(Compression::SNAPPY, WriterVersion::PARQUET_1_0);
+    // behind the four letters and the type of the page: the size unpacked, in one byte
+    assert_eq!((file[6], file[7] & 0x80), (0x15, 0));
+    file.splice(7..8, [0xfe, 0xff, 0xff, 0xff, 0x0f]);
+    trial("Parquet, 2 GiB page", 1).each([file].into_iter(), |bytes| {
+        fs::write(&path, bytes).expect("written");
+        let error = read(folder.path()).expect_err("must be refused");
+        assert!(error.contains("claim 2147483"), "{error}");
+        Err(error)
+    });
+}
