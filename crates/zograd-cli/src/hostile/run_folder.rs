@@ -1,17 +1,17 @@
 //! The folder of an interrupted run: log, metrics, summary.
 
 use super::trial;
-use crate::commands::resume::Interrupted;
+use crate::commands::train::interrupted::Interrupted;
 use crate::run_folder::LOG;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 use zograd_hostile::{Seen, bytes as damage, json as json_damage};
-use zograd_perturb::{NoiseKind, Selection, noise};
+use zograd_perturb::{Arithmetic, NoiseKind, Selection, noise};
 use zograd_select::Method;
 use zograd_trainer::trajectory::{FORMAT_VERSION, Header, Record, TrajectoryWriter};
-use zograd_trainer::{Schedule, TrainConfig};
+use zograd_trainer::{Guards, Schedule, TrainConfig};
 
 const STEPS: u64 = 4;
 
@@ -27,6 +27,7 @@ fn run() -> (TempDir, Vec<String>) {
         selection: Selection::All,
         noise: NoiseKind::Gaussian,
         noise_version: noise::VERSION,
+        arithmetic: Arithmetic::Exact,
         eps: 1e-3,
         method: Method::Mezo,
         config: TrainConfig {
@@ -38,6 +39,7 @@ fn run() -> (TempDir, Vec<String>) {
             seed: 7,
             eval_every: 2,
             eval_batch_size: 4,
+            guards: Guards::default(),
         },
     };
     let path = folder.path().join(LOG);

@@ -4,12 +4,12 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::path::Path;
 use zograd_hostile::{Counting, Seen, Trial, bytes, json};
-use zograd_perturb::{NoiseKind, Selection, noise};
+use zograd_perturb::{Arithmetic, NoiseKind, Selection, noise};
 use zograd_select::{Method, SkipReason};
 use zograd_trainer::trajectory::{
     FORMAT_VERSION, Header, Record, Tail, Trajectory, TrajectoryWriter, remember,
 };
-use zograd_trainer::{Schedule, TrainConfig};
+use zograd_trainer::{Guards, Schedule, TrainConfig};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -26,6 +26,7 @@ fn header() -> Header {
         selection: Selection::Matching(vec!["*bias".into()]),
         noise: NoiseKind::Gaussian,
         noise_version: noise::VERSION,
+        arithmetic: Arithmetic::Exact,
         eps: 1e-3,
         method: Method::Gv {
             pool: 4,
@@ -41,6 +42,7 @@ fn header() -> Header {
             seed: 7,
             eval_every: 3,
             eval_batch_size: 4,
+            guards: Guards::default(),
         },
     }
 }
