@@ -6,12 +6,15 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::Path;
 
+/// The largest file that is read. Tables nested as deep as they can be take two hundred times its size.
+const MAX_BYTES: u64 = 1 << 20;
+
 /// The settings of `flags`, completed by those of the file.
 ///
 /// # Errors
 /// An unreadable file, a key that is no flag (the nearest one is suggested), a value of the wrong type.
 pub fn overlay<T: Args + Serialize + DeserializeOwned>(flags: &T, file: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(file)
+    let text = zograd_files::read_text(file, MAX_BYTES)
         .with_context(|| format!("--config {}: cannot be read", file.display()))?;
     parse(flags, &text).with_context(|| format!("--config {}", file.display()))
 }

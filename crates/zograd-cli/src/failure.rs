@@ -1,6 +1,6 @@
 //! Which error ends the program with which exit code, and how it is told.
 
-use crate::output::say;
+use crate::output::{one_line, say};
 use std::fmt;
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
     }
     let mut line = String::new();
     for cause in error.chain() {
-        let text = cause.to_string().replace('\n', "; ");
+        let text = one_line(&cause.to_string());
         // causes often repeat what the error above them said
         if !line.contains(&text) {
             if !line.is_empty() {

@@ -1,5 +1,6 @@
 //! What `train` and `eval` read before they compute: model folder, tokenizer, task and rows.
 
+use crate::failure::WhileRunning;
 use crate::task;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
@@ -46,9 +47,13 @@ impl Sources {
                 (name.to_string(), folder, None)
             }
             None => {
-                let folder =
-                    tempfile::tempdir().context("a temporary folder for the built-in model")?;
-                zograd_embedded::unpack(folder.path()).context("unpacking the built-in model")?;
+                // the input is fine: if this fails, a disk is full
+                let folder = tempfile::tempdir()
+                    .context("a temporary folder for the built-in model")
+                    .context(WhileRunning)?;
+                zograd_embedded::unpack(folder.path())
+                    .context("unpacking the built-in model")
+                    .context(WhileRunning)?;
                 (
                     EMBEDDED_MODEL.into(),
                     folder.path().join("model"),
@@ -91,7 +96,9 @@ impl Sources {
 pub fn encoder(folder: &Path, bos_id: Option<u32>, max_length: usize) -> Result<PromptEncoder> {
     let tokenizer = zograd_models::tokenizer::load(folder)
         .context("no usable tokenizer (give its folder with --tokenizer)")?;
-    let encoder = PromptEncoder::new(tokenizer)?.with_max_length(max_length);
+    let encoder = PromptEncoder::new(tokenizer)
+        .with_context(|| format!("--tokenizer {}", folder.display()))?
+        .with_max_length(max_length);
     Ok(match bos_id {
         Some(id) => encoder.with_bos(Some(id)),
         None => encoder,

@@ -11,6 +11,8 @@ mod commands;
 mod config_file;
 mod example_rows;
 mod failure;
+#[cfg(test)]
+mod hostile;
 mod inputs;
 mod output;
 mod plot;

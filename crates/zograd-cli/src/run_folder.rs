@@ -1,9 +1,10 @@
 //! The folder of a training run.
 
+use crate::failure::WhileRunning;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Name of the trajectory log in a run folder.
@@ -15,7 +16,7 @@ pub const ANCHOR: &str = "anchor.f32";
 /// `config.toml`, `examples.json`, `metrics.jsonl`, `trajectory.zog`, `summary.json`, `loss.svg` and the best weights in `best/`.
 pub struct RunFolder {
     path: PathBuf,
-    metrics: BufWriter<File>,
+    metrics: File,
 }
 
 impl RunFolder {
@@ -61,16 +62,21 @@ impl RunFolder {
         examples: &impl Serialize,
     ) -> Result<Self> {
         Self::check(&path)?;
-        let context = || format!("--out {}", path.display());
-        std::fs::create_dir_all(&path).with_context(context)?;
-        std::fs::write(path.join("config.toml"), toml::to_string(config)?).with_context(context)?;
-        let examples = serde_json::to_string(examples)? + "\n";
-        std::fs::write(path.join("examples.json"), examples).with_context(context)?;
-        let metrics = File::create(path.join("metrics.jsonl")).with_context(context)?;
-        Ok(Self {
-            metrics: BufWriter::new(metrics),
-            path,
-        })
+        std::fs::create_dir_all(&path).with_context(|| format!("--out {}", path.display()))?;
+        let named = |file: &Path| file.display().to_string();
+        let write = |name: &str, text: String| {
+            let file = path.join(name);
+            std::fs::write(&file, text)
+                .with_context(|| named(&file))
+                .context(WhileRunning)
+        };
+        write("config.toml", toml::to_string(config)?)?;
+        write("examples.json", serde_json::to_string(examples)? + "\n")?;
+        let metrics = path.join("metrics.jsonl");
+        let metrics = File::create(&metrics)
+            .with_context(|| named(&metrics))
+            .context(WhileRunning)?;
+        Ok(Self { metrics, path })
     }
 
     /// Goes on in a folder: the first `bytes` bytes of its metrics are kept.
@@ -90,10 +96,7 @@ impl RunFolder {
             std::io::Result::Ok(metrics)
         };
         let metrics = open().with_context(|| file.display().to_string())?;
-        Ok(Self {
-            metrics: BufWriter::new(metrics),
-            path,
-        })
+        Ok(Self { metrics, path })
     }
 
     /// Where the trajectory log is.
@@ -120,16 +123,17 @@ impl RunFolder {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn record(&mut self, kind: &str, record: &impl Serialize) -> std::io::Result<()> {
+    pub fn record(&mut self, kind: &str, record: &impl Serialize) -> Result<()> {
         #[derive(Serialize)]
         struct Line<'a, T> {
             kind: &'a str,
             #[serde(flatten)]
             record: &'a T,
         }
-        serde_json::to_writer(&mut self.metrics, &Line { kind, record })?;
-        self.metrics.write_all(b"\n")?;
-        self.metrics.flush()
+        let mut line = serde_json::to_vec(&Line { kind, record })?;
+        line.push(b'\n');
+        let written = self.metrics.write_all(&line);
+        written.with_context(|| self.path.join("metrics.jsonl").display().to_string())
     }
 
     /// Writes `summary.json`.

@@ -1,11 +1,11 @@
 //! The shape of an OPT model, as `config.json` of a Hugging Face folder states it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::DType;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use zograd_files::MAX_SMALL_BYTES;
 
 /// OPT's position table starts with this many rows that no token uses: the padding index of the
 /// original fairseq model plus one (`OPTLearnedPositionalEmbedding.offset` in Hugging Face).
@@ -224,8 +224,8 @@ impl OptConfig {
     /// The file cannot be read, or [`OptConfig::from_json`] refuses it.
     pub fn from_folder(folder: &Path) -> Result<Self, ConfigError> {
         let path = folder.join("config.json");
-        let text =
-            fs::read_to_string(&path).map_err(|source| ConfigError::Read { path, source })?;
+        let text = zograd_files::read_text(&path, MAX_SMALL_BYTES)
+            .map_err(|source| ConfigError::Read { path, source })?;
         Self::from_json(&text)
     }
 

@@ -5,8 +5,9 @@
 mod download;
 
 use std::env;
-use std::fs;
 use std::path::{Path, PathBuf};
+
+use zograd_files::MAX_SMALL_BYTES;
 
 /// Files worth having beside the weights; each is fetched if the repository has it.
 #[cfg(feature = "hub")]
@@ -112,7 +113,7 @@ impl Hub {
         let repository = self
             .cache
             .join(format!("models--{}", model.replace('/', "--")));
-        let commit = fs::read_to_string(repository.join("refs/main")).ok()?;
+        let commit = zograd_files::read_text(&repository.join("refs/main"), 1 << 10).ok()?;
         let commit = commit.trim();
         // the file is data: it must not lead out of the cache
         let snapshot = commit
@@ -180,11 +181,16 @@ fn is_name(model: &str) -> bool {
 fn has_weights(folder: &Path) -> bool {
     WEIGHTS.iter().any(|name| {
         folder.join(name).is_file()
-            || fs::read(folder.join(format!("{name}.index.json"))).is_ok_and(|index| {
+            || index(folder, name).is_ok_and(|index| {
                 let shards = shards(&index);
                 !shards.is_empty() && shards.iter().all(|shard| folder.join(shard).is_file())
             })
     })
+}
+
+fn index(folder: &Path, weights: &str) -> std::io::Result<Vec<u8>> {
+    let path = folder.join(format!("{weights}.index.json"));
+    zograd_files::read(&path, MAX_SMALL_BYTES)
 }
 
 /// The shard names of an index file, each once; empty if it is not one.

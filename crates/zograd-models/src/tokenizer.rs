@@ -3,9 +3,10 @@
 //! A folder has `tokenizer.json` (the whole tokenizer in one file) or, as the older OPT folders,
 //! `vocab.json` and `merges.txt`; both give the same ids.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use tokenizers::models::bpe::BPE;
+use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::{AddedToken, Tokenizer};
@@ -17,6 +18,9 @@ const BOS: &str = "</s>";
 
 /// What OPT pads batches with.
 const PAD: &str = "<pad>";
+
+/// The largest file that is read: vocabularies have some megabytes.
+const MAX_BYTES: u64 = 128 << 20;
 
 /// Why a tokenizer could not be loaded, or does not fit a model.
 #[derive(Debug, thiserror::Error)]
@@ -66,11 +70,16 @@ pub enum TokenizerError {
 /// The folder has neither, or a file is not valid.
 pub fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
     let single = folder.join("tokenizer.json");
-    if single.is_file() {
-        return Tokenizer::from_file(&single).map_err(|error| invalid(&single, &error));
+    if zograd_files::exists(&single) {
+        let bytes = zograd_files::read(&single, MAX_BYTES).map_err(|e| invalid(&single, &e))?;
+        // the library joins and cuts texts of the file by the lengths of others, unchecked: a merge longer
+        // than every token of the vocabulary is a panic in it, for one
+        let tokenizer = zograd_files::guarded(|| Tokenizer::from_bytes(&bytes))
+            .map_err(|panic| invalid(&single, &panic))?;
+        return tokenizer.map_err(|error| invalid(&single, &error));
     }
     let (vocab, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
-    if !vocab.is_file() || !merges.is_file() {
+    if !zograd_files::exists(&vocab) || !zograd_files::exists(&merges) {
         return Err(TokenizerError::Missing {
             folder: folder.to_owned(),
         });
@@ -79,10 +88,17 @@ pub fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
 }
 
 fn from_vocab_and_merges(vocab: &Path, merges: &Path) -> Result<Tokenizer, TokenizerError> {
-    let path = |path: &Path| path.to_string_lossy().into_owned();
-    let bpe = BPE::from_file(&path(vocab), &path(merges))
+    let (tokens, pairs) = (read_vocab(vocab)?, read_merges(merges)?);
+    let unknown = |(a, b): &&(String, String)| !tokens.contains_key(&format!("{a}{b}"));
+    if let Some((a, b)) = pairs.iter().find(unknown) {
+        let reason =
+            format!("it makes {a:?} and {b:?} one token, which the vocabulary does not have");
+        return Err(invalid(merges, &reason));
+    }
+    let bpe = BPE::builder()
+        .vocab_and_merges(tokens, pairs)
         .build()
-        .map_err(|error| invalid(vocab, &error))?;
+        .map_err(|error| invalid(merges, &error))?;
     let mut tokenizer = Tokenizer::new(bpe);
     let special = |token: &'static str| {
         let id = tokenizer.token_to_id(token);
@@ -109,6 +125,31 @@ fn from_vocab_and_merges(vocab: &Path, merges: &Path) -> Result<Tokenizer, Token
         .add_special_tokens(added)
         .map_err(|error| invalid(vocab, &error))?;
     Ok(tokenizer)
+}
+
+/// Tokens and their ids: one JSON object.
+fn read_vocab(file: &Path) -> Result<Vocab, TokenizerError> {
+    let bytes = zograd_files::read(file, MAX_BYTES).map_err(|error| invalid(file, &error))?;
+    let tokens: HashMap<String, u32> =
+        serde_json::from_slice(&bytes).map_err(|error| invalid(file, &error))?;
+    Ok(tokens.into_iter().collect())
+}
+
+/// The pairs of tokens that become one, by rank: two to a line, a space between them. A first line may
+/// begin with `#version`.
+fn read_merges(file: &Path) -> Result<Vec<(String, String)>, TokenizerError> {
+    let text = zograd_files::read_text(file, MAX_BYTES).map_err(|error| invalid(file, &error))?;
+    let lines = text.lines().enumerate();
+    lines
+        .filter(|(_, line)| !line.starts_with("#version"))
+        .map(|(number, line)| match line.split_once(' ') {
+            Some((a, b)) if !b.contains(' ') => Ok((a.to_owned(), b.to_owned())),
+            _ => {
+                let reason = format!("line {} is not a pair of tokens", number + 1);
+                Err(invalid(file, &reason))
+            }
+        })
+        .collect()
 }
 
 /// Checks that the model has a row for every id the tokenizer can produce. (The reverse does not

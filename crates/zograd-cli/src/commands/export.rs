@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::ExitCode;
+use zograd_files::MAX_SMALL_BYTES;
 use zograd_models::content_hash;
 use zograd_trainer::trajectory::{Trajectory, TrajectoryWriter};
 
@@ -50,7 +51,7 @@ pub fn run(args: ExportArgs) -> Result<ExitCode> {
     let mut log = Trajectory::read(&args.run.join(LOG)).with_context(named)?;
     note_tail(&log.tail);
     RunFolder::check(&args.out)?;
-    let summary = std::fs::read_to_string(args.run.join("summary.json"))
+    let summary = zograd_files::read_text(&args.run.join("summary.json"), MAX_SMALL_BYTES)
         .with_context(|| format!("{}: the run is not finished", named()))?;
     let summary: Value = serde_json::from_str(&summary).with_context(named)?;
     let last = log.records.len() as u64;
@@ -112,7 +113,7 @@ fn pack(args: &ExportArgs, log: &Trajectory, manifest: &Manifest) -> Result<u64>
 /// Whether replayed weights are those that the file beside the log promises; `None` if there is no such file, or it
 /// speaks of another step.
 pub fn as_promised(log: &Path, step: u64, weights: &str) -> Option<bool> {
-    let text = std::fs::read_to_string(log.with_file_name(MANIFEST)).ok()?;
+    let text = zograd_files::read_text(&log.with_file_name(MANIFEST), MAX_SMALL_BYTES).ok()?;
     let manifest: Manifest = serde_json::from_str(&text).ok()?;
     (manifest.step == step).then(|| manifest.weights == weights)
 }

@@ -2,6 +2,8 @@
 
 mod errors;
 mod generate;
+#[cfg(unix)]
+mod hostile;
 mod reference;
 mod support;
 mod tasks;

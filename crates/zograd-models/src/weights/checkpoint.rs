@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use burn::tensor::{DType, TensorData};
 use serde::Deserialize;
+use zograd_files::MAX_SMALL_BYTES;
 
 use super::decode::Stored;
 use super::error::LoadError;
@@ -65,7 +66,7 @@ pub(super) struct Checkpoint {
 impl Checkpoint {
     /// Safetensors are preferred where a folder has both kinds, as in Hugging Face.
     pub fn open(folder: &Path) -> Result<Self, LoadError> {
-        let single = |name: &str| folder.join(name).is_file();
+        let single = |name: &str| zograd_files::exists(&folder.join(name));
         let mut checkpoint = Self {
             folder: folder.to_owned(),
             shards: Vec::new(),
@@ -88,10 +89,11 @@ impl Checkpoint {
     }
 
     fn add_shards(&mut self, index_path: &Path) -> Result<(), LoadError> {
-        let text = std::fs::read(index_path).map_err(|source| LoadError::Read {
-            file: index_path.to_owned(),
-            source,
-        })?;
+        let text =
+            zograd_files::read(index_path, MAX_SMALL_BYTES).map_err(|source| LoadError::Read {
+                file: index_path.to_owned(),
+                source,
+            })?;
         let invalid = |reason: String| LoadError::Index {
             file: index_path.to_owned(),
             reason,
@@ -119,7 +121,7 @@ impl Checkpoint {
                 });
             }
             let path = self.folder.join(&shard);
-            if !path.is_file() {
+            if !zograd_files::exists(&path) {
                 return Err(LoadError::MissingShard {
                     index: index_path.to_owned(),
                     shard,

@@ -1,55 +1,65 @@
 //! One `pytorch_model.bin`: the zip format and the one before torch 1.6. The pickle inside is
 //! interpreted as data; no code is run.
 
-mod strides;
+mod archive;
+mod layout;
+mod pickle;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufReader, Read, Seek};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use burn::tensor::{DType, TensorData};
-use burn_store::pytorch::PytorchReader;
-use burn_store::pytorch::pickle_reader::skip_pickle;
 
 use super::checkpoint::{Entry, StoredType, not_finite};
 use super::decode::{DecodeError, Stored, decode};
 use super::error::LoadError;
-use strides::{Layout, layouts};
+use archive::{MAGIC, Region};
+use pickle::{Made, Tensor};
 
 pub(super) struct PytorchFile {
     path: PathBuf,
-    reader: PytorchReader,
-    layouts: HashMap<String, Layout>,
+    file: File,
+    tensors: BTreeMap<Rc<str>, Tensor>,
+    /// Where the storages are, by their keys.
+    storages: HashMap<Rc<str>, Region>,
+    /// Bytes that may still be read: as many as the file has. Tensors that lie over one another could
+    /// otherwise fill any memory from a small file.
+    left: u64,
 }
 
 impl PytorchFile {
     pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let file = File::open(path).map_err(|source| LoadError::Read {
+        let read = |source| LoadError::Read {
             file: path.to_owned(),
             source,
-        })?;
-        let layouts = scan(file).map_err(|reason| damaged(path, &reason))?;
-        let reader = PytorchReader::new(path).map_err(|error| damaged(path, &error))?;
+        };
+        let mut file = zograd_files::open(path).map_err(read)?;
+        let left = file.metadata().map_err(read)?.len();
+        let (tensors, storages) = scan(&mut file).map_err(|reason| damaged(path, &reason))?;
         Ok(Self {
             path: path.to_owned(),
-            reader,
-            layouts,
+            file,
+            tensors,
+            storages,
+            left,
         })
     }
 
     pub fn entries(&self) -> Vec<Entry> {
-        let tensors = self.reader.tensors().iter();
+        let tensors = self.tensors.iter();
         tensors
-            .map(|(name, snapshot)| Entry {
-                name: name.clone(),
-                shape: snapshot.shape.to_vec(),
-                stored: match snapshot.dtype {
-                    DType::F16 => StoredType::Float(Stored::F16),
-                    DType::BF16 => StoredType::Float(Stored::BF16),
-                    DType::F32 => StoredType::Float(Stored::F32),
-                    DType::F64 => StoredType::Float(Stored::F64),
-                    other => StoredType::Other(format!("{other:?}")),
+            .map(|(name, tensor)| Entry {
+                name: name.to_string(),
+                shape: tensor.layout.shape.clone(),
+                stored: match tensor.storage.kind.as_ref() {
+                    "HalfStorage" => StoredType::Float(Stored::F16),
+                    "BFloat16Storage" => StoredType::Float(Stored::BF16),
+                    "FloatStorage" => StoredType::Float(Stored::F32),
+                    "DoubleStorage" => StoredType::Float(Stored::F64),
+                    other => StoredType::Other(other.to_owned()),
                 },
             })
             .collect()
@@ -61,53 +71,175 @@ impl PytorchFile {
         stored: Stored,
         target: DType,
     ) -> Result<TensorData, LoadError> {
-        let damaged = |reason: &dyn std::fmt::Display| damaged(&self.path, reason);
         let name = &entry.name;
-        let (Some(snapshot), Some(layout)) = (self.reader.get(name), self.layouts.get(name)) else {
-            return Err(damaged(&format!(
-                "{name} is not a plain entry of a state dict"
-            )));
+        let wrong = |reason: String| damaged(&self.path, &format!("{name:?}: {reason}"));
+        let Some(tensor) = self.tensors.get(name.as_str()) else {
+            return Err(wrong("it is not there".to_owned()));
         };
-        let data = snapshot
-            .to_data()
-            .map_err(|error| damaged(&format!("{name}: {error:?}")))?;
-        let mut bytes = data.as_bytes();
-        let reordered;
-        if !layout.is_row_major() {
-            reordered = layout
-                .to_row_major(bytes, stored.size())
-                .ok_or_else(|| damaged(&format!("{name} is a view that skips stored values")))?;
-            bytes = &reordered;
-        }
-        decode(bytes, stored, &entry.shape, target).map_err(|error| match error {
-            DecodeError::Io(error) => damaged(&error),
+        let (region, whole) =
+            place(tensor, stored.size(), &self.storages).map_err(|reason| wrong(reason.into()))?;
+        self.left = self
+            .left
+            .checked_sub(region.bytes)
+            .ok_or_else(|| wrong("the tensors together are larger than the file".to_owned()))?;
+        let text = |error: std::io::Error| wrong(error.to_string());
+        self.file
+            .seek(SeekFrom::Start(region.start))
+            .map_err(text)?;
+        let mut bytes = Summed {
+            input: (&mut self.file).take(region.bytes),
+            crc: crc32fast::Hasher::new(),
+        };
+        let decoded = if tensor.layout.is_row_major() {
+            decode(&mut bytes, stored, &entry.shape, target)
+        } else {
+            let mut view = Vec::with_capacity(region.bytes as usize);
+            bytes.read_to_end(&mut view).map_err(text)?;
+            let rows = tensor.layout.to_row_major(&view, stored.size());
+            decode(rows.as_slice(), stored, &entry.shape, target)
+        };
+        let crc = bytes.crc.finalize();
+        let data = decoded.map_err(|error| match error {
+            DecodeError::Io(error) => wrong(error.to_string()),
             DecodeError::NotFinite(value) => not_finite(&self.path, entry, value, target),
-        })
+        })?;
+        match region.crc.filter(|_| whole) {
+            Some(expected) if expected != crc => Err(wrong("its checksum is wrong".to_owned())),
+            _ => Ok(data),
+        }
     }
 }
 
-/// The layouts of the tensors of either format.
-fn scan(mut file: File) -> Result<HashMap<String, Layout>, String> {
-    let text = |error: std::io::Error| error.to_string();
+/// Where the bytes of a tensor are, and whether they are all of its storage.
+fn place(
+    tensor: &Tensor,
+    width: usize,
+    storages: &HashMap<Rc<str>, Region>,
+) -> Result<(Region, bool), &'static str> {
+    let (storage, layout) = (&tensor.storage, &tensor.layout);
+    let region = storages
+        .get(&storage.key)
+        .ok_or("its storage is not in the file")?;
+    if !layout.is_dense() {
+        return Err("it is a view that leaves out or repeats stored values");
+    }
+    let width = width as u64;
+    let outside = "it reaches beyond its storage";
+    let count = layout.count().ok_or(outside)? as u64;
+    let end = layout.offset.checked_add(count).ok_or(outside)?;
+    if end > storage.elements || storage.elements > region.bytes / width {
+        return Err(outside);
+    }
+    let piece = Region {
+        start: region.start + layout.offset * width,
+        bytes: count * width,
+        crc: region.crc,
+    };
+    Ok((piece, piece.bytes == region.bytes))
+}
+
+type Contents = (BTreeMap<Rc<str>, Tensor>, HashMap<Rc<str>, Region>);
+
+/// The tensors and storages of either format.
+fn scan(file: &mut File) -> Result<Contents, String> {
     let mut magic = [0; 4];
     file.read_exact(&mut magic).map_err(text)?;
-    file.rewind().map_err(text)?;
-    let mut file = BufReader::new(file);
-    if magic != *b"PK\x03\x04" {
-        // a magic number, a protocol number and a description of the machine, then the tensors
-        for _ in 0..3 {
-            skip_pickle(&mut file).map_err(|error| error.to_string())?;
-        }
-        return layouts(file);
+    match magic {
+        MAGIC => zipped(file),
+        _ => legacy(file),
     }
-    let mut archive = zip::ZipArchive::new(file).map_err(|error| error.to_string())?;
-    let name = archive
-        .file_names()
-        .find(|name| name.ends_with("/data.pkl"))
-        .ok_or("the archive has no data.pkl")?
-        .to_owned();
-    let pickle = archive.by_name(&name).map_err(|error| error.to_string())?;
-    layouts(BufReader::new(pickle))
+}
+
+fn zipped(file: &mut File) -> Result<Contents, String> {
+    let entries = archive::directory(file)?;
+    let pickle = entries.keys().find(|name| name.ends_with("/data.pkl"));
+    let pickle = pickle.ok_or("the archive has no data.pkl")?;
+    let folder = pickle.trim_end_matches("data.pkl").to_owned();
+    let region = entries[pickle];
+    file.seek(SeekFrom::Start(region.start)).map_err(text)?;
+    let input = (&mut *file).take(region.bytes);
+    let tensors = state_dict(pickle::read(&mut BufReader::new(input))?)?;
+    if let Some(order) = entries.get(&format!("{folder}byteorder")) {
+        let mut first = [0; 3];
+        file.seek(SeekFrom::Start(order.start)).map_err(text)?;
+        file.read_exact(&mut first).map_err(text)?;
+        if first == *b"big" {
+            return Err("its numbers are big-endian".to_owned());
+        }
+    }
+    let folder = format!("{folder}data/");
+    let storages = entries.iter().filter_map(|(name, region)| {
+        let key = name.strip_prefix(&folder)?;
+        Some((key.into(), *region))
+    });
+    Ok((tensors, storages.collect()))
+}
+
+/// A magic number, a protocol number and a description of the machine, the tensors, the keys of the
+/// storages, and then the storages in that order: each the number of its elements and these.
+fn legacy(file: &mut File) -> Result<Contents, String> {
+    let size = file.metadata().map_err(text)?.len();
+    file.rewind().map_err(text)?;
+    let mut input = BufReader::new(file);
+    for _ in 0..3 {
+        pickle::read(&mut input)?;
+    }
+    let tensors = state_dict(pickle::read(&mut input)?)?;
+    let Made::Texts(keys) = pickle::read(&mut input)? else {
+        return Err("it has no list of storages".to_owned());
+    };
+    let described: HashMap<&str, _> = tensors
+        .values()
+        .map(|tensor| (tensor.storage.key.as_ref(), &tensor.storage))
+        .collect();
+    let mut storages = HashMap::new();
+    let mut start = input.stream_position().map_err(text)?;
+    for key in keys {
+        let storage = described.get(key.as_ref());
+        let storage = storage.ok_or("it has a storage that no tensor uses")?;
+        let width = pickle::width(&storage.kind).ok_or("a storage of an unknown type")?;
+        let bytes = storage.elements.checked_mul(width);
+        start = start.saturating_add(8);
+        let end = bytes.and_then(|bytes| start.checked_add(bytes));
+        let (Some(bytes), Some(end)) = (bytes, end.filter(|end| *end <= size)) else {
+            return Err("its storages are cut off".to_owned());
+        };
+        let mut count = [0; 8];
+        input.seek(SeekFrom::Start(start - 8)).map_err(text)?;
+        input.read_exact(&mut count).map_err(text)?;
+        if u64::from_le_bytes(count) != storage.elements {
+            return Err("a storage has another size than its tensors say".to_owned());
+        }
+        let crc = None;
+        storages.insert(key, Region { start, bytes, crc });
+        start = end;
+    }
+    Ok((tensors, storages))
+}
+
+fn state_dict(made: Made) -> Result<BTreeMap<Rc<str>, Tensor>, String> {
+    match made {
+        Made::StateDict(tensors) => Ok(tensors),
+        _ => Err("it is no state dict".to_owned()),
+    }
+}
+
+/// Passes bytes on and sums them up.
+struct Summed<R> {
+    input: R,
+    crc: crc32fast::Hasher,
+}
+
+impl<R: Read> Read for Summed<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        self.crc.update(&buffer[..read]);
+        Ok(read)
+    }
+}
+
+fn text(error: std::io::Error) -> String {
+    error.to_string()
 }
 
 fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> LoadError {

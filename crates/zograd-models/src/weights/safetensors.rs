@@ -35,7 +35,7 @@ impl SafetensorsFile {
             file: path.to_owned(),
             reason,
         };
-        let mut file = File::open(path).map_err(read)?;
+        let mut file = zograd_files::open(path).map_err(read)?;
         let size = file.metadata().map_err(read)?.len();
         let mut length = [0; 8];
         if size < 8 {

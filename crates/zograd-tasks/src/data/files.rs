@@ -14,7 +14,7 @@ pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError>
         }
         for ending in ["jsonl", "json", "parquet"] {
             let path = place.join(format!("{split}.{ending}"));
-            if path.is_file() {
+            if zograd_files::exists(&path) {
                 return Ok(vec![match ending {
                     "parquet" => Shard::Parquet(path),
                     _ => Shard::JsonLines(path),
@@ -51,7 +51,7 @@ fn numbered(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError> {
     (0..total)
         .map(|shard| {
             let path = folder.join(format!("{split}-{shard:05}-of-{total:05}.parquet"));
-            if path.is_file() {
+            if zograd_files::exists(&path) {
                 Ok(Shard::Parquet(path))
             } else {
                 Err(DataError::ShardMissing {

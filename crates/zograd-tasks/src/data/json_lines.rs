@@ -6,14 +6,18 @@ use crate::row::type_name;
 use serde_json::Value;
 use std::fmt::Display;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Error, ErrorKind, Read};
 use std::path::Path;
 
 /// Larger than the default of 8 KiB: rows with passages are some KiB each.
 const BUFFER_BYTES: usize = 1 << 16;
 
+/// The longest line: a thousand times the longest row of the published data sets. A parsed line takes many
+/// times its size.
+const MAX_LINE_BYTES: u64 = 16 << 20;
+
 pub(super) fn open(path: &Path) -> Result<BufReader<File>, DataError> {
-    match File::open(path) {
+    match zograd_files::open(path) {
         Ok(file) => Ok(BufReader::with_capacity(BUFFER_BYTES, file)),
         Err(source) => Err(DataError::Read {
             path: path.display().to_string(),
@@ -87,7 +91,8 @@ impl<'a, R: BufRead, N: Display> Lines<'a, R, N> {
     fn next(&mut self) -> Result<Option<(usize, &[u8])>, DataError> {
         loop {
             self.bytes.clear();
-            let read = self.reader.read_until(b'\n', &mut self.bytes);
+            let mut line = self.reader.by_ref().take(MAX_LINE_BYTES + 1);
+            let read = line.read_until(b'\n', &mut self.bytes);
             let read = read.map_err(|source| DataError::Read {
                 path: self.name.to_string(),
                 source,
@@ -96,6 +101,15 @@ impl<'a, R: BufRead, N: Display> Lines<'a, R, N> {
                 return Ok(None);
             }
             self.line += 1;
+            if read as u64 > MAX_LINE_BYTES {
+                return Err(DataError::Read {
+                    path: format!("{}:{}", self.name, self.line),
+                    source: Error::new(
+                        ErrorKind::FileTooLarge,
+                        format!("the line is longer than {MAX_LINE_BYTES} bytes"),
+                    ),
+                });
+            }
             if self.line == 1 && self.bytes.starts_with(b"\xef\xbb\xbf") {
                 self.bytes.drain(..3);
             }

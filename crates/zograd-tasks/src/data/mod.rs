@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod json_lines;
+mod parquet_pages;
 mod parquet_rows;
 
 use crate::Row;

@@ -1,6 +1,6 @@
 //! Parquet through the crate's record interface, which needs no arrow.
 
-use super::DataError;
+use super::{DataError, parquet_pages};
 use crate::Row;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
@@ -11,8 +11,10 @@ use std::fs::File;
 use std::path::Path;
 
 pub(super) fn count(path: &Path) -> Result<usize, DataError> {
-    let rows = open(path)?.metadata().file_metadata().num_rows();
-    row_count(rows).map_err(|source| damaged(path, source))
+    guarded(path, || {
+        let rows = open(path)?.metadata().file_metadata().num_rows();
+        row_count(rows).map_err(|source| damaged(path, source))
+    })
 }
 
 /// See [`Shard::read`](super::Shard::read). Row groups without wanted rows are not decoded.
@@ -22,7 +24,24 @@ pub(super) fn read(
     wanted: &[usize],
     rows: &mut Vec<Row>,
 ) -> Result<usize, DataError> {
+    guarded(path, || decode(path, first, wanted, rows))
+}
+
+/// The library's reader of records asserts that the levels of a value are those of its column, which a
+/// damaged page or schema contradicts: its panics are errors here.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
+    zograd_files::guarded(read)
+        .unwrap_or_else(|panic| Err(damaged(path, ParquetError::General(panic))))
+}
+
+fn decode(
+    path: &Path,
+    first: usize,
+    wanted: &[usize],
+    rows: &mut Vec<Row>,
+) -> Result<usize, DataError> {
     let file = open(path)?;
+    let raw = open_raw(path)?;
     let mut wanted = wanted.iter().peekable();
     let mut passed = 0;
     for (group, metadata) in file.metadata().row_groups().iter().enumerate() {
@@ -30,6 +49,8 @@ pub(super) fn read(
         let start = first.saturating_add(passed);
         let end = start.saturating_add(group_rows);
         if wanted.peek().is_some_and(|&&next| next < end) {
+            parquet_pages::check(&raw, metadata.columns())
+                .map_err(|error| damaged(path, ParquetError::General(error.to_string())))?;
             let reader = file
                 .get_row_group(group)
                 .map_err(|source| damaged(path, source))?;
@@ -51,11 +72,14 @@ pub(super) fn read(
 }
 
 fn open(path: &Path) -> Result<SerializedFileReader<File>, DataError> {
-    let file = File::open(path).map_err(|source| DataError::Read {
+    SerializedFileReader::new(open_raw(path)?).map_err(|source| damaged(path, source))
+}
+
+fn open_raw(path: &Path) -> Result<File, DataError> {
+    zograd_files::open(path).map_err(|source| DataError::Read {
         path: path.display().to_string(),
         source,
-    })?;
-    SerializedFileReader::new(file).map_err(|source| damaged(path, source))
+    })
 }
 
 fn damaged(path: &Path, source: ParquetError) -> DataError {

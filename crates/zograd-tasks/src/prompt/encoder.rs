@@ -34,9 +34,7 @@ impl PromptEncoder {
             .with_truncation(None)
             .map_err(|source| PromptError::Tokenizer { source })?;
         // a text, as encoding "" would take the </s> that some tokenizers append for a BOS
-        let probe = tokenizer
-            .encode("a", true)
-            .map_err(|source| PromptError::Tokenizer { source })?;
+        let probe = guarded(|| tokenizer.encode("a", true))?;
         let is_special = probe.get_special_tokens_mask().first() == Some(&1);
         Ok(Self {
             bos_id: probe.get_ids().first().copied().filter(|_| is_special),
@@ -268,10 +266,7 @@ impl PromptEncoder {
         let room = limit - usize::from(self.bos_id.is_some());
         let truncated = encoded.len().saturating_sub(room);
         let kept = &encoded[truncated..];
-        let text = self
-            .tokenizer
-            .decode(kept, false)
-            .map_err(|source| PromptError::Tokenizer { source })?;
+        let text = guarded(|| self.tokenizer.decode(kept, false))?;
         Ok(EncodedCandidate {
             text,
             ids: self
@@ -285,10 +280,8 @@ impl PromptEncoder {
     }
 
     fn ids(&self, text: &str) -> Result<Vec<u32>, PromptError> {
-        self.tokenizer
-            .encode_fast(text, false)
-            .map(|encoding| encoding.get_ids().to_vec())
-            .map_err(|source| PromptError::Tokenizer { source })
+        let encoding = guarded(|| self.tokenizer.encode_fast(text, false))?;
+        Ok(encoding.get_ids().to_vec())
     }
 }
 
@@ -305,4 +298,12 @@ fn cloze<'s>(
     calibration.ok_or_else(|| PromptError::NoCalibration {
         task: task.name().to_owned(),
     })
+}
+
+/// The parts of a tokenizer look each other's tokens up without asking whether they are there, so a file
+/// whose parts do not fit together is a panic of the library on the first text that needs them.
+fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, PromptError> {
+    zograd_files::guarded(work)
+        .unwrap_or_else(|panic| Err(panic.into()))
+        .map_err(|source| PromptError::Tokenizer { source })
 }

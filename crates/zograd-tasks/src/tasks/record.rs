@@ -1,4 +1,11 @@
 use crate::{Cloze, DataError, Row, Sample, Task};
+use std::collections::HashMap;
+
+/// What stands for the gap in a statement.
+const GAP: &str = "@placeholder";
+
+/// The most text that the options of a row may have together: gaps and entities multiply.
+const MAX_ENDINGS_BYTES: usize = 4 << 20;
 
 /// The entity that fills a gap in a statement about a passage (ReCoRD, as in SuperGLUE). Options are
 /// the whole statement, with each entity in the gap; several can be right.
@@ -17,11 +24,27 @@ impl Task for ReCoRd {
         let passage = row.text("passage")?.replace("@highlight\n", "- ");
         let query = row.text("query")?;
         let entities = row.texts("entities")?;
+        let mut numbers = HashMap::new();
+        for (number, entity) in entities.iter().enumerate() {
+            numbers.entry(*entity).or_insert(number);
+        }
+        let gaps = query.matches(GAP).count();
+        let filled = entities
+            .iter()
+            .map(|entity| query.len() + gaps * entity.len());
+        if filled.sum::<usize>() > MAX_ENDINGS_BYTES {
+            return Err(DataError::WrongType {
+                location: row.location().to_owned(),
+                field: "query".into(),
+                expected: "a statement with a gap",
+                found: "one with so many gaps that it fills megabytes",
+            });
+        }
         let correct = row
             .texts("answers")?
             .into_iter()
             .map(|answer| {
-                let entity = entities.iter().position(|entity| *entity == answer);
+                let entity = numbers.get(answer).copied();
                 entity.ok_or_else(|| DataError::UnknownValue {
                     location: row.location().to_owned(),
                     field: "answers".to_owned(),
@@ -32,7 +55,7 @@ impl Task for ReCoRd {
             .collect::<Result<_, _>>()?;
         let endings = entities
             .iter()
-            .map(|entity| format!(" {}", query.replace("@placeholder", entity)));
+            .map(|entity| format!(" {}", query.replace(GAP, entity)));
         let cloze = Cloze::new(format!("{passage}\n-"), endings);
         Ok(Sample {
             row: row.number(),

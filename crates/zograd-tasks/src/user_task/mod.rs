@@ -48,7 +48,8 @@ impl UserTask {
     /// It cannot be read, is not TOML, or does not describe a task: the error names the file, the key
     /// and the fix.
     pub fn read(file: &Path) -> Result<Self, TaskFileError> {
-        let text = std::fs::read_to_string(file).map_err(|source| TaskFileError::Read {
+        let text = zograd_files::read_text(file, zograd_files::MAX_SMALL_BYTES);
+        let text = text.map_err(|source| TaskFileError::Read {
             file: file.to_owned(),
             source,
         })?;

@@ -2,6 +2,9 @@ use super::format::{MAGIC, MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record, unframed}
 use super::{FORMAT_VERSION, Header, TrajectoryError};
 use std::path::Path;
 
+/// The largest log that is read: some forty million steps.
+const MAX_LOG_BYTES: u64 = 4 << 30;
+
 /// What a log says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trajectory {
@@ -36,10 +39,11 @@ impl Trajectory {
     /// # Errors
     /// The file cannot be read, is no log, was written by a newer version, or its header is damaged.
     pub fn read(path: &Path) -> Result<Self, TrajectoryError> {
-        let bytes = std::fs::read(path).map_err(|source| TrajectoryError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes =
+            zograd_files::read(path, MAX_LOG_BYTES).map_err(|source| TrajectoryError::Io {
+                path: path.to_owned(),
+                source,
+            })?;
         Self::parse(&bytes, path)
     }
 

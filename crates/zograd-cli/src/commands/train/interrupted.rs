@@ -8,12 +8,20 @@ use crate::run_folder::LOG;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use zograd_files::MAX_SMALL_BYTES;
 use zograd_trainer::trajectory::{Record, Trajectory, TrajectoryWriter};
 use zograd_trainer::{EvalRecord, StepRecord, TrainSummary};
 
 /// Prefix of the folders that hold the weights after some step.
 const CHECKPOINT: &str = "checkpoint-";
+
+/// The largest metrics that are read: some ten million steps.
+const MAX_METRICS_BYTES: u64 = 4 << 30;
+
+/// The largest sum that can be gone on from: no run of any length counts so far.
+const MAX_SUM: u64 = 1 << 60;
 
 /// The whole steps of an interrupted run.
 pub struct Interrupted {
@@ -35,17 +43,18 @@ impl Interrupted {
     pub fn read(folder: &Path, evaluates: bool) -> Result<Self> {
         let named = || format!("--resume {}", folder.display());
         if folder.join("summary.json").exists() {
-            let text = std::fs::read_to_string(folder.join("summary.json")).with_context(named)?;
+            let text = zograd_files::read_text(&folder.join("summary.json"), MAX_SMALL_BYTES)
+                .with_context(|| format!("{}/summary.json", named()))?;
             let summary: Value = serde_json::from_str(&text).unwrap_or_default();
             if summary["stop"] != "interrupted" {
                 bail!("{}: the run is finished; its weights are in best/", named());
             }
         }
         let log = Trajectory::read(&folder.join(LOG)).with_context(named)?;
-        let metrics = match std::fs::read(folder.join("metrics.jsonl")) {
+        let metrics = match zograd_files::read(&folder.join("metrics.jsonl"), MAX_METRICS_BYTES) {
             Ok(bytes) => bytes,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(e).with_context(named),
+            Err(e) => return Err(e).with_context(|| format!("{}/metrics.jsonl", named())),
         };
         let mut run = Self {
             folder: folder.to_owned(),
@@ -79,7 +88,7 @@ impl Interrupted {
             let Some(record) = self.log.records.get(self.steps.len()) else {
                 return;
             };
-            if step.step != number {
+            if step.step != number || !follows(&step, self.steps.last(), record) {
                 return;
             }
             (step.update, step.weight_decay) = (record.update.clone(), record.weight_decay);
@@ -140,6 +149,29 @@ impl Interrupted {
     }
 }
 
+/// Whether a line of the metrics can be what the step of this record wrote after the line before it. The log
+/// has a checksum and the metrics have none; they are gone on from, so that a number that was damaged would
+/// stay in the sums of the rest of the run.
+fn follows(step: &StepRecord, before: Option<&StepRecord>, record: &Record) -> bool {
+    let same = |a: f64, b: f64| a == b || (!a.is_finite() && !b.is_finite());
+    let (forwards, tokens, passes, seconds) = before.map_or((0, 0, 0, 0.0), |b| {
+        (b.forwards, b.tokens, b.passes, b.seconds)
+    });
+    let sums = [(tokens, step.tokens), (passes, step.passes)];
+    step.forwards == forwards + record.losses.len() as u64
+        && sums.iter().all(|(old, new)| old <= new && *new <= MAX_SUM)
+        && seconds <= step.seconds
+        && step.seconds.is_finite()
+        && step.losses.len() == record.losses.len()
+        && step
+            .losses
+            .iter()
+            .zip(&record.losses)
+            .all(|(a, b)| same(*a, *b))
+        && step.lr == record.lr
+        && step.skipped == record.skipped
+}
+
 /// Where the weights after `step` steps are kept.
 pub fn checkpoint_folder(run: &Path, step: u64) -> PathBuf {
     run.join(format!("{CHECKPOINT}{step}"))
@@ -155,4 +187,33 @@ pub fn checkpoints(run: &Path) -> Vec<(u64, PathBuf)> {
             Some((step, entry.path()))
         })
         .collect()
+}
+
+/// Name of the file in a checkpoint that says which weights it holds.
+const SEAL: &str = "weights.hash";
+
+/// Writes the content hash of a checkpoint's weights into it: safetensors files have no checksum.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn seal(checkpoint: &Path, hash: &str) -> Result<()> {
+    let path = checkpoint.join(SEAL);
+    std::fs::write(&path, hash)
+        .and_then(|()| File::open(&path)?.sync_all())
+        .with_context(|| path.display().to_string())
+}
+
+/// Refuses a checkpoint whose weights are not those that were written.
+///
+/// # Errors
+/// Another hash, or none.
+pub fn check_seal(checkpoint: &Path, found: &str) -> Result<()> {
+    let sealed = zograd_files::read_text(&checkpoint.join(SEAL), MAX_SMALL_BYTES);
+    if !sealed.is_ok_and(|hash| hash == found) {
+        bail!(
+            "{}: its weights are not those of the run",
+            checkpoint.display()
+        );
+    }
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The run itself, on the backend that was chosen.
 
-use super::interrupted::Interrupted;
+use super::interrupted::{Interrupted, check_seal};
 use super::recorder::Recorder;
 use super::report::{Report, announce, kebab, named_scores};
 use super::settings::Settings;
@@ -10,7 +10,7 @@ use crate::commands::replay::check_base;
 use crate::example_rows::ExampleRows;
 use crate::failure::WhileRunning;
 use crate::inputs::Sources;
-use crate::output::say;
+use crate::output::{one_line, say};
 use crate::progress::Progress;
 use crate::run_folder::{ANCHOR, RunFolder};
 use crate::signals::Stop;
@@ -92,7 +92,8 @@ impl Job for TrainJob {
         let (folder, log) = match &interrupted {
             None => {
                 let folder = RunFolder::create(out, &settings.resolved, &rows)?;
-                let log = TrajectoryWriter::create(&folder.log(), header.clone())?;
+                let log = TrajectoryWriter::create(&folder.log(), header.clone())
+                    .context(WhileRunning)?;
                 (folder, log)
             }
             Some(run) => (RunFolder::resume(out, run.metrics_bytes)?, run.writer()?),
@@ -233,13 +234,17 @@ pub fn go_on<B: TrainBackend>(
     device: &B::Device,
 ) -> Result<Perturbed<B, Opt<B>>> {
     let checkpoint = run.checkpoint().and_then(|(step, folder)| {
-        let restored = restore_anchor(settings.arithmetic, &folder, run)
-            .and_then(|()| load::<B>(&folder, settings.dtype, device));
+        let restored = restore_anchor(settings.arithmetic, &folder, run).and_then(|()| {
+            let model = load::<B>(&folder, settings.dtype, device)?;
+            check_seal(&folder, &content_hash(&model))?;
+            Ok(model)
+        });
         match restored {
             Ok(model) => Some((step, model)),
             Err(error) => {
                 say(format_args!(
-                    "note: {error:#}; walking from the start weights instead"
+                    "note: {}; walking from the start weights instead",
+                    one_line(&format!("{error:#}"))
                 ));
                 None
             }

@@ -1,6 +1,6 @@
 //! `zograd train`: fine-tunes, keeps the best weights, reports.
 
-mod interrupted;
+pub mod interrupted;
 mod job;
 mod objective;
 mod recorder;

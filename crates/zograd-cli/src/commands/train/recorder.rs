@@ -1,6 +1,6 @@
 //! Writes what happens into the run folder and shows it.
 
-use super::interrupted::{checkpoint_folder, checkpoints};
+use super::interrupted::{checkpoint_folder, checkpoints, seal};
 use super::settings::Settings;
 use crate::backend::TrainBackend;
 use crate::commands::eval::{load, score};
@@ -13,7 +13,7 @@ use crate::run_folder::{ANCHOR, RunFolder};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use zograd_models::Opt;
+use zograd_models::{Opt, content_hash};
 use zograd_tasks::Prompt;
 use zograd_trainer::trajectory::{Record, TrajectoryWriter};
 use zograd_trainer::{
@@ -126,6 +126,7 @@ impl Recorder {
                 std::fs::hard_link(&anchor, &copy)
                     .or_else(|_| std::fs::copy(&anchor, &copy).map(|_| ()))?;
             }
+            seal(&partial, &content_hash(model))?;
             if !folder.exists() {
                 std::fs::rename(&partial, &folder)?;
             }
@@ -216,9 +217,7 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
             skipped: record.skipped,
         });
         logged.map_err(|e| observer_error(e.into()))?;
-        self.folder
-            .record("step", record)
-            .map_err(|e| observer_error(e.into()))?;
+        self.folder.record("step", record).map_err(observer_error)?;
         self.warn(record);
         if let Some(progress) = &mut self.progress {
             let dev = self.evals.last().map(|e| e.dev_score);
@@ -241,9 +240,7 @@ impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
         if record.best {
             self.save(model).map_err(observer_error)?;
         }
-        self.folder
-            .record("eval", record)
-            .map_err(|e| observer_error(e.into()))?;
+        self.folder.record("eval", record).map_err(observer_error)?;
         if let Some(progress) = &self.progress {
             progress.say(&format!(
                 "step {:>6}  {:>7} forwards  dev {} {:.4}  loss {:.4}{}",

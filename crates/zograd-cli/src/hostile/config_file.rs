@@ -1,0 +1,41 @@
+//! The file given with `--config`.
+
+use super::trial;
+use crate::args::TrainArgs;
+use crate::config_file::overlay;
+use zograd_hostile::text;
+
+const FILE: &str = "\
+# a run
+method = \"gv\"
+pool = 4
+alpha = 0.5
+steps = 100
+lr = 1e-6
+eps = 1e-3
+schedule = \"cosine\"
+batch-size = 16
+seed = 3
+model = \"models/opt\"
+data = 'data/sst2'
+task = \"sst2\"
+threads = 2
+faithful-cost = true
+";
+
+#[test]
+fn damaged_settings() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("run.toml");
+    let read = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).expect("written");
+        let read = overlay(&TrainArgs::default(), &path);
+        read.map(|_| ()).map_err(|error| {
+            let text = format!("{error:#}");
+            assert!(text.contains("run.toml"), "{text}");
+            text
+        })
+    };
+    assert_eq!(read(FILE.as_bytes()), Ok(()));
+    trial("TOML settings", 600).run(text::damaged(FILE.as_bytes()), read);
+}

@@ -1,0 +1,134 @@
+//! The folder of an interrupted run: log, metrics, summary.
+
+use super::trial;
+use crate::commands::train::interrupted::Interrupted;
+use crate::run_folder::LOG;
+use proptest::prelude::*;
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+use zograd_hostile::{Seen, bytes as damage, json as json_damage};
+use zograd_perturb::{Arithmetic, NoiseKind, Selection, noise};
+use zograd_select::Method;
+use zograd_trainer::trajectory::{FORMAT_VERSION, Header, Record, TrajectoryWriter};
+use zograd_trainer::{Guards, Schedule, TrainConfig};
+
+const STEPS: u64 = 4;
+
+/// A run of four steps, evaluated after every second; the lines of its metrics.
+fn run() -> (TempDir, Vec<String>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let header = Header {
+        format: FORMAT_VERSION,
+        model: "tiny".into(),
+        weights: "sha256:00".into(),
+        dtype: "f32".into(),
+        dimension: 1000,
+        selection: Selection::All,
+        noise: NoiseKind::Gaussian,
+        noise_version: noise::VERSION,
+        arithmetic: Arithmetic::Exact,
+        eps: 1e-3,
+        method: Method::Mezo,
+        config: TrainConfig {
+            anchor_every: 0,
+            steps: STEPS,
+            lr: 0.5,
+            schedule: Schedule::Constant,
+            weight_decay: 0.0,
+            batch_size: 2,
+            seed: 7,
+            eval_every: 2,
+            eval_batch_size: 4,
+            guards: Guards::default(),
+        },
+    };
+    let path = folder.path().join(LOG);
+    let mut log = TrajectoryWriter::create(&path, header).expect("a log");
+    let mut lines = Vec::new();
+    for step in 1..=STEPS {
+        let record = Record {
+            step,
+            lr: 0.5,
+            weight_decay: 0.0,
+            update: Default::default(),
+            losses: vec![0.5, 0.25],
+            skipped: None,
+        };
+        log.append(&record).expect("written");
+        lines.push(format!(
+            r#"{{"kind":"step","step":{step},"loss":0.375,"losses":[0.5,0.25],"projected_gradient":1.0,"update_norm":0.1,"lr":0.5,"forwards":{},"tokens":{},"seconds":{}.5,"passes":{},"peak_memory_bytes":1000}}"#,
+            2 * step,
+            20 * step,
+            step,
+            3 * step
+        ));
+        if step % 2 == 0 {
+            lines.push(format!(
+                r#"{{"kind":"eval","step":{step},"forwards":{},"dev_accuracy":0.5,"dev_loss":0.7,"best":true,"seconds":0.1}}"#,
+                2 * step
+            ));
+        }
+    }
+    (folder, lines)
+}
+
+/// Reads the run and goes through what `--resume` needs of it.
+fn read(folder: &Path) -> Seen {
+    let run = Interrupted::read(folder, true).map_err(|error| {
+        let text = format!("{error:#}");
+        assert!(text.contains(folder.to_str().expect("UTF-8")), "{text}");
+        text
+    })?;
+    assert_eq!(run.records().len(), run.steps.len());
+    let summary = run.summary();
+    // what the rest of the run adds up to must fit
+    assert!(summary.tokens < 1 << 61 && summary.passes < 1 << 61 && summary.forwards < 1 << 61);
+    assert!(summary.seconds.is_finite() && summary.steps <= STEPS);
+    match run.steps.len() as u64 {
+        STEPS => Ok(()),
+        n => Err(format!("{n} whole steps")),
+    }
+}
+
+#[test]
+fn damaged_metrics() {
+    let (folder, lines) = run();
+    let path = folder.path().join("metrics.jsonl");
+    let read = |bytes: &[u8]| {
+        fs::write(&path, bytes).expect("written");
+        read(folder.path())
+    };
+    let whole = (lines.join("\n") + "\n").into_bytes();
+    assert_eq!(read(&whole), Ok(()));
+    trial("metrics.jsonl, bytes", 500).run(damage::damaged(whole.clone()), read);
+    trial("metrics.jsonl, cut", 500).each(damage::truncations(&whole), read);
+    let files = (0..lines.len()).prop_flat_map(move |which| {
+        let lines = lines.clone();
+        json_damage::damaged(lines[which].as_bytes()).prop_map(move |line| {
+            let mut lines: Vec<Vec<u8>> = lines.iter().map(|l| l.as_bytes().to_vec()).collect();
+            lines[which] = line;
+            lines.push(Vec::new());
+            lines.join(&b'\n')
+        })
+    });
+    trial("metrics.jsonl, values", 1000).run(files, read);
+}
+
+#[test]
+fn damaged_logs_and_summaries_beside_metrics() {
+    let (folder, lines) = run();
+    fs::write(folder.path().join("metrics.jsonl"), lines.join("\n") + "\n").expect("written");
+    let path = folder.path().join(LOG);
+    let log = fs::read(&path).expect("a log");
+    trial("run folder, log", 375).run(damage::damaged(log.clone()), |bytes| {
+        fs::write(&path, bytes).expect("written");
+        read(folder.path())
+    });
+    fs::write(&path, log).expect("written");
+    let summary = br#"{"stop": "interrupted", "steps": 4}"#;
+    trial("summary.json", 250).run(json_damage::damaged(summary), |bytes| {
+        fs::write(folder.path().join("summary.json"), bytes).expect("written");
+        read(folder.path())
+    });
+}
