@@ -28,6 +28,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod adapter;
 mod attention;
 mod backend;
 mod config;
@@ -44,6 +45,10 @@ mod shapes;
 pub mod tokenizer;
 mod weights;
 
+pub use adapter::{
+    AdapterConfig, AdapterError, BaseNote, Lora, LoraConfig, Prefix, PrefixConfig, PrefixInit,
+    Projection, is_adapter, save_adapter,
+};
 pub use attention::AttentionLayout;
 pub use backend::ModelBackend;
 pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
@@ -52,4 +57,6 @@ pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
 pub use nn::{Embedding, LayerNorm, Linear};
 pub use opt::{Attention, Decoder, DecoderLayer, Opt};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
-pub use weights::{LoadError, LoadOptions, LoadReport, SaveError, content_hash, save_pretrained};
+pub use weights::{
+    LoadError, LoadOptions, LoadReport, SaveError, content_hash, content_hash_of, save_pretrained,
+};

@@ -4,6 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
+use crate::adapter::Lora;
 use crate::backend::ModelBackend;
 use crate::parameters::{Initial, ParameterSource, param};
 
@@ -15,6 +16,8 @@ pub struct Linear<B: Backend> {
     pub weight: Param<Tensor<B, 2>>,
     /// `[out]`.
     pub bias: Option<Param<Tensor<B, 1>>>,
+    /// What an adapter adds to the map.
+    pub lora: Option<Lora<B>>,
 }
 
 impl<B: ModelBackend> Linear<B> {
@@ -35,12 +38,17 @@ impl<B: ModelBackend> Linear<B> {
             bias: bias
                 .then(|| param(source, name, "bias", [width_out], Initial::Zeros))
                 .transpose()?,
+            lora: None,
         })
     }
 
     /// `[tokens, in]` to `[tokens, out]`.
     pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        B::packed_linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+        let base = |x| B::packed_linear(x, self.weight.val(), self.bias.as_ref().map(Param::val));
+        match &self.lora {
+            None => base(x),
+            Some(lora) => base(x.clone()) + lora.forward(x),
+        }
     }
 }
 

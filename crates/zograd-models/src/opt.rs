@@ -5,6 +5,7 @@ use burn::tensor::activation::{gelu, gelu_approximate, relu};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 
+use crate::adapter::{AdapterConfig, Prefix};
 use crate::attention::AttentionLayout;
 use crate::backend::ModelBackend;
 use crate::backend::plain::indices;
@@ -24,6 +25,8 @@ pub struct Opt<B: Backend> {
     pub decoder: Decoder<B>,
     #[module(skip)]
     config: OptConfig,
+    #[module(skip)]
+    pub(crate) adapter: Option<AdapterConfig>,
 }
 
 /// The tables, the layers, and what stands between them and the head.
@@ -69,6 +72,8 @@ pub struct Attention<B: Backend> {
     pub v_proj: Linear<B>,
     /// From the heads back to the residual stream.
     pub out_proj: Linear<B>,
+    /// Keys and values of an adapter, which every token sees.
+    pub prefix: Option<Prefix<B>>,
 }
 
 impl<B: ModelBackend> Opt<B> {
@@ -123,6 +128,7 @@ impl<B: ModelBackend> Opt<B> {
         Ok(Self {
             decoder,
             config: config.clone(),
+            adapter: None,
         })
     }
 
@@ -140,9 +146,26 @@ impl<B: ModelBackend> Opt<B> {
     /// The packing must have been checked against the configuration.
     pub(crate) fn run(&self, packing: &Packing) -> Tensor<B, 2> {
         let layout = AttentionLayout::new(packing, self.config.num_attention_heads);
-        self.run_with(packing, |_, [query, key, value]| {
-            B::packed_attention(query, key, value, &layout)
+        self.run_with(packing, |layer, projected| {
+            self.attend(layer, projected, &layout)
         })
+    }
+
+    /// What packed tokens attend to in a layer: each other, as the layout says, and the layer's prefix if it has
+    /// one. Queries, keys and values are `[tokens, hidden]`, and so is the result.
+    pub(crate) fn attend(
+        &self,
+        layer: usize,
+        [query, key, value]: [Tensor<B, 2>; 3],
+        layout: &AttentionLayout<B>,
+    ) -> Tensor<B, 2> {
+        match &self.decoder.layers[layer].self_attn.prefix {
+            None => B::packed_attention(query, key, value, layout),
+            Some(prefix) => {
+                let prefix = [prefix.keys.val(), prefix.values.val()];
+                B::packed_attention_after(prefix, query, key, value, layout)
+            }
+        }
     }
 
     /// [`Opt::run`] with the attention left to `attend`: it gets the number of the layer and the
@@ -185,6 +208,11 @@ impl<B: Backend> Opt<B> {
     pub fn config(&self) -> &OptConfig {
         &self.config
     }
+
+    /// The adapter it has.
+    pub fn adapter(&self) -> Option<&AdapterConfig> {
+        self.adapter.as_ref()
+    }
 }
 
 impl<B: ModelBackend> DecoderLayer<B> {
@@ -201,6 +229,7 @@ impl<B: ModelBackend> DecoderLayer<B> {
             k_proj: linear("self_attn.k_proj", [hidden, hidden])?,
             v_proj: linear("self_attn.v_proj", [hidden, hidden])?,
             out_proj: linear("self_attn.out_proj", [hidden, hidden])?,
+            prefix: None,
         };
         let fc1 = linear("fc1", [hidden, ffn])?;
         let fc2 = linear("fc2", [ffn, hidden])?;

@@ -1,16 +1,16 @@
 //! Weights of Hugging Face model folders: `model.safetensors`, `pytorch_model.bin`, and both in
 //! shards with an index.
 
-mod checkpoint;
-mod decode;
+pub(crate) mod checkpoint;
+pub(crate) mod decode;
 mod error;
 mod identity;
 mod load;
 mod pytorch;
-mod safetensors;
-mod save;
+pub(crate) mod safetensors;
+pub(crate) mod save;
 
 pub use error::{LoadError, SaveError};
-pub use identity::content_hash;
+pub use identity::{content_hash, content_hash_of};
 pub use load::{LoadOptions, LoadReport};
 pub use save::save_pretrained;

@@ -44,7 +44,7 @@ pub enum Selection {
 impl Selection {
     /// The tensors of adapters: LoRA factors and prefix keys and values.
     pub fn adapters() -> Self {
-        Self::Matching(vec!["*lora_*".into(), "*prefix_*".into()])
+        Self::Matching(vec!["*.lora.*".into(), "*.prefix.*".into()])
     }
 
     /// Whether a parameter of this name moves.
@@ -235,7 +235,8 @@ mod tests {
             ("*.bias", "fc1.bias_like", false),
             ("decoder.*.fc*.weight", "decoder.layers.0.fc2.weight", true),
             ("decoder", "decoder.x", false),
-            ("*lora_*", "q_proj.lora_A", true),
+            ("*.lora.*", "q_proj.lora.a", true),
+            ("*.lora.*", "explora.weight", false),
             ("", "", true),
             ("*é*", "caféteria", true),
         ] {

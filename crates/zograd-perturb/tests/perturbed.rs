@@ -353,7 +353,7 @@ fn selecting_nothing_is_an_error_that_names_what_there_is() {
     let error = ParameterSpace::select(&net, &Selection::adapters()).expect_err("no adapters");
     let text = error.to_string();
     assert!(
-        text.contains("*lora_*") && text.contains("final_layer_norm"),
+        text.contains("*.lora.*") && text.contains("final_layer_norm"),
         "{text}"
     );
 }

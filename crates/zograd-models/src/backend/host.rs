@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 
+use super::kernels::KeyValues;
 use super::{ModelBackend, kernels, plain};
 use crate::attention::AttentionLayout;
 
@@ -82,6 +83,7 @@ fn layer_norm<B: HostBackend>(
 }
 
 fn attention<B: HostBackend>(
+    prefix: Option<[Tensor<B, 2>; 2]>,
     query: Tensor<B, 2>,
     key: Tensor<B, 2>,
     value: Tensor<B, 2>,
@@ -89,12 +91,39 @@ fn attention<B: HostBackend>(
 ) -> Tensor<B, 2> {
     let [_, hidden] = query.dims();
     let tensors = [primitive(&query), primitive(&key), primitive(&value)];
-    let attended = with_values::<B, 3>(tensors, |[query, key, value]| {
-        kernels::attention(query, key, value, hidden, layout.heads(), layout.rows())
-    });
+    let shape = [hidden, layout.heads()];
+    let attended = match &prefix {
+        None => with_values::<B, 3>(tensors, |[query, keys, values]| {
+            let prefix = KeyValues::default();
+            kernels::attention(
+                query,
+                KeyValues { keys, values },
+                prefix,
+                shape,
+                layout.rows(),
+            )
+        }),
+        Some([keys, values]) => {
+            let [query, key, value] = tensors;
+            let tensors = [query, key, value, primitive(keys), primitive(values)];
+            with_values::<B, 5>(tensors, |[query, keys, values, first, second]| {
+                let prefix = KeyValues {
+                    keys: first,
+                    values: second,
+                };
+                kernels::attention(
+                    query,
+                    KeyValues { keys, values },
+                    prefix,
+                    shape,
+                    layout.rows(),
+                )
+            })
+        }
+    };
     match attended {
         Some(attended) => tensor(attended, query.dims(), &query.device()),
-        None => plain::attention(query, key, value, layout),
+        None => plain::attention(prefix, query, key, value, layout),
     }
 }
 
@@ -135,7 +164,17 @@ macro_rules! by_kernels {
             value: Tensor<Self, 2>,
             layout: &AttentionLayout<Self>,
         ) -> Tensor<Self, 2> {
-            attention(query, key, value, layout)
+            attention(None, query, key, value, layout)
+        }
+
+        fn packed_attention_after(
+            prefix: [Tensor<Self, 2>; 2],
+            query: Tensor<Self, 2>,
+            key: Tensor<Self, 2>,
+            value: Tensor<Self, 2>,
+            layout: &AttentionLayout<Self>,
+        ) -> Tensor<Self, 2> {
+            attention(Some(prefix), query, key, value, layout)
         }
 
         fn log_probs_at(logits: Tensor<Self, 2>, pairs: &[(usize, u32)]) -> Tensor<Self, 1> {

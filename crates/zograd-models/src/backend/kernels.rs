@@ -88,19 +88,27 @@ fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
 /// Queries that share what they see, up to causality.
 struct Tile {
     queries: Range<usize>,
+    /// Number of keys of the prefix, which all queries see.
+    prefix: usize,
     /// Keys that all queries see.
     context: Range<usize>,
     /// First key of the queries' own segment; query `i` sees the keys from here to `i`.
     own: usize,
 }
 
-/// Attention of packed tokens: `query`, `key`, `value` are `[tokens, hidden]`.
+/// Keys and values, `[tokens, hidden]` each.
+#[derive(Clone, Copy, Default)]
+pub(super) struct KeyValues<'a> {
+    pub keys: &'a [f32],
+    pub values: &'a [f32],
+}
+
+/// Attention of packed tokens, all of which also see `prefix`: `query` is `[tokens, hidden]`.
 pub(super) fn attention(
     query: &[f32],
-    key: &[f32],
-    value: &[f32],
-    hidden: usize,
-    heads: usize,
+    packed: KeyValues<'_>,
+    prefix: KeyValues<'_>,
+    [hidden, heads]: [usize; 2],
     rows: &[Row],
 ) -> Vec<f32> {
     let width = hidden / heads;
@@ -116,6 +124,7 @@ pub(super) fn attention(
             rest = others;
             let tile = Tile {
                 queries,
+                prefix: prefix.keys.len() / hidden,
                 context: segment.context.clone(),
                 own: segment.tokens.start,
             };
@@ -132,14 +141,11 @@ pub(super) fn attention(
                     &tile,
                     scores,
                     scale,
-                    |tokens: Range<usize>, of: Of| {
-                        let packed = match of {
-                            Of::Query => query,
-                            Of::Key => key,
-                            Of::Value => value,
-                        };
+                    query,
+                    [prefix, packed],
+                    |of, tokens| {
                         MatRef::from_row_major_slice_with_stride(
-                            &packed[tokens.start * hidden + columns..],
+                            &of[tokens.start * hidden + columns..],
                             tokens.len(),
                             width,
                             hidden,
@@ -152,38 +158,37 @@ pub(super) fn attention(
     out
 }
 
-#[derive(Clone, Copy)]
-enum Of {
-    Query,
-    Key,
-    Value,
-}
-
-/// One head of one tile: `out = softmax(scale Q K^T) V`, in two blocks (context and own segment)
-/// that share a softmax. `part(tokens, which)` is a `[tokens, head width]` view.
+/// One head of one tile: `out = softmax(scale Q K^T) V`, in three blocks (prefix, context and own
+/// segment) that share a softmax. `part(of, tokens)` is a `[tokens, head width]` view.
 fn attend<'a>(
     tile: &Tile,
     scores: &mut Vec<f32>,
     scale: f32,
-    part: impl Fn(Range<usize>, Of) -> MatRef<'a, f32>,
+    query: &'a [f32],
+    [prefix, packed]: [KeyValues<'a>; 2],
+    part: impl Fn(&'a [f32], Range<usize>) -> MatRef<'a, f32>,
     mut out: MatMut<'_, f32>,
 ) {
     let queries = tile.queries.len();
     let own = tile.own..tile.queries.end;
-    let blocks = [tile.context.clone(), own];
-    let offsets = [0, blocks[0].len()];
-    let width = blocks[0].len() + blocks[1].len();
+    let blocks = [
+        (prefix, 0..tile.prefix),
+        (packed, tile.context.clone()),
+        (packed, own),
+    ];
+    let offsets = [0, tile.prefix, tile.prefix + tile.context.len()];
+    let width = blocks.iter().map(|(_, tokens)| tokens.len()).sum();
     scores.clear();
     scores.resize(queries * width, 0.0);
-    for (keys, offset) in blocks.iter().zip(offsets) {
-        if keys.is_empty() {
+    for ((of, tokens), offset) in blocks.iter().zip(offsets) {
+        if tokens.is_empty() {
             continue;
         }
         matmul(
-            rows_mut(&mut scores[offset..], queries, keys.len(), width),
+            rows_mut(&mut scores[offset..], queries, tokens.len(), width),
             Accum::Replace,
-            part(tile.queries.clone(), Of::Query),
-            part(keys.clone(), Of::Key).transpose(),
+            part(query, tile.queries.clone()),
+            part(of.keys, tokens.clone()).transpose(),
             scale,
             Par::Seq,
         );
@@ -195,15 +200,20 @@ fn attend<'a>(
         unseen.fill(0.0);
     }
     let mut accumulate = Accum::Replace;
-    for (keys, offset) in blocks.iter().zip(offsets) {
-        if keys.is_empty() {
+    for ((of, tokens), offset) in blocks.iter().zip(offsets) {
+        if tokens.is_empty() {
             continue;
         }
         matmul(
             out.as_mut(),
             accumulate,
-            MatRef::from_row_major_slice_with_stride(&scores[offset..], queries, keys.len(), width),
-            part(keys.clone(), Of::Value),
+            MatRef::from_row_major_slice_with_stride(
+                &scores[offset..],
+                queries,
+                tokens.len(),
+                width,
+            ),
+            part(of.values, tokens.clone()),
             1.0,
             Par::Seq,
         );

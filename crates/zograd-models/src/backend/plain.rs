@@ -4,7 +4,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-use crate::attention::{AttentionLayout, Rectangle};
+use crate::attention::AttentionLayout;
 
 pub(crate) fn linear<B: Backend>(
     x: Tensor<B, 2>,
@@ -34,6 +34,7 @@ pub(crate) fn layer_norm<B: Backend>(
 }
 
 pub(crate) fn attention<B: Backend>(
+    prefix: Option<[Tensor<B, 2>; 2]>,
     query: Tensor<B, 2>,
     key: Tensor<B, 2>,
     value: Tensor<B, 2>,
@@ -44,28 +45,59 @@ pub(crate) fn attention<B: Backend>(
     let heads = layout.heads();
     // scaled before the product, so that half-precision scores stay in range
     let query = query.mul_scalar(((hidden / heads) as f64).powf(-0.5));
+    let prefix = prefix.map(|tensors| tensors.map(|tensor| by_heads(tensor, heads)));
     let attended = layout
         .rectangles(&device)
         .iter()
         .map(|rectangle| {
             let [q, k, v] =
                 [&query, &key, &value].map(|packed| rectangle.gather(packed.clone(), heads));
-            rectangle.scatter(attend(q, k, v, rectangle))
+            let attended = match prefix.clone() {
+                None => attend(q, k, v, rectangle.mask()),
+                Some([keys, values]) => {
+                    let [_, _, tokens, _] = keys.dims();
+                    let (k, v) = (before(keys, k), before(values, v));
+                    attend(q, k, v, visible(tokens, rectangle.mask()))
+                }
+            };
+            rectangle.scatter(attended)
         })
         .collect();
     Tensor::cat(attended, 0)
 }
 
-/// All of `[rows, heads, length, head width]`.
+/// Queries `[rows, heads, length, head width]`; keys and values may be longer, as the mask's last dimension.
 fn attend<B: Backend>(
     query: Tensor<B, 4>,
     key: Tensor<B, 4>,
     value: Tensor<B, 4>,
-    rectangle: &Rectangle<B>,
+    mask: Tensor<B, 4>,
 ) -> Tensor<B, 4> {
     let dtype = query.dtype();
-    let scores = to_f32(query.matmul(key.swap_dims(2, 3))) + rectangle.mask();
+    let scores = to_f32(query.matmul(key.swap_dims(2, 3))) + mask;
     from_f32(softmax(scores, 3), dtype).matmul(value)
+}
+
+/// `[tokens, hidden]` to `[1, heads, tokens, head width]`.
+pub(crate) fn by_heads<B: Backend>(packed: Tensor<B, 2>, heads: usize) -> Tensor<B, 4> {
+    let [tokens, hidden] = packed.dims();
+    packed
+        .reshape([1, tokens, heads, hidden / heads])
+        .swap_dims(1, 2)
+}
+
+/// The prefix `[1, heads, tokens, head width]` before the keys or values of each row.
+pub(crate) fn before<B: Backend>(prefix: Tensor<B, 4>, rows: Tensor<B, 4>) -> Tensor<B, 4> {
+    let [_, heads, tokens, width] = prefix.dims();
+    let [count, ..] = rows.dims();
+    Tensor::cat(vec![prefix.expand([count, heads, tokens, width]), rows], 2)
+}
+
+/// The mask with so many columns before it that every row sees.
+pub(crate) fn visible<B: Backend>(tokens: usize, mask: Tensor<B, 4>) -> Tensor<B, 4> {
+    let [rows, _, length, _] = mask.dims();
+    let open = Tensor::zeros([rows, 1, length, tokens], (&mask.device(), mask.dtype()));
+    Tensor::cat(vec![open, mask], 3)
 }
 
 pub(crate) fn log_probs_at<B: Backend>(

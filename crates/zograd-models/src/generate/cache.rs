@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::attention::{AttentionLayout, HIDDEN};
 use crate::backend::ModelBackend;
-use crate::backend::plain::{from_f32, indices, to_f32};
+use crate::backend::plain::{before, by_heads, from_f32, indices, to_f32, visible};
 use crate::opt::Opt;
 use crate::packing::Packing;
 
@@ -14,7 +14,7 @@ use crate::packing::Packing;
 /// Rows are padded at the left, so that the next token stands in the same column everywhere; padding
 /// is never seen, and counts for no position.
 pub(super) struct Cache<B: ModelBackend> {
-    /// Keys and values of each layer, `[rows, heads, columns, head width]`.
+    /// Keys and values of each layer, `[rows, heads, columns, head width]`; those of an adapter's prefix first.
     layers: Vec<[Tensor<B, 4>; 2]>,
     /// `[rows, 1, 1, columns]` f32, added to the scores.
     mask: Tensor<B, 4>,
@@ -57,13 +57,29 @@ impl<B: ModelBackend> Cache<B> {
         };
         let layout = AttentionLayout::new(&packing, heads);
         let mut layers = Vec::with_capacity(model.config().num_hidden_layers);
-        let run = model.run_with(&packing, |_, [query, key, value]| {
-            layers.push([spread(key.clone()), spread(value.clone())]);
-            B::packed_attention(query, key, value, &layout)
+        let run = model.run_with(&packing, |layer, [query, key, value]| {
+            let rows = [spread(key.clone()), spread(value.clone())];
+            layers.push(match &model.decoder.layers[layer].self_attn.prefix {
+                None => rows,
+                Some(prefix) => {
+                    let [keys, values] = rows;
+                    [
+                        before(by_heads(prefix.keys.val(), heads), keys),
+                        before(by_heads(prefix.values.val(), heads), values),
+                    ]
+                }
+            });
+            model.attend(layer, [query, key, value], &layout)
         });
         let cache = Self {
+            mask: match layers.first() {
+                // what stands before the prompts is a prefix, which every row sees
+                Some([keys, _]) if keys.dims()[2] > columns => {
+                    visible(keys.dims()[2] - columns, mask)
+                }
+                _ => mask,
+            },
             layers,
-            mask,
             next: prompts.iter().map(|ids| ids.len() as u32).collect(),
         };
         (cache, run.select(0, indices(ends.into_iter(), &device)))

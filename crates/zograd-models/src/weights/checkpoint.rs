@@ -14,7 +14,7 @@ use super::safetensors::SafetensorsFile;
 
 /// A tensor as a file describes it.
 #[derive(Debug, Clone)]
-pub(super) struct Entry {
+pub(crate) struct Entry {
     /// As stored, with or without the leading `model.`.
     pub name: String,
     pub shape: Vec<usize>,
@@ -22,7 +22,7 @@ pub(super) struct Entry {
 }
 
 #[derive(Debug, Clone)]
-pub(super) enum StoredType {
+pub(crate) enum StoredType {
     Float(Stored),
     /// Not a float type we read; an error only if the tensor is needed.
     Other(String),
@@ -57,7 +57,7 @@ struct Index {
 }
 
 /// All tensors of a folder that have not been taken yet, by name without the leading `model.`.
-pub(super) struct Checkpoint {
+pub(crate) struct Checkpoint {
     folder: PathBuf,
     shards: Vec<(PathBuf, Shard)>,
     tensors: BTreeMap<String, (usize, Entry)>,
@@ -228,7 +228,7 @@ fn canonical(name: &str) -> &str {
     name.strip_prefix("model.").unwrap_or(name)
 }
 
-pub(super) fn not_finite(file: &Path, entry: &Entry, value: f32, dtype: DType) -> LoadError {
+pub(crate) fn not_finite(file: &Path, entry: &Entry, value: f32, dtype: DType) -> LoadError {
     LoadError::NotFinite {
         file: file.to_owned(),
         tensor: entry.name.clone(),

@@ -169,6 +169,12 @@ pub enum SaveError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The model has an adapter: its files are not those of a plain model.
+    #[error("the model has an adapter; merge it into the weights, or save the adapter alone")]
+    Adapter,
+    /// There is no adapter to save.
+    #[error("the model has no adapter to save")]
+    NoAdapter,
     /// The safetensors writer refused.
     #[error("cannot write {path}: {reason}")]
     Safetensors {

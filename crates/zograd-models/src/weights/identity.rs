@@ -12,7 +12,19 @@ use sha2::{Digest, Sha256};
 /// their names; a parameter's digest is that of its name, a zero byte, its type (`F32`), its dimensions
 /// as 64-bit little-endian numbers, and its elements.
 pub fn content_hash<B: Backend, M: Module<B>>(module: &M) -> String {
-    let mut digests = Digests::default();
+    content_hash_of(module, |_| true)
+}
+
+/// [`content_hash`] of the parameters whose name `include` accepts.
+pub fn content_hash_of<B: Backend, M: Module<B>>(
+    module: &M,
+    include: impl Fn(&str) -> bool,
+) -> String {
+    let mut digests = Digests {
+        include,
+        path: Vec::new(),
+        parameters: Vec::new(),
+    };
     module.visit(&mut digests);
     digests.parameters.sort();
     let mut all = Sha256::new();
@@ -23,13 +35,13 @@ pub fn content_hash<B: Backend, M: Module<B>>(module: &M) -> String {
     format!("sha256:{hex}")
 }
 
-#[derive(Default)]
-struct Digests {
+struct Digests<F> {
+    include: F,
     path: Vec<String>,
     parameters: Vec<(String, Vec<u8>)>,
 }
 
-impl<B: Backend> ModuleVisitor<B> for Digests {
+impl<B: Backend, F: Fn(&str) -> bool> ModuleVisitor<B> for Digests<F> {
     fn enter_module(&mut self, name: &str, _container_type: &str) {
         self.path.push(name.to_owned());
     }
@@ -40,6 +52,9 @@ impl<B: Backend> ModuleVisitor<B> for Digests {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         let name = self.path.join(".");
+        if !(self.include)(&name) {
+            return;
+        }
         let data = param.val().into_data();
         let mut digest = Sha256::new();
         digest.update(name.as_bytes());

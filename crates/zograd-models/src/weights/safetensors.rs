@@ -17,7 +17,7 @@ use super::error::LoadError;
 const MAX_HEADER: u64 = 100_000_000;
 
 #[derive(Debug)]
-pub(super) struct SafetensorsFile {
+pub(crate) struct SafetensorsFile {
     path: PathBuf,
     file: File,
     metadata: Metadata,

@@ -34,32 +34,23 @@ const TOKENIZER_FILES: [&str; 7] = [
 /// renamed, so that an interruption leaves either the old file or the new one.
 ///
 /// # Errors
-/// Something cannot be written or copied, or a parameter is not of a float type.
+/// The model has an adapter, something cannot be written or copied, or a parameter is not of a float type.
 pub fn save_pretrained<B: Backend>(
     model: &Opt<B>,
     config: &OptConfig,
     tokenizer_source: Option<&Path>,
     out: &Path,
 ) -> Result<(), SaveError> {
+    if model.adapter.is_some() {
+        return Err(SaveError::Adapter);
+    }
     fs::create_dir_all(out).map_err(|source| SaveError::Write {
         path: out.to_owned(),
         source,
     })?;
-    let mut parameters = Parameters::default();
-    model.visit(&mut parameters);
-    if let Some((tensor, dtype)) = parameters.refused {
-        return Err(SaveError::Dtype { tensor, dtype });
-    }
+    let parameters = Parameters::of(model, |path| Some(format!("model.{path}")))?;
     let dtype = parameters.dtype.unwrap_or(DType::F32);
-    replace(&out.join("model.safetensors"), |path| {
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        serialize_to_file(parameters.tensors, Some(metadata), path).map_err(|error| {
-            SaveError::Safetensors {
-                path: path.to_owned(),
-                reason: error.to_string(),
-            }
-        })
-    })?;
+    write_tensors(parameters.tensors, &out.join("model.safetensors"))?;
     replace(&out.join("config.json"), |path| {
         fs::write(path, config.to_json(dtype)).map_err(|source| SaveError::Write {
             path: path.to_owned(),
@@ -70,6 +61,20 @@ pub fn save_pretrained<B: Backend>(
         Some(folder) => copy_tokenizer(folder, out),
         None => Ok(()),
     }
+}
+
+/// Writes a safetensors file as a whole or not at all.
+pub(crate) fn write_tensors(
+    tensors: Vec<(String, StoredTensor)>,
+    path: &Path,
+) -> Result<(), SaveError> {
+    replace(path, |path| {
+        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
+        serialize_to_file(tensors, Some(metadata), path).map_err(|error| SaveError::Safetensors {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })
+    })
 }
 
 fn copy_tokenizer(folder: &Path, out: &Path) -> Result<(), SaveError> {
@@ -92,7 +97,7 @@ fn copy_tokenizer(folder: &Path, out: &Path) -> Result<(), SaveError> {
 }
 
 /// Lets `write` make a file beside `path`, and puts it in the place of `path` once it is complete.
-fn replace(
+pub(crate) fn replace(
     path: &Path,
     write: impl FnOnce(&Path) -> Result<(), SaveError>,
 ) -> Result<(), SaveError> {
@@ -114,14 +119,36 @@ fn replace(
     result
 }
 
-/// Collects handles of all parameters; the values leave the device when they are written.
-#[derive(Default)]
-struct Parameters {
+/// Collects handles of parameters; the values leave the device when they are written.
+pub(crate) struct Parameters {
+    /// Name in the file of the parameter at a path; `None`: it is left out.
+    name: fn(&str) -> Option<String>,
     /// Names of the modules on the way to the current one.
     path: Vec<String>,
-    tensors: Vec<(String, StoredTensor)>,
-    dtype: Option<DType>,
+    pub tensors: Vec<(String, StoredTensor)>,
+    pub dtype: Option<DType>,
     refused: Option<(String, DType)>,
+}
+
+impl Parameters {
+    /// Those of `module` that `name` names.
+    pub fn of<B: Backend, M: Module<B>>(
+        module: &M,
+        name: fn(&str) -> Option<String>,
+    ) -> Result<Self, SaveError> {
+        let mut parameters = Self {
+            name,
+            path: Vec::new(),
+            tensors: Vec::new(),
+            dtype: None,
+            refused: None,
+        };
+        module.visit(&mut parameters);
+        match parameters.refused {
+            Some((tensor, dtype)) => Err(SaveError::Dtype { tensor, dtype }),
+            None => Ok(parameters),
+        }
+    }
 }
 
 impl<B: Backend> ModuleVisitor<B> for Parameters {
@@ -134,7 +161,9 @@ impl<B: Backend> ModuleVisitor<B> for Parameters {
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = format!("model.{}", self.path.join("."));
+        let Some(name) = (self.name)(&self.path.join(".")) else {
+            return;
+        };
         let tensor = param.val();
         let dtype = match tensor.dtype() {
             DType::F64 => Dtype::F64,
@@ -156,7 +185,7 @@ impl<B: Backend> ModuleVisitor<B> for Parameters {
     }
 }
 
-struct StoredTensor {
+pub(crate) struct StoredTensor {
     dtype: Dtype,
     shape: Vec<usize>,
     data: Box<dyn Fn() -> TensorData>,

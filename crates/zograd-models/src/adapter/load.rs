@@ -1,0 +1,147 @@
+//! A model with the adapter of a folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::config::{AdapterConfig, PrefixConfig};
+use super::error::AdapterError;
+use super::{file, peft};
+use crate::backend::ModelBackend;
+use crate::opt::Opt;
+use crate::weights::LoadError;
+use crate::weights::checkpoint::{Entry, StoredType};
+use crate::weights::safetensors::SafetensorsFile;
+
+/// Which model an adapter belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaseNote {
+    /// Its folder or name, for people and for PEFT.
+    pub model: String,
+    /// [`content_hash`](crate::content_hash) of its weights as they were in memory.
+    pub weights: String,
+    /// In which type: `f32`, `f16` or `bf16`.
+    pub dtype: String,
+}
+
+impl BaseNote {
+    /// The note in an adapter folder; `None` if there is none, as in folders from elsewhere.
+    ///
+    /// # Errors
+    /// It cannot be read, or is none.
+    pub fn read(folder: &Path) -> Result<Option<Self>, AdapterError> {
+        if folder.join(file::BASE).exists() {
+            json(folder, file::BASE).map(Some)
+        } else {
+            Ok(None)
+        }
+    }
+}
+
+impl AdapterConfig {
+    /// What kind of adapter a folder holds, from its adapter_config.json.
+    ///
+    /// # Errors
+    /// There is none, or it is not supported.
+    pub fn from_folder(folder: &Path) -> Result<Self, AdapterError> {
+        let config: Map<String, Value> = json(folder, file::CONFIG)?;
+        let refused = |reason: String| AdapterError::Config {
+            file: folder.join(file::CONFIG),
+            reason,
+        };
+        let text = |key: &str| config.get(key).and_then(Value::as_str);
+        match (text("peft_type"), text("adapter")) {
+            (Some("LORA"), _) => peft::read(&config).map(Self::Lora).map_err(refused),
+            (Some(other), _) => Err(refused(format!(
+                "the PEFT adapter {other} is not supported; only LORA is"
+            ))),
+            (None, Some(file::PREFIX)) => {
+                let version = config.get("version").and_then(Value::as_u64);
+                if version != Some(file::PREFIX_VERSION) {
+                    return Err(refused(format!(
+                        "its version is not {}, the one that is read; use a newer zograd",
+                        file::PREFIX_VERSION
+                    )));
+                }
+                serde_json::from_value::<PrefixConfig>(Value::Object(config.clone()))
+                    .map(Self::Prefix)
+                    .map_err(|error| refused(error.to_string()))
+            }
+            (None, _) => Err(refused(
+                "it names no kind of adapter (peft_type, or adapter)".to_owned(),
+            )),
+        }
+    }
+}
+
+impl<B: ModelBackend> Opt<B> {
+    /// The model with the adapter of a folder, LoRA as PEFT saves it or what [`save_adapter`] wrote. Its
+    /// tensors are read into the type of the weights.
+    ///
+    /// [`save_adapter`]: crate::save_adapter
+    ///
+    /// # Errors
+    /// The model has an adapter; the configuration is not supported; the weight file is missing or damaged; a
+    /// tensor is missing, left over, or does not fit the model.
+    pub fn with_adapter_from(self, folder: &Path) -> Result<Self, AdapterError> {
+        let config = AdapterConfig::from_folder(folder)?;
+        config.check(self.config())?;
+        let path = folder.join(file::TENSORS);
+        let mut tensors = SafetensorsFile::open(&path)?;
+        let mut entries: BTreeMap<String, Entry> = tensors
+            .entries()
+            .into_iter()
+            .map(|entry| (entry.name.clone(), entry))
+            .collect();
+        let (device, dtype) = (self.device(), self.dtype());
+        let model = self.install(&config, |layer, slot, shape| {
+            let tensor = file::name(&slot.path(layer)).unwrap_or_default();
+            let Some(entry) = entries.remove(&tensor) else {
+                return Err(AdapterError::Missing {
+                    file: path.clone(),
+                    tensor,
+                });
+            };
+            if entry.shape != shape {
+                return Err(AdapterError::Shape {
+                    file: path.clone(),
+                    tensor,
+                    found: entry.shape,
+                    expected: shape.to_vec(),
+                });
+            }
+            let stored = match &entry.stored {
+                StoredType::Float(stored) => *stored,
+                StoredType::Other(found) => {
+                    return Err(AdapterError::Weights(LoadError::StoredDtype {
+                        file: path.clone(),
+                        tensor,
+                        found: found.clone(),
+                    }));
+                }
+            };
+            let data = tensors.read(&entry, stored, dtype)?;
+            Ok(Tensor::from_data(data, (&device, dtype)))
+        })?;
+        match entries.into_keys().next() {
+            Some(tensor) => Err(AdapterError::Unexpected { file: path, tensor }),
+            None => Ok(model),
+        }
+    }
+}
+
+fn json<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Result<T, AdapterError> {
+    let file = folder.join(name);
+    let text = fs::read_to_string(&file).map_err(|source| AdapterError::Read {
+        file: file.clone(),
+        source,
+    })?;
+    serde_json::from_str(&text).map_err(|error| AdapterError::Config {
+        file,
+        reason: error.to_string(),
+    })
+}

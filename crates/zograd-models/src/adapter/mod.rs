@@ -1,0 +1,32 @@
+//! Adapters: a few tensors beside frozen weights that are trained in their stead.
+//!
+//! | adapter | what it does | its tensors in the module |
+//! |---|---|---|
+//! | LoRA (arXiv 2106.09685) | `y = x W^T + b + (alpha / r) (x A^T) B^T` | `PROJECTION.lora.a`, `.lora.b` |
+//! | prefix (arXiv 2101.00190) | keys and values that every token attends to, in every layer | `self_attn.prefix.keys`, `.prefix.values` |
+//!
+//! A prefix is no token: it has no position and moves none, as in the Python originals of MeZO. (PEFT's
+//! prefix tuning shifts the positions of the real tokens, so its files would mean another model.)
+
+mod build;
+mod config;
+mod error;
+mod file;
+mod load;
+mod lora;
+mod peft;
+mod prefix;
+mod save;
+mod start;
+
+pub use config::{AdapterConfig, LoraConfig, PrefixConfig, PrefixInit, Projection};
+pub use error::AdapterError;
+pub use load::BaseNote;
+pub use lora::Lora;
+pub use prefix::Prefix;
+pub use save::save_adapter;
+
+/// Whether the parameter with this path belongs to an adapter.
+pub fn is_adapter(path: &str) -> bool {
+    path.contains(".lora.") || path.contains(".prefix.")
+}

@@ -1,0 +1,127 @@
+//! Training with an adapter moves its tensors and nothing else, and the log tells how it began.
+
+use burn::tensor::backend::Backend;
+use burn_ndarray::NdArray;
+use std::path::Path;
+use std::sync::LazyLock;
+use zograd_models::{
+    AdapterConfig, BaseNote, LoraConfig, Opt, OptConfig, Plan, PrefixConfig,
+    PrefixInit, Sequence, Sharing, content_hash, content_hash_of, is_adapter, save_adapter,
+};
+use zograd_perturb::{
+    Direction, NoiseKind, ParameterSpace, Perturbed, PerturbError, Seed, Selection,
+};
+use zograd_select::{Method, StepContext};
+use zograd_trainer::run_step;
+use zograd_trainer::trajectory::{AdapterStart, AdapterStartError};
+
+type Cpu = NdArray<f32>;
+
+/// One for all tests: the generator of its weights is shared by the threads.
+static MODEL: LazyLock<Opt<Cpu>> = LazyLock::new(|| {
+    let config = OptConfig::from_json(
+        r#"{"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "ffn_dim": 32, "max_position_embeddings": 32, "init_std": 0.3}"#,
+    )
+    .expect("a valid configuration");
+    let device = Default::default();
+    Cpu::seed(&device, 11);
+    Opt::init(&config, &device)
+});
+
+fn model() -> Opt<Cpu> {
+    MODEL.clone()
+}
+
+fn adapters() -> [AdapterConfig; 3] {
+    [
+        AdapterConfig::Lora(LoraConfig::default()),
+        AdapterConfig::Prefix(PrefixConfig::default()),
+        AdapterConfig::Prefix(PrefixConfig {
+            tokens: 3,
+            init: PrefixInit::Random,
+        }),
+    ]
+}
+
+#[test]
+fn only_the_adapter_moves() {
+    let base = model();
+    let untouched = content_hash(&base);
+    assert!(matches!(
+        ParameterSpace::select(&base, &Selection::adapters()),
+        Err(PerturbError::NothingSelected { .. })
+    ));
+    let ids = [2, 4, 3, 5, 1];
+    let plan = Plan::new(&[vec![Sequence { ids: &ids, scored: 3 }]], Sharing::Prefix);
+    let plan = plan.expect("valid");
+    for config in adapters() {
+        let (start, model) = AdapterStart::fresh(config, 5, model()).expect("valid");
+        let space = ParameterSpace::select(&model, &Selection::adapters()).expect("adapters");
+        let names: Vec<&str> = space.names().collect();
+        assert!(names.iter().all(|name| is_adapter(name)), "{names:?}");
+        let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2).expect("its own");
+        let mut strategy = Method::Greedy { pool: 3 }.build().expect("valid");
+        for step in 0..3 {
+            let context = StepContext {
+                step,
+                seed: Seed::new(5).child(step),
+                eps: 1e-2,
+            };
+            run_step(strategy.as_mut(), &context, &mut model, 1e-2, 1e-2, |m: &Opt<Cpu>| {
+                Ok(-f64::from(m.log_probs(&plan)?.iter().sum::<f32>()))
+            })
+            .expect("a step");
+        }
+        let model = model.into_module().expect("restored");
+        assert_ne!(content_hash_of(&model, is_adapter), start.weights);
+        assert_eq!(content_hash(&model.without_adapter()), untouched);
+    }
+}
+
+/// A probe moves every tensor of an adapter, whichever its place.
+#[test]
+fn every_tensor_of_an_adapter_moves() {
+    for config in adapters() {
+        let (_, model) = AdapterStart::fresh(config, 5, model()).expect("valid");
+        let space = ParameterSpace::select(&model, &Selection::adapters()).expect("adapters");
+        let names: Vec<String> = space.names().map(String::from).collect();
+        let hash = |model: &Opt<Cpu>, name: &str| content_hash_of(model, |other| other == name);
+        let before: Vec<String> = names.iter().map(|name| hash(&model, name)).collect();
+        let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2).expect("its own");
+        model.move_to(&Direction::from(vec![(Seed::new(1), 1.0)])).expect("a pass");
+        for (name, before) in names.iter().zip(before) {
+            assert_ne!(hash(model.module(), name), before, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_start_is_made_again_or_refused() {
+    let nowhere = Path::new("/nonexistent");
+    for config in adapters() {
+        let (start, first) = AdapterStart::fresh(config, 5, model()).expect("valid");
+        let json = serde_json::to_string(&start).expect("JSON");
+        assert_eq!(serde_json::from_str::<AdapterStart>(&json).expect("JSON"), start);
+        let again = start.again(model(), nowhere).expect("made again");
+        assert_eq!(content_hash(&again), content_hash(&first));
+        let mut other = start.clone();
+        other.weights = "sha256:0".to_owned();
+        let refused = other.again(model(), nowhere).expect_err("other bits");
+        assert!(matches!(refused, AdapterStartError::Differs { .. }));
+
+        // a folder that was kept is believed, if it holds what the log says
+        let kept = tempfile::tempdir().expect("a folder");
+        let note = BaseNote {
+            model: "tiny".to_owned(),
+            weights: content_hash(&model()),
+            dtype: "f32".to_owned(),
+        };
+        save_adapter(&first, &note, kept.path()).expect("saved");
+        assert!(start.again(model(), kept.path()).is_ok());
+        let (_, foreign) = AdapterStart::fresh(start.config.clone(), 6, model()).expect("valid");
+        save_adapter(&foreign, &note, kept.path()).expect("saved");
+        let refused = start.again(model(), kept.path()).expect_err("other bits");
+        assert!(matches!(refused, AdapterStartError::Differs { .. }));
+    }
+}
