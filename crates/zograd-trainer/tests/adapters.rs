@@ -5,11 +5,11 @@ use burn_ndarray::NdArray;
 use std::path::Path;
 use std::sync::LazyLock;
 use zograd_models::{
-    AdapterConfig, BaseNote, LoraConfig, Opt, OptConfig, Plan, PrefixConfig,
-    PrefixInit, Sequence, Sharing, content_hash, content_hash_of, is_adapter, save_adapter,
+    AdapterConfig, BaseNote, LoraConfig, Opt, OptConfig, Plan, PrefixConfig, PrefixInit, Sequence,
+    Sharing, content_hash, content_hash_of, is_adapter, save_adapter,
 };
 use zograd_perturb::{
-    Direction, NoiseKind, ParameterSpace, Perturbed, PerturbError, Seed, Selection,
+    Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Seed, Selection,
 };
 use zograd_select::{Method, StepContext};
 use zograd_trainer::run_step;
@@ -53,7 +53,13 @@ fn only_the_adapter_moves() {
         Err(PerturbError::NothingSelected { .. })
     ));
     let ids = [2, 4, 3, 5, 1];
-    let plan = Plan::new(&[vec![Sequence { ids: &ids, scored: 3 }]], Sharing::Prefix);
+    let plan = Plan::new(
+        &[vec![Sequence {
+            ids: &ids,
+            scored: 3,
+        }]],
+        Sharing::Prefix,
+    );
     let plan = plan.expect("valid");
     for config in adapters() {
         let (start, model) = AdapterStart::fresh(config, 5, model()).expect("valid");
@@ -68,9 +74,14 @@ fn only_the_adapter_moves() {
                 seed: Seed::new(5).child(step),
                 eps: 1e-2,
             };
-            run_step(strategy.as_mut(), &context, &mut model, 1e-2, 1e-2, |m: &Opt<Cpu>| {
-                Ok(-f64::from(m.log_probs(&plan)?.iter().sum::<f32>()))
-            })
+            run_step(
+                strategy.as_mut(),
+                &context,
+                &mut model,
+                1e-2,
+                1e-2,
+                |m: &Opt<Cpu>| Ok(-f64::from(m.log_probs(&plan)?.iter().sum::<f32>())),
+            )
             .expect("a step");
         }
         let model = model.into_module().expect("restored");
@@ -89,7 +100,9 @@ fn every_tensor_of_an_adapter_moves() {
         let hash = |model: &Opt<Cpu>, name: &str| content_hash_of(model, |other| other == name);
         let before: Vec<String> = names.iter().map(|name| hash(&model, name)).collect();
         let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2).expect("its own");
-        model.move_to(&Direction::from(vec![(Seed::new(1), 1.0)])).expect("a pass");
+        model
+            .move_to(&Direction::from(vec![(Seed::new(1), 1.0)]))
+            .expect("a pass");
         for (name, before) in names.iter().zip(before) {
             assert_ne!(hash(model.module(), name), before, "{name}");
         }
@@ -102,7 +115,10 @@ fn a_start_is_made_again_or_refused() {
     for config in adapters() {
         let (start, first) = AdapterStart::fresh(config, 5, model()).expect("valid");
         let json = serde_json::to_string(&start).expect("JSON");
-        assert_eq!(serde_json::from_str::<AdapterStart>(&json).expect("JSON"), start);
+        assert_eq!(
+            serde_json::from_str::<AdapterStart>(&json).expect("JSON"),
+            start
+        );
         let again = start.again(model(), nowhere).expect("made again");
         assert_eq!(content_hash(&again), content_hash(&first));
         let mut other = start.clone();

@@ -6,7 +6,10 @@ use burn_ndarray::NdArray;
 use burn_wgpu::graphics::OpenGl;
 use burn_wgpu::{Wgpu, WgpuDevice};
 use std::path::Path;
-use zograd_models::{LoadOptions, ModelBackend, Opt, OptConfig, save_pretrained};
+use zograd_models::{
+    AdapterConfig, LoadOptions, LoraConfig, ModelBackend, Opt, OptConfig, PrefixConfig,
+    save_pretrained,
+};
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::{Method, StepContext};
 use zograd_tasks::{EncodedCandidate, Prompt};
@@ -46,15 +49,21 @@ fn batch() -> Vec<Prompt> {
     ]
 }
 
-/// Two steps of `method` from the weights in `folder`.
+/// Two steps of `method` from the weights in `folder`, or with an adapter beside them.
 fn steps<B: NoiseBackend + ModelBackend>(
     folder: &Path,
     method: Method,
+    adapter: Option<&AdapterConfig>,
     device: &B::Device,
 ) -> Vec<StepReport> {
     let options = LoadOptions { dtype: DType::F32 };
-    let (model, _) = Opt::<B>::load(folder, &options, device).expect("a model");
-    let space = ParameterSpace::select(&model, &Selection::All).expect("parameters");
+    let (mut model, _) = Opt::<B>::load(folder, &options, device).expect("a model");
+    let mut selection = Selection::All;
+    if let Some(adapter) = adapter {
+        model = model.with_adapter(adapter, Seed::new(1)).expect("valid");
+        selection = Selection::adapters();
+    }
+    let space = ParameterSpace::select(&model, &selection).expect("parameters");
     let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, EPS).expect("its own space");
     let mut strategy = method.build().expect("valid");
     let batch = batch();
@@ -84,17 +93,24 @@ fn steps_equal_those_of_the_cpu() {
     let folder = tempfile::tempdir().expect("a folder");
     let model = Opt::<Cpu>::init(&config(), &Default::default());
     save_pretrained(&model, &config(), None, folder.path()).expect("written");
-    for method in [
-        Method::Mezo,
-        Method::Gv {
-            pool: 4,
-            alpha: 0.5,
-            faithful_cost: false,
-        },
-        Method::Greedy { pool: 3 },
+    let lora = AdapterConfig::Lora(LoraConfig::default());
+    let prefix = AdapterConfig::Prefix(PrefixConfig::default());
+    for (method, adapter) in [
+        (Method::Mezo, None),
+        (
+            Method::Gv {
+                pool: 4,
+                alpha: 0.5,
+                faithful_cost: false,
+            },
+            None,
+        ),
+        (Method::Greedy { pool: 3 }, None),
+        (Method::Mezo, Some(&lora)),
+        (Method::Mezo, Some(&prefix)),
     ] {
-        let expected = steps::<Cpu>(folder.path(), method.clone(), &Default::default());
-        let found = steps::<Wgpu>(folder.path(), method, &gpu);
+        let expected = steps::<Cpu>(folder.path(), method, adapter, &Default::default());
+        let found = steps::<Wgpu>(folder.path(), method, adapter, &gpu);
         for (found, expected) in found.iter().zip(&expected) {
             for (a, e) in found.evaluations.iter().zip(&expected.evaluations) {
                 assert_eq!(a.direction, e.direction);

@@ -1,3 +1,4 @@
+use super::AdapterStart;
 use super::format::Expected;
 use crate::TrainConfig;
 use crate::train::step_seed;
@@ -5,18 +6,27 @@ use serde::{Deserialize, Serialize};
 use zograd_perturb::{Arithmetic, NoiseKind, Seed, Selection};
 use zograd_select::Method;
 
-/// Version of the file format; a reader refuses other ones.
-pub const FORMAT_VERSION: u32 = 1;
+/// Newest version of the file format; a reader refuses newer ones.
+///
+/// | version | what it added |
+/// |---|---|
+/// | 1 | runs that tune all weights |
+/// | 2 | [`Header::adapter`] |
+///
+/// A log has the oldest version that can say what it says, so that programs which do not know adapters read
+/// logs without them, and refuse the others by their number.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// What a run started from and how it went on: everything that [`replay`](super::replay()) needs besides
 /// the start weights and the records.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Header {
-    /// [`FORMAT_VERSION`].
+    /// At most [`FORMAT_VERSION`]; [`Header::format_of`] says which.
     pub format: u32,
     /// The model as the run was given it, for people.
     pub model: String,
-    /// Content hash of the start weights as they were loaded ([`zograd_models::content_hash`]).
+    /// Content hash of the start weights as they were loaded ([`zograd_models::content_hash`]), without an
+    /// adapter.
     pub weights: String,
     /// How the weights are stored in memory: `f32`, `f16` or `bf16`.
     pub dtype: String,
@@ -24,6 +34,9 @@ pub struct Header {
     pub dimension: u64,
     /// Which tensors move.
     pub selection: Selection,
+    /// What was put beside the weights before the first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<AdapterStart>,
     /// Distribution of the noise.
     pub noise: NoiseKind,
     /// Version of the noise's bits ([`zograd_perturb::noise::VERSION`]).
@@ -39,6 +52,14 @@ pub struct Header {
 }
 
 impl Header {
+    /// Version of the log of a run with or without an adapter.
+    pub fn format_of(adapter: Option<&AdapterStart>) -> u32 {
+        match adapter {
+            None => 1,
+            Some(_) => 2,
+        }
+    }
+
     /// Seed of the step with this number (from 1).
     pub(super) fn seed(&self, step: u64) -> Seed {
         step_seed(self.config.seed, step.saturating_sub(1))

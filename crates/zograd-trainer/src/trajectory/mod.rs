@@ -9,12 +9,14 @@
 //! record a step. A record that was cut off by a crash is recognised by its length or checksum; it and
 //! whatever follows it are left out.
 
+mod adapter_start;
 mod format;
 mod header;
 mod reader;
 mod replay;
 mod writer;
 
+pub use adapter_start::{AdapterStart, AdapterStartError};
 pub use format::{MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record};
 pub use header::{FORMAT_VERSION, Header};
 pub use reader::{Tail, Trajectory};
@@ -51,7 +53,7 @@ pub enum TrajectoryError {
     },
     /// The log was written by a newer zograd.
     #[error(
-        "{path}: version {found} of the format, this zograd reads version {FORMAT_VERSION}; use a newer zograd"
+        "{path}: version {found} of the format, this zograd reads up to version {FORMAT_VERSION}; use a newer zograd"
     )]
     Version {
         /// The file.

@@ -68,7 +68,7 @@ impl Trajectory {
             .as_u64()
             .map(|v| u32::try_from(v).unwrap_or(u32::MAX))
         {
-            Some(FORMAT_VERSION) => {}
+            Some(1..=FORMAT_VERSION) => {}
             Some(found) => {
                 return Err(TrajectoryError::Version {
                     path: path(),
