@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         Command::Generate(args) => commands::generate::run(*args),
         Command::Replay(args) => commands::replay::run(*args),
         Command::Export(args) => commands::export::run(args),
+        Command::Merge(args) => commands::merge::run(&args),
         Command::Log(command) => commands::log::run(command),
         Command::Prompts(args) => commands::prompts::run(*args),
     };

@@ -18,6 +18,9 @@ pub struct EvalArgs {
     /// A Hugging Face model folder, or a hub id such as facebook/opt-125m [default: a tiny built-in OPT]
     #[arg(long, value_name = "DIR|ID", help_heading = "Input")]
     pub model: Option<String>,
+    /// Folder of a LoRA or prefix adapter of the model, such as RUN/best, or one of PEFT's (LoRA)
+    #[arg(long, value_name = "DIR", help_heading = "Input")]
+    pub adapter: Option<PathBuf>,
     /// Tokenizer folder, if the model folder has none
     #[arg(long, value_name = "DIR", help_heading = "Input")]
     pub tokenizer: Option<PathBuf>,

@@ -5,6 +5,7 @@
 
 mod eval;
 mod generate;
+mod merge;
 mod names;
 mod prompts;
 mod train;
@@ -12,7 +13,8 @@ mod trajectory;
 
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
-pub use names::{BackendName, DtypeName, FormName, MethodName, ObjectiveName, SplitName};
+pub use merge::MergeArgs;
+pub use names::{BackendName, DtypeName, FormName, MethodName, ObjectiveName, SplitName, TuneName};
 pub use prompts::PromptsArgs;
 pub use train::TrainArgs;
 pub use trajectory::{ExportArgs, LogArgs, LogCommand, ReplayArgs};
@@ -28,6 +30,8 @@ Examples:
   zograd train --model DIR --task sst2 --data DIR --method gv --pool 4 --lr 1e-4 --forwards 3000
   zograd eval --model DIR --task sst2 --data DIR --predictions out.jsonl
   zograd generate --model DIR --prompt Once --max-new-tokens 20
+  zograd train --model DIR --task sst2 --data DIR --tune lora
+  zograd eval --model DIR --adapter runs/sst2-gv/best --task sst2 --data DIR
   zograd train --resume runs/sst2-gv        go on after Ctrl-C, kill -9 or a power cut
   zograd replay --log runs/sst2-gv/trajectory.zog --model DIR --out tuned
   zograd prompts --task sst2 --data DIR --tokenizer DIR --limit 2
@@ -54,6 +58,8 @@ pub enum Command {
     Replay(Box<ReplayArgs>),
     /// Pack a tuned model as its trajectory log, to be rebuilt from the base model by replay
     Export(ExportArgs),
+    /// Add a LoRA adapter to the weights of its model
+    Merge(Box<MergeArgs>),
     /// Show, check or export a trajectory log
     #[command(subcommand)]
     Log(LogCommand),

@@ -22,6 +22,18 @@ pub enum MethodName {
     PoolRegression,
 }
 
+/// What is tuned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TuneName {
+    /// All weights
+    Full,
+    /// Low-rank additions to projections (LoRA)
+    Lora,
+    /// Keys and values before every sequence (prefix tuning)
+    Prefix,
+}
+
 /// Where tensors live and are computed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

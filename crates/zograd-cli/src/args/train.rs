@@ -1,10 +1,11 @@
 //! Flags of `zograd train`.
 
 use super::is_false;
-use super::names::{BackendName, DtypeName, MethodName, ObjectiveName};
+use super::names::{BackendName, DtypeName, MethodName, ObjectiveName, TuneName};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use zograd_models::{PrefixInit, Projection};
 use zograd_perturb::{Arithmetic, NoiseKind};
 use zograd_trainer::Schedule;
 
@@ -55,6 +56,30 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub test_examples: Option<usize>,
 
+    /// What is tuned; of an adapter (lora, prefix) only its own tensors move and are saved [default: full]
+    #[arg(long, value_enum, help_heading = "Tuning")]
+    pub tune: Option<TuneName>,
+    /// Rank of LoRA's additions [default: 8]
+    #[arg(long, value_name = "R", help_heading = "Tuning")]
+    pub lora_r: Option<usize>,
+    /// LoRA's additions are scaled by ALPHA / R [default: 16]
+    #[arg(
+        long,
+        value_name = "ALPHA",
+        allow_negative_numbers = true,
+        help_heading = "Tuning"
+    )]
+    pub lora_alpha: Option<f64>,
+    /// What LoRA adds to: q_proj, k_proj, v_proj, out_proj, fc1, fc2, with commas [default: q_proj,v_proj]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = Projection::named, help_heading = "Tuning")]
+    pub lora_targets: Option<Vec<Projection>>,
+    /// Key and value vectors of a prefix, in every layer [default: 5]
+    #[arg(long, value_name = "N", help_heading = "Tuning")]
+    pub prefix_tokens: Option<usize>,
+    /// How a prefix begins: real (the keys and values of random words) or random [default: real]
+    #[arg(long, value_name = "HOW", value_parser = parse_kebab::<PrefixInit>, help_heading = "Tuning")]
+    pub prefix_init: Option<PrefixInit>,
+
     /// The method [default: gv]
     #[arg(long, value_enum, help_heading = "Method")]
     pub method: Option<MethodName>,
@@ -90,7 +115,7 @@ pub struct TrainArgs {
     /// [default: 100]
     #[arg(long, value_name = "N", help_heading = "Method")]
     pub anchor_every: Option<u64>,
-    /// Perturbation scale [default: 1e-3]
+    /// Perturbation scale [default: 1e-3; 1e-2 with --tune lora, 1e-1 with prefix]
     #[arg(
         long,
         value_name = "E",
@@ -98,7 +123,8 @@ pub struct TrainArgs {
         help_heading = "Method"
     )]
     pub eps: Option<f64>,
-    /// Learning rate: what these methods are most sensitive to; try a few [default: 1e-6]
+    /// Learning rate: what these methods are most sensitive to; try a few [default: 1e-6;
+    /// 5e-5 with --tune lora, 5e-3 with prefix]
     #[arg(
         long,
         value_name = "LR",

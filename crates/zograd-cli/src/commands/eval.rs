@@ -6,7 +6,7 @@ use crate::example_rows::numbers;
 use crate::inputs::{self, Calibration, Sources};
 use crate::output::{answer, say};
 use crate::progress::Progress;
-use crate::{answers, commands::prompts::split, config_file};
+use crate::{answers, commands::adapter, commands::prompts::split, config_file};
 use anyhow::{Context, Result, bail};
 use burn::tensor::DType;
 use serde::Serialize;
@@ -46,6 +46,9 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
     let config = OptConfig::from_folder(&sources.model).context("--model")?;
     let max_length = args.max_length.unwrap_or(config.max_position_embeddings);
     check_max_length(max_length, &config)?;
+    if let Some(folder) = &args.adapter {
+        adapter::check(folder, &config)?;
+    }
     let task = sources.task.as_ref();
     let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, max_length)?;
     let encoder = answers::with_room(encoder, task, args.max_new_tokens)?;
@@ -66,6 +69,7 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
     let start = Instant::now();
     let job = EvalJob {
         folder: &sources.model,
+        adapter: args.adapter.as_deref(),
         dtype,
         prompts: &prompts,
         scoring: &scoring,
@@ -79,6 +83,7 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
     let report = Report {
         task: &sources.task_name,
         model: &sources.model_name,
+        adapter: args.adapter.as_deref(),
         examples: evaluation.examples,
         shots: shown.len(),
         demonstrations: numbers(&shown),
@@ -100,8 +105,13 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
         answer(serde_json::to_string(&report)?)?;
     } else {
         answer(format_args!(
-            "{} on {}: {} ({} examples), loss {:.4}, {:.1} s",
+            "{}{} on {}: {} ({} examples), loss {:.4}, {:.1} s",
             report.model,
+            if report.adapter.is_some() {
+                " with its adapter"
+            } else {
+                ""
+            },
             report.task,
             in_words(&evaluation),
             report.examples,
@@ -116,6 +126,8 @@ pub fn run(args: EvalArgs) -> Result<ExitCode> {
 struct Report<'a> {
     task: &'a str,
     model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adapter: Option<&'a Path>,
     examples: usize,
     shots: usize,
     /// Rows of the train split that were shown.
@@ -197,6 +209,7 @@ fn draw(args: &EvalArgs, sources: &Sources) -> Result<(Vec<Sample>, Vec<Sample>)
 
 struct EvalJob<'a> {
     folder: &'a Path,
+    adapter: Option<&'a Path>,
     dtype: DType,
     prompts: &'a [Prompt],
     scoring: &'a Scoring,
@@ -207,7 +220,11 @@ impl Job for EvalJob<'_> {
     type Output = Evaluation;
 
     fn run<B: TrainBackend>(self, device: &B::Device) -> Result<Evaluation> {
-        let model = load::<B>(self.folder, self.dtype, device)?;
+        let base = load::<B>(self.folder, self.dtype, device)?;
+        let model = match self.adapter {
+            Some(folder) => adapter::attach(base, folder)?,
+            None => base,
+        };
         score(&model, self.prompts, self.scoring, self.batch_size, "eval")
     }
 }

@@ -51,6 +51,13 @@ pub fn run(args: ExportArgs) -> Result<ExitCode> {
     let mut log = Trajectory::read(&args.run.join(LOG)).with_context(named)?;
     note_tail(&log.tail);
     RunFolder::check(&args.out)?;
+    if log.header.adapter.is_some() {
+        bail!(
+            "{}: the run tuned an adapter, which is small already: share {}, or the run's {LOG}",
+            named(),
+            args.run.join("best").display()
+        );
+    }
     let summary = zograd_files::read_text(&args.run.join("summary.json"), MAX_SMALL_BYTES)
         .with_context(|| format!("{}: the run is not finished", named()))?;
     let summary: Value = serde_json::from_str(&summary).with_context(named)?;

@@ -1,9 +1,11 @@
 //! One file a sub-command.
 
+pub mod adapter;
 pub mod eval;
 pub mod export;
 pub mod generate;
 pub mod log;
+pub mod merge;
 pub mod prompts;
 pub mod replay;
 pub mod train;

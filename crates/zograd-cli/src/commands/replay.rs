@@ -1,8 +1,10 @@
 //! `zograd replay`: the weights of a run from its log.
 
+use super::adapter;
 use super::eval::{load, set_threads};
 use super::export::as_promised;
 use super::log::note_tail;
+use super::train::start_folder;
 use crate::args::{BackendName, DtypeName, ReplayArgs};
 use crate::backend::{self, Job, TrainBackend};
 use crate::failure::WhileRunning;
@@ -16,7 +18,7 @@ use burn::tensor::DType;
 use serde_json::json;
 use std::path::Path;
 use std::process::ExitCode;
-use zograd_models::content_hash;
+use zograd_models::{BaseNote, content_hash};
 use zograd_perturb::{Arithmetic, ParameterSpace, noise};
 use zograd_trainer::trajectory::{Header, Record, Trajectory, replay};
 
@@ -41,6 +43,7 @@ pub fn run(args: ReplayArgs) -> Result<ExitCode> {
         model: &sources.model,
         tokenizer: &sources.tokenizer,
         dtype: backend::dtype(backend, name)?,
+        start: &start_folder(args.log.parent().unwrap_or(Path::new(""))),
         header: &log.header,
         records,
         out: &args.out,
@@ -101,6 +104,8 @@ struct ReplayJob<'a> {
     model: &'a Path,
     tokenizer: &'a Path,
     dtype: DType,
+    /// Where the run may have kept the adapter it began with.
+    start: &'a Path,
     header: &'a Header,
     records: &'a [Record],
     out: &'a Path,
@@ -110,8 +115,12 @@ impl Job for ReplayJob<'_> {
     type Output = String;
 
     fn run<B: TrainBackend>(self, device: &B::Device) -> Result<String> {
-        let model = load::<B>(self.model, self.dtype, device)?;
-        check_base(self.header, &content_hash(&model))?;
+        let base = load::<B>(self.model, self.dtype, device)?;
+        check_base(self.header, &content_hash(&base))?;
+        let model = match &self.header.adapter {
+            Some(start) => start.again(base, self.start).context("--log")?,
+            None => base,
+        };
         let space = ParameterSpace::select(&model, &self.header.selection)?;
         let header = self.header;
         let anchor = self.out.with_extension("anchor.f32");
@@ -143,8 +152,12 @@ impl Job for ReplayJob<'_> {
                 .context(WhileRunning)?;
         }
         let model = model.into_module()?;
-        zograd_models::save_pretrained(&model, model.config(), Some(self.tokenizer), self.out)
-            .context(WhileRunning)?;
-        Ok(content_hash(&model))
+        let base = BaseNote {
+            model: self.header.model.clone(),
+            weights: self.header.weights.clone(),
+            dtype: self.header.dtype.clone(),
+        };
+        adapter::keep(&model, &base, Some(self.tokenizer), self.out).context(WhileRunning)?;
+        Ok(adapter::tuned_hash(&model))
     }
 }

@@ -1,5 +1,6 @@
 //! The real binary in scratch folders, one file a theme.
 
+mod adapters;
 mod errors;
 mod generate;
 #[cfg(unix)]

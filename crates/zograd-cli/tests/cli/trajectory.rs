@@ -28,8 +28,13 @@ fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
     args
 }
 
+/// Of a model or of an adapter.
 fn weights(folder: &Path) -> Vec<u8> {
-    fs::read(folder.join("model.safetensors")).expect("weights")
+    let file = ["model.safetensors", "adapter_model.safetensors"]
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|file| file.exists());
+    fs::read(file.expect("weights")).expect("readable")
 }
 
 /// The metrics without what the clock and the allocator say.
@@ -383,6 +388,8 @@ fn killed_runs_end_in_the_bits_of_one_that_was_not() {
             "--anchor-every",
             "5",
         ],
+        &["--method", "gv", "--tune", "lora", "--lora-r", "4"],
+        &["--method", "greedy", "--tune", "prefix"],
     ];
     let fresh = |settings: &[&'static str]| short(&[settings, &["--out", "run"]].concat());
     let references = settings.map(|settings| {
@@ -418,7 +425,7 @@ fn killed_runs_end_in_the_bits_of_one_that_was_not() {
                     _ => {}
                 }
                 // the header of the log is written and flushed before the first step
-                if name == "metrics.jsonl" || bytes.len() > 700 {
+                if name == "metrics.jsonl" || bytes.len() > 1200 {
                     fs::write(&file, bytes).expect("written");
                 }
             }

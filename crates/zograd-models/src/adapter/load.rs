@@ -1,12 +1,12 @@
 //! A model with the adapter of a folder.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use zograd_files::MAX_SMALL_BYTES;
 
 use super::config::{AdapterConfig, PrefixConfig};
 use super::error::AdapterError;
@@ -34,7 +34,7 @@ impl BaseNote {
     /// # Errors
     /// It cannot be read, or is none.
     pub fn read(folder: &Path) -> Result<Option<Self>, AdapterError> {
-        if folder.join(file::BASE).exists() {
+        if zograd_files::exists(&folder.join(file::BASE)) {
             json(folder, file::BASE).map(Some)
         } else {
             Ok(None)
@@ -136,10 +136,11 @@ impl<B: ModelBackend> Opt<B> {
 
 fn json<T: for<'de> Deserialize<'de>>(folder: &Path, name: &str) -> Result<T, AdapterError> {
     let file = folder.join(name);
-    let text = fs::read_to_string(&file).map_err(|source| AdapterError::Read {
-        file: file.clone(),
-        source,
-    })?;
+    let text =
+        zograd_files::read_text(&file, MAX_SMALL_BYTES).map_err(|source| AdapterError::Read {
+            file: file.clone(),
+            source,
+        })?;
     serde_json::from_str(&text).map_err(|error| AdapterError::Config {
         file,
         reason: error.to_string(),

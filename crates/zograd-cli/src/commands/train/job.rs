@@ -4,6 +4,7 @@ use super::interrupted::{Interrupted, check_seal};
 use super::recorder::Recorder;
 use super::report::{Report, announce, kebab, named_scores};
 use super::settings::Settings;
+use super::tune;
 use crate::backend::{Job, TrainBackend};
 use crate::commands::eval::{load, note_truncation, score, truncated};
 use crate::commands::replay::check_base;
@@ -16,10 +17,11 @@ use crate::run_folder::{ANCHOR, RunFolder};
 use crate::signals::Stop;
 use crate::walk::Walk;
 use anyhow::{Context, Result, bail};
+use burn::module::Module;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use zograd_models::{Opt, content_hash};
-use zograd_perturb::{Arithmetic, ParameterSpace, Perturbed, Selection};
+use zograd_models::{BaseNote, Opt, content_hash};
+use zograd_perturb::{Arithmetic, ParameterSpace, Perturbed};
 use zograd_select::Strategy;
 use zograd_tasks::{Prompt, SplitCounts};
 use zograd_trainer::trajectory::{Record, TrajectoryWriter, remember, replay};
@@ -76,11 +78,27 @@ impl Job for TrainJob {
             stop,
             quiet,
         } = self;
-        let model = load::<B>(&sources.model, settings.dtype, device)?;
-        let space = ParameterSpace::select(&model, &Selection::All)?;
-        let header = settings.header(&sources, &space, content_hash(&model));
+        let base = load::<B>(&sources.model, settings.dtype, device)?;
+        let note = BaseNote {
+            model: sources.model_name.clone(),
+            weights: content_hash(&base),
+            dtype: kebab(&settings.resolved.dtype),
+        };
         if let Some(run) = &interrupted {
-            check_base(run.header(), &header.weights)?;
+            check_base(run.header(), &note.weights)?;
+        }
+        let (model, adapter) = tune::begin(
+            settings.adapter.as_ref(),
+            settings.config.seed,
+            interrupted.as_ref(),
+            base,
+            &out,
+        )?;
+        let space = ParameterSpace::select(&model, &tune::selection(adapter.as_ref()))?;
+        let mut header = settings.header(&space, &note, adapter);
+        if let Some(run) = &interrupted {
+            // the same model may be named otherwise: config.toml has an absolute path
+            header.model.clone_from(&run.header().model);
             if *run.header() != header {
                 bail!(
                     "--resume {}: config.toml and the log contradict each other",
@@ -92,6 +110,9 @@ impl Job for TrainJob {
         let (folder, log) = match &interrupted {
             None => {
                 let folder = RunFolder::create(out, &settings.resolved, &rows)?;
+                // before the log: a run with a log has all that goes with it
+                tune::keep_start(header.adapter.as_ref(), &model, &note, folder.path())
+                    .context(WhileRunning)?;
                 let log = TrajectoryWriter::create(&folder.log(), header.clone())
                     .context(WhileRunning)?;
                 (folder, log)
@@ -107,8 +128,10 @@ impl Job for TrainJob {
             .for_each(|prompts| note_truncation(prompts, 0));
         let truncated = prompts.iter().map(|prompts| truncated(prompts)).sum();
         let parameters = space.dimension();
+        let weight_bytes = (model.num_params() * settings.dtype.size()) as u64;
+        // the handles are dropped with the clone: the weights are moved in place again
         let before = score(
-            &model,
+            &model.clone().without_adapter(),
             &data.test,
             &scoring,
             settings.config.eval_batch_size,
@@ -123,7 +146,7 @@ impl Job for TrainJob {
             settings.arithmetic,
             folder.anchor(),
         )?;
-        let mut recorder = Recorder::new(folder, log, &sources, settings.config.steps);
+        let mut recorder = Recorder::new(folder, log, note, &sources, settings.config.steps);
         let mut summary = TrainSummary::beginning();
         // taken, not borrowed: what an interrupted run has done is not kept in memory
         let mut model = match interrupted {
@@ -166,6 +189,7 @@ impl Job for TrainJob {
             model: sources.model_name,
             task: sources.task_name,
             method: settings.method_name,
+            tune: kebab(&settings.resolved.tune),
             backend: kebab(&settings.resolved.backend),
             dtype: kebab(&settings.resolved.dtype),
             parameters,
@@ -189,7 +213,7 @@ impl Job for TrainJob {
             truncated,
             seconds: summary.seconds,
             peak_memory_bytes: peak_memory_bytes(),
-            weight_bytes: parameters * settings.dtype.size() as u64,
+            weight_bytes,
             stop: summary.stop,
             run: recorder.folder.path().to_path_buf(),
         };
@@ -235,8 +259,11 @@ pub fn go_on<B: TrainBackend>(
 ) -> Result<Perturbed<B, Opt<B>>> {
     let checkpoint = run.checkpoint().and_then(|(step, folder)| {
         let restored = restore_anchor(settings.arithmetic, &folder, run).and_then(|()| {
-            let model = load::<B>(&folder, settings.dtype, device)?;
-            check_seal(&folder, &content_hash(&model))?;
+            let model = match &settings.adapter {
+                Some(_) => base.clone().without_adapter().with_adapter_from(&folder)?,
+                None => load::<B>(&folder, settings.dtype, device)?,
+            };
+            check_seal(&folder, &adapter::tuned_hash(&model))?;
             Ok(model)
         });
         match restored {

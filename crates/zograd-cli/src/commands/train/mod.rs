@@ -6,6 +6,10 @@ mod objective;
 mod recorder;
 mod report;
 mod settings;
+mod tune;
+
+pub use report::kebab;
+pub use tune::start_folder;
 
 use super::eval::{check_ids, check_max_length, set_threads};
 use super::replay::check_noise;
@@ -90,6 +94,7 @@ fn start(args: &TrainArgs, interrupted: Option<Interrupted>) -> Result<ExitCode>
     let config = OptConfig::from_folder(&sources.model).context("--model")?;
     let max_length = args.max_length.unwrap_or(config.max_position_embeddings);
     check_max_length(max_length, &config)?;
+    tune::check(settings.adapter.as_ref(), &config)?;
     settings.resolved.max_length = Some(max_length);
     let task = sources.task.as_ref();
     let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, max_length)?;

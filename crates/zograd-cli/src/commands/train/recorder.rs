@@ -3,6 +3,7 @@
 use super::interrupted::{checkpoint_folder, checkpoints, seal};
 use super::settings::Settings;
 use crate::backend::TrainBackend;
+use crate::commands::adapter;
 use crate::commands::eval::{load, score};
 use crate::inputs::Sources;
 use crate::output::say;
@@ -13,7 +14,7 @@ use crate::run_folder::{ANCHOR, RunFolder};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use zograd_models::{Opt, content_hash};
+use zograd_models::{BaseNote, Opt};
 use zograd_tasks::Prompt;
 use zograd_trainer::trajectory::{Record, TrajectoryWriter};
 use zograd_trainer::{
@@ -24,6 +25,8 @@ use zograd_trainer::{
 pub struct Recorder {
     pub folder: RunFolder,
     pub log: TrajectoryWriter,
+    /// What an adapter belongs to.
+    pub base: BaseNote,
     pub tokenizer: PathBuf,
     pub title: String,
     pub progress: Option<Progress>,
@@ -36,10 +39,17 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    pub fn new(folder: RunFolder, log: TrajectoryWriter, sources: &Sources, steps: u64) -> Self {
+    pub fn new(
+        folder: RunFolder,
+        log: TrajectoryWriter,
+        base: BaseNote,
+        sources: &Sources,
+        steps: u64,
+    ) -> Self {
         Self {
             folder,
             log,
+            base,
             tokenizer: sources.tokenizer.clone(),
             title: format!("{} on {}", sources.model_name, sources.task_name),
             progress: Some(Progress::new("train", steps)),
@@ -118,7 +128,7 @@ impl Recorder {
             if partial.exists() {
                 std::fs::remove_dir_all(&partial)?;
             }
-            zograd_models::save_pretrained(model, model.config(), None, &partial)?;
+            adapter::keep(model, &self.base, None, &partial)?;
             let anchor = self.folder.anchor();
             if anchor.exists() {
                 // the file is replaced, never written into, so a second name keeps it as it is now
@@ -126,7 +136,7 @@ impl Recorder {
                 std::fs::hard_link(&anchor, &copy)
                     .or_else(|_| std::fs::copy(&anchor, &copy).map(|_| ()))?;
             }
-            seal(&partial, &content_hash(model))?;
+            seal(&partial, &adapter::tuned_hash(model))?;
             if !folder.exists() {
                 std::fs::rename(&partial, &folder)?;
             }
@@ -166,13 +176,8 @@ impl Recorder {
     }
 
     pub fn save<B: TrainBackend>(&self, model: &Opt<B>) -> Result<()> {
-        let (config, tokenizer) = (model.config(), Some(self.tokenizer.as_path()));
-        Ok(zograd_models::save_pretrained(
-            model,
-            config,
-            tokenizer,
-            &self.folder.best(),
-        )?)
+        let tokenizer = Some(self.tokenizer.as_path());
+        adapter::keep(model, &self.base, tokenizer, &self.folder.best())
     }
 
     /// The test score of the best weights, which are the last ones or lie in `best/`.
@@ -185,6 +190,9 @@ impl Recorder {
         device: &B::Device,
     ) -> Result<Evaluation> {
         let model = match &summary.best {
+            Some(best) if best.step != summary.steps && model.adapter().is_some() => model
+                .without_adapter()
+                .with_adapter_from(&self.folder.best())?,
             Some(best) if best.step != summary.steps => {
                 // one model in memory at a time
                 drop(model);

@@ -18,6 +18,8 @@ pub struct Report {
     pub model: String,
     pub task: String,
     pub method: String,
+    /// `full`, `lora` or `prefix`.
+    pub tune: String,
     pub backend: String,
     pub dtype: String,
     pub parameters: u64,
@@ -106,6 +108,12 @@ pub fn print_report(r: &Report) -> std::io::Result<()> {
         "method         {}, {} steps, {} forward passes, no backward pass",
         r.method, r.steps, r.forwards
     ))?;
+    if r.tune != "full" {
+        answer(format_args!(
+            "tuned          {}, {} numbers; the weights are as they were",
+            r.tune, r.parameters
+        ))?;
+    }
     if let (Some(step), Some(score)) = (r.best_step, r.best_dev_score) {
         answer(format_args!(
             "best weights   step {step}, development {} {score:.4}",

@@ -1,17 +1,18 @@
 //! What was decided before the run: flags, file and defaults together.
 
 use super::report::kebab;
-use crate::args::{BackendName, DtypeName, MethodName, TrainArgs};
-use crate::inputs::Sources;
+use super::tune;
+use crate::args::{BackendName, DtypeName, MethodName, TrainArgs, TuneName};
 use crate::{backend, task};
 use anyhow::{Result, bail};
 use burn::tensor::DType;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
-use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
+use zograd_models::{AdapterConfig, BaseNote};
+use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, noise};
 use zograd_select::Method;
 use zograd_tasks::SplitSizes;
-use zograd_trainer::trajectory::{FORMAT_VERSION, Header};
+use zograd_trainer::trajectory::{AdapterStart, Header};
 use zograd_trainer::{Guards, Schedule, TrainConfig};
 
 /// Perturbation scales that make sense: smaller ones drown in the rounding of f32, larger ones drown the weights.
@@ -34,6 +35,8 @@ pub struct Settings {
     pub arithmetic: Arithmetic,
     pub eps: f64,
     pub dtype: DType,
+    /// What is tuned instead of the weights.
+    pub adapter: Option<AdapterConfig>,
 }
 
 impl Settings {
@@ -93,13 +96,17 @@ impl Settings {
             }
         }
         (r.steps, r.forwards) = (Some(steps), None);
-        let eps = *r.eps.get_or_insert(1e-3);
+        let adapter = tune::resolve(&mut r)?;
+        let (default_eps, default_lr) = tune::defaults(r.tune.unwrap_or(TuneName::Full));
+        let eps = *r.eps.get_or_insert(default_eps);
         if !EPS.contains(&eps) {
             bail!("--eps {eps}: the perturbation scale must be above 0 and at most 1; try 1e-3");
         }
-        let lr = *r
-            .lr
-            .get_or_insert(if embedded { EMBEDDED_LR } else { 1e-6 });
+        let lr = *r.lr.get_or_insert(if embedded && adapter.is_none() {
+            EMBEDDED_LR
+        } else {
+            default_lr
+        });
         let positive = |name: &str, value: usize| match value {
             0 => bail!("--{name} 0: use at least 1"),
             n => Ok(n),
@@ -153,6 +160,7 @@ impl Settings {
             arithmetic,
             eps,
             dtype,
+            adapter,
             resolved: TrainArgs {
                 model: r.model.map(absolute_if_folder),
                 tokenizer: r.tokenizer.map(absolute),
@@ -165,14 +173,20 @@ impl Settings {
     }
 
     /// What the log says of the run.
-    pub fn header(&self, sources: &Sources, space: &ParameterSpace, weights: String) -> Header {
+    pub fn header(
+        &self,
+        space: &ParameterSpace,
+        base: &BaseNote,
+        adapter: Option<AdapterStart>,
+    ) -> Header {
         Header {
-            format: FORMAT_VERSION,
-            model: sources.model_name.clone(),
-            weights,
-            dtype: kebab(&self.resolved.dtype),
+            format: Header::format_of(adapter.as_ref()),
+            model: base.model.clone(),
+            weights: base.weights.clone(),
+            dtype: base.dtype.clone(),
             dimension: space.dimension(),
-            selection: Selection::All,
+            selection: tune::selection(adapter.as_ref()),
+            adapter,
             noise: self.noise,
             noise_version: noise::VERSION,
             arithmetic: self.arithmetic,
