@@ -44,6 +44,14 @@ impl Sources {
         let (model_name, model, unpacked) = match model {
             Some(name) => {
                 let folder = zograd_models::hub::resolve(name).context("--model")?;
+                if folder.join("adapter_config.json").exists()
+                    && !folder.join("config.json").exists()
+                {
+                    bail!(
+                        "--model {name}: it holds an adapter; give the model it belongs to, and the adapter \
+                         with `zograd eval --adapter` or `zograd merge --adapter`"
+                    );
+                }
                 (name.to_string(), folder, None)
             }
             None => {

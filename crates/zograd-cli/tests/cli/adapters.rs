@@ -172,6 +172,7 @@ fn a_merged_model_gives_the_scores_of_its_adapter() {
             ],
             "adapter_config.json",
         ),
+        (&["eval", "--model", "run/best"], "it holds an adapter"),
     ] {
         let output = zograd(dir.path(), args)
             .output()
