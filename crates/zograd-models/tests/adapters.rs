@@ -23,9 +23,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use zograd_direction::Seed;
 use zograd_models::{
-    AdapterConfig, AdapterError, BaseNote, LoadOptions, LoraConfig, ModelBackend, Opt, OptConfig,
-    Plan, PrefixConfig, PrefixInit, Projection, SaveError, Sequence, Sharing, content_hash_of,
-    is_adapter, save_adapter, save_pretrained,
+    AdapterConfig, AdapterError, BaseNote, Generation, LoadOptions, LoraConfig, ModelBackend, Opt,
+    OptConfig, Plan, PrefixConfig, PrefixInit, Projection, SaveError, Sequence, Sharing,
+    content_hash_of, is_adapter, save_adapter, save_pretrained,
 };
 
 const TOLERANCE: f64 = 1e-4;
@@ -299,6 +299,40 @@ fn every_path_gives_the_scores_of_the_plain_one() {
                 let distance = distance(&found, &expected);
                 assert!(distance < ROUNDING, "{config:?}: {distance}");
             }
+        }
+    }
+}
+
+/// The cache of keys and values knows the prefix: a continuation is that of running all tokens every time.
+#[test]
+fn generation_sees_the_adapter() {
+    fn greedy<B: ModelBackend>(model: &Opt<B>, prompt: &[u32], count: usize) -> Vec<u32> {
+        let mut ids = prompt.to_vec();
+        for _ in 0..count {
+            let logits = model.forward(&[ids.clone()]).expect("valid ids").remove(0);
+            let [tokens, vocabulary] = logits.dims();
+            let last = logits.slice([tokens - 1..tokens, 0..vocabulary]);
+            let last: Vec<f32> = last.into_data().iter().collect();
+            let best = (0..vocabulary).max_by(|a, b| last[*a].total_cmp(&last[*b]));
+            ids.push(best.expect("a vocabulary") as u32);
+        }
+        ids.split_off(prompt.len())
+    }
+    let prompts = [vec![2, 9, 4, 7, 7], vec![30]];
+    for config in adapters() {
+        let plain = small::<Autodiff<NdArray>>(true);
+        let plain = moved(plain.with_adapter(&config, Seed::new(3)).expect("valid"));
+        let fast: Opt<NdArray> = plain.valid();
+        let expected = prompts.each_ref().map(|prompt| greedy(&fast, prompt, 8));
+        // side by side: the shorter one is padded
+        let together = prompts.each_ref().map(Vec::as_slice);
+        let generation = Generation::greedy(8);
+        for found in [
+            fast.generate(&together, &generation).expect("it fits"),
+            plain.generate(&together, &generation).expect("it fits"),
+        ] {
+            let found: Vec<Vec<u32>> = found.into_iter().map(|written| written.ids).collect();
+            assert_eq!(found, expected, "{config:?}");
         }
     }
 }
