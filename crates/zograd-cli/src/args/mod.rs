@@ -7,6 +7,8 @@ mod eval;
 mod generate;
 mod names;
 mod prompts;
+mod report;
+mod sweep;
 mod train;
 mod trajectory;
 
@@ -14,6 +16,8 @@ pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
 pub use names::{BackendName, DtypeName, FormName, MethodName, ObjectiveName, SplitName};
 pub use prompts::PromptsArgs;
+pub use report::{PresetsArgs, ReportArgs};
+pub use sweep::SweepArgs;
 pub use train::TrainArgs;
 pub use trajectory::{ExportArgs, LogArgs, LogCommand, ReplayArgs};
 
@@ -28,6 +32,9 @@ Examples:
   zograd train --model DIR --task sst2 --data DIR --method gv --pool 4 --lr 1e-4 --forwards 3000
   zograd eval --model DIR --task sst2 --data DIR --predictions out.jsonl
   zograd generate --model DIR --prompt Once --max-new-tokens 20
+  zograd train --preset paper/opt-13b/sst2/gv --data DIR
+  zograd sweep --model DIR --task sst2 --data DIR --lr 1e-5,3e-5,1e-4 --eps 1e-3
+  zograd report runs/*                      curves and tables on one page
   zograd train --resume runs/sst2-gv        go on after Ctrl-C, kill -9 or a power cut
   zograd replay --log runs/sst2-gv/trajectory.zog --model DIR --out tuned
   zograd prompts --task sst2 --data DIR --tokenizer DIR --limit 2
@@ -46,6 +53,12 @@ pub struct Cli {
 pub enum Command {
     /// Fine-tune a model on a task and save the best weights
     Train(Box<TrainArgs>),
+    /// Try a grid of learning rates and eps on a small budget, and recommend
+    Sweep(Box<SweepArgs>),
+    /// Compare runs: one HTML page, pictures, tables
+    Report(ReportArgs),
+    /// List the named settings: the paper's experiments
+    Presets(PresetsArgs),
     /// Measure a model on a task
     Eval(Box<EvalArgs>),
     /// Continue a text

@@ -7,10 +7,12 @@ use super::settings::Settings;
 use crate::backend::{Job, TrainBackend};
 use crate::commands::eval::{load, note_truncation, score, truncated};
 use crate::commands::replay::check_base;
+use crate::environment::Environment;
 use crate::example_rows::ExampleRows;
 use crate::failure::WhileRunning;
 use crate::inputs::Sources;
 use crate::output::{one_line, say};
+use crate::presets::Published;
 use crate::progress::Progress;
 use crate::run_folder::{ANCHOR, RunFolder};
 use crate::signals::Stop;
@@ -54,6 +56,7 @@ pub struct TrainJob {
     pub counts: SplitCounts,
     pub out: PathBuf,
     pub interrupted: Option<Interrupted>,
+    pub published: Option<Published>,
     pub stop: Stop,
     /// No words about what is going to be done.
     pub quiet: bool,
@@ -73,6 +76,7 @@ impl Job for TrainJob {
             counts,
             out,
             interrupted,
+            published,
             stop,
             quiet,
         } = self;
@@ -98,6 +102,13 @@ impl Job for TrainJob {
             }
             Some(run) => (RunFolder::resume(out, run.metrics_bytes)?, run.writer()?),
         };
+        let done = interrupted.as_ref().map_or(0, |run| run.steps.len());
+        Environment::here(
+            done as u64,
+            kebab(&settings.resolved.backend),
+            kebab(&settings.resolved.dtype),
+        )
+        .record(folder.path())?;
         if !quiet {
             announce(&settings, &sources, &counts);
         }
@@ -191,6 +202,7 @@ impl Job for TrainJob {
             peak_memory_bytes: peak_memory_bytes(),
             weight_bytes: parameters * settings.dtype.size() as u64,
             stop: summary.stop,
+            paper: published,
             run: recorder.folder.path().to_path_buf(),
         };
         recorder.folder.summarise(&report).context(WhileRunning)?;
