@@ -7,8 +7,10 @@
 mod answers;
 mod args;
 mod backend;
+mod charts;
 mod commands;
 mod config_file;
+mod environment;
 mod example_rows;
 mod failure;
 #[cfg(test)]
@@ -17,9 +19,12 @@ mod inputs;
 mod output;
 mod plot;
 mod points;
+mod presets;
 mod progress;
 mod run_folder;
+mod runs;
 mod signals;
+mod table;
 mod task;
 mod walk;
 
@@ -43,6 +48,9 @@ fn main() -> ExitCode {
         .init();
     let outcome = match cli.command {
         Command::Train(args) => commands::train::run(*args),
+        Command::Sweep(args) => commands::sweep::run(&args),
+        Command::Report(args) => commands::report::run(&args),
+        Command::Presets(args) => commands::presets::run(&args),
         Command::Eval(args) => commands::eval::run(*args),
         Command::Generate(args) => commands::generate::run(*args),
         Command::Replay(args) => commands::replay::run(*args),

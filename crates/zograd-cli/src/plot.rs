@@ -1,5 +1,6 @@
 //! `loss.svg`: the training loss and the score on the development examples of a run.
 
+use crate::runs::smooth;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use std::path::Path;
@@ -68,7 +69,7 @@ fn draw(
             .map(|p| Circle::new(*p, 1, LOSS.mix(0.25).filled())),
     )?;
     chart
-        .draw_series(LineSeries::new(running_mean(points), LOSS.stroke_width(2)))?
+        .draw_series(LineSeries::new(smooth(points), LOSS.stroke_width(2)))?
         .label("training loss")
         .legend(|(x, y)| PathElement::new([(x, y), (x + 16, y)], LOSS.stroke_width(2)));
     let score = || {
@@ -89,17 +90,4 @@ fn draw(
         .draw()?;
     root.present()?;
     Ok(())
-}
-
-/// Exponential mean with a memory of about 2% of the run.
-fn running_mean(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let keep = 1.0 - 1.0 / (0.02 * points.len() as f64).max(1.0);
-    let mut mean = points.first().map_or(0.0, |p| p.1);
-    points
-        .iter()
-        .map(|&(x, y)| {
-            mean = keep * mean + (1.0 - keep) * y;
-            (x, mean)
-        })
-        .collect()
 }

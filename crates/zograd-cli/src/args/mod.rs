@@ -8,6 +8,8 @@ mod generate;
 mod merge;
 mod names;
 mod prompts;
+mod report;
+mod sweep;
 mod train;
 mod trajectory;
 
@@ -16,6 +18,8 @@ pub use generate::GenerateArgs;
 pub use merge::MergeArgs;
 pub use names::{BackendName, DtypeName, FormName, MethodName, ObjectiveName, SplitName, TuneName};
 pub use prompts::PromptsArgs;
+pub use report::{PresetsArgs, ReportArgs};
+pub use sweep::SweepArgs;
 pub use train::TrainArgs;
 pub use trajectory::{ExportArgs, LogArgs, LogCommand, ReplayArgs};
 
@@ -32,6 +36,9 @@ Examples:
   zograd generate --model DIR --prompt Once --max-new-tokens 20
   zograd train --model DIR --task sst2 --data DIR --tune lora
   zograd eval --model DIR --adapter runs/sst2-gv/best --task sst2 --data DIR
+  zograd train --preset paper/opt-13b/sst2/gv --data DIR
+  zograd sweep --model DIR --task sst2 --data DIR --lr 1e-5,3e-5,1e-4 --eps 1e-3
+  zograd report runs/*                      curves and tables on one page
   zograd train --resume runs/sst2-gv        go on after Ctrl-C, kill -9 or a power cut
   zograd replay --log runs/sst2-gv/trajectory.zog --model DIR --out tuned
   zograd prompts --task sst2 --data DIR --tokenizer DIR --limit 2
@@ -50,6 +57,12 @@ pub struct Cli {
 pub enum Command {
     /// Fine-tune a model on a task and save the best weights
     Train(Box<TrainArgs>),
+    /// Try a grid of learning rates and eps on a small budget, and recommend
+    Sweep(Box<SweepArgs>),
+    /// Compare runs: one HTML page, pictures, tables
+    Report(ReportArgs),
+    /// List the named settings: the paper's experiments
+    Presets(PresetsArgs),
     /// Measure a model on a task
     Eval(Box<EvalArgs>),
     /// Continue a text

@@ -18,6 +18,11 @@ pub struct TrainArgs {
     #[serde(skip)]
     pub config: Option<PathBuf>,
 
+    /// Start from a named setting, such as paper/opt-13b/sst2/gv; flags and the file win;
+    /// `zograd presets` lists them
+    #[arg(long, value_name = "NAME")]
+    pub preset: Option<String>,
+
     /// Go on with the interrupted run in this folder, with the settings it had; it ends in the same bits
     /// as one that was never interrupted (only --threads and --json go with it)
     #[arg(long, value_name = "RUN")]

@@ -5,8 +5,11 @@ mod errors;
 mod generate;
 #[cfg(unix)]
 mod hostile;
+mod presets;
 mod reference;
+mod report;
 mod support;
+mod sweep;
 mod tasks;
 mod train;
 mod trajectory;

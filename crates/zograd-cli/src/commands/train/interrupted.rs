@@ -5,8 +5,8 @@
 //! because a step is a function of the settings and its number.
 
 use crate::run_folder::LOG;
+use crate::runs::metrics::{self, Line};
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -68,21 +68,9 @@ impl Interrupted {
     }
 
     /// Takes up the lines of the whole steps.
-    fn read_metrics(&mut self, metrics: &[u8], evaluates: bool) {
-        #[derive(Deserialize)]
-        #[serde(tag = "kind", rename_all = "kebab-case")]
-        enum Line {
-            Step(StepRecord),
-            Eval(EvalRecord),
-        }
+    fn read_metrics(&mut self, bytes: &[u8], evaluates: bool) {
         let config = self.log.header.config.clone();
-        let mut lines = metrics.split_inclusive(|b| *b == b'\n').map_while(|line| {
-            let text = line.strip_suffix(b"\n")?;
-            Some((
-                serde_json::from_slice::<Line>(text).ok()?,
-                line.len() as u64,
-            ))
-        });
+        let mut lines = metrics::lines(bytes);
         while let Some((Line::Step(mut step), bytes)) = lines.next() {
             let number = self.steps.len() as u64 + 1;
             let Some(record) = self.log.records.get(self.steps.len()) else {

@@ -8,10 +8,12 @@ use super::tune;
 use crate::backend::{Job, TrainBackend};
 use crate::commands::eval::{load, note_truncation, score, truncated};
 use crate::commands::replay::check_base;
+use crate::environment::Environment;
 use crate::example_rows::ExampleRows;
 use crate::failure::WhileRunning;
 use crate::inputs::Sources;
 use crate::output::{one_line, say};
+use crate::presets::Published;
 use crate::progress::Progress;
 use crate::run_folder::{ANCHOR, RunFolder};
 use crate::signals::Stop;
@@ -56,6 +58,7 @@ pub struct TrainJob {
     pub counts: SplitCounts,
     pub out: PathBuf,
     pub interrupted: Option<Interrupted>,
+    pub published: Option<Published>,
     pub stop: Stop,
     /// No words about what is going to be done.
     pub quiet: bool,
@@ -75,6 +78,7 @@ impl Job for TrainJob {
             counts,
             out,
             interrupted,
+            published,
             stop,
             quiet,
         } = self;
@@ -119,6 +123,13 @@ impl Job for TrainJob {
             }
             Some(run) => (RunFolder::resume(out, run.metrics_bytes)?, run.writer()?),
         };
+        let done = interrupted.as_ref().map_or(0, |run| run.steps.len());
+        Environment::here(
+            done as u64,
+            kebab(&settings.resolved.backend),
+            kebab(&settings.resolved.dtype),
+        )
+        .record(folder.path())?;
         if !quiet {
             announce(&settings, &sources, &counts);
         }
@@ -215,6 +226,7 @@ impl Job for TrainJob {
             peak_memory_bytes: peak_memory_bytes(),
             weight_bytes,
             stop: summary.stop,
+            paper: published,
             run: recorder.folder.path().to_path_buf(),
         };
         recorder.folder.summarise(&report).context(WhileRunning)?;

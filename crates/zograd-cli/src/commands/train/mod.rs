@@ -17,12 +17,15 @@ use crate::args::{BackendName, TrainArgs};
 use crate::example_rows::ExampleRows;
 use crate::inputs::{self, Calibration, Sources};
 use crate::output::answer;
+use crate::presets::{self, Preset};
 use crate::run_folder::RunFolder;
 use crate::signals::Stop;
 use crate::{answers, backend, config_file};
 use anyhow::{Context, Result, bail};
 use interrupted::Interrupted;
 use job::{Data, TrainJob};
+use report::Report;
+pub use report::kebab;
 use settings::Settings;
 use std::path::Path;
 use std::process::ExitCode;
@@ -36,22 +39,66 @@ use zograd_trainer::StopReason;
 /// # Errors
 /// Wrong input, or something that failed while running.
 pub fn run(args: TrainArgs) -> Result<ExitCode> {
-    if let Some(run) = &args.resume {
-        return resume(run, &args);
-    }
-    let args = match &args.config {
-        Some(file) => TrainArgs {
-            config: None,
-            json: args.json,
-            ..config_file::overlay(&args, file)?
-        },
-        None => args,
+    let (settings, interrupted) = match &args.resume {
+        Some(run) => {
+            check_alone(run, &args)?;
+            let (settings, interrupted) = reopen(run, args.threads)?;
+            (settings, Some(interrupted))
+        }
+        None => {
+            let file = match &args.config {
+                Some(file) => config_file::overlay(&args, file)?,
+                None => args.clone(),
+            };
+            (presets::complete(file)?, None)
+        }
     };
-    start(&args, None)
+    let settings = TrainArgs {
+        json: args.json,
+        ..settings
+    };
+    set_threads(settings.threads)?;
+    let stop = Stop::on_signal()?;
+    let report = start(&settings, interrupted, &stop)?;
+    if args.json {
+        answer(serde_json::to_string(&report)?)?;
+    } else {
+        report::print_report(&report)?;
+    }
+    Ok(match report.stop {
+        StopReason::Finished => ExitCode::SUCCESS,
+        StopReason::Guard => ExitCode::from(1),
+        StopReason::Interrupted => stop.exit_code(),
+    })
 }
 
-/// Goes on with the run in this folder.
-fn resume(run: &Path, args: &TrainArgs) -> Result<ExitCode> {
+/// Runs these settings to the end, or until `stop` is raised, and leaves a run folder.
+///
+/// # Errors
+/// Wrong input, or something that failed while running.
+pub fn begin(settings: &TrainArgs, stop: &Stop) -> Result<()> {
+    start(settings, None, stop).map(drop)
+}
+
+/// Goes on with the run in this folder to the end, or until `stop` is raised.
+///
+/// # Errors
+/// A folder without a run that can be gone on with, or something that failed while running.
+pub fn resume(run: &Path, stop: &Stop) -> Result<()> {
+    let (settings, interrupted) = reopen(run, None)?;
+    start(&settings, Some(interrupted), stop).map(drop)
+}
+
+/// These settings with all defaults filled in, if they are possible, as far as can be told without reading anything.
+///
+/// # Errors
+/// The first that is not.
+pub fn check(settings: &TrainArgs) -> Result<TrainArgs> {
+    Ok(Settings::resolve(settings)?.resolved)
+}
+
+/// Refuses flags that do not go with `--resume`.
+fn check_alone(run: &Path, args: &TrainArgs) -> Result<()> {
     let alone = TrainArgs {
         resume: args.resume.clone(),
         threads: args.threads,
@@ -64,26 +111,28 @@ fn resume(run: &Path, args: &TrainArgs) -> Result<ExitCode> {
             run.join("config.toml").display()
         );
     }
+    Ok(())
+}
+
+/// The settings of an interrupted run, and what it has done.
+fn reopen(run: &Path, threads: Option<usize>) -> Result<(TrainArgs, Interrupted)> {
     let config = run.join("config.toml");
     let threads = TrainArgs {
-        threads: args.threads,
+        threads,
         ..TrainArgs::default()
     };
     let settings = TrainArgs {
-        config: None,
-        json: args.json,
         out: Some(run.to_path_buf()),
         ..config_file::overlay(&threads, &config).context("--resume: this folder holds no run")?
     };
     let evaluates = settings.dev_examples != Some(0);
     let interrupted = Interrupted::read(run, evaluates)?;
     check_noise(interrupted.header()).context("--resume")?;
-    start(&settings, Some(interrupted))
+    Ok((settings, interrupted))
 }
 
 /// Trains from the beginning, or from where a run was interrupted.
-fn start(args: &TrainArgs, interrupted: Option<Interrupted>) -> Result<ExitCode> {
-    set_threads(args.threads)?;
+fn start(args: &TrainArgs, interrupted: Option<Interrupted>, stop: &Stop) -> Result<Report> {
     let mut settings = Settings::resolve(args)?;
     let sources = Sources::find(
         args.model.as_deref(),
@@ -131,9 +180,11 @@ fn start(args: &TrainArgs, interrupted: Option<Interrupted>) -> Result<ExitCode>
         RunFolder::check(&out)?;
     }
 
-    let json = args.json;
-    let stop = Stop::on_signal()?;
     let rows = ExampleRows::new(settings.config.seed, &splits);
+    let published = match &args.preset {
+        Some(name) => Some(Preset::named(name)?.published(&settings.resolved)?),
+        None => None,
+    };
     let job = TrainJob {
         objective: objective::build(objective),
         scoring,
@@ -144,18 +195,9 @@ fn start(args: &TrainArgs, interrupted: Option<Interrupted>) -> Result<ExitCode>
         counts: splits.counts,
         out,
         interrupted,
+        published,
         stop: stop.clone(),
-        quiet: json,
+        quiet: args.json,
     };
-    let report = backend::dispatch(args.backend.unwrap_or(BackendName::Ndarray), job)?;
-    if json {
-        answer(serde_json::to_string(&report)?)?;
-    } else {
-        report::print_report(&report)?;
-    }
-    Ok(match report.stop {
-        StopReason::Finished => ExitCode::SUCCESS,
-        StopReason::Guard => ExitCode::from(1),
-        StopReason::Interrupted => stop.exit_code(),
-    })
+    backend::dispatch(args.backend.unwrap_or(BackendName::Ndarray), job)
 }

@@ -4,6 +4,7 @@ use super::settings::Settings;
 use crate::commands::eval::scores;
 use crate::inputs::Sources;
 use crate::output::{answer, say};
+use crate::presets::Published;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ pub struct Report {
     pub peak_memory_bytes: Option<u64>,
     pub weight_bytes: u64,
     pub stop: StopReason,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paper: Option<Published>,
     pub run: PathBuf,
 }
 
@@ -100,6 +103,12 @@ pub fn print_report(r: &Report) -> std::io::Result<()> {
         r.score_before,
         r.score_after
     ))?;
+    if let Some(paper) = &r.paper {
+        answer(format_args!(
+            "paper          {}",
+            paper.beside(r.score_after)
+        ))?;
+    }
     answer(format_args!(
         "test loss      {:.4} -> {:.4}",
         r.loss_before, r.loss_after

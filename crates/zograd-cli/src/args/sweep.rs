@@ -1,0 +1,99 @@
+//! `zograd sweep`: the flags of `train`, of which three take lists.
+
+use super::{MethodName, TrainArgs};
+use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
+
+/// `zograd sweep`
+#[derive(Clone, Debug, Default)]
+pub struct SweepArgs {
+    /// Learning rates.
+    pub lr: Vec<f64>,
+    /// Perturbation scales.
+    pub eps: Vec<f64>,
+    /// Methods.
+    pub method: Vec<MethodName>,
+    /// All other flags; these three are not set here.
+    pub train: TrainArgs,
+}
+
+/// The flags that take lists.
+const LISTS: [(&str, &str, &str); 3] = [
+    (
+        "lr",
+        "LR,..",
+        "Learning rates, separated by commas [default: the preset's or the paper's grid]",
+    ),
+    (
+        "eps",
+        "E,..",
+        "Perturbation scales, separated by commas [default: the preset's or the paper's grid]",
+    ),
+    (
+        "method",
+        "METHOD,..",
+        "Methods, separated by commas [default: gv]",
+    ),
+];
+
+/// Flags that mean something a little different here.
+const HELP: [(&str, &str); 4] = [
+    (
+        "resume",
+        "Go on with the sweep in this folder: finished points are kept, an interrupted one goes on",
+    ),
+    ("forwards", "Forward passes of every point [default: 600]"),
+    (
+        "test_examples",
+        "Test examples of a point: reported, not chosen by [default: 100]",
+    ),
+    (
+        "out",
+        "Folder of the sweep, must not exist yet [default: runs/TASK-sweep, numbered if taken]",
+    ),
+];
+
+impl Args for SweepArgs {
+    fn augment_args(command: Command) -> Command {
+        let mut command = TrainArgs::augment_args(command);
+        for (flag, value, help) in LISTS {
+            command = command.mut_arg(flag, |arg| {
+                arg.action(ArgAction::Append)
+                    .value_delimiter(',')
+                    .value_name(value)
+                    .help(help)
+            });
+        }
+        for (flag, help) in HELP {
+            command = command.mut_arg(flag, |arg| arg.help(help));
+        }
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SweepArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Self::from_arg_matches_mut(&mut matches.clone())
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        fn list<T: Clone + Send + Sync + 'static>(m: &mut ArgMatches, flag: &str) -> Vec<T> {
+            m.remove_many(flag).into_iter().flatten().collect()
+        }
+        Ok(Self {
+            lr: list(matches, "lr"),
+            eps: list(matches, "eps"),
+            method: list(matches, "method"),
+            // finds these three gone
+            train: TrainArgs::from_arg_matches_mut(matches)?,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

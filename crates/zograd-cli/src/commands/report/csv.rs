@@ -1,0 +1,178 @@
+//! Tables for other programs: one row a run, a step, an evaluation.
+
+use crate::runs::{Group, Run, Summary};
+use std::fmt::{Display, Write};
+
+/// `runs.csv`, `steps.csv` and `evals.csv`.
+pub fn tables(groups: &[Group<'_>]) -> Vec<(String, Vec<u8>)> {
+    let (mut runs, mut steps, mut evals) = (runs_head(), steps_head(), evals_head());
+    for group in groups {
+        for run in &group.runs {
+            runs_line(&mut runs, &group.label, run);
+            steps_lines(&mut steps, run);
+            evals_lines(&mut evals, run);
+        }
+    }
+    let files = [
+        ("runs.csv", runs),
+        ("steps.csv", steps),
+        ("evals.csv", evals),
+    ];
+    files
+        .map(|(name, csv)| (name.into(), csv.text.into_bytes()))
+        .into()
+}
+
+/// Lines of comma-separated values as RFC 4180 has them, but for the line ends.
+struct Csv {
+    text: String,
+}
+
+impl Csv {
+    fn new(heads: &[&str]) -> Self {
+        Self {
+            text: heads.join(",") + "\n",
+        }
+    }
+
+    fn line(&mut self, fields: &[&dyn Display]) {
+        for (k, field) in fields.iter().enumerate() {
+            let field = field.to_string();
+            let comma = if k == 0 { "" } else { "," };
+            // writing to a string cannot fail
+            let _ = match field.contains([',', '"', '\n']) {
+                true => write!(self.text, "{comma}\"{}\"", field.replace('"', "\"\"")),
+                false => write!(self.text, "{comma}{field}"),
+            };
+        }
+        self.text.push('\n');
+    }
+}
+
+/// A number that may be missing or not finite: then the field is empty.
+struct Maybe(Option<f64>);
+
+impl Display for Maybe {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(x) if x.is_finite() => write!(f, "{x}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn runs_head() -> Csv {
+    Csv::new(&[
+        "run",
+        "group",
+        "method",
+        "lr",
+        "eps",
+        "seed",
+        "steps",
+        "forwards",
+        "seconds",
+        "finished",
+        "test_before",
+        "test_after",
+        "best_dev",
+        "best_step",
+        "peak_memory_bytes",
+        "paper_percent",
+    ])
+}
+
+fn runs_line(csv: &mut Csv, label: &str, run: &Run) {
+    let summary = run.summary.as_ref();
+    let best = run.best();
+    csv.line(&[
+        &run.folder.display(),
+        &label,
+        &run.setting("method"),
+        &run.setting("lr"),
+        &run.setting("eps"),
+        &run.setting("seed"),
+        &run.steps.len(),
+        &run.forwards(),
+        &run.seconds(),
+        &run.finished(),
+        &Maybe(summary.and_then(Summary::before)),
+        &Maybe(summary.and_then(Summary::after)),
+        &Maybe(best.map(|b| b.dev_score.value())),
+        &Maybe(best.map(|b| b.step as f64)),
+        &Maybe(summary.and_then(|s| s.peak_memory_bytes).map(|b| b as f64)),
+        &Maybe(summary.and_then(|s| s.paper.as_ref()).map(|p| p.percent)),
+    ]);
+}
+
+fn steps_head() -> Csv {
+    Csv::new(&[
+        "run",
+        "step",
+        "forwards",
+        "seconds",
+        "tokens",
+        "loss",
+        "projected_gradient",
+        "update_norm",
+        "lr",
+        "skipped",
+    ])
+}
+
+fn steps_lines(csv: &mut Csv, run: &Run) {
+    for step in &run.steps {
+        csv.line(&[
+            &run.folder.display(),
+            &step.step,
+            &step.forwards,
+            &step.seconds,
+            &step.tokens,
+            &Maybe(Some(step.loss)),
+            &step.projected_gradient,
+            &step.update_norm,
+            &step.lr,
+            &step.skipped.is_some(),
+        ]);
+    }
+}
+
+fn evals_head() -> Csv {
+    Csv::new(&[
+        "run",
+        "step",
+        "forwards",
+        "metric",
+        "dev_score",
+        "dev_loss",
+        "best",
+        "eval_seconds",
+    ])
+}
+
+fn evals_lines(csv: &mut Csv, run: &Run) {
+    for eval in &run.evals {
+        csv.line(&[
+            &run.folder.display(),
+            &eval.step,
+            &eval.forwards,
+            &eval.dev_score.metric().key(),
+            &eval.dev_score.value(),
+            &Maybe(Some(eval.dev_loss)),
+            &eval.best,
+            &eval.seconds,
+        ]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_with_commas_and_quotes_are_quoted() {
+        let mut csv = Csv::new(&["a", "b", "c"]);
+        csv.line(&[&"x, \"y\"", &1.5, &Maybe(Some(f64::NAN))]);
+        assert_eq!(csv.text, "a,b,c\n\"x, \"\"y\"\"\",1.5,\n");
+    }
+}

@@ -1,0 +1,115 @@
+//! `zograd report`: runs side by side, as a page, as pictures, as tables.
+
+mod csv;
+mod html;
+mod pictures;
+mod results;
+mod style;
+
+use crate::args::ReportArgs;
+use crate::failure::WhileRunning;
+use crate::output::{answer, say};
+use crate::runs::{Run, group};
+use anyhow::{Context, Result, bail};
+use results::Row;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A file that is to be written.
+type File = (PathBuf, Vec<u8>);
+
+/// Compares runs.
+///
+/// # Errors
+/// A folder that holds no run, a file that exists or cannot be written.
+pub fn run(args: &ReportArgs) -> Result<ExitCode> {
+    let mut runs = Vec::new();
+    for folder in &args.runs {
+        for folder in run_folders(folder) {
+            runs.push(Run::read(&folder)?);
+        }
+    }
+    if let Some(empty) = runs.iter().find(|run| run.steps.is_empty()) {
+        bail!(
+            "{}: this run has not done a step yet; leave it out",
+            empty.folder.display()
+        );
+    }
+    let groups = group(&runs);
+    let rows: Vec<Row> = groups.iter().map(Row::of).collect();
+    let mut files: Vec<File> = Vec::new();
+    let pictures_only = args.csv.is_some() || args.svg.is_some() || args.png.is_some();
+    let page = match &args.out {
+        None if pictures_only => None,
+        out => Some(out.clone().unwrap_or_else(|| "report.html".into())),
+    };
+    if let Some(path) = &page {
+        files.push((
+            path.clone(),
+            html::page(&runs, &groups, &rows)?.into_bytes(),
+        ));
+    }
+    if let Some(folder) = &args.csv {
+        files.extend(below(folder, csv::tables(&groups)));
+    }
+    if args.svg.is_some() || args.png.is_some() {
+        let drawn = pictures::svg(&groups)?;
+        if let Some(folder) = &args.png {
+            let png = pictures::png(&drawn).context(WhileRunning)?;
+            files.extend(below(folder, png));
+        }
+        if let Some(folder) = &args.svg {
+            files.extend(below(folder, drawn));
+        }
+    }
+    write(&files)?;
+    if args.json {
+        answer(serde_json::to_string(&rows)?)?;
+    } else {
+        answer(results::table(&rows).text())?;
+    }
+    for (path, _) in &files {
+        say(format_args!("wrote {}", path.display()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The folder itself, or the points of a sweep.
+fn run_folders(folder: &Path) -> Vec<PathBuf> {
+    if !folder.join(crate::commands::sweep::SETTINGS).exists() {
+        return vec![folder.to_owned()];
+    }
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut points: Vec<PathBuf> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.join("config.toml").exists())
+        .collect();
+    points.sort();
+    points
+}
+
+fn below(folder: &Path, files: Vec<(String, Vec<u8>)>) -> impl Iterator<Item = File> {
+    files
+        .into_iter()
+        .map(|(name, bytes)| (folder.join(name), bytes))
+}
+
+/// Writes all files or, if one of them exists, none.
+fn write(files: &[File]) -> Result<()> {
+    for (path, _) in files {
+        if path.exists() {
+            bail!(
+                "{}: exists already; name another, or remove it",
+                path.display()
+            );
+        }
+    }
+    for (path, bytes) in files {
+        let named = || path.display().to_string();
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).with_context(named)?;
+        }
+        std::fs::write(path, bytes).with_context(named)?;
+    }
+    Ok(())
+}

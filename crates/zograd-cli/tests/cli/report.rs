@@ -1,0 +1,220 @@
+//! `zograd report`: the page, the tables and the pictures of small runs.
+
+use crate::support::{run, run_json, scratch, zograd};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// Runs of two settings, one of them with two seeds.
+fn runs(dir: &Path) -> [&'static str; 3] {
+    for (out, method, seed) in [("a", "gv", "0"), ("b", "gv", "1"), ("c", "mezo", "0")] {
+        let args = [
+            "train",
+            "--json",
+            "--method",
+            method,
+            "--seed",
+            seed,
+            "--out",
+            out,
+            "--forwards",
+            "120",
+            "--lr",
+            "1e-4",
+            "--batch-size",
+            "4",
+            "--train-examples",
+            "64",
+            "--dev-examples",
+            "32",
+            "--test-examples",
+            "32",
+        ];
+        run_json(dir, &args);
+    }
+    ["a", "b", "c"]
+}
+
+/// Tags that are opened and closed in order; `meta` and the like have no end.
+fn assert_nested(html: &str) {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = html;
+    while let Some(start) = rest.find('<') {
+        let tag = &rest[start + 1..];
+        let end = tag.find('>').expect("a tag ends");
+        let (inside, after) = (&tag[..end], &tag[end + 1..]);
+        rest = after;
+        let name = inside
+            .trim_start_matches('/')
+            .split([' ', '/'])
+            .next()
+            .expect("a name");
+        let void = inside.ends_with('/') || inside.starts_with('!') || name == "meta";
+        match inside.starts_with('/') {
+            true => assert_eq!(open.pop(), Some(name), "closed in the wrong order"),
+            false if !void => open.push(name),
+            false => {}
+        }
+    }
+    assert_eq!(open, [""; 0], "left open");
+}
+
+#[test]
+fn the_page_needs_no_other_file_and_says_what_the_runs_say() {
+    let dir = scratch();
+    let folders = runs(dir.path());
+    let rows = run_json(dir.path(), &[&["report", "--json"][..], &folders].concat());
+    let html = fs::read_to_string(dir.path().join("report.html")).expect("a page");
+    assert_nested(&html);
+    for part in ["http-equiv", "src=", "href=", "url(", "@import", "<script"] {
+        assert!(!html.contains(part), "{part}");
+    }
+    let addresses = html.matches("http").count();
+    assert_eq!(
+        addresses,
+        html.matches("xmlns=\"http://www.w3.org/2000/svg\"").count()
+    );
+    assert_eq!(html.matches("<svg role=\"img\" aria-label=\"").count(), 6);
+    for part in [
+        "prefers-color-scheme:dark",
+        "<html lang=\"en\">",
+        "Training loss against forward passes",
+        "Development accuracy against seconds",
+        "</span>gv</li>",
+        "processor",
+        "ndarray",
+        "± ",
+        "<td>batch-size</td><td>4</td>",
+    ] {
+        assert!(html.contains(part), "{part}");
+    }
+
+    // two groups; the mean of the first is that of its runs
+    assert_eq!(rows.as_array().map(Vec::len), Some(2));
+    assert_eq!(rows[0]["runs"], serde_json::json!(["a", "b"]));
+    let after = |run: &str| -> f64 {
+        let text =
+            fs::read_to_string(dir.path().join(run).join("summary.json")).expect("a summary");
+        let summary: Value = serde_json::from_str(&text).expect("JSON");
+        summary["accuracy_after"].as_f64().expect("a number")
+    };
+    let (a, b) = (after("a"), after("b"));
+    let spread = &rows[0]["test_after"];
+    assert_eq!(spread["runs"], 2);
+    assert!((spread["mean"].as_f64().expect("a mean") - (a + b) / 2.0).abs() < 1e-12);
+    let deviation = spread["standard_deviation"].as_f64().expect("a deviation");
+    assert!((deviation - (a - b).abs() / 2f64.sqrt()).abs() < 1e-12);
+    assert_eq!(rows[1]["test_after"]["standard_deviation"], Value::Null);
+}
+
+#[test]
+fn tables_and_pictures() {
+    let dir = scratch();
+    let folders = runs(dir.path());
+    let args = [
+        &["report", "--csv", "t", "--svg", "s", "--png", "p"][..],
+        &folders,
+    ]
+    .concat();
+    run(dir.path(), &args);
+    assert!(
+        !dir.path().join("report.html").exists(),
+        "a page nobody asked for"
+    );
+    let csv = |name: &str| fs::read_to_string(dir.path().join("t").join(name)).expect("a table");
+    assert_eq!(csv("runs.csv").lines().count(), 1 + 3);
+    // 120 forwards: 20 steps of 6, twice, and 60 of 2
+    assert_eq!(csv("steps.csv").lines().count(), 1 + 2 * 20 + 60);
+    assert_eq!(csv("evals.csv").lines().count(), 1 + 3 * 10);
+    for name in ["runs.csv", "steps.csv", "evals.csv"] {
+        let text = csv(name);
+        // labels with commas are quoted, and stand in runs.csv only
+        let columns = |line: &str| {
+            let quoted = line.split('"').enumerate();
+            let commas = quoted
+                .filter(|(i, _)| i % 2 == 0)
+                .map(|(_, t)| t.matches(',').count());
+            commas.sum::<usize>()
+        };
+        let heads = columns(text.lines().next().expect("heads"));
+        assert!(text.lines().all(|line| columns(line) == heads), "{name}");
+    }
+    for quantity in ["loss", "score"] {
+        for axis in ["steps", "forwards", "seconds"] {
+            let svg = fs::read_to_string(dir.path().join(format!("s/{quantity}-{axis}.svg")));
+            let svg = svg.expect("a chart");
+            assert!(svg.starts_with("<svg") && svg.contains("mezo"), "no legend");
+            assert!(!svg.contains("NaN"));
+            let png = fs::read(dir.path().join(format!("p/{quantity}-{axis}.png")));
+            let png = png.expect("a picture");
+            assert!(png.starts_with(b"\x89PNG\r\n\x1a\n"));
+            // width and height stand in the first chunk
+            let number =
+                |at: usize| u32::from_be_bytes(png[at..at + 4].try_into().expect("4 bytes"));
+            assert_eq!((number(16), number(20)), (960, 750));
+        }
+    }
+    // nothing is written over, and then nothing at all
+    fs::remove_file(dir.path().join("p/loss-steps.png")).expect("removed");
+    let output = zograd(dir.path(), &args)
+        .output()
+        .expect("the binary starts");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.contains("exists already"), "{error}");
+    assert!(!dir.path().join("p/loss-steps.png").exists());
+}
+
+#[test]
+fn unfinished_runs_and_sweeps_can_be_looked_at_and_other_folders_cannot() {
+    let dir = scratch();
+    runs(dir.path());
+    // a kill leaves no summary and half a line
+    fs::remove_file(dir.path().join("a/summary.json")).expect("removed");
+    let metrics = dir.path().join("a/metrics.jsonl");
+    let text = fs::read_to_string(&metrics).expect("metrics");
+    fs::write(&metrics, &text[..text.len() - 100]).expect("written");
+    let rows = run_json(dir.path(), &["report", "--json", "a"]);
+    assert_eq!(
+        (&rows[0]["finished"], &rows[0]["test_after"]),
+        (&0.into(), &Value::Null)
+    );
+    let html = fs::read_to_string(dir.path().join("report.html")).expect("a page");
+    assert!(html.contains("unfinished"));
+
+    let sweep = [
+        "sweep",
+        "--forwards",
+        "24",
+        "--batch-size",
+        "4",
+        "--dev-examples",
+        "8",
+        "--lr",
+        "1e-5,1e-4",
+        "--out",
+        "s",
+    ];
+    run(dir.path(), &sweep);
+    let rows = run_json(dir.path(), &["report", "--json", "s", "--out", "s.html"]);
+    assert_eq!(rows.as_array().map(Vec::len), Some(2));
+
+    fs::create_dir(dir.path().join("empty")).expect("a folder");
+    fs::write(dir.path().join("c/summary.json"), "{").expect("written");
+    for (args, part) in [
+        (&["report", "nowhere"][..], "nowhere"),
+        (&["report", "empty"], "no run folder"),
+        (&["report", "c"], "summary.json"),
+        (&["report"], "RUN"),
+    ] {
+        let output = zograd(dir.path(), args)
+            .output()
+            .expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(
+            error.contains(part) && error.lines().count() == 1,
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,236 @@
+//! `zograd sweep`, end to end, with the built-in model.
+
+use crate::support::{run, run_json, scratch, zograd};
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// A sweep of a second or two.
+fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec![
+        "sweep",
+        "--batch-size",
+        "4",
+        "--train-examples",
+        "64",
+        "--dev-examples",
+        "32",
+        "--test-examples",
+        "16",
+        "--eval-every",
+        "10",
+    ];
+    args.extend(more);
+    args
+}
+
+fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).expect("a file");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+#[test]
+fn a_sweep_names_the_best_point_and_those_that_diverged() {
+    let dir = scratch();
+    let args = small(&[
+        "--lr",
+        "1e-5,1e30,1e-4",
+        "--method",
+        "mezo,greedy",
+        "--out",
+        "s",
+        "--json",
+        "--forwards",
+        "80",
+    ]);
+    let report = run_json(dir.path(), &args);
+    let points = report["points"].as_array().expect("points");
+    assert_eq!(points.len(), 6);
+    assert_eq!(report["missing"], 0);
+    for point in points {
+        let lr = point["lr"].as_f64().expect("a number");
+        assert_eq!(point["diverged"].is_string(), lr > 1.0, "{point}");
+        // equal budgets: 40 steps of 2 forwards, 16 of 5; what diverges is not gone on with
+        assert_eq!(point["forwards"] == 80, lr < 1.0, "{point}");
+        let run = dir.path().join(point["run"].as_str().expect("a folder"));
+        for file in [
+            "config.toml",
+            "metrics.jsonl",
+            "summary.json",
+            "trajectory.zog",
+            "environment.json",
+        ] {
+            assert!(run.join(file).exists(), "{file}");
+        }
+    }
+    assert!(report["best"]["lr"].as_f64() < Some(1.0), "{report}");
+    assert_eq!(json(&dir.path().join("s/sweep.json")), report);
+    let svg = fs::read_to_string(dir.path().join("s/sweep.svg")).expect("a plot");
+    for part in [
+        "<svg",
+        "learning rate",
+        "mezo, eps 1e-3",
+        "greedy, eps 1e-3",
+        "1e-5",
+    ] {
+        assert!(svg.contains(part), "{part}");
+    }
+
+    // nothing is left to do: no point is run again
+    let before =
+        fs::metadata(dir.path().join("s/mezo-lr1e-5-eps1e-3/metrics.jsonl")).expect("metrics");
+    let text = run(dir.path(), &["sweep", "--resume", "s"]).stdout;
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert!(
+        text.contains("recommended") && text.contains("diverged: update-too-far in step 1"),
+        "{text}"
+    );
+    let after =
+        fs::metadata(dir.path().join("s/mezo-lr1e-5-eps1e-3/metrics.jsonl")).expect("metrics");
+    assert_eq!(
+        before.modified().expect("a time"),
+        after.modified().expect("a time")
+    );
+}
+
+/// Without a list the grid is the built-in one, and the settings of a preset bring theirs.
+#[test]
+fn default_grids() {
+    let dir = scratch();
+    let report = run_json(
+        dir.path(),
+        &small(&["--json", "--eps", "1e-3,1e-2", "--forwards", "12"]),
+    );
+    let of = |key: &str| -> Vec<f64> {
+        let points = report["points"].as_array().expect("points");
+        points.iter().filter_map(|p| p[key].as_f64()).collect()
+    };
+    assert_eq!(of("lr"), [1e-5, 3e-5, 1e-4, 3e-4, 1e-5, 3e-5, 1e-4, 3e-4]);
+    assert_eq!(of("eps"), [1e-3, 1e-3, 1e-3, 1e-3, 1e-2, 1e-2, 1e-2, 1e-2]);
+    assert_eq!(report["sweep"], "runs/toy-sweep");
+    crate::support::unpack(dir.path());
+    let preset = run_json(
+        dir.path(),
+        &small(&[
+            "--json",
+            "--preset",
+            "paper/opt-1.3b/wsc/n-spsa",
+            "--model",
+            "model",
+            "--task",
+            "sst2",
+            "--data",
+            "data",
+            "--backend",
+            "ndarray",
+            "--dtype",
+            "f32",
+            "--forwards",
+            "8",
+        ]),
+    );
+    let points = preset["points"].as_array().expect("points");
+    let lr: Vec<f64> = points.iter().filter_map(|p| p["lr"].as_f64()).collect();
+    assert_eq!(lr, [1e-7, 2e-7, 5e-7]);
+    assert!(
+        points
+            .iter()
+            .all(|p| p["method"] == "n-spsa" && p["steps"] == 2)
+    );
+}
+
+/// Ctrl-C saves; what is gone on with ends as a sweep that was never interrupted.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_sweep_goes_on() {
+    let dir = scratch();
+    let args =
+        |out: &'static str| small(&["--lr", "1e-5,1e-4,2e-4", "--forwards", "600", "--out", out]);
+    let mut child = zograd(dir.path(), &args("s"))
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let stderr = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut lines = stderr.lines().map(|l| l.expect("text"));
+    assert!(
+        lines.any(|line| line.starts_with("point 2")),
+        "no second point"
+    );
+    assert!(lines.any(|line| line.starts_with("step")), "no evaluation");
+    let pid = child.id().to_string();
+    let status = Command::new("kill")
+        .args(["-INT", &pid])
+        .status()
+        .expect("kill");
+    assert!(status.success());
+    let last: Vec<String> = lines.collect();
+    assert_eq!(child.wait().expect("an end").code(), Some(130), "{last:?}");
+    assert!(
+        last.iter().any(|l| l.contains("zograd sweep --resume s")),
+        "{last:?}"
+    );
+    assert_eq!(json(&dir.path().join("s/sweep.json"))["missing"], 2);
+
+    // a point that was killed before it wrote anything
+    fs::create_dir_all(dir.path().join("s/gv-lr2e-4-eps1e-3")).expect("a folder");
+    run(dir.path(), &["sweep", "--resume", "s"]);
+    run(dir.path(), &args("t"));
+    let stripped = |folder: &str| {
+        let mut report = json(&dir.path().join(folder).join("sweep.json"));
+        report["sweep"] = Value::Null;
+        for point in report["points"].as_array_mut().expect("points") {
+            point["seconds"] = Value::Null;
+            point["run"] = Value::Null;
+        }
+        report
+    };
+    assert_eq!(stripped("s"), stripped("t"));
+    let weights = |folder: &str| {
+        let point = dir
+            .path()
+            .join(folder)
+            .join("gv-lr1e-4-eps1e-3/best/model.safetensors");
+        fs::read(point).expect("weights")
+    };
+    assert!(weights("s") == weights("t"), "the weights differ");
+}
+
+#[test]
+fn wrong_input_leaves_nothing_behind() {
+    let dir = scratch();
+    for (more, parts) in [
+        (&["--lr", "1e-5,fast"][..], &["--lr"][..]),
+        (&["--lr", "0,1e-5"], &["--lr 0"]),
+        (&["--lr", "nan"], &["--lr NaN"]),
+        (&["--eps", "1e-3,2"], &["--eps 2"]),
+        (&["--method", "mezo,mezzo"], &["mezzo"]),
+        (&["--method", "mezo", "--pool", "4"], &["--pool"]),
+        (&["--dev-examples", "0"], &["--dev-examples"]),
+        (&["--forwards", "1"], &["--forwards 1"]),
+        (&["--task", "sst2"], &["--data"]),
+        (&["--model", "nowhere/to/be"], &["nowhere/to/be"]),
+        (
+            &["--preset", "paper/opt-13b/sst2/g"],
+            &["paper/opt-13b/sst2/gv"],
+        ),
+        (&["--resume", "nowhere"], &["nowhere", "no sweep"]),
+    ] {
+        let args = [&["sweep"][..], more].concat();
+        let output = zograd(dir.path(), &args)
+            .output()
+            .expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {error}");
+        for part in parts {
+            assert!(error.contains(part), "{args:?}: no {part} in {error}");
+        }
+        let sweeps = fs::read_dir(dir.path().join("runs"))
+            .into_iter()
+            .flatten()
+            .count();
+        assert_eq!(sweeps, 0, "{args:?} left something behind");
+    }
+}
