@@ -7,8 +7,25 @@
 use super::Weight;
 #[cfg(target_arch = "x86_64")]
 use super::gaussian_avx512;
-use crate::NoiseKind;
 use crate::noise::Normals;
+use crate::{NoiseKind, NoisePass};
+
+/// What a pass does to a weight besides the noise.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shift {
+    pub(super) shrink: f32,
+    /// Where the sums begin.
+    pub(super) anchor: f32,
+}
+
+impl Shift {
+    pub(super) fn of(pass: &NoisePass<'_>) -> Self {
+        Self {
+            shrink: pass.shrink,
+            anchor: pass.anchor(),
+        }
+    }
+}
 
 /// An instruction set to run the inner loops with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,22 +79,38 @@ impl Accumulator {
         }
     }
 
-    /// `weights[i] <- weights[i] + (fma(-shrink, weights[i], sums[i]) - anchor)`.
-    pub(super) fn apply<W: Weight>(
+    /// A pass with noise of one seed: [`Self::apply`] with the sums that [`Self::add`] makes of anchors, which
+    /// stay in registers.
+    pub(super) fn add_one<W: Weight, const N: usize>(
         self,
+        kind: NoiseKind,
+        bits: &[u8],
+        c: [f32; N],
+        shift: Shift,
         weights: &mut [W],
-        shrink: f32,
-        anchor: f32,
-        sums: &[f32],
     ) {
+        let normals = Normals::get();
         match self {
-            Self::Baseline => apply(weights, shrink, anchor, sums),
+            Self::Baseline => add_one(kind, normals, bits, c, shift, weights),
             // SAFETY: these variants come from `detect` or `available`, which checked the features.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => unsafe { apply_avx2(weights, shrink, anchor, sums) },
+            Self::Avx2 => unsafe { add_one_avx2(kind, normals, bits, c, shift, weights) },
             // SAFETY: as above.
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => unsafe { apply_avx512(weights, shrink, anchor, sums) },
+            Self::Avx512 => unsafe { add_one_avx512(kind, normals, bits, c, shift, weights) },
+        }
+    }
+
+    /// `weights[i] <- weights[i] + (fma(-shrink, weights[i], sums[i]) - anchor)`.
+    pub(super) fn apply<W: Weight>(self, weights: &mut [W], shift: Shift, sums: &[f32]) {
+        match self {
+            Self::Baseline => apply(weights, shift, sums),
+            // SAFETY: these variants come from `detect` or `available`, which checked the features.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => unsafe { apply_avx2(weights, shift, sums) },
+            // SAFETY: as above.
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => unsafe { apply_avx512(weights, shift, sums) },
         }
     }
 
@@ -115,22 +148,70 @@ fn add<const N: usize>(
         }
         // fma(c, +1 or -1, sum) is sum + c or sum - c
         NoiseKind::Rademacher => {
-            for (sums, word) in sums.chunks_mut(32).zip(bits.as_chunks().0) {
-                let word = u32::from_le_bytes(*word);
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let sign = (word >> i) << 31;
-                    let signed = |c: f32| f32::from_bits(c.to_bits() ^ sign);
-                    *sum = c.iter().fold(*sum, |sum, c| sum + signed(*c));
-                }
-            }
+            with_signs(sums, bits, |sum, sign| {
+                *sum = c.iter().fold(*sum, |sum, c| sum + signed(*c, sign));
+            });
         }
     }
 }
 
 #[inline(always)]
-fn apply<W: Weight>(weights: &mut [W], shrink: f32, anchor: f32, sums: &[f32]) {
+fn add_one<W: Weight, const N: usize>(
+    kind: NoiseKind,
+    normals: &Normals,
+    bits: &[u8],
+    c: [f32; N],
+    shift: Shift,
+    weights: &mut [W],
+) {
+    let Shift { shrink, anchor } = shift;
+    match kind {
+        NoiseKind::Gaussian => {
+            for (w, bits) in weights.iter_mut().zip(bits.as_chunks().0) {
+                let z = normals.at(u16::from_le_bytes(*bits));
+                let sum = c.iter().fold(anchor, |sum, c| c.mul_add(z, sum));
+                *w = w.moved(shrink, anchor, sum);
+            }
+        }
+        NoiseKind::Rademacher => {
+            with_signs(weights, bits, |w, sign| {
+                let sum = c.iter().fold(anchor, |sum, c| sum + signed(*c, sign));
+                *w = w.moved(shrink, anchor, sum);
+            });
+        }
+    }
+}
+
+/// Hands out every element with its bit, as the sign of an f32.
+#[inline(always)]
+fn with_signs<T>(elements: &mut [T], bits: &[u8], each: impl Fn(&mut T, u32)) {
+    let words = bits
+        .as_chunks()
+        .0
+        .iter()
+        .map(|word| u32::from_le_bytes(*word));
+    // a fixed number of elements a word, so that the loop becomes vectors
+    let (whole, rest) = elements.as_chunks_mut::<32>();
+    let rest_word = words.clone().nth(whole.len());
+    for (elements, word) in whole.iter_mut().zip(words) {
+        for (i, element) in elements.iter_mut().enumerate() {
+            each(element, (word >> i) << 31);
+        }
+    }
+    for (i, element) in rest.iter_mut().enumerate() {
+        each(element, (rest_word.unwrap_or(0) >> i) << 31);
+    }
+}
+
+#[inline(always)]
+fn signed(c: f32, sign: u32) -> f32 {
+    f32::from_bits(c.to_bits() ^ sign)
+}
+
+#[inline(always)]
+fn apply<W: Weight>(weights: &mut [W], shift: Shift, sums: &[f32]) {
     for (w, sum) in weights.iter_mut().zip(sums) {
-        *w = w.moved(shrink, anchor, *sum);
+        *w = w.moved(shift.shrink, shift.anchor, *sum);
     }
 }
 
@@ -163,12 +244,41 @@ fn add_avx512<const N: usize>(
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn apply_avx2<W: Weight>(weights: &mut [W], shrink: f32, anchor: f32, sums: &[f32]) {
-    apply(weights, shrink, anchor, sums);
+fn add_one_avx2<W: Weight, const N: usize>(
+    kind: NoiseKind,
+    normals: &Normals,
+    bits: &[u8],
+    c: [f32; N],
+    shift: Shift,
+    weights: &mut [W],
+) {
+    add_one(kind, normals, bits, c, shift, weights);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-fn apply_avx512<W: Weight>(weights: &mut [W], shrink: f32, anchor: f32, sums: &[f32]) {
-    apply(weights, shrink, anchor, sums);
+fn add_one_avx512<W: Weight, const N: usize>(
+    kind: NoiseKind,
+    normals: &Normals,
+    bits: &[u8],
+    c: [f32; N],
+    shift: Shift,
+    weights: &mut [W],
+) {
+    match kind {
+        NoiseKind::Gaussian => gaussian_avx512::add_one(normals, bits, c, shift, weights),
+        NoiseKind::Rademacher => add_one(kind, normals, bits, c, shift, weights),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn apply_avx2<W: Weight>(weights: &mut [W], shift: Shift, sums: &[f32]) {
+    apply(weights, shift, sums);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+fn apply_avx512<W: Weight>(weights: &mut [W], shift: Shift, sums: &[f32]) {
+    apply(weights, shift, sums);
 }

@@ -19,6 +19,22 @@ impl NoiseKind {
     /// All kinds, in the order of their keystream numbers.
     pub const ALL: [Self; 2] = [Self::Gaussian, Self::Rademacher];
 
+    /// Random bits that one element takes.
+    pub(crate) const fn bits(self) -> usize {
+        match self {
+            Self::Gaussian => 16,
+            Self::Rademacher => 1,
+        }
+    }
+
+    /// Bytes that this many elements take, in whole 32-bit words where an element takes less than one byte.
+    pub(crate) const fn bytes(self, elements: usize) -> usize {
+        match self {
+            Self::Gaussian => elements * 2,
+            Self::Rademacher => elements.div_ceil(32) * 4,
+        }
+    }
+
     /// The ChaCha stream (nonce) that this kind reads.
     pub(crate) const fn keystream(self) -> u64 {
         match self {

@@ -26,6 +26,9 @@
 /// Version of the bits: part of every trajectory log.
 pub const VERSION: u32 = 1;
 
+mod keystream;
+#[cfg(target_arch = "x86_64")]
+mod keystream_avx512;
 mod kind;
 mod normal;
 mod stream;

@@ -1,17 +1,13 @@
+use super::keystream::{BLOCK, Keystream};
 use super::{NoiseKind, Normals};
 use crate::TensorId;
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use zograd_direction::Seed;
 
 /// Elements after which every kind stands at a 64-byte block of the keystream (512 one-bit elements).
 pub(crate) const ALIGNMENT: usize = 512;
 
 /// The random bits of one tensor under one seed, readable from any aligned element on.
-pub(crate) struct BitStream {
-    rng: ChaCha8Rng,
-    kind: NoiseKind,
-}
+pub(crate) struct BitStream(Keystream);
 
 impl BitStream {
     /// The stream, standing at element `start`, a multiple of [`ALIGNMENT`].
@@ -20,30 +16,15 @@ impl BitStream {
         let mut key = *b"........|||||||.zograd noise v1\0";
         key[..8].copy_from_slice(&seed.value().to_le_bytes());
         key[8..16].copy_from_slice(&tensor.value().to_le_bytes());
-        let mut rng = ChaCha8Rng::from_seed(key);
-        rng.set_stream(kind.keystream());
-        rng.set_word_pos(u128::from(start) * bits_per_element(kind) / 32);
-        Self { rng, kind }
+        // whole blocks, by the alignment
+        let block = start * kind.bits() as u64 / (8 * BLOCK as u64);
+        Self(Keystream::at(key, kind.keystream(), block))
     }
 
-    /// Reads the bytes of the next `8 * bytes.len() / bits` elements.
+    /// Reads the bytes of the next `8 * bytes.len() / bits` elements: a multiple of [`ALIGNMENT`], but for the
+    /// last.
     pub(crate) fn read(&mut self, bytes: &mut [u8]) {
-        self.rng.fill_bytes(bytes);
-    }
-
-    /// Bytes that `elements` elements take.
-    pub(crate) fn bytes(&self, elements: usize) -> usize {
-        match self.kind {
-            NoiseKind::Gaussian => elements * 2,
-            NoiseKind::Rademacher => elements.div_ceil(32) * 4,
-        }
-    }
-}
-
-const fn bits_per_element(kind: NoiseKind) -> u128 {
-    match kind {
-        NoiseKind::Gaussian => 16,
-        NoiseKind::Rademacher => 1,
+        self.0.read(bytes);
     }
 }
 
@@ -67,7 +48,7 @@ pub fn fill(seed: Seed, tensor: TensorId, kind: NoiseKind, start: u64, out: &mut
     let aligned = start - start % ALIGNMENT as u64;
     let skip = (start - aligned) as usize;
     let mut stream = BitStream::at(seed, tensor, kind, aligned);
-    let mut bytes = vec![0u8; stream.bytes(skip + out.len())];
+    let mut bytes = vec![0u8; kind.bytes(skip + out.len())];
     stream.read(&mut bytes);
     let normals = Normals::get();
     for (i, value) in (skip..).zip(out) {
