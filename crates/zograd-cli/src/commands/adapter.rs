@@ -33,10 +33,11 @@ pub fn keep<B: TrainBackend>(
     tokenizer: Option<&Path>,
     out: &Path,
 ) -> Result<()> {
-    Ok(match model.adapter() {
+    match model.adapter() {
         Some(_) => save_adapter(model, base, out)?,
         None => save_pretrained(model, model.config(), tokenizer, out)?,
-    })
+    }
+    Ok(())
 }
 
 /// A hash of what a run tunes: the tensors of the adapter, or all where there is none.

@@ -19,6 +19,7 @@ const STEPS: u64 = 4;
 fn run() -> (TempDir, Vec<String>) {
     let folder = tempfile::tempdir().expect("a folder");
     let header = Header {
+        adapter: None,
         format: FORMAT_VERSION,
         model: "tiny".into(),
         weights: "sha256:00".into(),

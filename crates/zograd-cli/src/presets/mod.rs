@@ -112,7 +112,7 @@ impl Preset {
         let mut settings = self.train.clone();
         let other = |method: &toml::Value| Some(method) != self.train.get("method");
         if flags.get("method").is_some_and(other) {
-            settings.retain(|key, _| !OF_THE_METHOD.iter().any(|own| *own == key));
+            settings.retain(|key, _| !OF_THE_METHOD.contains(&key));
         }
         // two ways to say how long to run
         if flags.contains_key("forwards") {

@@ -18,6 +18,7 @@ const MAGIC: &[u8] = b"zogtraj\n";
 
 fn header() -> Header {
     Header {
+        adapter: None,
         format: FORMAT_VERSION,
         model: "tiny".into(),
         weights: "sha256:00".into(),

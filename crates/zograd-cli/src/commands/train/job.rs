@@ -6,6 +6,7 @@ use super::report::{Report, announce, kebab, named_scores};
 use super::settings::Settings;
 use super::tune;
 use crate::backend::{Job, TrainBackend};
+use crate::commands::adapter;
 use crate::commands::eval::{load, note_truncation, score, truncated};
 use crate::commands::replay::check_base;
 use crate::environment::Environment;

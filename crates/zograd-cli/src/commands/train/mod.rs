@@ -25,7 +25,6 @@ use anyhow::{Context, Result, bail};
 use interrupted::Interrupted;
 use job::{Data, TrainJob};
 use report::Report;
-pub use report::kebab;
 use settings::Settings;
 use std::path::Path;
 use std::process::ExitCode;
