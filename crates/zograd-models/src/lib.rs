@@ -31,6 +31,7 @@
 mod attention;
 mod backend;
 mod config;
+mod cost;
 mod error;
 mod forward;
 mod generate;
@@ -45,7 +46,7 @@ pub mod tokenizer;
 mod weights;
 
 pub use attention::AttentionLayout;
-pub use backend::ModelBackend;
+pub use backend::{ModelBackend, WeightAndBias};
 pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
 pub use error::ModelError;
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
-use crate::backend::ModelBackend;
+use crate::backend::{ModelBackend, WeightAndBias};
 use crate::parameters::{Initial, ParameterSource, param};
 
 /// `y = x W^T + b`. The weight is stored `[out, in]` as in PyTorch files, so that weights load
@@ -40,7 +40,12 @@ impl<B: ModelBackend> Linear<B> {
 
     /// `[tokens, in]` to `[tokens, out]`.
     pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        B::packed_linear(x, self.weight.val(), self.bias.as_ref().map(Param::val))
+        let (weight, bias) = self.weight_and_bias();
+        B::packed_linear(x, weight, bias)
+    }
+
+    pub(crate) fn weight_and_bias(&self) -> WeightAndBias<B> {
+        (self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 }
 

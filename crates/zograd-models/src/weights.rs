@@ -9,6 +9,7 @@ mod load;
 mod pytorch;
 mod safetensors;
 mod save;
+mod write;
 
 pub use error::{LoadError, SaveError};
 pub use identity::content_hash;

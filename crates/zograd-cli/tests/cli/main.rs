@@ -4,6 +4,7 @@ mod errors;
 mod generate;
 #[cfg(unix)]
 mod hostile;
+mod memory;
 mod reference;
 mod support;
 mod tasks;

@@ -57,7 +57,7 @@ impl<B: ModelBackend> Cache<B> {
         };
         let layout = AttentionLayout::new(&packing, heads);
         let mut layers = Vec::with_capacity(model.config().num_hidden_layers);
-        let run = model.run_with(&packing, |_, [query, key, value]| {
+        let run = model.run_with(&packing, None, |_, [query, key, value]| {
             layers.push([spread(key.clone()), spread(value.clone())]);
             B::packed_attention(query, key, value, &layout)
         });
@@ -81,7 +81,7 @@ impl<B: ModelBackend> Cache<B> {
         self.mask = Tensor::cat(vec![self.mask.clone(), seen], 3);
         self.next.iter_mut().for_each(|position| *position += 1);
         let (layers, mask) = (&mut self.layers, &self.mask);
-        model.run_with(&packing, |layer, projected| {
+        model.run_with(&packing, None, |layer, projected| {
             attend(projected, &mut layers[layer], mask)
         })
     }
