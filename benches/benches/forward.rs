@@ -5,25 +5,13 @@
 
 #![allow(missing_docs)] // criterion's macros make undocumented functions
 
+use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use zograd_models::{LoadOptions, Opt, OptConfig, Plan, Sequence, Sharing};
-
-type Cpu = NdArray<f32>;
+use zograd_benches::embedded;
+use zograd_models::{ModelBackend, Opt, OptConfig, Plan, Sequence, Sharing};
 
 const PROMPTS: usize = 16;
-
-fn embedded() -> Opt<Cpu> {
-    let folder = std::env::temp_dir().join(format!("zograd-bench-{}", std::process::id()));
-    zograd_embedded::unpack(&folder).expect("a writable temporary folder");
-    let loaded = Opt::load(
-        &folder.join("model"),
-        &LoadOptions::default(),
-        &Default::default(),
-    );
-    std::fs::remove_dir_all(&folder).expect("our own folder");
-    loaded.expect("the embedded model").0
-}
 
 /// Two options that differ in their last token, after each of `PROMPTS` prompts of `length` tokens.
 fn plan(length: usize, sharing: Sharing) -> Plan {
@@ -45,14 +33,19 @@ fn plan(length: usize, sharing: Sharing) -> Plan {
 }
 
 fn forward(c: &mut Criterion) {
-    let mut group = c.benchmark_group("forward");
+    forward_of::<NdArray<f32>>(c, "ndarray");
+    forward_of::<Flex>(c, "flex");
+}
+
+fn forward_of<B: ModelBackend>(c: &mut Criterion, backend: &str) {
+    let mut group = c.benchmark_group(format!("forward/{backend}"));
     group.sample_size(10);
     let opt_125m = OptConfig::named("opt-125m").expect("a known shape");
     for (name, model, length) in [
-        ("embedded", embedded(), 32),
+        ("embedded", embedded::<B>(), 32),
         (
             "opt-125m",
-            Opt::<Cpu>::init(&opt_125m, &Default::default()),
+            Opt::<B>::init(&opt_125m, &Default::default()),
             64,
         ),
     ] {

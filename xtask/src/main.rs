@@ -22,24 +22,8 @@ struct Cli {
 enum Task {
     /// Run all checks, the cheapest first; stop at the first that fails.
     Ci,
-    /// Run the benchmarks, or time whole steps against another program.
-    Bench {
-        /// What to measure.
-        #[arg(value_enum, default_value = "all")]
-        topic: bench::Topic,
-        /// Time `zo_step` against this command in alternation; it prints JSON with `step_s_median`.
-        #[arg(long, value_name = "COMMAND")]
-        peer: Option<String>,
-        /// With --peer: how often each program is run.
-        #[arg(long, default_value_t = 3, requires = "peer")]
-        rounds: usize,
-        /// With --peer: print JSON.
-        #[arg(long, requires = "peer")]
-        json: bool,
-        /// Arguments for criterion, or for `zo_step` with --peer, after `--`.
-        #[arg(last = true)]
-        rest: Vec<String>,
-    },
+    /// Measure, compare with other programs, and hold the results against their targets.
+    Bench(bench::Arguments),
     /// Train the built-in model for many steps, and fail if memory or step time grow or the log is too large.
     LongRun {
         /// Number of steps.
@@ -53,20 +37,7 @@ enum Task {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Task::Ci => ci::run(),
-        Task::Bench {
-            peer: Some(peer),
-            rounds,
-            json,
-            rest,
-            ..
-        } => bench::Comparison {
-            peer: &peer,
-            ours: &rest,
-            rounds,
-            json,
-        }
-        .run(),
-        Task::Bench { topic, rest, .. } => bench::run(topic, &rest),
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::LongRun { steps } => long_run::run(steps),
         Task::Embed(arguments) => embed::run(&arguments),
     }

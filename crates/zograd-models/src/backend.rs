@@ -13,6 +13,9 @@ use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 
 use crate::attention::AttentionLayout;
 
+/// The weight `[out, in]` and, if there is one, the bias `[out]` of a linear layer.
+pub type WeightAndBias<B> = (Tensor<B, 2>, Option<Tensor<B, 1>>);
+
 /// A backend this crate's models run on.
 ///
 /// Every method has a default made of differentiable tensor operations, so
@@ -40,6 +43,19 @@ pub trait ModelBackend: Backend {
         bias: Option<Tensor<Self, 1>>,
     ) -> Tensor<Self, 2> {
         plain::linear(x, weight, bias)
+    }
+
+    /// `y = relu(x W1^T + b1) W2^T + b2`: the feed-forward layers. `x` is `[tokens, width]`, the weights are
+    /// `[inner, width]` and `[width, inner]`, the result is as `x`.
+    ///
+    /// # Panics
+    /// The shapes do not fit, or the dtypes differ.
+    fn packed_feed_forward(
+        x: Tensor<Self, 2>,
+        inner: WeightAndBias<Self>,
+        outer: WeightAndBias<Self>,
+    ) -> Tensor<Self, 2> {
+        plain::feed_forward(x, inner, outer)
     }
 
     /// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` over the last dimension, with

@@ -56,15 +56,16 @@ impl<B: ModelBackend> Opt<B> {
         for target in &plan.targets {
             check_ids(&[target.id], self.config())?;
         }
-        let hidden = self.run(&plan.packing);
+        let hidden = self.run_at(&plan.packing, Some(&plan.logit_tokens));
         let device = hidden.device();
+        let [positions, width] = hidden.dims();
 
         // targets by the chunk of positions they are read at; a stable sort keeps it cheap to undo
         let mut order: Vec<usize> = (0..plan.targets.len()).collect();
         order.sort_by_key(|target| plan.targets[*target].logit / LOGIT_ROWS);
         let mut remaining = order.as_slice();
         let mut scores = Vec::new();
-        for (chunk, tokens) in plan.logit_tokens.chunks(LOGIT_ROWS).enumerate() {
+        for (chunk, start) in (0..positions).step_by(LOGIT_ROWS).enumerate() {
             let count = remaining
                 .partition_point(|target| plan.targets[*target].logit / LOGIT_ROWS == chunk);
             let (mine, others) = remaining.split_at(count);
@@ -74,8 +75,8 @@ impl<B: ModelBackend> Opt<B> {
                 .map(|target| &plan.targets[*target])
                 .map(|target| (target.logit % LOGIT_ROWS, target.id))
                 .collect();
-            let rows = indices(tokens.iter().map(|token| *token as i32), &device);
-            let logits = self.head(hidden.clone().select(0, rows));
+            let end = positions.min(start + LOGIT_ROWS);
+            let logits = self.head(hidden.clone().slice([start..end, 0..width]));
             scores.push(B::log_probs_at(logits, &pairs));
         }
         let scores = Tensor::cat(scores, 0);

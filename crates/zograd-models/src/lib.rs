@@ -32,6 +32,7 @@ mod adapter;
 mod attention;
 mod backend;
 mod config;
+mod cost;
 mod error;
 mod forward;
 mod generate;
@@ -50,7 +51,7 @@ pub use adapter::{
     Projection, is_adapter, save_adapter,
 };
 pub use attention::AttentionLayout;
-pub use backend::ModelBackend;
+pub use backend::{ModelBackend, WeightAndBias};
 pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
 pub use error::ModelError;
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};

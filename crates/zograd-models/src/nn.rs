@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
 use crate::adapter::Lora;
-use crate::backend::ModelBackend;
+use crate::backend::{ModelBackend, WeightAndBias};
 use crate::parameters::{Initial, ParameterSource, param};
 
 /// `y = x W^T + b`. The weight is stored `[out, in]` as in PyTorch files, so that weights load
@@ -44,11 +44,19 @@ impl<B: ModelBackend> Linear<B> {
 
     /// `[tokens, in]` to `[tokens, out]`.
     pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let base = |x| B::packed_linear(x, self.weight.val(), self.bias.as_ref().map(Param::val));
+        let base = |x| {
+            let (weight, bias) = self.weight_and_bias();
+            B::packed_linear(x, weight, bias)
+        };
         match &self.lora {
             None => base(x),
             Some(lora) => base(x.clone()) + lora.forward(x),
         }
+    }
+
+    /// The layer without an adapter.
+    pub(crate) fn weight_and_bias(&self) -> WeightAndBias<B> {
+        (self.weight.val(), self.bias.as_ref().map(Param::val))
     }
 }
 

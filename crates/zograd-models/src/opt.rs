@@ -3,7 +3,7 @@
 use burn::module::Module;
 use burn::tensor::activation::{gelu, gelu_approximate, relu};
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Int, Tensor};
 
 use crate::adapter::{AdapterConfig, Prefix};
 use crate::attention::AttentionLayout;
@@ -145,8 +145,14 @@ impl<B: ModelBackend> Opt<B> {
     /// What the layers make of packed tokens: `[tokens, hidden_size]`, before the final norm.
     /// The packing must have been checked against the configuration.
     pub(crate) fn run(&self, packing: &Packing) -> Tensor<B, 2> {
+        self.run_at(packing, None)
+    }
+
+    /// [`Opt::run`] for the tokens in `read` alone, `[read, hidden_size]`, if there is such a list:
+    /// the last layer gives every token's key and value and stops there for the others.
+    pub(crate) fn run_at(&self, packing: &Packing, read: Option<&[usize]>) -> Tensor<B, 2> {
         let layout = AttentionLayout::new(packing, self.config.num_attention_heads);
-        self.run_with(packing, |layer, projected| {
+        self.run_with(packing, read, |layer, projected| {
             self.attend(layer, projected, &layout)
         })
     }
@@ -168,12 +174,13 @@ impl<B: ModelBackend> Opt<B> {
         }
     }
 
-    /// [`Opt::run`] with the attention left to `attend`: it gets the number of the layer and the
+    /// [`Opt::run_at`] with the attention left to `attend`: it gets the number of the layer and the
     /// queries, keys and values of the tokens, each `[tokens, hidden]`, and gives what they attend
     /// to, `[tokens, hidden]`.
     pub(crate) fn run_with(
         &self,
         packing: &Packing,
+        read: Option<&[usize]>,
         mut attend: impl FnMut(usize, [Tensor<B, 2>; 3]) -> Tensor<B, 2>,
     ) -> Tensor<B, 2> {
         let device = self.device();
@@ -185,8 +192,11 @@ impl<B: ModelBackend> Opt<B> {
             tokens = project_in.forward(tokens);
         }
         let mut x = tokens + decoder.embed_positions.forward(positions);
+        let read = read.map(|tokens| indices(tokens.iter().map(|token| *token as i32), &device));
+        let last = decoder.layers.len() - 1;
         for (index, layer) in decoder.layers.iter().enumerate() {
-            x = layer.forward(x, &self.config, |projected| attend(index, projected));
+            let read = read.as_ref().filter(|_| index == last);
+            x = layer.forward(x, &self.config, read, |projected| attend(index, projected));
         }
         x
     }
@@ -247,35 +257,52 @@ impl<B: ModelBackend> DecoderLayer<B> {
         &self,
         x: Tensor<B, 2>,
         config: &OptConfig,
+        read: Option<&Tensor<B, 1, Int>>,
         attend: impl FnOnce([Tensor<B, 2>; 3]) -> Tensor<B, 2>,
     ) -> Tensor<B, 2> {
-        let attention = |x| self.self_attn.forward(x, attend);
-        let x = residual(x, &self.self_attn_layer_norm, config, attention);
-        residual(x, &self.final_layer_norm, config, |x| {
-            let inner = self.fc1.forward(x);
-            let inner = match config.activation {
-                Activation::Relu => relu(inner),
-                Activation::Gelu => gelu(inner),
-                Activation::GeluTanh => gelu_approximate(inner),
-            };
-            self.fc2.forward(inner)
-        })
+        let kept = |x: Tensor<B, 2>| match read {
+            Some(read) => x.select(0, read.clone()),
+            None => x,
+        };
+        let attention = |x| {
+            self.self_attn
+                .forward(x, |projected| kept(attend(projected)))
+        };
+        let x = residual(x, &self.self_attn_layer_norm, config, attention, kept);
+        let feed_forward = |x| self.feed_forward(x, config.activation);
+        residual(x, &self.final_layer_norm, config, feed_forward, |x| x)
+    }
+
+    fn feed_forward(&self, x: Tensor<B, 2>, activation: Activation) -> Tensor<B, 2> {
+        let activate = match activation {
+            // both at once, if there is nothing between them but what the backend knows
+            Activation::Relu if self.fc1.lora.is_none() && self.fc2.lora.is_none() => {
+                let (inner, outer) = (self.fc1.weight_and_bias(), self.fc2.weight_and_bias());
+                return B::packed_feed_forward(x, inner, outer);
+            }
+            Activation::Relu => relu,
+            Activation::Gelu => gelu,
+            Activation::GeluTanh => gelu_approximate,
+        };
+        self.fc2.forward(activate(self.fc1.forward(x)))
     }
 }
 
-/// `x + block(norm(x))`, or `norm(x + block(x))` in the post-norm 350m.
+/// `x + block(norm(x))`, or `norm(x + block(x))` in the post-norm 350m, for the tokens of `x` that
+/// `kept` selects and `block` answers for.
 fn residual<B: ModelBackend>(
     x: Tensor<B, 2>,
     norm: &LayerNorm<B>,
     config: &OptConfig,
     block: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>,
+    kept: impl FnOnce(Tensor<B, 2>) -> Tensor<B, 2>,
 ) -> Tensor<B, 2> {
     if config.do_layer_norm_before {
         let y = block(norm.forward(x.clone()));
-        x + y
+        kept(x) + y
     } else {
         let y = block(x.clone());
-        norm.forward(x + y)
+        norm.forward(kept(x) + y)
     }
 }
 

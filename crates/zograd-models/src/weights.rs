@@ -9,6 +9,7 @@ mod load;
 mod pytorch;
 pub(crate) mod safetensors;
 pub(crate) mod save;
+mod write;
 
 pub use error::{LoadError, SaveError};
 pub use identity::{content_hash, content_hash_of};

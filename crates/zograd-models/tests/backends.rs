@@ -71,6 +71,27 @@ fn linear_reads_views<B: ModelBackend>() {
     assert_close(&values(found), &expect(x, strided));
 }
 
+/// Fewer tokens than a block, more than one, and widths that are no multiple of a cache line.
+fn feed_forward_is_its_two_products<B: ModelBackend>() {
+    for [tokens, width, inner] in [[1, 1, 1], [5, 16, 40], [1030, 12, 17], [700, 32, 64]] {
+        let x = random::<B, 2>([tokens, width]);
+        let (w1, b1) = (random::<B, 2>([inner, width]), random::<B, 1>([inner]));
+        let (w2, b2) = (
+            random::<B, 2>([width, inner]) * 0.1,
+            random::<B, 1>([width]),
+        );
+        for biased in [true, false] {
+            let bias = |b: &Tensor<B, 1>| biased.then(|| b.clone());
+            let layer = |w: &Tensor<B, 2>, b| (w.clone(), bias(b));
+            let found = B::packed_feed_forward(x.clone(), layer(&w1, &b1), layer(&w2, &b2));
+            let first = B::packed_linear(x.clone(), w1.clone(), bias(&b1));
+            let expected = B::packed_linear(first.clamp_min(0.0), w2.clone(), bias(&b2));
+            assert_eq!(found.dims(), [tokens, width]);
+            assert_close(&values(found), &values(expected));
+        }
+    }
+}
+
 fn layer_norm_is_its_formula<B: ModelBackend>() {
     let x = random::<B, 2>([37, 48]) * 3.0 + 5.0;
     let (weight, bias) = (random::<B, 1>([48]), random::<B, 1>([48]));
@@ -111,6 +132,11 @@ macro_rules! on_backend {
             fn linear() {
                 super::linear_is_the_plain_product::<$backend>();
                 super::linear_reads_views::<$backend>();
+            }
+
+            #[test]
+            fn feed_forward() {
+                super::feed_forward_is_its_two_products::<$backend>();
             }
 
             #[test]

@@ -60,7 +60,7 @@ pub use batches::Batches;
 pub use error::TrainError;
 pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate};
 pub use guard::{Event, Guards, Monitor, Policy, Verdict};
-pub use memory::peak_memory_bytes;
+pub use memory::{keep_freed_memory, peak_memory_bytes};
 pub use model::LanguageModel;
 pub use objective::{
     Accuracy, AnswerF1, Classification, Objective, Scored, TeacherForcing, measure, score,

@@ -1,59 +1,146 @@
-//! `cargo xtask bench`: the criterion benchmarks, all or one topic, and steps against another program.
+//! `cargo xtask bench`: measures, compares with other programs in alternation, holds the results against their
+//! targets, and writes the page of the book that shows them.
 
-mod peer;
+mod check;
+mod forward;
+mod machine;
+mod memory;
+mod noise;
+mod page;
+mod program;
+mod record;
+mod spread;
+mod step;
+mod targets;
 
-use crate::ci::cargo;
+use crate::ci::{cargo, workspace};
 use anyhow::{Context, Result, ensure};
-pub use peer::Comparison;
+use clap::ValueEnum;
+use program::Programs;
+use record::{Record, Results};
+use std::path::PathBuf;
 
-/// What is measured; each is a file of `benches/benches`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Topic {
-    /// Noise and in-place passes over the weights.
+    /// Passes over the weights against the copy bandwidth, and against PyTorch with --peer-python
     Noise,
-    /// Forward passes of OPT.
+    /// Forward passes against the rate of the matrix library
     Forward,
-    /// Whole training steps.
+    /// Whole steps, against --peer
     Step,
-    /// All of them.
+    /// Peak memory of a whole training run
+    Memory,
+    /// The four above
     All,
+    /// Counts and ratios against benches/thresholds.toml: a regression check
+    Check,
+    /// The criterion benches
+    Criterion,
 }
 
-impl Topic {
-    fn arguments(self) -> Vec<&'static str> {
-        let mut arguments = vec!["bench", "--package", "zograd-benches"];
-        match self {
-            Self::Noise => arguments.extend(["--bench", "noise"]),
-            Self::Forward => arguments.extend(["--bench", "forward"]),
-            Self::Step => arguments.extend(["--bench", "step"]),
-            Self::All => {}
-        }
-        arguments
+/// What to measure, against what, and what to do with the results.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// What to measure
+    #[arg(value_enum, default_value = "all")]
+    topic: Topic,
+    /// Print the results as JSON instead of text
+    #[arg(long)]
+    json: bool,
+    /// With step: a program to alternate with. It is given --model-config, --threads, --dtype, --method, --pool,
+    /// --warmup, --steps and --batch with --seq or --batches, and prints JSON with `step_s_median`
+    #[arg(long, value_name = "COMMAND")]
+    peer: Option<String>,
+    /// With noise: a Python with torch, to alternate with docs/src/scripts/normal_add.py
+    #[arg(long, value_name = "PYTHON")]
+    peer_python: Option<String>,
+    /// With step and forward: a JSON file with real batches, besides the dense ones
+    #[arg(long, value_name = "FILE")]
+    batches: Option<PathBuf>,
+    /// How often each program is run, in turn
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Threads of every program
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
+    /// Only measurements whose name contains this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Write docs/src/benchmarks.md from the results so far (kept in target/bench)
+    #[arg(long)]
+    write: bool,
+    /// With criterion: its arguments, after `--`
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+impl Arguments {
+    /// Whether the measurement of this name was asked for.
+    fn wants(&self, name: &str) -> bool {
+        self.only.as_ref().is_none_or(|text| name.contains(text))
     }
 }
 
-/// Runs the benchmarks of `topic`; `rest` goes to criterion (a filter, `--save-baseline NAME`, ...).
+/// Measures what was asked for.
 ///
 /// # Errors
 ///
-/// Cargo cannot be started, or a benchmark fails.
-pub fn run(topic: Topic, rest: &[String]) -> Result<()> {
-    let mut command = cargo(&topic.arguments());
+/// A program that does not build, start or answer, or a check that failed.
+pub fn run(arguments: &Arguments) -> Result<()> {
+    ensure!(arguments.rounds > 0, "--rounds 0: use at least 1");
+    ensure!(arguments.threads > 0, "--threads 0: use at least 1");
+    if arguments.topic == Topic::Criterion {
+        return criterion(&arguments.rest);
+    }
+    let programs = Programs::build()?;
+    if arguments.topic == Topic::Check {
+        return check::run(&programs, arguments);
+    }
+    let mut results = Results::load()?;
+    let topics: [(Topic, Measurement); 4] = [
+        (Topic::Noise, noise::measure),
+        (Topic::Forward, forward::measure),
+        (Topic::Step, step::measure),
+        (Topic::Memory, memory::measure),
+    ];
+    let mut records = Vec::new();
+    for (topic, measure) in topics {
+        if arguments.topic == topic || arguments.topic == Topic::All {
+            measure(&programs, arguments, &mut |record: Record| {
+                // kept as they come: a run of an hour may be interrupted
+                results.keep(record.clone())?;
+                records.push(record);
+                Ok(())
+            })?;
+        }
+    }
+    if arguments.json {
+        println!("{}", serde_json::to_string(&records)?);
+    } else {
+        records.iter().for_each(Record::print);
+        print!("{}", targets::table(&results));
+    }
+    if arguments.write {
+        let path = workspace().join("docs/src/benchmarks.md");
+        std::fs::write(&path, page::page(&results)).with_context(|| path.display().to_string())?;
+        eprintln!("wrote {}", path.display());
+    }
+    Ok(())
+}
+
+/// Hands over each record as soon as it is measured.
+type Sink<'a> = dyn FnMut(Record) -> Result<()> + 'a;
+type Measurement = fn(&Programs, &Arguments, &mut Sink<'_>) -> Result<()>;
+
+fn criterion(rest: &[String]) -> Result<()> {
+    let mut command = cargo(&["bench", "--workspace"]);
+    // the harness of ordinary tests does not know criterion's arguments
+    command.args(["--bench", "noise", "--bench", "forward", "--bench", "step"]);
     if !rest.is_empty() {
         command.arg("--").args(rest);
     }
     let status = command.status().context("cannot start cargo")?;
     ensure!(status.success(), "the benchmarks failed ({status})");
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_topic_selects_its_file_and_all_selects_none() {
-        assert!(Topic::Step.arguments().ends_with(&["--bench", "step"]));
-        assert!(!Topic::All.arguments().contains(&"--bench"));
-    }
 }

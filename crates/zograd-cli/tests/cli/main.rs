@@ -5,6 +5,7 @@ mod errors;
 mod generate;
 #[cfg(unix)]
 mod hostile;
+mod memory;
 mod presets;
 mod reference;
 mod report;

@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 
 use super::kernels::KeyValues;
-use super::{ModelBackend, kernels, plain};
+use super::{ModelBackend, WeightAndBias, kernels, plain};
 use crate::attention::AttentionLayout;
 
 /// A backend whose tensors are plain memory of this process.
@@ -63,6 +63,41 @@ fn linear<B: HostBackend>(
     match y {
         Some(y) => tensor(y, [tokens, width_out], &x.device()),
         None => plain::linear(x, weight, bias),
+    }
+}
+
+fn feed_forward<B: HostBackend + ModelBackend>(
+    x: Tensor<B, 2>,
+    inner: WeightAndBias<B>,
+    outer: WeightAndBias<B>,
+) -> Tensor<B, 2> {
+    let [tokens, width_in] = x.dims();
+    let ([width, expected], [width_out, inner_width]) = (inner.0.dims(), outer.0.dims());
+    assert_eq!(
+        (width_in, width),
+        (expected, inner_width),
+        "x is [_, {width_in}], W1 is [{width}, {expected}], W2 is [_, {inner_width}]"
+    );
+    let shape = [tokens, width_in, width, width_out];
+    let weights = [primitive(&x), primitive(&inner.0), primitive(&outer.0)];
+    let y = match (&inner.1, &outer.1) {
+        (Some(b1), Some(b2)) => {
+            let [x, w1, w2] = weights;
+            with_values::<B, 5>(
+                [x, w1, w2, primitive(b1), primitive(b2)],
+                |[x, w1, w2, b1, b2]| {
+                    kernels::feed_forward(x, (w1, Some(b1)), (w2, Some(b2)), shape)
+                },
+            )
+        }
+        (None, None) => with_values::<B, 3>(weights, |[x, w1, w2]| {
+            kernels::feed_forward(x, (w1, None), (w2, None), shape)
+        }),
+        _ => None,
+    };
+    match y {
+        Some(y) => tensor(y, [tokens, width_out], &x.device()),
+        None => plain::feed_forward(x, inner, outer),
     }
 }
 
@@ -147,6 +182,14 @@ macro_rules! by_kernels {
             bias: Option<Tensor<Self, 1>>,
         ) -> Tensor<Self, 2> {
             linear(x, weight, bias)
+        }
+
+        fn packed_feed_forward(
+            x: Tensor<Self, 2>,
+            inner: WeightAndBias<Self>,
+            outer: WeightAndBias<Self>,
+        ) -> Tensor<Self, 2> {
+            feed_forward(x, inner, outer)
         }
 
         fn packed_layer_norm(

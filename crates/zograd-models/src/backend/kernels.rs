@@ -15,6 +15,10 @@ const QUERY_TILE: usize = 64;
 /// Rows of an elementwise pass that one task works on.
 const ROWS_PER_TASK: usize = 16;
 
+/// Tokens that a matrix product takes at a time: few enough that what it reads and writes of them stays in a cache,
+/// enough for the product to be efficient.
+const TOKENS_PER_BLOCK: usize = 1024;
+
 /// `x W^T + b`; `x` is `[tokens, width_in]`, `weight` is `[width_out, width_in]`.
 pub(super) fn linear(
     x: &[f32],
@@ -22,26 +26,100 @@ pub(super) fn linear(
     bias: Option<&[f32]>,
     [tokens, width_in, width_out]: [usize; 3],
 ) -> Vec<f32> {
-    let mut y = vec![0.0; tokens * width_out];
-    let accumulate = match bias {
-        Some(bias) => {
-            y.par_chunks_mut(ROWS_PER_TASK * width_out)
-                .flat_map_iter(|rows| rows.chunks_exact_mut(width_out))
-                .for_each(|row| row.copy_from_slice(bias));
-            Accum::Add
-        }
-        None => Accum::Replace,
+    let mut y = repeated(bias, tokens, width_out);
+    let accumulate = if bias.is_some() {
+        Accum::Add
+    } else {
+        Accum::Replace
     };
-    matmul(
-        MatMut::from_row_major_slice_mut(&mut y, tokens, width_out),
-        accumulate,
-        MatRef::from_row_major_slice(x, tokens, width_in),
-        // the rows of W are the columns of W^T: nothing is moved
-        MatRef::from_column_major_slice(weight, width_in, width_out),
-        1.0,
-        Par::rayon(0),
-    );
+    product(&mut y, accumulate, x, weight, [width_in, width_out]);
     y
+}
+
+/// `relu(x W1^T + b1) W2^T + b2`; the shape is `[tokens, width_in, inner width, width_out]`.
+pub(super) fn feed_forward(
+    x: &[f32],
+    (w1, b1): (&[f32], Option<&[f32]>),
+    (w2, b2): (&[f32], Option<&[f32]>),
+    [tokens, width_in, width, width_out]: [usize; 4],
+) -> Vec<f32> {
+    let mut y = match b2 {
+        Some(_) => repeated(b2, tokens, width_out),
+        None => vec![0.0; tokens * width_out],
+    };
+    let mut inner = vec![0.0; tokens.min(TOKENS_PER_BLOCK) * width];
+    let blocks = x
+        .chunks(TOKENS_PER_BLOCK * width_in)
+        .zip(y.chunks_mut(TOKENS_PER_BLOCK * width_out));
+    for (x, y) in blocks {
+        let tokens = x.len() / width_in;
+        let inner = &mut inner[..tokens * width];
+        product(inner, Accum::Replace, x, w1, [width_in, width]);
+        inner
+            .par_chunks_mut(ROWS_PER_TASK * width)
+            .flat_map_iter(|rows| rows.chunks_exact_mut(width))
+            .for_each(|row| match b1 {
+                Some(bias) => {
+                    for (x, bias) in row.iter_mut().zip(bias) {
+                        *x = rectified(*x + bias);
+                    }
+                }
+                None => row.iter_mut().for_each(|x| *x = rectified(*x)),
+            });
+        product(y, Accum::Add, inner, w2, [width, width_out]);
+    }
+    y
+}
+
+/// `max(x, 0)`; NaN stays NaN, so that a model that has broken down shows it.
+#[inline(always)]
+fn rectified(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+/// `y = x W^T`, or added to `y`.
+fn product(
+    y: &mut [f32],
+    accumulate: Accum,
+    x: &[f32],
+    weight: &[f32],
+    [width_in, width_out]: [usize; 2],
+) {
+    let blocks = x
+        .chunks(TOKENS_PER_BLOCK * width_in)
+        .zip(y.chunks_mut(TOKENS_PER_BLOCK * width_out));
+    for (x, y) in blocks {
+        let tokens = x.len() / width_in;
+        matmul(
+            MatMut::from_row_major_slice_mut(y, tokens, width_out),
+            accumulate,
+            MatRef::from_row_major_slice(x, tokens, width_in),
+            // the rows of W are the columns of W^T: nothing is moved
+            MatRef::from_column_major_slice(weight, width_in, width_out),
+            1.0,
+            Par::rayon(0),
+        );
+    }
+}
+
+/// `rows` copies of a row, or zeros.
+fn repeated(row: Option<&[f32]>, rows: usize, width: usize) -> Vec<f32> {
+    /// A cache line.
+    const PIECE: usize = 16;
+    let Some(row) = row else {
+        return vec![0.0; rows * width];
+    };
+    let (pieces, rest) = row.as_chunks::<PIECE>();
+    if !rest.is_empty() {
+        return row.repeat(rows);
+    }
+    // collected by all threads into memory that nobody has written zeros to before
+    (0..rows * pieces.len())
+        .into_par_iter()
+        .with_min_len(ROWS_PER_TASK * pieces.len())
+        .map(|index| pieces[index % pieces.len()])
+        .collect::<Vec<[f32; PIECE]>>()
+        .into_flattened()
 }
 
 /// A `[rows, columns]` matrix in row-major memory whose rows begin `stride` values apart.

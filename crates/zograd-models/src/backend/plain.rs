@@ -1,9 +1,10 @@
 //! The defaults of [`ModelBackend`](super::ModelBackend): tensor operations only, differentiable.
 
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::{relu, softmax};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
+use super::{ModelBackend, WeightAndBias};
 use crate::attention::AttentionLayout;
 
 pub(crate) fn linear<B: Backend>(
@@ -16,6 +17,15 @@ pub(crate) fn linear<B: Backend>(
         Some(bias) => y + bias.unsqueeze(),
         None => y,
     }
+}
+
+pub(crate) fn feed_forward<B: ModelBackend>(
+    x: Tensor<B, 2>,
+    inner: WeightAndBias<B>,
+    outer: WeightAndBias<B>,
+) -> Tensor<B, 2> {
+    let inner = relu(B::packed_linear(x, inner.0, inner.1));
+    B::packed_linear(inner, outer.0, outer.1)
 }
 
 pub(crate) fn layer_norm<B: Backend>(

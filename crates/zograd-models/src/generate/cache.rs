@@ -57,7 +57,7 @@ impl<B: ModelBackend> Cache<B> {
         };
         let layout = AttentionLayout::new(&packing, heads);
         let mut layers = Vec::with_capacity(model.config().num_hidden_layers);
-        let run = model.run_with(&packing, |layer, [query, key, value]| {
+        let run = model.run_with(&packing, None, |layer, [query, key, value]| {
             let rows = [spread(key.clone()), spread(value.clone())];
             layers.push(match &model.decoder.layers[layer].self_attn.prefix {
                 None => rows,
@@ -97,7 +97,7 @@ impl<B: ModelBackend> Cache<B> {
         self.mask = Tensor::cat(vec![self.mask.clone(), seen], 3);
         self.next.iter_mut().for_each(|position| *position += 1);
         let (layers, mask) = (&mut self.layers, &self.mask);
-        model.run_with(&packing, |layer, projected| {
+        model.run_with(&packing, None, |layer, projected| {
             attend(projected, &mut layers[layer], mask)
         })
     }

@@ -175,14 +175,6 @@ pub enum SaveError {
     /// There is no adapter to save.
     #[error("the model has no adapter to save")]
     NoAdapter,
-    /// The safetensors writer refused.
-    #[error("cannot write {path}: {reason}")]
-    Safetensors {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
     /// Parameters of a type that model files do not hold.
     #[error("{tensor} is {dtype:?}; only F64, F32, F16 and BF16 can be saved")]
     Dtype {

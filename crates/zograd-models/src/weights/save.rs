@@ -1,16 +1,15 @@
 //! A Hugging Face folder from a model.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::path::Path;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor, TensorData};
-use safetensors::{Dtype, View, serialize_to_file};
+use burn::tensor::{DType, Tensor};
+use safetensors::Dtype;
 
 use super::error::SaveError;
+use super::write::{StoredTensor, write_safetensors};
 use crate::config::OptConfig;
 use crate::opt::Opt;
 
@@ -69,10 +68,9 @@ pub(crate) fn write_tensors(
     path: &Path,
 ) -> Result<(), SaveError> {
     replace(path, |path| {
-        let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-        serialize_to_file(tensors, Some(metadata), path).map_err(|error| SaveError::Safetensors {
+        write_safetensors(tensors, path).map_err(|source| SaveError::Write {
             path: path.to_owned(),
-            reason: error.to_string(),
+            source,
         })
     })
 }
@@ -182,30 +180,5 @@ impl<B: Backend> ModuleVisitor<B> for Parameters {
             data: Box::new(move || tensor.to_data()),
         };
         self.tensors.push((name, tensor));
-    }
-}
-
-pub(crate) struct StoredTensor {
-    dtype: Dtype,
-    shape: Vec<usize>,
-    data: Box<dyn Fn() -> TensorData>,
-}
-
-impl View for StoredTensor {
-    fn dtype(&self) -> Dtype {
-        self.dtype
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        // safetensors is little-endian, and so is every machine burn's CPU backends run on
-        Cow::Owned((self.data)().as_bytes().to_vec())
-    }
-
-    fn data_len(&self) -> usize {
-        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
     }
 }

@@ -1,0 +1,149 @@
+//! Runs one measurement and prints one JSON object: what `cargo xtask bench` alternates with other programs.
+
+use anyhow::Result;
+use burn_flex::Flex;
+use burn_ndarray::NdArray;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use zograd_benches::batches::Batches;
+use zograd_benches::counts::{BatchCounts, StepCounts};
+use zograd_benches::forwards::ForwardTimes;
+use zograd_benches::passes::PassTimes;
+use zograd_benches::run_inputs;
+use zograd_benches::steps::{MethodName, StepTimes};
+use zograd_models::{ModelBackend, OptConfig};
+use zograd_perturb::NoiseBackend;
+
+#[derive(Parser)]
+#[command(about = "One measurement on random OPT weights, as one JSON object")]
+struct Arguments {
+    /// A published shape
+    #[arg(long, default_value = "opt-125m", global = true)]
+    model_config: String,
+    #[arg(long, default_value_t = 2, global = true)]
+    threads: usize,
+    #[arg(long, value_enum, default_value_t = BackendName::Ndarray, global = true)]
+    backend: BackendName,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Passes over the weights, and the copy bandwidth
+    Noise {
+        /// Timed repetitions, after one that is not
+        #[arg(long, default_value_t = 5)]
+        repeats: usize,
+    },
+    /// Forward passes, and the rate of the matrix library
+    Forward {
+        #[command(flatten)]
+        input: Input,
+        /// Timed repetitions, after one that is not
+        #[arg(long, default_value_t = 3)]
+        repeats: usize,
+    },
+    /// Whole steps
+    Step {
+        #[command(flatten)]
+        input: Input,
+        #[arg(long, value_enum, default_value_t = MethodName::Mezo)]
+        method: MethodName,
+        #[arg(long, default_value_t = 1)]
+        warmup: usize,
+        /// Timed steps, after the warm-up
+        #[arg(long, default_value_t = 3)]
+        steps: usize,
+    },
+    /// What can be counted: passes, forwards, tokens, operations
+    Counts {
+        #[command(flatten)]
+        input: Input,
+    },
+    /// Writes a random model and rows for `zograd train`
+    RunInputs {
+        /// The folder, which is created
+        folder: PathBuf,
+    },
+}
+
+#[derive(Args)]
+struct Input {
+    /// Sequences of a dense batch
+    #[arg(long, default_value_t = 16)]
+    batch: usize,
+    /// Their length in tokens
+    #[arg(long, default_value_t = 64)]
+    seq: usize,
+    /// A JSON file with real batches instead
+    #[arg(long)]
+    batches: Option<PathBuf>,
+}
+
+impl Input {
+    fn read(&self, config: &OptConfig) -> Result<Batches> {
+        match &self.batches {
+            Some(path) => Batches::read(path),
+            None => Ok(Batches::dense(self.batch, self.seq, config.vocab_size)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BackendName {
+    Ndarray,
+    Flex,
+}
+
+fn main() -> Result<()> {
+    zograd_trainer::keep_freed_memory();
+    let arguments = Arguments::parse();
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(arguments.threads)
+        .build_global()?;
+    let config = OptConfig::named(&arguments.model_config)?;
+    let report = match arguments.backend {
+        BackendName::Ndarray => run::<NdArray<f32>>(&arguments.what, &config),
+        BackendName::Flex => run::<Flex>(&arguments.what, &config),
+    }?;
+    println!("{report}");
+    Ok(())
+}
+
+fn run<B: NoiseBackend + ModelBackend>(what: &What, config: &OptConfig) -> Result<Value> {
+    Ok(match what {
+        What::Noise { repeats } => {
+            serde_json::to_value(PassTimes::measure::<B>(config, *repeats)?)?
+        }
+        What::Forward { input, repeats } => {
+            let batches = input.read(config)?;
+            serde_json::to_value(ForwardTimes::measure::<B>(config, &batches, *repeats)?)?
+        }
+        What::Step {
+            input,
+            method,
+            warmup,
+            steps,
+        } => {
+            let batches = input.read(config)?;
+            let times = StepTimes::measure::<B>(config, &batches, *method, *warmup, *steps)?;
+            serde_json::to_value(times)?
+        }
+        What::Counts { input } => {
+            let mut methods = serde_json::Map::new();
+            for method in MethodName::value_variants() {
+                let name = method.to_possible_value().map(|v| v.get_name().to_owned());
+                let counts = serde_json::to_value(StepCounts::of(*method)?)?;
+                methods.insert(name.unwrap_or_default(), counts);
+            }
+            let batches = BatchCounts::of(&input.read(config)?, config)?;
+            json!({"methods": methods, "batches": batches})
+        }
+        What::RunInputs { folder } => {
+            run_inputs::write(config, folder)?;
+            json!({"parameters": config.num_parameters()})
+        }
+    })
+}

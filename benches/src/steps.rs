@@ -1,0 +1,124 @@
+//! Whole training steps.
+
+use anyhow::Result;
+use burn::tensor::backend::BackendTypes;
+use serde::Serialize;
+use std::time::Instant;
+use zograd_models::{ModelBackend, Opt, OptConfig};
+use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
+use zograd_select::{Method, StepContext};
+use zograd_tasks::Prompt;
+use zograd_trainer::{peak_memory_bytes, run_step, score};
+
+use crate::batches::Batches;
+use crate::median;
+
+/// The methods that are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum MethodName {
+    /// Two forwards.
+    Mezo,
+    /// A pool of two.
+    Gv2,
+    /// A pool of four.
+    Gv4,
+    /// A pool of four.
+    Greedy4,
+}
+
+impl MethodName {
+    /// With its settings.
+    pub fn method(self) -> Method {
+        let gv = |pool| Method::Gv {
+            pool,
+            alpha: 0.5,
+            faithful_cost: false,
+        };
+        match self {
+            Self::Mezo => Method::Mezo,
+            Self::Gv2 => gv(2),
+            Self::Gv4 => gv(4),
+            Self::Greedy4 => Method::Greedy { pool: 4 },
+        }
+    }
+}
+
+/// What the steps took. The names of the medians are those of the Python peer's report.
+#[derive(Debug, Serialize)]
+pub struct StepTimes {
+    /// The method.
+    pub method: String,
+    /// Weights of the model.
+    pub parameters: u64,
+    /// Forward passes of one step.
+    pub forwards: usize,
+    /// Passes over the weights of one step.
+    pub passes: u64,
+    /// Tokens through the layers in the last forward pass.
+    pub tokens: usize,
+    /// Seconds of each step.
+    pub step_s: Vec<f64>,
+    /// Their median.
+    pub step_s_median: f64,
+    /// The share of it that the forward passes took.
+    pub forward_s_median: f64,
+    /// Peak resident memory of this process.
+    pub peak_rss_mib: Option<f64>,
+}
+
+impl StepTimes {
+    /// Makes `warmup` steps and then `steps` timed ones, a batch each.
+    ///
+    /// # Errors
+    /// Batches the model cannot score.
+    pub fn measure<B: NoiseBackend + ModelBackend>(
+        config: &OptConfig,
+        batches: &Batches,
+        method: MethodName,
+        warmup: usize,
+        steps: usize,
+    ) -> Result<Self> {
+        let device = <B as BackendTypes>::Device::default();
+        let model = Opt::<B>::init(config, &device);
+        let space = ParameterSpace::select(&model, &Selection::All)?;
+        let parameters = space.dimension();
+        let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-3)?;
+        let mut strategy = method.method().build()?;
+        let (mut step_s, mut forward_s, mut tokens) = (Vec::new(), Vec::new(), 0);
+        let objective = batches.objective;
+        for step in 0..warmup + steps {
+            let batch: Vec<&Prompt> = batches.batches[step % batches.batches.len()]
+                .iter()
+                .collect();
+            let context = StepContext {
+                step: step as u64,
+                seed: Seed::new(0).child(step as u64),
+                eps: model.eps(),
+            };
+            let start = Instant::now();
+            let mut forwards = 0.0;
+            run_step(strategy.as_mut(), &context, &mut model, 1e-6, 0.0, |m| {
+                let start = Instant::now();
+                let (scored, stats) = score(m, &batch, |p| objective.candidates(p))?;
+                tokens = stats.tokens;
+                forwards += start.elapsed().as_secs_f64();
+                Ok(objective.loss(&scored))
+            })?;
+            if step >= warmup {
+                step_s.push(start.elapsed().as_secs_f64());
+                forward_s.push(forwards);
+            }
+        }
+        Ok(Self {
+            method: strategy.name().into(),
+            parameters,
+            forwards: strategy.forwards(),
+            passes: model.passes() / (warmup + steps).max(1) as u64,
+            tokens,
+            step_s_median: median(&step_s),
+            step_s,
+            forward_s_median: median(&forward_s),
+            peak_rss_mib: peak_memory_bytes().map(|b| b as f64 / f64::from(1 << 20)),
+        })
+    }
+}

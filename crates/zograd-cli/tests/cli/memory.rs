@@ -1,0 +1,78 @@
+//! Training takes the memory of inference: the weights once, and what one layer needs.
+
+#![cfg(target_os = "linux")]
+
+use crate::support::{scratch, unpack, zograd};
+use burn_ndarray::NdArray;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+use zograd_models::{Opt, OptConfig, save_pretrained};
+
+/// A model of 42 million random weights with the built-in tokenizer.
+fn random_model(folder: &Path) -> u64 {
+    let config = OptConfig::from_json(
+        r#"{"model_type": "opt", "vocab_size": 32000, "hidden_size": 512, "num_hidden_layers": 8,
+            "num_attention_heads": 8, "ffn_dim": 2048, "max_position_embeddings": 512}"#,
+    )
+    .expect("a valid shape");
+    let model = Opt::<NdArray>::init(&config, &Default::default());
+    save_pretrained(&model, &config, None, folder).expect("a writable folder");
+    fs::write(
+        folder.join("tokenizer.json"),
+        zograd_embedded::TOKENIZER.as_bytes(),
+    )
+    .expect("a writable folder");
+    4 * config.num_parameters() as u64
+}
+
+/// The largest resident set of a process so far, in bytes; `None` once it has ended.
+fn peak(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+/// The whole run: loading, steps, evaluations, checkpoints and best weights, loading those again.
+#[test]
+fn a_run_takes_the_memory_of_inference() {
+    let dir = scratch();
+    unpack(dir.path());
+    let weights = random_model(&dir.path().join("random"));
+    let args = [
+        "train",
+        "--json",
+        "--model=random",
+        "--task=sst2",
+        "--data=data",
+        "--steps=2",
+        "--eval-every=1",
+        "--train-examples=64",
+        "--dev-examples=32",
+        "--test-examples=32",
+        "--out=run",
+    ];
+    let mut child = zograd(dir.path(), &args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary starts");
+    let mut highest = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("our child") {
+            break status;
+        }
+        // the mark only grows, so the last look is the peak
+        highest = peak(child.id()).unwrap_or(highest);
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    assert!(status.success(), "{status}");
+    assert!(highest > weights, "{highest} bytes cannot hold {weights}");
+    let limit = weights + weights / 4 + 200_000_000;
+    assert!(
+        highest <= limit,
+        "a peak of {highest} bytes for {weights} bytes of weights; at most {limit} are allowed"
+    );
+}

@@ -1,0 +1,251 @@
+//! What the measurements should reach, and what they do.
+
+use super::record::Results;
+use super::spread::Spread;
+use super::{memory, noise};
+use std::fmt::Write;
+
+/// A bound on one quantity of one record.
+struct Target {
+    what: &'static str,
+    record: &'static str,
+    quantity: &'static str,
+    bound: Bound,
+    /// Measurements that say what the result is made of or bounded by: a label, a record and a quantity.
+    beside: &'static [(&'static str, &'static str, &'static str)],
+}
+
+#[derive(Clone, Copy)]
+enum Bound {
+    AtLeast(f64),
+    AtMost(f64),
+}
+
+impl Bound {
+    fn holds(self, value: f64) -> bool {
+        match self {
+            Self::AtLeast(bound) => value >= bound,
+            Self::AtMost(bound) => value <= bound,
+        }
+    }
+}
+
+const MATRIX: &str = "forward alone, share of the matrix peak";
+
+const TARGETS: &[Target] = &[
+    Target {
+        what: "MeZO-GV, M = 4, SST-2 batches: step, against PyTorch f32",
+        record: "step/sst2-gv4-vs-f32",
+        quantity: "speedup",
+        bound: Bound::AtLeast(8.0),
+        beside: &[
+            (
+                "forwards' share of the step",
+                "step/sst2-gv4-vs-f32",
+                "forward_share",
+            ),
+            (MATRIX, "forward/sst2-ndarray", "share_of_peak"),
+        ],
+    },
+    Target {
+        what: "MeZO-Greedy, M = 4, SST-2 batches: step, against PyTorch f32",
+        record: "step/sst2-greedy4-vs-f32",
+        quantity: "speedup",
+        bound: Bound::AtLeast(8.0),
+        beside: &[
+            (
+                "forwards' share of the step",
+                "step/sst2-greedy4-vs-f32",
+                "forward_share",
+            ),
+            (MATRIX, "forward/sst2-ndarray", "share_of_peak"),
+        ],
+    },
+    Target {
+        what: "MeZO, dense 16 x 64: step, against PyTorch f32",
+        record: "step/16x64-mezo-vs-f32",
+        quantity: "speedup",
+        bound: Bound::AtLeast(2.0),
+        beside: &[(MATRIX, "forward/16x64-ndarray", "share_of_peak")],
+    },
+    Target {
+        what: "MeZO, dense 16 x 256: step, against PyTorch f32",
+        record: "step/16x256-mezo-vs-f32",
+        quantity: "speedup",
+        bound: Bound::AtLeast(1.7),
+        beside: &[(MATRIX, "forward/16x256-ndarray", "share_of_peak")],
+    },
+    Target {
+        what: "MeZO-GV, M = 4, dense 16 x 64: step, against PyTorch f32",
+        record: "step/16x64-gv4-vs-f32",
+        quantity: "speedup",
+        bound: Bound::AtLeast(3.0),
+        beside: &[(
+            "forwards' share of the step",
+            "step/16x64-gv4-vs-f32",
+            "forward_share",
+        )],
+    },
+    Target {
+        what: "MeZO, dense 16 x 64: step in f32, against PyTorch bf16",
+        record: "step/16x64-mezo-vs-bf16",
+        quantity: "speedup",
+        bound: Bound::AtLeast(1.3),
+        beside: &[],
+    },
+    Target {
+        what: "MeZO, dense 16 x 256: step in f32, against PyTorch bf16",
+        record: "step/16x256-mezo-vs-bf16",
+        quantity: "speedup",
+        bound: Bound::AtLeast(1.3),
+        beside: &[(
+            "forwards' share of the step",
+            "step/16x256-mezo-vs-bf16",
+            "forward_share",
+        )],
+    },
+    Target {
+        what: "MeZO-GV, M = 4, dense 16 x 64: step in f32, against PyTorch bf16",
+        record: "step/16x64-gv4-vs-bf16",
+        quantity: "speedup",
+        bound: Bound::AtLeast(1.3),
+        beside: &[],
+    },
+    Target {
+        what: "Gaussian weight pass, against torch.normal and an in-place add",
+        record: noise::WEIGHTS,
+        quantity: "torch_speedup",
+        bound: Bound::AtLeast(8.0),
+        beside: &[(
+            "share of the copy bandwidth",
+            noise::WEIGHTS,
+            "gaussian_share_of_copy",
+        )],
+    },
+    Target {
+        what: "Gaussian weight pass, normals a second",
+        record: noise::WEIGHTS,
+        quantity: "gaussian_normals_per_s",
+        bound: Bound::AtLeast(1.4e9),
+        beside: &[
+            (
+                "a stream, with five in a pass",
+                noise::WEIGHTS,
+                "gaussian_five_streams_per_s",
+            ),
+            ("copy bandwidth in GB/s", noise::WEIGHTS, "copy_gb_per_s"),
+        ],
+    },
+    Target {
+        what: "Rademacher weight pass, share of the copy bandwidth",
+        record: noise::WEIGHTS,
+        quantity: "rademacher_share_of_copy",
+        bound: Bound::AtLeast(0.7),
+        beside: &[("in place in GB/s", noise::WEIGHTS, "in_place_gb_per_s")],
+    },
+    Target {
+        what: "Forward, 16 x 256: share of the matrix peak",
+        record: "forward/16x256-ndarray",
+        quantity: "share_of_peak",
+        bound: Bound::AtLeast(0.75),
+        beside: &[
+            (
+                "the linear layers alone, share of the peak",
+                "forward/16x256-ndarray",
+                "linear_share_of_peak",
+            ),
+            (
+                "their share of the time",
+                "forward/16x256-ndarray",
+                "linear_share_of_time",
+            ),
+        ],
+    },
+    Target {
+        what: "Peak memory of a training run, share of 1.25 x weights + 200 MB",
+        record: memory::RUN,
+        quantity: "share_of_limit",
+        bound: Bound::AtMost(1.0),
+        beside: &[
+            ("peak in MB", memory::RUN, "peak_mb"),
+            ("weights in MB", memory::RUN, "weights_mb"),
+        ],
+    },
+];
+
+/// A Markdown table of all targets: what was measured, its spread, and whether the median is good enough.
+pub fn table(results: &Results) -> String {
+    let mut text =
+        String::from("| what | target | measured | met | beside it |\n|---|---|---|---|---|\n");
+    for target in TARGETS {
+        let measured = results.get(target.record, target.quantity);
+        let (value, met) = match measured {
+            Some(spread) => (
+                format!(
+                    "{} ({} to {})",
+                    short(spread.median),
+                    short(spread.min),
+                    short(spread.max)
+                ),
+                if target.bound.holds(spread.median) {
+                    "yes"
+                } else {
+                    "**no**"
+                },
+            ),
+            None => ("not measured".into(), ""),
+        };
+        let bound = match target.bound {
+            Bound::AtLeast(bound) => format!("at least {}", short(bound)),
+            Bound::AtMost(bound) => format!("at most {}", short(bound)),
+        };
+        let beside: Vec<String> = target
+            .beside
+            .iter()
+            .filter_map(|(label, record, quantity)| {
+                let Spread { median, .. } = results.get(record, quantity)?;
+                Some(format!("{label}: {}", short(median)))
+            })
+            .collect();
+        // writing to a string cannot fail
+        let _ = writeln!(
+            text,
+            "| {} | {bound} | {value} | {met} | {} |",
+            target.what,
+            beside.join("; ")
+        );
+    }
+    text
+}
+
+/// Three significant digits.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        x if x >= 1e6 => format!("{value:.2e}"),
+        x if x >= 100.0 => format!("{value:.0}"),
+        x if x >= 10.0 => format!("{value:.1}"),
+        x if x >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::record::Record;
+
+    #[test]
+    fn the_median_decides() {
+        let mut results = Results::empty();
+        let mut record = Record::new(memory::RUN, 3);
+        record.add("share_of_limit", &[0.9, 1.01, 1.2]);
+        record.add("weights_mb", &[501.0]);
+        results.records.insert(record.name.clone(), record);
+        let table = table(&results);
+        let line = table.lines().last().expect("the last target");
+        assert!(line.contains("| 1.01 (0.900 to 1.20) | **no** |"), "{line}");
+        assert!(line.contains("weights in MB: 501"), "{line}");
+        assert_eq!(table.matches("not measured").count(), TARGETS.len() - 1);
+        assert!(Bound::AtLeast(2.0).holds(2.0) && !Bound::AtMost(2.0).holds(2.1));
+    }
+}
