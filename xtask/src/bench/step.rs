@@ -201,6 +201,6 @@ mod tests {
     fn rounds_begin_with_another_batch() {
         assert_eq!(rotated(&[1, 2, 3], 0), [1, 2, 3]);
         assert_eq!(rotated(&[1, 2, 3], 4), [2, 3, 1]);
-        assert_eq!(rotated::<u8>(&[], 4), []);
+        assert!(rotated::<u8>(&[], 4).is_empty());
     }
 }

@@ -29,7 +29,7 @@ impl<B: ModelBackend> Opt<B> {
         packing.check(self.config())?;
         let layout = AttentionLayout::new(&packing, self.config().num_attention_heads);
         let mut found = Vec::with_capacity(self.decoder.layers.len());
-        self.run_with(&packing, |layer, [query, key, value]| {
+        self.run_with(&packing, None, |layer, [query, key, value]| {
             found.push([key.clone(), value.clone()]);
             self.attend(layer, [query, key, value], &layout)
         });
