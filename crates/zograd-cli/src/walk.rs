@@ -5,6 +5,7 @@ use anyhow::Result;
 use std::path::PathBuf;
 use zograd_models::Opt;
 use zograd_perturb::{Anchor, Arithmetic, Grids, NoiseKind, ParameterSpace, Perturbed};
+use zograd_trainer::trajectory::Header;
 
 /// How to walk: everything that is decided by the start weights.
 pub struct Walk {
@@ -18,27 +19,28 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// Of the run that starts from `model`.
+    /// Of the run that starts from `model` and has this header; `anchor` is where the originals of anchored weights
+    /// are kept.
     ///
     /// # Errors
     /// Weights that are not finite.
     pub fn from_start<B: TrainBackend>(
         model: &Opt<B>,
         space: ParameterSpace,
-        noise: NoiseKind,
-        eps: f64,
-        arithmetic: Arithmetic,
+        header: &Header,
         anchor: PathBuf,
     ) -> Result<Self> {
-        let grids = match arithmetic {
+        let grids = match header.arithmetic {
             Arithmetic::Plain => None,
-            Arithmetic::Exact | Arithmetic::Anchored => Some(Grids::of(model, &space, eps)?),
+            Arithmetic::Exact | Arithmetic::Anchored => {
+                Some(Grids::of(model, &space, header.eps, header.config.lr)?)
+            }
         };
         Ok(Self {
             space,
-            noise,
-            eps,
-            arithmetic,
+            noise: header.noise,
+            eps: header.eps,
+            arithmetic: header.arithmetic,
             anchor,
             grids,
         })

@@ -24,6 +24,9 @@ const FINEST: i32 = -24;
 /// Room for probes: the sum of the coefficients' magnitudes of a hop, in units of `eps`.
 const PROBES: f64 = 16.0;
 
+/// Room for updates: the same, in units of the learning rate. Projected gradients of some tens are usual.
+const UPDATES: f64 = 100.0;
+
 /// How weights are moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -45,12 +48,13 @@ pub struct Grid {
 }
 
 impl Grid {
-    /// The finest grid on which weights of at most `largest` in magnitude can double, and probes of scale
-    /// `eps` have room.
-    pub fn holding(largest: f64, eps: f64) -> Self {
+    /// The finest grid on which weights of at most `largest` in magnitude can double, and probes of scale `eps` and
+    /// updates with the learning rate `lr` have room.
+    pub fn holding(largest: f64, eps: f64, lr: f64) -> Self {
+        let hop = (PROBES * eps).max(UPDATES * lr) * LARGEST_NOISE;
         let fits = |e: i32| {
             let grid = Self { exponent: e };
-            2.0 * largest <= grid.range() && PROBES * eps * LARGEST_NOISE <= grid.longest_hop()
+            2.0 * largest <= grid.range() && hop <= grid.longest_hop()
         };
         // f32's exponents end at 127
         let exponent = (FINEST..100).find(|e| fits(*e)).unwrap_or(100);
@@ -93,17 +97,18 @@ mod tests {
 
     #[test]
     fn the_grid_has_room_for_weights_and_probes() {
-        for (largest, eps, exponent) in [
-            (0.0, 1e-3, -24),
-            (0.5, 1e-3, -24),
-            (0.51, 1e-3, -23),
-            (3.0, 1e-3, -21),
-            (0.1, 1.0, -15),
+        for (largest, eps, lr, exponent) in [
+            (0.0, 1e-3, 1e-6, -24),
+            (0.5, 1e-3, 1e-4, -24),
+            (0.51, 1e-3, 1e-6, -23),
+            (3.0, 1e-3, 0.0, -21),
+            (0.1, 1.0, 1e-6, -15),
+            (0.0, 1e-2, 1e-2, -19),
         ] {
-            let grid = Grid::holding(largest, eps);
-            assert_eq!(grid.exponent, exponent, "{largest} {eps}");
+            let grid = Grid::holding(largest, eps, lr);
+            assert_eq!(grid.exponent, exponent, "{largest} {eps} {lr}");
         }
-        let far = Grid::holding(f64::INFINITY, 1e-3);
+        let far = Grid::holding(f64::INFINITY, 1e-3, 0.0);
         assert!(far.anchor().is_finite());
     }
 

@@ -14,7 +14,8 @@ pub struct Grids {
 }
 
 impl Grids {
-    /// The grids for these start weights, and probes of scale `eps`. Reads every weight once.
+    /// The grids for these start weights, probes of scale `eps` and updates with learning rates up to `lr`. Reads every
+    /// weight once.
     ///
     /// # Errors
     /// [`PerturbError::NotOnGrids`] if a parameter that moves holds a number that is not finite.
@@ -22,11 +23,15 @@ impl Grids {
         module: &M,
         space: &ParameterSpace,
         eps: f64,
+        lr: f64,
     ) -> Result<Self, PerturbError> {
         let grids = largest(module, space)?;
         Ok(Self {
             names: space.names().map(String::from).collect(),
-            grids: grids.into_iter().map(|w| Grid::holding(w, eps)).collect(),
+            grids: grids
+                .into_iter()
+                .map(|w| Grid::holding(w, eps, lr))
+                .collect(),
         })
     }
 

@@ -116,7 +116,7 @@ fn exact_steps_come_back_to_the_bit() {
             bias: Param::from_tensor(Tensor::zeros([30], &device())),
         };
         let space = ParameterSpace::select(&module, &Selection::All).expect("two tensors");
-        let grids = Grids::of(&module, &space, 1e-2).expect("f32");
+        let grids = Grids::of(&module, &space, 1e-2, 0.0).expect("f32");
         let mut module =
             Perturbed::on_grids(module, space, NoiseKind::Gaussian, 1e-2, grids).expect("grids");
         let rounded = values(module.module().weight.val());

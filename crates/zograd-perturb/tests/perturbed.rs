@@ -58,7 +58,7 @@ fn perturbed<B: NoiseBackend>(dtype: DType, eps: f64) -> Perturbed<B, Net<B>> {
 fn on_grids<B: NoiseBackend>(kind: NoiseKind, eps: f64) -> Perturbed<B, Net<B>> {
     let net = Net::<B>::new(DType::F32);
     let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
-    let grids = Grids::of(&net, &space, eps).expect("f32");
+    let grids = Grids::of(&net, &space, eps, 0.0).expect("f32");
     Perturbed::on_grids(net, space, kind, eps, grids).expect("its own space")
 }
 
@@ -454,7 +454,7 @@ fn exact_steps_refuse_what_would_round() {
 fn exact_steps_need_f32() {
     let net = Net::<burn_flex::Flex>::new(DType::F16);
     let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
-    let grids = Grids::of(&net, &space, 1e-3).expect("finite");
+    let grids = Grids::of(&net, &space, 1e-3, 0.0).expect("finite");
     let error = Perturbed::on_grids(net, space, NoiseKind::Gaussian, 1e-3, grids).err();
     let error = error.expect("refused").to_string();
     assert!(error.contains("need f32"), "{error}");
@@ -475,7 +475,7 @@ fn an_anchor_bounds_the_drift_of_ten_thousand_probe_cycles() {
             let mut model = small::<B>(dtype);
             if anchored {
                 let (net, space) = (model.module(), model.space().clone());
-                let grids = Grids::of(net, &space, 1e-2).expect("finite");
+                let grids = Grids::of(net, &space, 1e-2, 0.0).expect("finite");
                 let path = dir.path().join(format!("{dtype:?}.f32"));
                 let kind = NoiseKind::Gaussian;
                 let anchor = Anchor::create(path, net, space, kind, grids).expect("a file");
@@ -513,7 +513,7 @@ fn anchored_weights_are_those_of_the_exact_run() {
     let dir = tempfile::tempdir().expect("a folder");
     let mut model = perturbed::<burn_flex::Flex>(DType::BF16, 1e-3);
     let (net, space) = (model.module(), model.space().clone());
-    let grids = Grids::of(net, &space, 1e-3).expect("finite");
+    let grids = Grids::of(net, &space, 1e-3, 0.0).expect("finite");
     let path = dir.path().join("anchor.f32");
     let anchor = Anchor::create(
         path.clone(),

@@ -124,14 +124,7 @@ impl Job for ReplayJob<'_> {
         let space = ParameterSpace::select(&model, &self.header.selection)?;
         let header = self.header;
         let anchor = self.out.with_extension("anchor.f32");
-        let walk = Walk::from_start(
-            &model,
-            space,
-            header.noise,
-            header.eps,
-            header.arithmetic,
-            anchor.clone(),
-        )?;
+        let walk = Walk::from_start(&model, space, header, anchor.clone())?;
         let mut model = walk.begin(model)?;
         let mut strategy = self.header.method.build()?;
         let mut progress = Progress::new("replay", self.records.len() as u64);

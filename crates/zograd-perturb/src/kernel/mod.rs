@@ -161,7 +161,7 @@ mod tests {
             coefficients in prop::collection::vec(-2f32..2.0, 0..4),
             repeat in 1u64..4,
             shrink in prop_oneof![Just(0.0f32), 0.0f32..0.1],
-            grid in prop_oneof![Just(None), Just(Some(Grid::holding(1.6, 0.1)))],
+            grid in prop_oneof![Just(None), Just(Some(Grid::holding(1.6, 0.1, 0.0)))],
         ) {
             // some neighbours have the same seed
             let terms: Vec<_> = (1u64..).map(|k| Seed::new(k / repeat)).zip(coefficients).collect();

@@ -112,7 +112,7 @@ fn diverged(run: &Run) -> Option<String> {
     let noise = SURE * (variance(&first) + variance(&last)).sqrt();
     let rose = |from: f64, noise: f64| last.mean - from > noise.max(RISE * from.abs());
     // a run that explodes within the first tenth does not rise from there on
-    let start = run.summary.as_ref().map_or(first.mean, |s| s.loss_before);
+    let start = run.summary.as_ref().map_or(first.low, |s| s.loss_before);
     if rose(first.mean, noise) || last.mean > 2.0 * start.max(first.low) {
         let from = first.mean.min(start);
         return Some(format!("loss rose from {from:.3} to {:.3}", last.mean));

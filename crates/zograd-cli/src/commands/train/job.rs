@@ -150,14 +150,7 @@ impl Job for TrainJob {
             "before",
         )?;
         let mut strategy = settings.method.build()?;
-        let walk = Walk::from_start(
-            &model,
-            space,
-            settings.noise,
-            settings.eps,
-            settings.arithmetic,
-            folder.anchor(),
-        )?;
+        let walk = Walk::from_start(&model, space, &header, folder.anchor())?;
         let mut recorder = Recorder::new(folder, log, note, &sources, settings.config.steps);
         let mut summary = TrainSummary::beginning();
         // taken, not borrowed: what an interrupted run has done is not kept in memory
