@@ -27,6 +27,9 @@ const PROBES: f64 = 16.0;
 /// Room for updates: the same, in units of the learning rate. Projected gradients of some tens are usual.
 const UPDATES: f64 = 100.0;
 
+/// No room is made for longer updates than this, in standard deviations of a weight: whatever wants them has diverged.
+const LONGEST_UPDATE: f64 = 16.0;
+
 /// How weights are moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -51,7 +54,7 @@ impl Grid {
     /// The finest grid on which weights of at most `largest` in magnitude can double, and probes of scale `eps` and
     /// updates with the learning rate `lr` have room.
     pub fn holding(largest: f64, eps: f64, lr: f64) -> Self {
-        let hop = (PROBES * eps).max(UPDATES * lr) * LARGEST_NOISE;
+        let hop = (PROBES * eps).max((UPDATES * lr).min(LONGEST_UPDATE)) * LARGEST_NOISE;
         let fits = |e: i32| {
             let grid = Self { exponent: e };
             2.0 * largest <= grid.range() && hop <= grid.longest_hop()
@@ -104,6 +107,7 @@ mod tests {
             (3.0, 1e-3, 0.0, -21),
             (0.1, 1.0, 1e-6, -15),
             (0.0, 1e-2, 1e-2, -19),
+            (0.0, 1e-3, 1e30, -15),
         ] {
             let grid = Grid::holding(largest, eps, lr);
             assert_eq!(grid.exponent, exponent, "{largest} {eps} {lr}");
