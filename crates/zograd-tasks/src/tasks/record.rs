@@ -4,8 +4,9 @@ use std::collections::HashMap;
 /// What stands for the gap in a statement.
 const GAP: &str = "@placeholder";
 
-/// The most text that the options of a row may have together: gaps and entities multiply.
-const MAX_ENDINGS_BYTES: usize = 4 << 20;
+/// The most text that the options of a row may have together, the passage with each: gaps, entities and
+/// passage multiply.
+const MAX_TEXT_BYTES: usize = 4 << 20;
 
 /// The entity that fills a gap in a statement about a passage (ReCoRD, as in SuperGLUE). Options are
 /// the whole statement, with each entity in the gap; several can be right.
@@ -31,13 +32,13 @@ impl Task for ReCoRd {
         let gaps = query.matches(GAP).count();
         let filled = entities
             .iter()
-            .map(|entity| query.len() + gaps * entity.len());
-        if filled.sum::<usize>() > MAX_ENDINGS_BYTES {
+            .map(|entity| passage.len() + query.len() + gaps * entity.len());
+        if filled.sum::<usize>() > MAX_TEXT_BYTES {
             return Err(DataError::WrongType {
                 location: row.location().to_owned(),
                 field: "query".into(),
                 expected: "a statement with a gap",
-                found: "one with so many gaps that it fills megabytes",
+                found: "one that fills megabytes with passage and entities",
             });
         }
         let correct = row
