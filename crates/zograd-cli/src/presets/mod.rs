@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 
 /// Settings that belong to the method, and go when another one is chosen.
 const OF_THE_METHOD: [&str; 4] = ["pool", "alpha", "queries", "faithful-cost"];
+/// Settings that belong to what is tuned, and go when something else is.
+const OF_THE_TUNING: [&str; 4] = ["lr", "eps", "prefix-tokens", "prefix-init"];
 /// Settings that do not change what is computed, only where.
 const OF_THE_MACHINE: [&str; 2] = ["backend", "threads"];
 
@@ -107,18 +109,25 @@ impl Preset {
         files.map(|(name, text)| parse(name, text)).collect()
     }
 
-    /// The settings that hold beside `flags`, whose method may be another one.
+    /// The settings that hold beside `flags`, which may choose another method, or tune something else.
     pub fn settings(&self, flags: &toml::Table) -> toml::Table {
         let mut settings = self.train.clone();
-        let other = |method: &toml::Value| Some(method) != self.train.get("method");
-        if flags.get("method").is_some_and(other) {
-            settings.retain(|key, _| !OF_THE_METHOD.contains(&key));
+        for (choice, own) in [("method", &OF_THE_METHOD), ("tune", &OF_THE_TUNING)] {
+            if self.differs(choice, flags) {
+                settings.retain(|key, _| !own.contains(&key));
+            }
         }
         // two ways to say how long to run
         if flags.contains_key("forwards") {
             settings.remove("steps");
         }
         settings
+    }
+
+    /// Whether `flags` give a setting another value than this preset does.
+    pub fn differs(&self, key: &str, flags: &toml::Table) -> bool {
+        let given = flags.get(key);
+        given.is_some_and(|value| Some(value) != self.train.get(key))
     }
 
     /// The paper's result, for a run with these settings.
@@ -223,11 +232,12 @@ mod tests {
             assert!(model.ends_with(parts[1]), "{name}");
             assert!(preset.paper.model.eq_ignore_ascii_case(parts[1]), "{name}");
             assert_eq!(train.task.as_deref(), Some(parts[2]), "{name}");
-            assert_eq!(
-                preset.train["method"].as_str(),
-                Some(parts[3]),
-                "the file's name is its method: {name}"
-            );
+            let method = preset.train["method"].as_str().expect(name);
+            let file = match preset.train["tune"].as_str().expect(name) {
+                "full" => method.into(),
+                tune => format!("{method}-{tune}"),
+            };
+            assert_eq!(file, parts[3], "the file's name is its method: {name}");
             assert!(preset.paper.lr_grid.contains(&train.lr.expect(name)));
             assert!(preset.paper.eps_grid.contains(&train.eps.expect(name)));
             assert!((0.0..100.0).contains(&preset.paper.percent), "{name}");
@@ -243,6 +253,7 @@ mod tests {
             ("paper/opt-13b/wsc/mezo", 38.5, 63.5),
             ("paper/opt-13b/rte/greedy", 59.6, 72.2),
             ("paper/opt-1.3b/copa/mezo", 73.0, 73.0),
+            ("paper/opt-1.3b/squad/gv-prefix", 27.2, 78.8),
             ("paper/opt-1.3b/boolq/n-spsa", 44.9, 62.8),
             ("paper/opt-1.3b/wsc/gv", 43.3, 60.6),
         ] {
@@ -263,12 +274,15 @@ mod tests {
     }
 
     #[test]
-    fn another_method_does_not_inherit_the_settings_of_the_first() {
+    fn another_method_or_tuning_does_not_inherit_the_settings_of_the_first() {
         let preset = Preset::named("paper/opt-13b/sst2/gv").expect("it exists");
         let flags: toml::Table = "method = \"mezo\"\nforwards = 100".parse().expect("TOML");
         let settings = preset.settings(&flags);
         assert!(!settings.contains_key("pool") && !settings.contains_key("steps"));
         assert!(settings.contains_key("lr"));
+        let lora: toml::Table = "tune = \"lora\"".parse().expect("TOML");
+        let settings = preset.settings(&lora);
+        assert!(!settings.contains_key("lr") && settings.contains_key("pool"));
         let same: toml::Table = "method = \"gv\"".parse().expect("TOML");
         assert_eq!(preset.settings(&same), preset.train);
     }

@@ -141,6 +141,23 @@ fn default_grids() {
     );
 }
 
+/// What is tuned decides on the grid of the paper.
+#[test]
+fn the_grid_of_adapters() {
+    let dir = scratch();
+    for (tune, rates, eps) in [
+        ("lora", [3e-5, 5e-5, 1e-4], 1e-2),
+        ("prefix", [1e-3, 5e-3, 1e-2], 1e-1),
+    ] {
+        let args = ["--json", "--tune", tune, "--forwards", "6", "--out", tune];
+        let report = run_json(dir.path(), &small(&args));
+        let points = report["points"].as_array().expect("points");
+        let lr: Vec<f64> = points.iter().filter_map(|p| p["lr"].as_f64()).collect();
+        assert_eq!(lr, rates);
+        assert!(points.iter().all(|p| p["eps"] == eps), "{report}");
+    }
+}
+
 /// Ctrl-C saves; what is gone on with ends as a sweep that was never interrupted.
 #[cfg(unix)]
 #[test]

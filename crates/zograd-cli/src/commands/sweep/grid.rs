@@ -1,13 +1,10 @@
 //! The points of a sweep.
 
-use crate::args::{MethodName, SweepArgs, TrainArgs};
+use crate::args::{MethodName, SweepArgs, TrainArgs, TuneName};
 use crate::presets::{self, Preset};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-/// What the paper tries with full tuning.
-const PAPER_LR: [f64; 4] = [1e-7, 2e-7, 3e-7, 5e-7];
-const PAPER_EPS: [f64; 1] = [1e-3];
 /// The built-in model is small and takes larger rates.
 const EMBEDDED_LR: [f64; 4] = [1e-5, 3e-5, 1e-4, 3e-4];
 /// Forward passes of a point.
@@ -51,17 +48,21 @@ impl Grid {
     /// # Errors
     /// An unknown preset, a value that is no number above 0 or comes twice, too many points.
     pub fn new(args: &SweepArgs, file: TrainArgs) -> Result<Self> {
+        let given =
+            toml::Table::try_from(&file).context("the settings cannot be written as TOML")?;
         let preset = file.preset.as_deref().map(Preset::named).transpose()?;
+        // the grid of a preset is that of what it tunes
+        let preset = preset.filter(|preset| !preset.differs("tune", &given));
         let (lr, eps, method) = (file.lr, file.eps, file.method);
         let mut train = presets::complete(TrainArgs {
             method: method.or(args.method.first().copied()),
             ..file
         })?;
         let embedded = train.model.is_none() && train.task.is_none();
-        let (default_lr, default_eps) = match preset {
-            Some(preset) => (preset.paper.lr_grid, preset.paper.eps_grid),
-            None if embedded => (EMBEDDED_LR.to_vec(), PAPER_EPS.to_vec()),
-            None => (PAPER_LR.to_vec(), PAPER_EPS.to_vec()),
+        let (default_lr, default_eps) = match (preset, train.tune.unwrap_or(TuneName::Full)) {
+            (Some(preset), _) => (preset.paper.lr_grid, preset.paper.eps_grid),
+            (None, TuneName::Full) if embedded => (EMBEDDED_LR.to_vec(), vec![1e-3]),
+            (None, tune) => papers(tune),
         };
         let method = method.or(train.method).unwrap_or(MethodName::Gv);
         if train.steps.is_none() && train.forwards.is_none() {
@@ -142,6 +143,15 @@ impl Point {
     /// The method as its flag has it.
     pub fn method_name(&self) -> String {
         crate::commands::train::kebab(&self.method)
+    }
+}
+
+/// What the paper tries: learning rates and perturbation scales.
+fn papers(tune: TuneName) -> (Vec<f64>, Vec<f64>) {
+    match tune {
+        TuneName::Full => (vec![1e-7, 2e-7, 3e-7, 5e-7], vec![1e-3]),
+        TuneName::Lora => (vec![3e-5, 5e-5, 1e-4], vec![1e-2]),
+        TuneName::Prefix => (vec![1e-3, 5e-3, 1e-2], vec![1e-1]),
     }
 }
 
