@@ -56,6 +56,11 @@ const CHECKS: &[Check] = &[
             "--workspace",
             "--bin",
             "zograd",
+            // with the tests of the next check, so that the dependencies get their features once
+            "--test",
+            "cube",
+            "--test",
+            "wgpu",
             "--features",
             GPU,
         ],
