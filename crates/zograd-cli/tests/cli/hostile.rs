@@ -1,58 +1,23 @@
 //! A file system that turns against the program: full disks, pipes and links in place of files.
 
-use crate::support::{run, scratch, unpack, zograd};
+use crate::support::{metrics, run, scratch, short, unpack, zograd};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-/// A run of some hundred milliseconds with four evaluations.
-const SHORT: [&str; 21] = [
-    "train",
-    "--model",
-    "model",
-    "--task",
-    "sst2",
-    "--data",
-    "data",
-    "--lr",
-    "2e-5",
-    "--steps",
-    "24",
-    "--eval-every",
-    "6",
-    "--dev-examples",
-    "16",
-    "--test-examples",
-    "8",
-    "--train-examples",
-    "64",
-    "--batch-size=4",
-    "--json",
-];
-
 fn start(out: &str) -> Vec<&str> {
-    [&SHORT[..], &["--out", out]].concat()
+    let input = ["--model", "model", "--task", "sst2", "--data", "data"];
+    let settings = ["--lr", "2e-5", "--json", "--out", out];
+    short(&[&input[..], &settings].concat())
 }
 
 /// Everything that a run leaves behind and that is a function of its settings.
-fn results(run: &Path) -> [Vec<u8>; 3] {
-    let metrics = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
-    let metrics: Vec<String> = metrics
-        .lines()
-        .map(|line| {
-            let mut value: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            let fields = value.as_object_mut().expect("an object");
-            fields.remove("seconds");
-            fields.remove("peak_memory_bytes");
-            value.to_string()
-        })
-        .collect();
-    [
-        metrics.join("\n").into_bytes(),
-        fs::read(run.join("trajectory.zog")).expect("a log"),
-        fs::read(run.join("best/model.safetensors")).expect("weights"),
-    ]
+fn results(run: &Path) -> (Vec<Value>, [Vec<u8>; 2]) {
+    let files = ["trajectory.zog", "best/model.safetensors"];
+    let files = files.map(|name| fs::read(run.join(name)).expect(name));
+    (metrics(run), files)
 }
 
 /// `zograd`, which cannot write a file beyond `blocks` of 512 bytes.
@@ -100,10 +65,10 @@ fn checkpoints(run: &Path) -> Vec<(PathBuf, Vec<u8>)> {
 }
 
 /// A run that was killed when it had its first checkpoint.
-fn killed_after_a_checkpoint(dir: &Path, out: &str) {
+fn killed_after_a_checkpoint(dir: &Path, out: &str, more: &[&str]) {
     let folder = dir.join(out);
     for _ in 0..20 {
-        let mut child = zograd(dir, &start(out))
+        let mut child = zograd(dir, &[&start(out)[..], more].concat())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -159,7 +124,7 @@ fn the_last_good_checkpoint_survives_a_limit() {
     let dir = scratch();
     unpack(dir.path());
     run(dir.path(), &start("whole"));
-    killed_after_a_checkpoint(dir.path(), "run");
+    killed_after_a_checkpoint(dir.path(), "run", &[]);
     let folder = dir.path().join("run");
     let before = checkpoints(&folder);
     let best = fs::read(folder.join("best/model.safetensors")).expect("weights");
@@ -220,7 +185,7 @@ fn a_checkpoint_with_other_numbers_is_not_gone_on_from() {
     let dir = scratch();
     unpack(dir.path());
     run(dir.path(), &start("whole"));
-    killed_after_a_checkpoint(dir.path(), "run");
+    killed_after_a_checkpoint(dir.path(), "run", &[]);
     let folder = dir.path().join("run");
     let (path, mut bytes) = checkpoints(&folder).pop().expect("a checkpoint");
     let middle = bytes.len() / 2;
@@ -232,6 +197,39 @@ fn a_checkpoint_with_other_numbers_is_not_gone_on_from() {
         stderr.contains("checkpoint-") && stderr.contains("start weights"),
         "{stderr}"
     );
+    assert!(results(&folder) == results(&dir.path().join("whole")));
+}
+
+/// The same for the f32 originals of 16-bit weights, which the weights do not show.
+#[test]
+fn a_checkpoint_with_other_originals_is_not_gone_on_from() {
+    let anchored = [
+        "--backend",
+        "flex",
+        "--dtype",
+        "bf16",
+        "--arithmetic",
+        "anchored",
+        "--anchor-every",
+        "4",
+    ];
+    let dir = scratch();
+    unpack(dir.path());
+    run(dir.path(), &[&start("whole")[..], &anchored].concat());
+    assert!(!dir.path().join("whole/anchor.f32").exists(), "left behind");
+    killed_after_a_checkpoint(dir.path(), "run", &anchored);
+    let folder = dir.path().join("run");
+    let (path, _) = checkpoints(&folder).pop().expect("a checkpoint");
+    let originals = path.join("anchor.f32");
+    let mut bytes = fs::read(&originals).expect("originals");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    // a new file: the run's own may be the same one under another name
+    fs::remove_file(&originals).expect("removed");
+    fs::write(&originals, bytes).expect("written");
+    let output = run(dir.path(), &["train", "--json", "--resume", "run"]);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(stderr.contains("start weights"), "{stderr}");
     assert!(results(&folder) == results(&dir.path().join("whole")));
 }
 

@@ -28,6 +28,40 @@ pub fn run_json(dir: &Path, args: &[&str]) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("one JSON object")
 }
 
+/// `metrics.jsonl` without what the clock and the allocator say.
+pub fn metrics(run: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
+    text.lines()
+        .map(|line| {
+            let mut value: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            let fields = value.as_object_mut().expect("an object");
+            fields.remove("seconds");
+            fields.remove("peak_memory_bytes");
+            value
+        })
+        .collect()
+}
+
+/// A run of some hundred milliseconds with four evaluations.
+pub fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let short = [
+        "train",
+        "--steps",
+        "24",
+        "--eval-every",
+        "6",
+        "--dev-examples",
+        "16",
+        "--test-examples",
+        "8",
+        "--train-examples",
+        "64",
+        "--batch-size",
+        "4",
+    ];
+    [&short[..], more].concat()
+}
+
 /// A scratch folder.
 pub fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a scratch folder")

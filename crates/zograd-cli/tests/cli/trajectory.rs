@@ -1,54 +1,19 @@
 //! Logs, replays and interrupted runs, through the real binary.
 
-use crate::support::{run, run_json, scratch, unpack, zograd};
+use crate::errors::refused;
+use crate::support::{metrics, run, run_json, scratch, short, unpack, zograd};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-/// A run of some hundred milliseconds with several evaluations.
-fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec![
-        "train",
-        "--steps",
-        "24",
-        "--eval-every",
-        "6",
-        "--dev-examples",
-        "16",
-        "--test-examples",
-        "8",
-        "--train-examples",
-        "64",
-        "--batch-size",
-        "4",
-    ];
-    args.extend(more);
-    args
-}
-
-/// Of a model or of an adapter.
 fn weights(folder: &Path) -> Vec<u8> {
     let file = ["model.safetensors", "adapter_model.safetensors"]
         .map(|name| folder.join(name))
         .into_iter()
         .find(|file| file.exists());
     fs::read(file.expect("weights")).expect("readable")
-}
-
-/// The metrics without what the clock and the allocator say.
-fn metrics(run: &Path) -> Vec<Value> {
-    let text = fs::read_to_string(run.join("metrics.jsonl")).expect("metrics");
-    text.lines()
-        .map(|line| {
-            let mut value: Value = serde_json::from_str(line).expect("JSON");
-            let fields = value.as_object_mut().expect("an object");
-            fields.remove("seconds");
-            fields.remove("peak_memory_bytes");
-            value
-        })
-        .collect()
 }
 
 /// Everything a run leaves behind that is a function of its settings.
@@ -288,12 +253,8 @@ fn a_replay_refuses_what_does_not_fit() {
     run(dir.path(), &short(&["--out", "run"]));
     let log = dir.path().join("run/trajectory.zog");
     let refused = |args: &[&str], part: &str| {
-        let output = zograd(dir.path(), &[&["replay", "--out", "new"], args].concat())
-            .output()
-            .expect("the binary starts");
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(part), "{error}");
+        let args = [&["replay", "--out", "new"], args].concat();
+        refused(dir.path(), &args, &[part]);
         assert!(!dir.path().join("new").exists());
     };
     refused(
@@ -324,12 +285,7 @@ fn a_finished_run_and_a_folder_without_one_are_not_gone_on_with() {
         ),
         (&["train", "--resume", "nowhere"], "no run"),
     ] {
-        let output = zograd(dir.path(), args)
-            .output()
-            .expect("the binary starts");
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(error.contains(part), "{error}");
+        refused(dir.path(), args, &[part]);
     }
 }
 

@@ -117,7 +117,10 @@ fn edge(axis: Axis, best: &Outcome, points: &[Outcome]) -> Option<String> {
 /// How many points are as good as the best, for all that so few examples can tell. A mean of scores between 0 and 1
 /// has at most the standard error of a share.
 fn near(best: &Outcome, score: f64, points: &[Outcome]) -> Option<String> {
-    let error = (score * (1.0 - score) / best.dev_examples.max(1) as f64).sqrt();
+    // one success and one failure more, so that a perfect score on few examples has an error, too
+    let n = best.dev_examples as f64 + 2.0;
+    let share = (score * best.dev_examples as f64 + 1.0) / n;
+    let error = (share * (1.0 - share) / n).sqrt();
     let others = usable(points)
         .filter(|p| !std::ptr::eq(*p, best))
         .filter(|p| p.dev_score.is_some_and(|a| a >= score - error))
@@ -183,6 +186,23 @@ mod tests {
         // an error of 3 points: the two that tie
         assert_eq!(advice.remarks.len(), 1, "{:?}", advice.remarks);
         assert!(advice.remarks[0].starts_with("2 other points"));
+    }
+
+    #[test]
+    fn a_perfect_score_has_an_error() {
+        let points = [
+            point(1e-5, 1e-3, 0.5, 0.7),
+            point(1e-4, 1e-3, 1.0, 0.2),
+            point(2e-4, 1e-3, 0.995, 0.3),
+        ];
+        let advice = advise(&points).expect("a best point");
+        // 101 of 102: an error of 1.0 points
+        assert_eq!(advice.remarks.len(), 1, "{:?}", advice.remarks);
+        assert!(advice.remarks[0].contains("1 other point is"), "{advice:?}");
+        assert!(
+            advice.remarks[0].contains("(1.0 points on 100"),
+            "{advice:?}"
+        );
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! the metrics too. Everything behind the last whole step is cut off and computed again: to the same bits,
 //! because a step is a function of the settings and its number.
 
-use crate::run_folder::LOG;
+use crate::run_folder::{ANCHOR, LOG};
 use crate::runs::metrics::{self, Line};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
 use zograd_trainer::trajectory::{Record, Trajectory, TrajectoryWriter};
@@ -180,28 +182,52 @@ pub fn checkpoints(run: &Path) -> Vec<(u64, PathBuf)> {
 /// Name of the file in a checkpoint that says which weights it holds.
 const SEAL: &str = "weights.hash";
 
-/// Writes the content hash of a checkpoint's weights into it: safetensors files have no checksum.
+/// Writes into a checkpoint what [`check_seal`] compares: files of numbers have no checksums.
 ///
 /// # Errors
-/// The file cannot be written.
-pub fn seal(checkpoint: &Path, hash: &str) -> Result<()> {
+/// A file cannot be read or written.
+pub fn seal(checkpoint: &Path, weights: &str) -> Result<()> {
     let path = checkpoint.join(SEAL);
-    std::fs::write(&path, hash)
+    let sealed = contents(checkpoint, weights)?;
+    std::fs::write(&path, sealed)
         .and_then(|()| File::open(&path)?.sync_all())
         .with_context(|| path.display().to_string())
 }
 
-/// Refuses a checkpoint whose weights are not those that were written.
+/// Refuses a checkpoint whose numbers are not those that were written.
 ///
 /// # Errors
 /// Another hash, or none.
-pub fn check_seal(checkpoint: &Path, found: &str) -> Result<()> {
+pub fn check_seal(checkpoint: &Path, weights: &str) -> Result<()> {
     let sealed = zograd_files::read_text(&checkpoint.join(SEAL), MAX_SMALL_BYTES);
-    if !sealed.is_ok_and(|hash| hash == found) {
+    let found = contents(checkpoint, weights)?;
+    if !sealed.is_ok_and(|sealed| sealed == found) {
         bail!(
             "{}: its weights are not those of the run",
             checkpoint.display()
         );
     }
     Ok(())
+}
+
+/// The content hash of a checkpoint's weights, and that of the file with their f32 originals if there is one.
+fn contents(checkpoint: &Path, weights: &str) -> Result<String> {
+    let path = checkpoint.join(ANCHOR);
+    if !zograd_files::exists(&path) {
+        return Ok(weights.to_owned());
+    }
+    let hash = || {
+        let mut file = zograd_files::open(&path)?;
+        let mut hash = Sha256::new();
+        let mut block = vec![0; 1 << 16];
+        loop {
+            match file.read(&mut block)? {
+                0 => return std::io::Result::Ok(hash.finalize()),
+                n => hash.update(&block[..n]),
+            }
+        }
+    };
+    let hash = hash().with_context(|| path.display().to_string())?;
+    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!("{weights}\n{ANCHOR} sha256:{hex}"))
 }

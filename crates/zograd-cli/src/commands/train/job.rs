@@ -159,7 +159,8 @@ impl Job for TrainJob {
             Some(run) => {
                 summary = run.summary();
                 recorder.take_up_all(&run.steps, &run.evals);
-                go_on(&run, model, walk, strategy.as_mut(), &settings, device)?
+                let start = (model, sources.model.as_path());
+                go_on(&run, start, walk, strategy.as_mut(), &settings, device)?
             }
         };
         let summary = fit(
@@ -224,7 +225,8 @@ impl Job for TrainJob {
             run: recorder.folder.path().to_path_buf(),
         };
         recorder.folder.summarise(&report).context(WhileRunning)?;
-        if report.stop == StopReason::Finished {
+        // a run that a guard stopped is not gone on with either
+        if report.stop != StopReason::Interrupted {
             recorder.remove_scaffolding();
         }
         Ok(report)
@@ -254,42 +256,36 @@ pub fn fit<B: TrainBackend>(
 }
 
 /// The weights and the memory of the strategy after the whole steps of an interrupted run: from its newest
-/// checkpoint, or from the start weights if that is lost.
+/// checkpoint, or from the start weights (given with the folder they came from) if that is lost.
 pub fn go_on<B: TrainBackend>(
     run: &Interrupted,
-    base: Opt<B>,
+    (start, source): (Opt<B>, &Path),
     walk: Walk,
     strategy: &mut dyn Strategy,
     settings: &Settings,
     device: &B::Device,
 ) -> Result<Perturbed<B, Opt<B>>> {
-    let checkpoint = run.checkpoint().and_then(|(step, folder)| {
-        let restored = restore_anchor(settings.arithmetic, &folder, run).and_then(|()| {
-            let model = match &settings.adapter {
-                Some(_) => base.clone().without_adapter().with_adapter_from(&folder)?,
-                None => load::<B>(&folder, settings.dtype, device)?,
-            };
-            check_seal(&folder, &adapter::tuned_hash(&model))?;
-            Ok(model)
-        });
-        match restored {
-            Ok(model) => Some((step, model)),
-            Err(error) => {
-                say(format_args!(
-                    "note: {}; walking from the start weights instead",
-                    one_line(&format!("{error:#}"))
-                ));
-                None
+    let (step, mut model) = match run.checkpoint() {
+        None => (0, walk.begin(start)?),
+        Some((step, folder)) => {
+            // an adapter needs its base; where all weights are tuned, there is one model in memory at a time
+            let base = settings.adapter.as_ref().map(|_| start.clone());
+            drop(start);
+            match restore::<B>(run, &folder, base.as_ref(), settings, device) {
+                Ok(model) => (step as usize, walk.go_on(model)?),
+                Err(error) => {
+                    say(format_args!(
+                        "note: {}; walking from the start weights instead",
+                        one_line(&format!("{error:#}"))
+                    ));
+                    let start = match base {
+                        Some(start) => start,
+                        None => load::<B>(source, settings.dtype, device)?,
+                    };
+                    (0, walk.begin(start)?)
+                }
             }
         }
-    });
-    let (step, mut model) = match checkpoint {
-        Some((step, model)) => {
-            // one model in memory at a time
-            drop(base);
-            (step as usize, walk.go_on(model)?)
-        }
-        None => (0, walk.begin(base)?),
     };
     let (before, after) = run.records().split_at(step);
     remember(strategy, run.header(), before)?;
@@ -309,14 +305,28 @@ pub fn go_on<B: TrainBackend>(
     Ok(model)
 }
 
-/// Puts the originals of a checkpoint in the place of the run's.
-fn restore_anchor(arithmetic: Arithmetic, checkpoint: &Path, run: &Interrupted) -> Result<()> {
-    if arithmetic != Arithmetic::Anchored {
-        return Ok(());
+/// The model of a checkpoint, and its f32 originals in the place of the run's.
+fn restore<B: TrainBackend>(
+    run: &Interrupted,
+    checkpoint: &Path,
+    base: Option<&Opt<B>>,
+    settings: &Settings,
+    device: &B::Device,
+) -> Result<Opt<B>> {
+    let model = match base {
+        Some(base) => base
+            .clone()
+            .without_adapter()
+            .with_adapter_from(checkpoint)?,
+        None => load::<B>(checkpoint, settings.dtype, device)?,
+    };
+    check_seal(checkpoint, &adapter::tuned_hash(&model))?;
+    if settings.arithmetic == Arithmetic::Anchored {
+        let (from, to) = (checkpoint.join(ANCHOR), run.folder().join(ANCHOR));
+        let partial = to.with_extension("partial");
+        std::fs::copy(&from, &partial)
+            .and_then(|_| std::fs::rename(&partial, &to))
+            .with_context(|| from.display().to_string())?;
     }
-    let (from, to) = (checkpoint.join(ANCHOR), run.folder().join(ANCHOR));
-    let partial = to.with_extension("partial");
-    std::fs::copy(&from, &partial)
-        .and_then(|_| std::fs::rename(&partial, &to))
-        .with_context(|| from.display().to_string())
+    Ok(model)
 }

@@ -139,6 +139,9 @@ impl Recorder {
             seal(&partial, &adapter::tuned_hash(model))?;
             if !folder.exists() {
                 std::fs::rename(&partial, &folder)?;
+                // the new name, too, must survive a power cut
+                #[cfg(unix)]
+                std::fs::File::open(self.folder.path())?.sync_all()?;
             }
             Ok(())
         };
