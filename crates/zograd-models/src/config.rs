@@ -152,6 +152,9 @@ pub struct OptConfig {
     pub remove_final_layer_norm: bool,
     /// Whether the linear layers have biases.
     pub enable_bias: bool,
+    /// `true`, as in every published OPT: the head is the token table. `false`: it has a table of its own
+    /// (`lm_head.weight`), as [`Opt::untied`](crate::Opt::untied) gives it.
+    pub tie_word_embeddings: bool,
     /// Standard deviation of freshly initialised matrices and tables.
     pub init_std: f64,
     /// Id that batches are padded with.
@@ -245,13 +248,6 @@ impl OptConfig {
         }
         let activation = Activation::parse(&read.activation_function)
             .ok_or(ConfigError::Activation(read.activation_function))?;
-        if !read.tie_word_embeddings {
-            return Err(ConfigError::Unsupported {
-                key: "tie_word_embeddings",
-                value: "false".to_owned(),
-                reason: "the head of OPT is its token table",
-            });
-        }
         if !read.layer_norm_elementwise_affine {
             return Err(ConfigError::Unsupported {
                 key: "layer_norm_elementwise_affine",
@@ -271,6 +267,7 @@ impl OptConfig {
             do_layer_norm_before: read.do_layer_norm_before,
             remove_final_layer_norm: read.remove_final_layer_norm,
             enable_bias: read.enable_bias,
+            tie_word_embeddings: read.tie_word_embeddings,
             init_std: read.init_std,
             pad_token_id: read.pad_token_id,
             bos_token_id: read.bos_token_id,
@@ -327,6 +324,14 @@ impl OptConfig {
         Ok(())
     }
 
+    /// The same shape with a head of its own.
+    pub(crate) fn untied(mut self) -> Self {
+        self.tie_word_embeddings = false;
+        self.source
+            .insert("tie_word_embeddings".into(), false.into());
+        self
+    }
+
     /// Width of one attention head.
     pub fn head_dim(&self) -> usize {
         self.hidden_size / self.num_attention_heads
@@ -345,7 +350,9 @@ impl OptConfig {
     /// Number of weights; the head counts once, with the token table it is.
     pub fn num_parameters(&self) -> usize {
         let (d, e, f) = (self.hidden_size, self.word_embed_proj_dim, self.ffn_dim);
-        let tables = self.vocab_size * e + (self.max_position_embeddings + POSITION_OFFSET) * d;
+        let token_tables = if self.tie_word_embeddings { 1 } else { 2 };
+        let tables = token_tables * self.vocab_size * e
+            + (self.max_position_embeddings + POSITION_OFFSET) * d;
         let projections = if self.has_projections() { 2 * d * e } else { 0 };
         let biases = if self.enable_bias { 5 * d + f } else { 0 };
         let layer = 4 * d * d + 2 * d * f + biases + 4 * d;
@@ -408,6 +415,16 @@ mod tests {
     }
 
     #[test]
+    fn an_untied_shape_has_a_second_table_and_says_so() {
+        let tied = OptConfig::from_json(TINY).expect("complete");
+        let untied = tied.clone().untied();
+        let table = tied.vocab_size * tied.word_embed_proj_dim;
+        assert_eq!(untied.num_parameters(), tied.num_parameters() + table);
+        let back = OptConfig::from_json(&untied.to_json(DType::F32)).expect("its own JSON");
+        assert!(tied.tie_word_embeddings && !back.tie_word_embeddings);
+    }
+
+    #[test]
     fn errors_name_the_key_and_the_value() {
         let message = |key, value| with(key, value).expect_err("must be refused").to_string();
         assert!(message("activation_function", "swish".into()).contains("\"swish\""));
@@ -415,7 +432,6 @@ mod tests {
         assert!(message("num_attention_heads", 3.into()).contains("multiple of"));
         assert!(message("vocab_size", u64::MAX.into()).contains("vocab_size"));
         assert!(message("ffn_dim", 0.into()).contains("ffn_dim"));
-        assert!(message("tie_word_embeddings", false.into()).contains("tie_word_embeddings"));
         assert!(message("layer_norm_elementwise_affine", false.into()).contains("affine"));
         assert!(message("pad_token_id", 8.into()).contains("pad_token_id is 8"));
         assert!(message("hidden_size", (-4).into()).contains("not valid"));

@@ -90,6 +90,19 @@ impl<B: ModelBackend> Opt<B> {
         Ok(scores.select(0, indices(places.into_iter(), &device)))
     }
 
+    /// What the head is given where each scored token is predicted, `[scored tokens, word_embed_proj_dim]`, in the
+    /// order of [`Plan::targets`]: the features that a linear probe learns from.
+    ///
+    /// # Errors
+    /// As [`Opt::log_probs`].
+    pub fn features(&self, plan: &Plan) -> Result<Tensor<B, 2>, ModelError> {
+        plan.packing.check(self.config())?;
+        let hidden = self.before_head(self.run_at(&plan.packing, Some(&plan.logit_tokens)));
+        let rows = plan.targets.iter().map(|target| target.logit as i32);
+        let rows = indices(rows, &hidden.device());
+        Ok(hidden.select(0, rows))
+    }
+
     /// Logits after every token of every sequence: one `[tokens, vocab_size]` tensor each, in the
     /// dtype of the weights.
     ///

@@ -1,6 +1,6 @@
 //! The OPT decoder (arXiv 2205.01068), with the parameter names of Hugging Face.
 
-use burn::module::Module;
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::activation::{gelu, gelu_approximate, relu};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor};
@@ -18,11 +18,14 @@ use crate::parameters::{Fresh, ParameterSource};
 ///
 /// A parameter's path in this module is its name in Hugging Face's `OPTForCausalLM` without the
 /// leading `model.`, for example `decoder.layers.0.self_attn.q_proj.weight`, with the same shape.
-/// The head is the token table (`decoder.embed_tokens.weight`): one parameter, used twice.
+/// The head is the token table (`decoder.embed_tokens.weight`): one parameter, used twice; unless the
+/// configuration says otherwise (`tie_word_embeddings`).
 #[derive(Module, Debug)]
 pub struct Opt<B: Backend> {
     /// The whole network.
     pub decoder: Decoder<B>,
+    /// The head, `[vocab_size, word_embed_proj_dim]`, where it is not the token table.
+    pub lm_head: Option<Embedding<B>>,
     #[module(skip)]
     config: OptConfig,
     #[module(skip)]
@@ -125,8 +128,12 @@ impl<B: ModelBackend> Opt<B> {
                 .map(|index| DecoderLayer::build(config, source, index))
                 .collect::<Result<_, _>>()?,
         };
+        let lm_head = (!config.tie_word_embeddings)
+            .then(|| Embedding::build(source, "lm_head", tokens))
+            .transpose()?;
         Ok(Self {
             decoder,
+            lm_head,
             config: config.clone(),
             adapter: None,
         })
@@ -202,14 +209,20 @@ impl<B: ModelBackend> Opt<B> {
     }
 
     /// Vocabulary logits of the rows of [`Opt::run`]: `[rows, vocab_size]`.
-    pub(crate) fn head(&self, mut x: Tensor<B, 2>) -> Tensor<B, 2> {
+    pub(crate) fn head(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let head = self.lm_head.as_ref().unwrap_or(&self.decoder.embed_tokens);
+        B::packed_linear(self.before_head(x), head.weight.val(), None)
+    }
+
+    /// What the head is given for the rows of [`Opt::run`]: `[rows, word_embed_proj_dim]`.
+    pub(crate) fn before_head(&self, mut x: Tensor<B, 2>) -> Tensor<B, 2> {
         if let Some(norm) = &self.decoder.final_layer_norm {
             x = norm.forward(x);
         }
         if let Some(project_out) = &self.decoder.project_out {
             x = project_out.forward(x);
         }
-        B::packed_linear(x, self.decoder.embed_tokens.weight.val(), None)
+        x
     }
 }
 
@@ -217,6 +230,19 @@ impl<B: Backend> Opt<B> {
     /// The shape of the model.
     pub fn config(&self) -> &OptConfig {
         &self.config
+    }
+
+    /// The model with a head of its own, which begins as a copy of the token table: the same function, until
+    /// one of the two moves.
+    pub fn untied(mut self) -> Self {
+        if self.lm_head.is_none() {
+            let table = self.decoder.embed_tokens.weight.val().require_grad();
+            self.lm_head = Some(Embedding {
+                weight: Param::initialized(ParamId::new(), table),
+            });
+            self.config = self.config.untied();
+        }
+        self
     }
 
     /// The adapter it has.

@@ -177,6 +177,11 @@ impl Plan {
         &self.spans
     }
 
+    /// The ids of the scored tokens, in the order of their scores.
+    pub fn targets(&self) -> impl ExactSizeIterator<Item = u32> {
+        self.targets.iter().map(|target| target.id)
+    }
+
     /// Counts, for metrics.
     pub fn stats(&self) -> PlanStats {
         PlanStats {

@@ -1,6 +1,7 @@
 //! Weights of Hugging Face model folders: `model.safetensors`, `pytorch_model.bin`, and both in
 //! shards with an index.
 
+mod blocks;
 pub(crate) mod checkpoint;
 pub(crate) mod decode;
 mod error;

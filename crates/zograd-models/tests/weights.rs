@@ -131,6 +131,32 @@ fn names_with_and_without_prefix_and_a_stored_head_load() {
     }
 }
 
+/// A head of its own begins as the token table, is saved beside it, and comes back.
+#[test]
+fn an_untied_head_is_saved_and_loads() {
+    let folder = folder(|folder| write(&expected(), &folder.join("model.safetensors")));
+    let (tied, _) = load(folder.path()).expect("loads");
+    let ids = vec![vec![2, 5, 7, 3]];
+    let logits = |model: &Opt<B>| {
+        let logits = model.forward(&ids).expect("valid ids").remove(0);
+        logits.into_data().iter::<f32>().collect::<Vec<f32>>()
+    };
+    let mut model = tied.clone().untied();
+    assert_eq!(logits(&model), logits(&tied));
+    let head = model.lm_head.take().expect("untied");
+    let doubled = head.weight.map(|weight| weight * 2.0);
+    model.lm_head = Some(zograd_models::Embedding { weight: doubled });
+    let twice: Vec<f32> = logits(&tied).iter().map(|logit| logit * 2.0).collect();
+    assert_eq!(logits(&model), twice);
+
+    let saved = tempfile::tempdir().expect("a temporary folder");
+    save_pretrained(&model, model.config(), None, saved.path()).expect("saved");
+    let (back, report) = load(saved.path()).expect("loads");
+    assert!(report.ignored.is_empty() && !back.config().tie_word_embeddings);
+    assert_eq!(logits(&back), twice);
+    assert_eq!(tensors(&back), tensors(&model));
+}
+
 #[test]
 fn pytorch_files_load() {
     for (file, stored) in [

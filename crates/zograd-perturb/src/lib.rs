@@ -52,5 +52,5 @@ pub use grid::{Arithmetic, Grid};
 pub use grids::Grids;
 pub use noise::NoiseKind;
 pub use perturbed::{AppliedUpdate, Perturbed};
-pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId};
+pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId, decays};
 pub use zograd_direction::{Direction, Seed};

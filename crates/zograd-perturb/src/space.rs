@@ -42,6 +42,11 @@ pub enum Selection {
 }
 
 impl Selection {
+    /// The head of a model whose head is a table of its own.
+    pub fn head() -> Self {
+        Self::Matching(vec!["lm_head.*".into()])
+    }
+
     /// The tensors of adapters: LoRA factors and prefix keys and values.
     pub fn adapters() -> Self {
         Self::Matching(vec!["*.lora.*".into(), "*.prefix.*".into()])
@@ -69,6 +74,12 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
+/// Whether weight decay acts on the parameter of this name: not on biases and layer norms, as in the originals.
+pub fn decays(name: &str) -> bool {
+    let spared = ["bias", "layer_norm", "layernorm"];
+    !spared.iter().any(|part| name.contains(part))
+}
+
 /// One parameter that moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParameterSpec {
@@ -80,21 +91,18 @@ pub struct ParameterSpec {
     pub shape: Vec<usize>,
     /// How it is stored.
     pub dtype: DType,
-    /// Whether weight decay acts on it: not on biases and layer norms, as in the originals.
+    /// Whether weight decay acts on it ([`decays`]).
     pub decays: bool,
 }
 
 impl ParameterSpec {
     fn new(name: String, shape: Vec<usize>, dtype: DType) -> Self {
-        let decays = !["bias", "layer_norm", "layernorm"]
-            .iter()
-            .any(|part| name.contains(part));
         Self {
             id: TensorId::of(&name),
+            decays: decays(&name),
             name,
             shape,
             dtype,
-            decays,
         }
     }
 
@@ -246,17 +254,13 @@ mod tests {
 
     #[test]
     fn decay_spares_biases_and_layer_norms() {
-        for (name, decays) in [
+        for (name, expected) in [
             ("decoder.layers.0.fc1.weight", true),
             ("decoder.layers.0.fc1.bias", false),
             ("decoder.final_layer_norm.weight", false),
             ("decoder.embed_tokens.weight", true),
         ] {
-            assert_eq!(
-                ParameterSpec::new(name.into(), vec![1], DType::F32).decays,
-                decays,
-                "{name}"
-            );
+            assert_eq!(decays(name), expected, "{name}");
         }
     }
 

@@ -23,6 +23,17 @@ pub enum TrainError {
     /// An objective that is about written answers, for a task whose answers are chosen.
     #[error("this objective needs written answers, but the task has its answers chosen")]
     NoWriter,
+    /// An objective without a gradient, for a method that needs one.
+    #[error(
+        "this objective has no gradient; use classification or teacher-forcing, or a zeroth-order method"
+    )]
+    NotDifferentiable,
+    /// There is nothing to tell apart.
+    #[error(
+        "linear probing: the right answers of the training examples are all made of one token; give it more \
+         examples (--train-examples)"
+    )]
+    OneToken,
     /// A prompt that asks nothing, where an answer is to be written.
     #[error("the prompt of row {row} has no question to be answered in words")]
     NoQuestion {

@@ -104,7 +104,7 @@ impl Event {
         }
     }
 
-    fn skip_reason(self) -> SkipReason {
+    pub(crate) fn skip_reason(self) -> SkipReason {
         match self {
             Self::NonFiniteLoss => SkipReason::NonFiniteLoss,
             Self::NonFiniteUpdate => SkipReason::NonFiniteUpdate,
@@ -333,7 +333,7 @@ mod tests {
             loss,
             losses: vec![loss],
             projected_gradient: slope,
-            update_norm: 0.0,
+            update_norm: None,
             lr: 1.0,
             forwards: 0,
             tokens: 0,

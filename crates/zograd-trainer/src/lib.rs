@@ -1,4 +1,4 @@
-//! Zeroth-order training: from a strategy, a model and examples to tuned weights.
+//! Zeroth-order training, and gradient baselines: from a strategy, a model and examples to tuned weights.
 //!
 //! The pieces, from the inside out:
 //! - [`run_step`]: one step of any [`Strategy`](zograd_select::Strategy) on any burn module and any loss:
@@ -8,6 +8,8 @@
 //!   [`TeacherForcing`] on the right one, or a metric itself ([`Accuracy`], [`AnswerF1`]);
 //! - [`train`]: the loop with its schedule, batches, evaluation and metrics, which tells an [`Observer`]
 //!   what happens and stops when asked;
+//! - [`train_by_gradient`] and [`fit_probe`]: the baselines that know the gradient, with the same batches, records
+//!   and budget;
 //! - [`trajectory`]: the log of a run, from which its weights are rebuilt without a forward pass;
 //! - [`evaluate`]: the task's metric, loss and predictions; [`Writer`]: answers in the model's words.
 //!
@@ -44,6 +46,7 @@
 mod batches;
 mod error;
 mod evaluate;
+mod gradient;
 mod guard;
 mod memory;
 mod model;
@@ -59,6 +62,9 @@ mod writer;
 pub use batches::Batches;
 pub use error::TrainError;
 pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate};
+pub use gradient::{
+    Backpropagation, GradientOptimizer, Probe, answer_tokens, fit_probe, train_by_gradient,
+};
 pub use guard::{Event, Guards, Monitor, Policy, Verdict};
 pub use memory::{keep_freed_memory, peak_memory_bytes};
 pub use model::LanguageModel;

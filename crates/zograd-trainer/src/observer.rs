@@ -16,14 +16,16 @@ pub struct StepRecord {
     /// All of them, in the order they were asked for.
     #[serde(deserialize_with = "numbers")]
     pub losses: Vec<f64>,
-    /// The projected gradient as it was measured; 0 if none was.
+    /// The projected gradient as it was measured, or with a gradient method the length of the gradient; 0 if none
+    /// was.
     pub projected_gradient: f64,
     /// Length of the change of the weights, `lr * sqrt(d * sum_k c_k^2)` for d moving weights: what it is
-    /// in expectation, and within 1/sqrt(d) of what it is. Weight decay not counted.
-    pub update_norm: f64,
+    /// in expectation, and within 1/sqrt(d) of what it is. Weight decay not counted. `None` with a gradient method.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub update_norm: Option<f64>,
     /// The learning rate of this step.
     pub lr: f64,
-    /// Forward passes of the whole run so far, evaluation not counted.
+    /// Forward passes of the whole run so far, evaluation not counted; a backward pass counts as two.
     pub forwards: u64,
     /// Tokens that went through the layers in them.
     pub tokens: u64,
@@ -152,7 +154,7 @@ mod tests {
             loss: f64::NAN,
             losses: vec![1.5, f64::INFINITY],
             projected_gradient: 0.0,
-            update_norm: 0.0,
+            update_norm: Some(0.5),
             lr: 1e-6,
             forwards: 6,
             tokens: 100,

@@ -17,7 +17,7 @@ const MAX_BATCH: usize = 1 << 16;
 
 /// Children of the run's seed: one for the noise of the steps, one for the order of the examples.
 const NOISE: u64 = 0;
-const ORDER: u64 = 1;
+pub(crate) const ORDER: u64 = 1;
 
 /// The settings of a run that are not the strategy's, the model's or the data's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -145,7 +145,7 @@ pub(crate) fn step_seed(seed: u64, step: u64) -> Seed {
 pub struct TrainSummary {
     /// Steps done.
     pub steps: u64,
-    /// Forward passes of training.
+    /// Forward passes of training; a backward pass counts as two.
     pub forwards: u64,
     /// Passes over the weights.
     pub passes: u64,
@@ -199,7 +199,7 @@ impl TrainSummary {
     }
 
     /// Takes up one more step.
-    fn count(&mut self, step: &StepRecord) {
+    pub(crate) fn count(&mut self, step: &StepRecord) {
         self.steps = step.step;
         self.forwards = step.forwards;
         self.passes = step.passes;
@@ -322,7 +322,9 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
             losses: report.evaluations.iter().map(|e| e.loss).collect(),
             projected_gradient: report.projected_gradient,
             // + 0.0: an empty sum is -0.0
-            update_norm: report.lr * (dimension * report.direction.norm_squared()).sqrt() + 0.0,
+            update_norm: Some(
+                report.lr * (dimension * report.direction.norm_squared()).sqrt() + 0.0,
+            ),
             lr: report.lr,
             forwards: summary.forwards + report.evaluations.len() as u64,
             tokens,
@@ -378,7 +380,7 @@ fn applied_decay(record: &StepRecord) -> f64 {
     }
 }
 
-fn evaluate_dev<M: LanguageModel>(
+pub(crate) fn evaluate_dev<M: LanguageModel>(
     model: &M,
     examples: Examples<'_>,
     config: &TrainConfig,

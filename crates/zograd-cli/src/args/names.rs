@@ -20,6 +20,21 @@ pub enum MethodName {
     Greedy,
     /// Every candidate weighed by its loss: M forwards (not in the paper)
     PoolRegression,
+    /// Baseline: backpropagation with Adam, counted as 3 forwards (a backward as two)
+    Adam,
+    /// Baseline: backpropagation with AdamW, the same
+    #[serde(rename = "adamw")]
+    #[value(name = "adamw")]
+    AdamW,
+    /// Baseline: a new head by logistic regression on what the model gives the head; no steps
+    LinearProbing,
+}
+
+impl MethodName {
+    /// Whether it is a baseline by backpropagation.
+    pub fn has_gradient(self) -> bool {
+        matches!(self, Self::Adam | Self::AdamW)
+    }
 }
 
 /// What is tuned.
@@ -32,6 +47,8 @@ pub enum TuneName {
     Lora,
     /// Keys and values before every sequence (prefix tuning)
     Prefix,
+    /// The head alone, which gets a table of its own for it
+    Head,
 }
 
 /// Where tensors live and are computed with.

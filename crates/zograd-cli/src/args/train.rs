@@ -120,7 +120,7 @@ pub struct TrainArgs {
     /// [default: 100]
     #[arg(long, value_name = "N", help_heading = "Method")]
     pub anchor_every: Option<u64>,
-    /// Perturbation scale [default: 1e-3; 1e-2 with --tune lora, 1e-1 with prefix]
+    /// Perturbation scale [default: 1e-3; 1e-2 with --tune lora or head, 1e-1 with prefix]
     #[arg(
         long,
         value_name = "E",
@@ -129,7 +129,7 @@ pub struct TrainArgs {
     )]
     pub eps: Option<f64>,
     /// Learning rate: what these methods are most sensitive to; try a few [default: 1e-6;
-    /// 5e-5 with --tune lora, 5e-3 with prefix]
+    /// 5e-5 with --tune lora, 5e-3 with prefix, 1e-4 with head; adam: 1e-5, 1e-4, 1e-3, 1e-4]
     #[arg(
         long,
         value_name = "LR",
@@ -137,6 +137,22 @@ pub struct TrainArgs {
         help_heading = "Method"
     )]
     pub lr: Option<f64>,
+    /// Longest gradient; a longer one is shortened to it; inf: never (adam, adamw) [default: 1]
+    #[arg(
+        long,
+        value_name = "NORM",
+        allow_negative_numbers = true,
+        help_heading = "Method"
+    )]
+    pub max_grad_norm: Option<f64>,
+    /// Examples whose activations are in memory at a time; gradients are added up (adam, adamw)
+    /// [default: the whole batch]
+    #[arg(long, value_name = "N", help_heading = "Method")]
+    pub micro_batch: Option<usize>,
+    /// Compute cheap activations again in the backward pass instead of keeping them (adam, adamw)
+    #[arg(long, help_heading = "Method")]
+    #[serde(skip_serializing_if = "is_false")]
+    pub recompute: bool,
     /// constant, linear or cosine [default: constant]
     #[arg(long, value_name = "NAME", value_parser = parse_kebab::<Schedule>, help_heading = "Method")]
     pub schedule: Option<Schedule>,

@@ -4,7 +4,7 @@ use super::adapter;
 use super::eval::{load, set_threads};
 use super::export::as_promised;
 use super::log::note_tail;
-use super::train::start_folder;
+use super::train::{start_folder, without_adapter};
 use crate::args::{BackendName, DtypeName, ReplayArgs};
 use crate::backend::{self, Job, TrainBackend};
 use crate::failure::WhileRunning;
@@ -119,7 +119,7 @@ impl Job for ReplayJob<'_> {
         check_base(self.header, &content_hash(&base))?;
         let model = match &self.header.adapter {
             Some(start) => start.again(base, self.start).context("--log")?,
-            None => base,
+            None => without_adapter(base, &self.header.selection),
         };
         let space = ParameterSpace::select(&model, &self.header.selection)?;
         let header = self.header;

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 
 /// Settings that belong to the method, and go when another one is chosen.
 const OF_THE_METHOD: [&str; 4] = ["pool", "alpha", "queries", "faithful-cost"];
+/// Settings that zeroth-order methods have and gradient baselines have not, or have of another size.
+const OF_ZEROTH_ORDER: [&str; 5] = ["lr", "eps", "noise", "arithmetic", "dtype"];
+/// Settings of methods that take steps.
+const OF_STEPS: [&str; 5] = ["steps", "schedule", "weight-decay", "eval-every", "tune"];
 /// Settings that belong to what is tuned, and go when something else is.
 const OF_THE_TUNING: [&str; 4] = ["lr", "eps", "prefix-tokens", "prefix-init"];
 /// Settings that do not change what is computed, only where.
@@ -116,6 +120,14 @@ impl Preset {
             if self.differs(choice, flags) {
                 settings.retain(|key, _| !own.contains(&key));
             }
+        }
+        let method = flags.get("method").and_then(toml::Value::as_str);
+        let probing = method == Some("linear-probing");
+        if probing || matches!(method, Some("adam" | "adamw")) {
+            settings.retain(|key, _| !OF_ZEROTH_ORDER.contains(&key));
+        }
+        if probing {
+            settings.retain(|key, _| !OF_STEPS.contains(&key));
         }
         // two ways to say how long to run
         if flags.contains_key("forwards") {
@@ -283,6 +295,14 @@ mod tests {
         let lora: toml::Table = "tune = \"lora\"".parse().expect("TOML");
         let settings = preset.settings(&lora);
         assert!(!settings.contains_key("lr") && settings.contains_key("pool"));
+        let adam: toml::Table = "method = \"adam\"".parse().expect("TOML");
+        let settings = preset.settings(&adam);
+        for key in ["lr", "eps", "pool", "dtype"] {
+            assert!(!settings.contains_key(key), "{key}");
+        }
+        assert!(settings.contains_key("steps"));
+        let probe: toml::Table = "method = \"linear-probing\"".parse().expect("TOML");
+        assert!(!preset.settings(&probe).contains_key("steps"));
         let same: toml::Table = "method = \"gv\"".parse().expect("TOML");
         assert_eq!(preset.settings(&same), preset.train);
     }

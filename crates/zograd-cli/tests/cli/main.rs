@@ -1,6 +1,7 @@
 //! The real binary in scratch folders, one file a theme.
 
 mod adapters;
+mod baselines;
 mod errors;
 mod generate;
 #[cfg(unix)]

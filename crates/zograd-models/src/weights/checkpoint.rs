@@ -206,7 +206,7 @@ impl Checkpoint {
     pub fn finish(self) -> Result<(Vec<PathBuf>, Vec<String>), LoadError> {
         let mut ignored = Vec::new();
         for (name, (shard, entry)) in self.tensors {
-            // the head is the token table; fairseq left a version number in early files
+            // a head that is the token table; fairseq left a version number in early files
             if name == "lm_head.weight" || name == "decoder.version" {
                 ignored.push(entry.name);
                 continue;

@@ -5,6 +5,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use sha2::{Digest, Sha256};
 
+use super::blocks::blocks;
+
 /// A hash of all float parameters of `module` as they are in memory: equal for equal names, shapes, types
 /// and bits, however the files that they came from were named, split or compressed.
 ///
@@ -55,15 +57,17 @@ impl<B: Backend, F: Fn(&str) -> bool> ModuleVisitor<B> for Digests<F> {
         if !(self.include)(&name) {
             return;
         }
-        let data = param.val().into_data();
+        let tensor = param.val();
         let mut digest = Sha256::new();
         digest.update(name.as_bytes());
         digest.update([0]);
-        digest.update(format!("{:?}", data.dtype));
-        for dimension in data.shape.iter() {
-            digest.update((*dimension as u64).to_le_bytes());
+        digest.update(format!("{:?}", tensor.dtype()));
+        for dimension in tensor.dims() {
+            digest.update((dimension as u64).to_le_bytes());
         }
-        digest.update(data.as_bytes());
+        for block in blocks(tensor) {
+            digest.update(block.as_bytes());
+        }
         self.parameters.push((name, digest.finalize().to_vec()));
     }
 }

@@ -8,6 +8,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 use safetensors::Dtype;
 
+use super::blocks::blocks;
 use super::error::SaveError;
 use super::write::{StoredTensor, write_safetensors};
 use crate::config::OptConfig;
@@ -47,7 +48,12 @@ pub fn save_pretrained<B: Backend>(
         path: out.to_owned(),
         source,
     })?;
-    let parameters = Parameters::of(model, |path| Some(format!("model.{path}")))?;
+    let parameters = Parameters::of(model, |path| {
+        Some(match path.starts_with("lm_head.") {
+            true => path.to_owned(),
+            false => format!("model.{path}"),
+        })
+    })?;
     let dtype = parameters.dtype.unwrap_or(DType::F32);
     write_tensors(parameters.tensors, &out.join("model.safetensors"))?;
     replace(&out.join("config.json"), |path| {
@@ -177,7 +183,7 @@ impl<B: Backend> ModuleVisitor<B> for Parameters {
         let tensor = StoredTensor {
             dtype,
             shape: tensor.dims().to_vec(),
-            data: Box::new(move || tensor.to_data()),
+            data: Box::new(move || Box::new(blocks(tensor.clone()))),
         };
         self.tensors.push((name, tensor));
     }

@@ -1,5 +1,5 @@
-//! A safetensors file, written a tensor at a time. (The writer of the library asks for a tensor's bytes as one
-//! vector, which is a second copy of the largest tensor beside the one that leaves the device.)
+//! A safetensors file, written a piece of a tensor at a time. (The writer of the library asks for a tensor's bytes as
+//! one vector, which is a second copy of the largest tensor beside the one that leaves the device.)
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -13,8 +13,8 @@ use safetensors::tensor::{Metadata, TensorInfo};
 pub(crate) struct StoredTensor {
     pub dtype: Dtype,
     pub shape: Vec<usize>,
-    /// Its values, which are asked for once, when they are written.
-    pub data: Box<dyn Fn() -> TensorData>,
+    /// Its values in pieces, which are asked for once, when they are written.
+    pub data: Box<dyn Fn() -> Box<dyn Iterator<Item = TensorData>>>,
 }
 
 impl StoredTensor {
@@ -53,8 +53,10 @@ pub(super) fn write_safetensors(
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
     for (_, tensor) in &tensors {
-        // little-endian, and so is every machine burn's CPU backends run on
-        file.write_all((tensor.data)().as_bytes())?;
+        for block in (tensor.data)() {
+            // little-endian, and so is every machine burn's CPU backends run on
+            file.write_all(block.as_bytes())?;
+        }
     }
     Ok(())
 }
@@ -71,7 +73,7 @@ mod tests {
             StoredTensor {
                 dtype: Dtype::F32,
                 shape: vec![values.len()],
-                data: Box::new(move || data.clone()),
+                data: Box::new(move || Box::new(std::iter::once(data.clone()))),
             }
         };
         let folder = tempfile::tempdir().expect("a scratch folder");

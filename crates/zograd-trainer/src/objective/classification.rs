@@ -1,4 +1,4 @@
-use super::{Objective, Scored, log_sum_exp};
+use super::{Objective, Scored, log_sum_exp, softmax};
 use zograd_tasks::Prompt;
 
 /// Cross-entropy over the candidates of each example, whose score is the mean log-probability of their
@@ -19,6 +19,20 @@ impl Objective for Classification {
             log_sum_exp(&scores) - right.copied().unwrap_or(f64::NAN)
         });
         losses.sum::<f64>() / batch.len() as f64
+    }
+
+    fn slope(&self, batch: &[Scored<'_>]) -> Option<Vec<f64>> {
+        let mut slope = Vec::new();
+        for example in batch {
+            let shares = softmax(&example.means().collect::<Vec<f64>>());
+            for ((candidate, tokens), share) in example.candidates.iter().zip(shares) {
+                let right = example.prompt.correct.first() == Some(candidate);
+                let by_score = share - f64::from(u8::from(right));
+                let each = by_score / (batch.len() * tokens.len()) as f64;
+                slope.extend(std::iter::repeat_n(each, tokens.len()));
+            }
+        }
+        Some(slope)
     }
 }
 

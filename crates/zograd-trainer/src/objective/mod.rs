@@ -10,7 +10,7 @@ pub use accuracy::Accuracy;
 pub use answer_f1::AnswerF1;
 pub use classification::Classification;
 pub use teacher_forcing::TeacherForcing;
-use zograd_models::{Plan, PlanError, PlanStats, Sequence, Sharing};
+use zograd_models::{ModelError, Plan, PlanError, PlanStats, Sequence, Sharing};
 use zograd_tasks::Prompt;
 
 /// The loss of a batch of prompts, from what it asks of the model: log-probabilities of candidates'
@@ -28,6 +28,18 @@ pub trait Objective: Send + Sync {
 
     /// The loss of the batch; non-finite if the model's scores are.
     fn loss(&self, batch: &[Scored<'_>]) -> f64;
+
+    /// The derivative of [`Objective::loss`] by every log-probability of the batch, in the order of the examples,
+    /// their candidates and the candidates' tokens; `None` if there is none. Only gradient methods ask.
+    fn slope(&self, _batch: &[Scored<'_>]) -> Option<Vec<f64>> {
+        None
+    }
+
+    /// Of how many terms of equal weight the loss is the mean: by these, the gradients of the parts of a batch
+    /// make up the gradient of the whole.
+    fn terms(&self, batch: &[Scored<'_>]) -> usize {
+        batch.len()
+    }
 }
 
 /// A prompt with what the model says to it.
@@ -80,6 +92,15 @@ pub fn score<'p, M: LanguageModel>(
     prompts: &[&'p Prompt],
     select: impl Fn(&Prompt) -> Vec<usize>,
 ) -> Result<(Vec<Scored<'p>>, PlanStats), TrainError> {
+    score_with(prompts, select, |plan| model.log_probs(plan))
+}
+
+/// [`score`], by whatever gives the log-probabilities of a plan; it is called once, unless there is nothing to score.
+pub(crate) fn score_with<'p>(
+    prompts: &[&'p Prompt],
+    select: impl Fn(&Prompt) -> Vec<usize>,
+    log_probs: impl FnOnce(&Plan) -> Result<Vec<f32>, ModelError>,
+) -> Result<(Vec<Scored<'p>>, PlanStats), TrainError> {
     let chosen: Vec<Vec<usize>> = prompts.iter().map(|prompt| select(prompt)).collect();
     let groups: Vec<Vec<Sequence<'_>>> = prompts
         .iter()
@@ -110,7 +131,7 @@ pub fn score<'p, M: LanguageModel>(
         let row = prompts.get(group).map_or(0, |prompt| prompt.row);
         TrainError::Plan { row, source }
     })?;
-    let log_probs = model.log_probs(&plan)?;
+    let log_probs = log_probs(&plan)?;
     let mut spans = plan.spans().iter();
     let scored = prompts
         .iter()
@@ -146,6 +167,12 @@ pub(crate) fn is_right(prompt: &Prompt, chosen: usize, scores: &[f64]) -> bool {
 
 pub(crate) fn mean(tokens: &[f32]) -> f64 {
     tokens.iter().map(|t| f64::from(*t)).sum::<f64>() / tokens.len() as f64
+}
+
+/// `exp(x) / sum(exp(x))` without overflow.
+pub(crate) fn softmax(x: &[f64]) -> Vec<f64> {
+    let total = log_sum_exp(x);
+    x.iter().map(|v| (v - total).exp()).collect()
 }
 
 /// `ln(sum(exp(x)))` without overflow.
@@ -194,6 +221,48 @@ mod tests {
             assert!(!Accuracy.loss(&batch).is_finite());
             assert!(!TeacherForcing.loss(&[scored(&a, &[&[bad]])]).is_finite());
         }
+    }
+
+    /// The slope by central differences. f32 scores moved by 1e-2: rounding of 1e-7 over 2e-2, and curvature.
+    #[test]
+    fn slopes_are_what_differences_find() {
+        let (a, b) = (prompt(3, 1), prompt(2, 0));
+        let scores: [&[&[f32]]; 2] = [
+            &[&[-1.0, -2.5], &[-1.5], &[-0.25, -3.0, -2.0]],
+            &[&[-2.0], &[-0.5, -1.0]],
+        ];
+        for objective in [&Classification as &dyn Objective, &TeacherForcing] {
+            let batch = [scored(&a, scores[0]), scored(&b, scores[1])];
+            let slope = objective.slope(&batch).expect("differentiable");
+            let mut found = Vec::new();
+            for example in 0..2 {
+                for candidate in 0..batch[example].candidates.len() {
+                    for token in 0..batch[example].candidates[candidate].1.len() {
+                        let moved = |by: f32| {
+                            let mut batch = batch.clone();
+                            batch[example].candidates[candidate].1[token] += by;
+                            objective.loss(&batch)
+                        };
+                        found.push((moved(1e-2) - moved(-1e-2)) / 2e-2);
+                    }
+                }
+            }
+            assert_eq!(slope.len(), found.len());
+            for (a, b) in slope.iter().zip(&found) {
+                assert!((a - b).abs() < 1e-4, "{slope:?} against {found:?}");
+            }
+            // parts, weighed by their terms, make up the whole
+            let (all, one, two) = (
+                objective.terms(&batch),
+                objective.terms(&batch[..1]),
+                objective.terms(&batch[1..]),
+            );
+            assert_eq!(all, one + two);
+            let parts =
+                one as f64 * objective.loss(&batch[..1]) + two as f64 * objective.loss(&batch[1..]);
+            assert!((objective.loss(&batch) - parts / all as f64).abs() < 1e-12);
+        }
+        assert_eq!(Accuracy.slope(&[]), None);
     }
 
     #[test]

@@ -12,12 +12,23 @@ impl Objective for TeacherForcing {
     }
 
     fn loss(&self, batch: &[Scored<'_>]) -> f64 {
-        let tokens = || {
-            let candidates = batch.iter().flat_map(|example| &example.candidates);
-            candidates.flat_map(|(_, tokens)| tokens)
-        };
-        -tokens().map(|t| f64::from(*t)).sum::<f64>() / tokens().count() as f64
+        -tokens(batch).map(|t| f64::from(*t)).sum::<f64>() / self.terms(batch) as f64
     }
+
+    fn slope(&self, batch: &[Scored<'_>]) -> Option<Vec<f64>> {
+        let terms = self.terms(batch);
+        Some(vec![-1.0 / terms as f64; terms])
+    }
+
+    fn terms(&self, batch: &[Scored<'_>]) -> usize {
+        tokens(batch).count()
+    }
+}
+
+/// The log-probabilities of all option tokens.
+fn tokens<'a>(batch: &'a [Scored<'_>]) -> impl Iterator<Item = &'a f32> {
+    let candidates = batch.iter().flat_map(|example| &example.candidates);
+    candidates.flat_map(|(_, tokens)| tokens)
 }
 
 #[cfg(test)]

@@ -130,7 +130,7 @@ fn steps_lines(csv: &mut Csv, run: &Run) {
             &step.tokens,
             &Maybe(Some(step.loss)),
             &step.projected_gradient,
-            &step.update_norm,
+            &Maybe(step.update_norm),
             &step.lr,
             &step.skipped.is_some(),
         ]);

@@ -11,8 +11,9 @@ pub struct Advice {
     pub method: String,
     /// Its learning rate.
     pub lr: f64,
-    /// Its perturbation scale.
-    pub eps: f64,
+    /// Its perturbation scale; gradient methods have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eps: Option<f64>,
     /// Its score on the development examples.
     pub dev_score: f64,
     /// Sentences.
@@ -27,17 +28,17 @@ enum Axis {
 }
 
 impl Axis {
-    fn of(self, point: &Outcome) -> f64 {
+    fn of(self, point: &Outcome) -> Option<f64> {
         match self {
-            Self::Lr => point.lr,
+            Self::Lr => Some(point.lr),
             Self::Eps => point.eps,
         }
     }
 
-    fn other(self, point: &Outcome) -> f64 {
+    fn other(self, point: &Outcome) -> Option<f64> {
         match self {
             Self::Lr => point.eps,
-            Self::Eps => point.lr,
+            Self::Eps => Some(point.lr),
         }
     }
 
@@ -59,7 +60,7 @@ pub fn advise(points: &[Outcome]) -> Option<Advice> {
             .total_cmp(&score(a))
             .then(loss(a).total_cmp(&loss(b)))
             .then(a.lr.total_cmp(&b.lr))
-            .then(a.eps.total_cmp(&b.eps))
+            .then(a.eps.unwrap_or(0.0).total_cmp(&b.eps.unwrap_or(0.0)))
     })?;
     let dev_score = best.dev_score?;
     let mut remarks = Vec::new();
@@ -89,9 +90,9 @@ fn edge(axis: Axis, best: &Outcome, points: &[Outcome]) -> Option<String> {
         .filter(|p| p.method == best.method && axis.other(p) == axis.other(best))
         .collect();
     let at = row.iter().position(|p| axis.of(p) == axis.of(best))?;
-    let (name, value) = (axis.name(), axis.of(best));
+    let (name, value) = (axis.name(), axis.of(best)?);
     let onwards = |from: &Outcome| {
-        let next = value * value / axis.of(from);
+        let next = value * value / axis.of(from).unwrap_or(value);
         // two digits are enough for a step of a grid
         let next = format!("{next:.1e}").parse().unwrap_or(next);
         number(next)
@@ -108,7 +109,7 @@ fn edge(axis: Axis, best: &Outcome, points: &[Outcome]) -> Option<String> {
         )),
         (_, Some(after)) if after.diverged.is_some() => Some(format!(
             "{name} {} already diverged.",
-            number(axis.of(after))
+            number(axis.of(after).unwrap_or(value))
         )),
         _ => None,
     }
@@ -149,7 +150,7 @@ mod tests {
         Outcome {
             method: "gv".into(),
             lr,
-            eps,
+            eps: Some(eps),
             steps: 100,
             forwards: 600,
             first_loss: Some(0.7),

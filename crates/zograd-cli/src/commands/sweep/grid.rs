@@ -38,8 +38,8 @@ pub struct Point {
     pub method: MethodName,
     /// The learning rate.
     pub lr: f64,
-    /// The perturbation scale.
-    pub eps: f64,
+    /// The perturbation scale; gradient methods have none.
+    pub eps: Option<f64>,
 }
 
 impl Grid {
@@ -59,12 +59,24 @@ impl Grid {
             ..file
         })?;
         let embedded = train.model.is_none() && train.task.is_none();
+        let method = method.or(train.method).unwrap_or(MethodName::Gv);
+        let methods = first_filled([args.method.clone(), vec![method]]);
+        if methods.contains(&MethodName::LinearProbing) {
+            bail!("--method linear-probing: it has nothing to sweep; `zograd train` runs it");
+        }
+        let gradients = methods.iter().filter(|m| m.has_gradient()).count();
+        if gradients > 0 && gradients < methods.len() && args.lr.is_empty() && lr.is_none() {
+            bail!(
+                "--method: gradient and zeroth-order methods want different learning rates; give them with --lr, \
+                 or sweep one after the other"
+            );
+        }
         let (default_lr, default_eps) = match (preset, train.tune.unwrap_or(TuneName::Full)) {
+            (_, tune) if gradients > 0 => (customary(tune), papers(tune).1),
             (Some(preset), _) => (preset.paper.lr_grid, preset.paper.eps_grid),
             (None, TuneName::Full) if embedded => (EMBEDDED_LR.to_vec(), vec![1e-3]),
             (None, tune) => papers(tune),
         };
-        let method = method.or(train.method).unwrap_or(MethodName::Gv);
         if train.steps.is_none() && train.forwards.is_none() {
             train.forwards = Some(FORWARDS);
         }
@@ -74,7 +86,7 @@ impl Grid {
             bail!("--dev-examples 0: a sweep chooses by the score on the development examples");
         }
         let grid = Self {
-            method: first_filled([args.method.clone(), vec![method]]),
+            method: methods,
             lr: sorted(
                 "--lr",
                 first_filled([args.lr.clone(), Vec::from_iter(lr), default_lr]),
@@ -103,7 +115,11 @@ impl Grid {
     pub fn points(&self) -> Vec<Point> {
         let mut points = Vec::new();
         for &method in &self.method {
-            for &eps in &self.eps {
+            let eps: Vec<Option<f64>> = match method.has_gradient() {
+                true => vec![None],
+                false => self.eps.iter().copied().map(Some).collect(),
+            };
+            for eps in eps {
                 points.extend(self.lr.iter().map(|&lr| Point { method, lr, eps }));
             }
         }
@@ -124,11 +140,16 @@ impl Grid {
             if point.method != NSpsa {
                 train.queries = None;
             }
+            if point.method.has_gradient() {
+                (train.noise, train.arithmetic, train.anchor_every) = (None, None, None);
+            } else {
+                (train.max_grad_norm, train.micro_batch, train.recompute) = (None, None, false);
+            }
         }
         TrainArgs {
             method: Some(point.method),
             lr: Some(point.lr),
-            eps: Some(point.eps),
+            eps: point.eps,
             ..train
         }
     }
@@ -137,7 +158,8 @@ impl Grid {
 impl Point {
     /// Name of its run folder.
     pub fn folder(&self) -> String {
-        format!("{}-lr{:e}-eps{:e}", self.method_name(), self.lr, self.eps)
+        let eps = self.eps.map_or(String::new(), |eps| format!("-eps{eps:e}"));
+        format!("{}-lr{:e}{eps}", self.method_name(), self.lr)
     }
 
     /// The method as its flag has it.
@@ -152,6 +174,17 @@ fn papers(tune: TuneName) -> (Vec<f64>, Vec<f64>) {
         TuneName::Full => (vec![1e-7, 2e-7, 3e-7, 5e-7], vec![1e-3]),
         TuneName::Lora => (vec![3e-5, 5e-5, 1e-4], vec![1e-2]),
         TuneName::Prefix => (vec![1e-3, 5e-3, 1e-2], vec![1e-1]),
+        // the paper tunes no heads
+        TuneName::Head => (vec![1e-5, 1e-4, 1e-3], vec![1e-2]),
+    }
+}
+
+/// Learning rates that are customary with Adam.
+fn customary(tune: TuneName) -> Vec<f64> {
+    match tune {
+        TuneName::Full => vec![3e-6, 1e-5, 3e-5],
+        TuneName::Lora | TuneName::Head => vec![3e-5, 1e-4, 3e-4],
+        TuneName::Prefix => vec![3e-4, 1e-3, 3e-3],
     }
 }
 

@@ -57,12 +57,14 @@ pub fn run(args: &SweepArgs) -> Result<ExitCode> {
         let run = folder.join(point.folder());
         if state(&run)? != State::Over {
             say(format_args!(
-                "point {} of {}: {}, lr {:e}, eps {:e}",
+                "point {} of {}: {}, lr {:e}{}",
                 number + 1,
                 points.len(),
                 point.method_name(),
                 point.lr,
-                point.eps
+                point
+                    .eps
+                    .map_or(String::new(), |eps| format!(", eps {eps:e}"))
             ));
             work(&grid, point, &run, &stop).inspect_err(|_| withdraw(&folder))?;
         }
@@ -256,7 +258,7 @@ fn print(report: &Report<'_>) -> Result<()> {
         table.push(vec![
             p.method.clone(),
             number(p.lr),
-            number(p.eps),
+            p.eps.map_or("-".into(), number),
             p.forwards.to_string(),
             loss(p.first_loss),
             loss(p.last_loss),
@@ -270,10 +272,11 @@ fn print(report: &Report<'_>) -> Result<()> {
     match report.best {
         Some(best) => {
             answer(format_args!(
-                "\nrecommended    --method {} --lr {} --eps {} (development score {:.1} %)",
+                "\nrecommended    --method {} --lr {}{} (development score {:.1} %)",
                 best.method,
                 number(best.lr),
-                number(best.eps),
+                best.eps
+                    .map_or(String::new(), |eps| format!(" --eps {}", number(eps))),
                 100.0 * best.dev_score
             ))?;
             for remark in &best.remarks {

@@ -19,8 +19,9 @@ pub struct Outcome {
     pub method: String,
     /// The learning rate.
     pub lr: f64,
-    /// The perturbation scale.
-    pub eps: f64,
+    /// The perturbation scale; gradient methods have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eps: Option<f64>,
     /// Steps done.
     pub steps: u64,
     /// Forward passes of training.

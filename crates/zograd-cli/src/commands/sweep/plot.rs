@@ -14,11 +14,11 @@ use zograd_tasks::metrics::Metric;
 ///
 /// # Errors
 /// It cannot be drawn.
-pub fn svg(points: &[Outcome], best: Option<(&str, f64, f64)>) -> Result<Option<String>> {
+pub fn svg(points: &[Outcome], best: Option<(&str, f64, Option<f64>)>) -> Result<Option<String>> {
     let mut rates: Vec<f64> = points.iter().map(|p| p.lr).collect();
     rates.sort_by(f64::total_cmp);
     rates.dedup();
-    let mut rows: Vec<(&str, f64)> = Vec::new();
+    let mut rows: Vec<(&str, Option<f64>)> = Vec::new();
     for point in points {
         let row = (point.method.as_str(), point.eps);
         if !rows.contains(&row) {
@@ -40,7 +40,10 @@ pub fn svg(points: &[Outcome], best: Option<(&str, f64, f64)>) -> Result<Option<
     };
     let labels: Vec<String> = rows
         .iter()
-        .map(|(method, eps)| format!("{method}, eps {}", number(*eps)))
+        .map(|(method, eps)| match eps {
+            Some(eps) => format!("{method}, eps {}", number(*eps)),
+            None => (*method).to_owned(),
+        })
         .collect();
     let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
     let names: Vec<String> = rates.iter().map(|lr| number(*lr)).collect();

@@ -1,36 +1,31 @@
 //! The run itself, on the backend that was chosen.
 
-use super::interrupted::{Interrupted, check_seal};
+use super::interrupted::Interrupted;
+use super::procedure::Procedure;
 use super::recorder::Recorder;
 use super::report::{Report, announce, kebab, named_scores};
 use super::settings::Settings;
-use super::tune;
+use super::{gradient, tune, zeroth_order};
 use crate::backend::{Job, TrainBackend};
-use crate::commands::adapter;
 use crate::commands::eval::{load, note_truncation, score, truncated};
 use crate::commands::replay::check_base;
 use crate::environment::Environment;
 use crate::example_rows::ExampleRows;
 use crate::failure::WhileRunning;
 use crate::inputs::Sources;
-use crate::output::{one_line, say};
+use crate::output::say;
 use crate::presets::Published;
-use crate::progress::Progress;
-use crate::run_folder::{ANCHOR, RunFolder};
+use crate::run_folder::RunFolder;
 use crate::signals::Stop;
-use crate::walk::Walk;
 use anyhow::{Context, Result, bail};
 use burn::module::Module;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use zograd_models::{BaseNote, Opt, content_hash};
-use zograd_perturb::{Arithmetic, ParameterSpace, Perturbed};
-use zograd_select::Strategy;
+use zograd_models::{BaseNote, content_hash};
+use zograd_perturb::ParameterSpace;
 use zograd_tasks::{Prompt, SplitCounts};
-use zograd_trainer::trajectory::{Record, TrajectoryWriter, remember, replay};
-use zograd_trainer::{
-    Examples, Objective, Scoring, StopReason, TrainSummary, peak_memory_bytes, train_from,
-};
+use zograd_trainer::trajectory::{Header, TrajectoryWriter};
+use zograd_trainer::{Examples, Objective, Scoring, StopReason, peak_memory_bytes};
 
 pub struct Data {
     pub train: Vec<Prompt>,
@@ -65,6 +60,15 @@ pub struct TrainJob {
     pub quiet: bool,
 }
 
+/// What every way of training is given.
+pub struct Work<'a> {
+    pub settings: &'a Settings,
+    pub objective: &'a dyn Objective,
+    pub examples: Examples<'a>,
+    pub recorder: &'a mut Recorder,
+    pub stop: &'a AtomicBool,
+}
+
 impl Job for TrainJob {
     type Output = Report;
 
@@ -83,6 +87,7 @@ impl Job for TrainJob {
             stop,
             quiet,
         } = self;
+        let selection = settings.selection();
         let base = load::<B>(&sources.model, settings.dtype, device)?;
         let note = BaseNote {
             model: sources.model_name.clone(),
@@ -96,15 +101,18 @@ impl Job for TrainJob {
             settings.adapter.as_ref(),
             settings.config.seed,
             interrupted.as_ref(),
-            base,
+            (base, &selection),
             &out,
         )?;
-        let space = ParameterSpace::select(&model, &tune::selection(adapter.as_ref()))?;
-        let mut header = settings.header(&space, &note, adapter);
-        if let Some(run) = &interrupted {
+        let space = ParameterSpace::select(&model, &selection)?;
+        let mut header = match &settings.procedure {
+            Procedure::ZerothOrder(zo) => Some(settings.header(zo, &space, &note, adapter.clone())),
+            Procedure::Gradient(_) | Procedure::Probe => None,
+        };
+        if let (Some(run), Some(header)) = (&interrupted, &mut header) {
             // the same model may be named otherwise: config.toml has an absolute path
             header.model.clone_from(&run.header().model);
-            if *run.header() != header {
+            if run.header() != header {
                 bail!(
                     "--resume {}: config.toml and the log contradict each other",
                     out.display()
@@ -116,13 +124,18 @@ impl Job for TrainJob {
             None => {
                 let folder = RunFolder::create(out, &settings.resolved, &rows)?;
                 // before the log: a run with a log has all that goes with it
-                tune::keep_start(header.adapter.as_ref(), &model, &note, folder.path())
+                tune::keep_start(adapter.as_ref(), &model, &note, folder.path())
                     .context(WhileRunning)?;
-                let log = TrajectoryWriter::create(&folder.log(), header.clone())
-                    .context(WhileRunning)?;
+                let create = |header: &Header| {
+                    TrajectoryWriter::create(&folder.log(), header.clone()).context(WhileRunning)
+                };
+                let log = header.as_ref().map(create).transpose()?;
                 (folder, log)
             }
-            Some(run) => (RunFolder::resume(out, run.metrics_bytes)?, run.writer()?),
+            Some(run) => (
+                RunFolder::resume(out, run.metrics_bytes)?,
+                Some(run.writer()?),
+            ),
         };
         let done = interrupted.as_ref().map_or(0, |run| run.steps.len());
         Environment::here(
@@ -149,37 +162,22 @@ impl Job for TrainJob {
             settings.config.eval_batch_size,
             "before",
         )?;
-        let mut strategy = settings.method.build()?;
-        let walk = Walk::from_start(&model, space, &header, folder.anchor())?;
         let mut recorder = Recorder::new(folder, log, note, &sources, settings.config.steps);
-        let mut summary = TrainSummary::beginning();
-        // taken, not borrowed: what an interrupted run has done is not kept in memory
-        let mut model = match interrupted {
-            None => walk.begin(model)?,
-            Some(run) => {
-                summary = run.summary();
-                recorder.take_up_all(&run.steps, &run.evals);
-                let start = (model, sources.model.as_path());
-                go_on(&run, start, walk, strategy.as_mut(), &settings, device)?
-            }
+        let work = Work {
+            settings: &settings,
+            objective: objective.as_ref(),
+            examples: data.examples(&scoring),
+            recorder: &mut recorder,
+            stop: &stop.asked,
         };
-        let summary = fit(
-            &mut model,
-            strategy.as_mut(),
-            (objective.as_ref(), data.examples(&scoring)),
-            &settings,
-            &mut recorder,
-            (summary, &stop.asked),
-        )
-        .context(WhileRunning)?;
-        if summary.stop == StopReason::Interrupted {
-            recorder.checkpoint(model.module(), summary.steps);
-            say(format_args!(
-                "interrupted after step {}; go on with: zograd train --resume {}",
-                summary.steps,
-                recorder.folder.path().display()
-            ));
-        }
+        let (model, summary) = match (&settings.procedure, &header) {
+            (Procedure::ZerothOrder(zo), Some(header)) => {
+                let start = (model, sources.model.as_path());
+                zeroth_order::train(start, (zo, space, header), interrupted, work, device)?
+            }
+            (Procedure::Gradient(how), _) => gradient::train(model, &selection, how, work)?,
+            _ => gradient::probe(model, work)?,
+        };
         if let (StopReason::Guard, Some(event)) = (summary.stop, recorder.last_event()) {
             say(format_args!(
                 "stopped by a guard after step {}: {event}; {}",
@@ -187,7 +185,6 @@ impl Job for TrainJob {
                 event.advice()
             ));
         }
-        let model = model.into_module()?;
         let after = recorder
             .test_best::<B>(model, &summary, (&data.test, &scoring), &settings, device)
             .context(WhileRunning)?;
@@ -231,102 +228,4 @@ impl Job for TrainJob {
         }
         Ok(report)
     }
-}
-
-pub fn fit<B: TrainBackend>(
-    model: &mut Perturbed<B, Opt<B>>,
-    strategy: &mut dyn Strategy,
-    (objective, examples): (&dyn Objective, Examples<'_>),
-    settings: &Settings,
-    recorder: &mut Recorder,
-    (summary, stop): (TrainSummary, &AtomicBool),
-) -> Result<TrainSummary> {
-    let summary = train_from(
-        summary,
-        model,
-        strategy,
-        objective,
-        examples,
-        &settings.config,
-        recorder,
-        stop,
-    )?;
-    recorder.finish()?;
-    Ok(summary)
-}
-
-/// The weights and the memory of the strategy after the whole steps of an interrupted run: from its newest
-/// checkpoint, or from the start weights (given with the folder they came from) if that is lost.
-pub fn go_on<B: TrainBackend>(
-    run: &Interrupted,
-    (start, source): (Opt<B>, &Path),
-    walk: Walk,
-    strategy: &mut dyn Strategy,
-    settings: &Settings,
-    device: &B::Device,
-) -> Result<Perturbed<B, Opt<B>>> {
-    let (step, mut model) = match run.checkpoint() {
-        None => (0, walk.begin(start)?),
-        Some((step, folder)) => {
-            // an adapter needs its base; where all weights are tuned, there is one model in memory at a time
-            let base = settings.adapter.as_ref().map(|_| start.clone());
-            drop(start);
-            match restore::<B>(run, &folder, base.as_ref(), settings, device) {
-                Ok(model) => (step as usize, walk.go_on(model)?),
-                Err(error) => {
-                    say(format_args!(
-                        "note: {}; walking from the start weights instead",
-                        one_line(&format!("{error:#}"))
-                    ));
-                    let start = match base {
-                        Some(start) => start,
-                        None => load::<B>(source, settings.dtype, device)?,
-                    };
-                    (0, walk.begin(start)?)
-                }
-            }
-        }
-    };
-    let (before, after) = run.records().split_at(step);
-    remember(strategy, run.header(), before)?;
-    if settings.arithmetic == Arithmetic::Anchored {
-        // the originals lack what happened since they were last in place
-        let anchors = |record: &Record| settings.config.anchors_after(record.step);
-        let last = before.iter().rposition(anchors).map_or(0, |last| last + 1);
-        for update in before[last..].iter().filter_map(Record::applied) {
-            model.remember(update);
-        }
-    }
-    let mut progress = Progress::new("replay", after.len() as u64);
-    replay(&mut model, strategy, run.header(), after, |step| {
-        progress.set(step - before.len() as u64, String::new);
-    })?;
-    progress.finish();
-    Ok(model)
-}
-
-/// The model of a checkpoint, and its f32 originals in the place of the run's.
-fn restore<B: TrainBackend>(
-    run: &Interrupted,
-    checkpoint: &Path,
-    base: Option<&Opt<B>>,
-    settings: &Settings,
-    device: &B::Device,
-) -> Result<Opt<B>> {
-    let model = match base {
-        Some(base) => base
-            .clone()
-            .without_adapter()
-            .with_adapter_from(checkpoint)?,
-        None => load::<B>(checkpoint, settings.dtype, device)?,
-    };
-    check_seal(checkpoint, &adapter::tuned_hash(&model))?;
-    if settings.arithmetic == Arithmetic::Anchored {
-        let (from, to) = (checkpoint.join(ANCHOR), run.folder().join(ANCHOR));
-        let partial = to.with_extension("partial");
-        std::fs::copy(&from, &partial)
-            .and_then(|_| std::fs::rename(&partial, &to))
-            .with_context(|| from.display().to_string())?;
-    }
-    Ok(model)
 }

@@ -1,19 +1,22 @@
 //! `zograd train`: fine-tunes, keeps the best weights, reports.
 
+mod gradient;
 pub mod interrupted;
 mod job;
 mod objective;
+mod procedure;
 mod recorder;
 mod report;
 mod settings;
 mod tune;
+mod zeroth_order;
 
 pub use report::kebab;
-pub use tune::start_folder;
+pub use tune::{start_folder, without_adapter};
 
 use super::eval::{check_ids, check_max_length, set_threads};
 use super::replay::check_noise;
-use crate::args::{BackendName, TrainArgs};
+use crate::args::{BackendName, MethodName, ObjectiveName, TrainArgs};
 use crate::example_rows::ExampleRows;
 use crate::inputs::{self, Calibration, Sources};
 use crate::output::answer;
@@ -24,6 +27,7 @@ use crate::{answers, backend, config_file};
 use anyhow::{Context, Result, bail};
 use interrupted::Interrupted;
 use job::{Data, TrainJob};
+use procedure::Procedure;
 use report::Report;
 use settings::Settings;
 use std::path::Path;
@@ -31,7 +35,7 @@ use std::process::ExitCode;
 use zograd_models::OptConfig;
 use zograd_perturb::Seed;
 use zograd_tasks::Splits;
-use zograd_trainer::StopReason;
+use zograd_trainer::{StopReason, answer_tokens};
 
 /// Fine-tunes a model.
 ///
@@ -124,6 +128,16 @@ fn reopen(run: &Path, threads: Option<usize>) -> Result<(TrainArgs, Interrupted)
         out: Some(run.to_path_buf()),
         ..config_file::overlay(&threads, &config).context("--resume: this folder holds no run")?
     };
+    if let Some(method @ (MethodName::Adam | MethodName::AdamW | MethodName::LinearProbing)) =
+        settings.method
+    {
+        bail!(
+            "--resume {}: a run of {} keeps no log and is not gone on with; start it again with --config {}",
+            run.display(),
+            kebab(&method),
+            config.display()
+        );
+    }
     let evaluates = settings.dev_examples != Some(0);
     let interrupted = Interrupted::read(run, evaluates)?;
     check_noise(interrupted.header()).context("--resume")?;
@@ -152,7 +166,14 @@ fn start(args: &TrainArgs, interrupted: Option<Interrupted>, stop: &Stop) -> Res
         settings.resolved.max_new_tokens = Some(encoder.max_new_tokens());
     }
     let objective = objective::resolve(args.objective.unwrap_or_default(), task)?;
-    settings.resolved.objective = Some(objective);
+    let objective = match &settings.procedure {
+        Procedure::Probe => ObjectiveName::TeacherForcing,
+        Procedure::Gradient(_) => objective::differentiable(objective)?,
+        Procedure::ZerothOrder(_) => objective,
+    };
+    if !matches!(settings.procedure, Procedure::Probe) {
+        settings.resolved.objective = Some(objective);
+    }
     let splits = Splits::load(
         task,
         &sources.data,
@@ -170,6 +191,9 @@ fn start(args: &TrainArgs, interrupted: Option<Interrupted>, stop: &Stop) -> Res
     }
     if data.train.is_empty() {
         bail!("--train-examples 0: use at least 1");
+    }
+    if matches!(settings.procedure, Procedure::Probe) {
+        answer_tokens(&data.train)?;
     }
     let out = match &args.out {
         Some(path) => path.clone(),

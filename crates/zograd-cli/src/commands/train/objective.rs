@@ -25,6 +25,20 @@ pub fn resolve(name: ObjectiveName, task: &dyn Task) -> Result<ObjectiveName> {
     })
 }
 
+/// Refuses an objective that has no gradient.
+///
+/// # Errors
+/// Such an objective.
+pub fn differentiable(name: ObjectiveName) -> Result<ObjectiveName> {
+    match name {
+        ObjectiveName::Accuracy | ObjectiveName::F1 => bail!(
+            "--objective {}: it has no gradient; use classification or teacher-forcing, or a zeroth-order method",
+            kebab(&name)
+        ),
+        name => Ok(name),
+    }
+}
+
 /// The objective of a name that was resolved.
 pub fn build(name: ObjectiveName) -> Box<dyn Objective> {
     match name {

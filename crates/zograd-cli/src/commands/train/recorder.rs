@@ -24,7 +24,8 @@ use zograd_trainer::{
 /// Writes what happens into the run folder and shows it.
 pub struct Recorder {
     pub folder: RunFolder,
-    pub log: TrajectoryWriter,
+    /// What the run can be gone on with and replayed from; gradient methods have none.
+    pub log: Option<TrajectoryWriter>,
     /// What an adapter belongs to.
     pub base: BaseNote,
     pub tokenizer: PathBuf,
@@ -41,7 +42,7 @@ pub struct Recorder {
 impl Recorder {
     pub fn new(
         folder: RunFolder,
-        log: TrajectoryWriter,
+        log: Option<TrajectoryWriter>,
         base: BaseNote,
         sources: &Sources,
         steps: u64,
@@ -122,6 +123,9 @@ impl Recorder {
     /// Keeps the weights, so that a run that is gone on with need not walk all the way from the start. A
     /// failure is told and survived: the checkpoint before is still there, and the log is enough.
     pub fn checkpoint<B: TrainBackend>(&mut self, model: &Opt<B>, step: u64) {
+        let Some(log) = &mut self.log else {
+            return;
+        };
         let folder = checkpoint_folder(self.folder.path(), step);
         let partial = self.folder.path().join("checkpoint.partial");
         let save = || -> Result<()> {
@@ -145,12 +149,8 @@ impl Recorder {
             }
             Ok(())
         };
-        match self
-            .log
-            .sync()
-            .map_err(anyhow::Error::from)
-            .and_then(|()| save())
-        {
+        let synced = log.sync().map_err(anyhow::Error::from);
+        match synced.and_then(|()| save()) {
             Ok(()) => self.remove_checkpoints(Some(step)),
             Err(error) => {
                 let _ = std::fs::remove_dir_all(&partial);
@@ -219,15 +219,17 @@ impl Recorder {
 
 impl<B: TrainBackend> Observer<Opt<B>> for Recorder {
     fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
-        let logged = self.log.append(&Record {
-            step: record.step,
-            lr: record.lr,
-            weight_decay: record.weight_decay,
-            update: record.update.clone(),
-            losses: record.losses.clone(),
-            skipped: record.skipped,
-        });
-        logged.map_err(|e| observer_error(e.into()))?;
+        if let Some(log) = &mut self.log {
+            let logged = log.append(&Record {
+                step: record.step,
+                lr: record.lr,
+                weight_decay: record.weight_decay,
+                update: record.update.clone(),
+                losses: record.losses.clone(),
+                skipped: record.skipped,
+            });
+            logged.map_err(|e| observer_error(e.into()))?;
+        }
         self.folder.record("step", record).map_err(observer_error)?;
         self.warn(record);
         if let Some(progress) = &mut self.progress {

@@ -1,5 +1,6 @@
 //! What a run says of itself: before, and at the end.
 
+use super::procedure::Procedure;
 use super::settings::Settings;
 use crate::commands::eval::scores;
 use crate::inputs::Sources;
@@ -72,15 +73,22 @@ pub fn named_scores(
 
 pub fn announce(settings: &Settings, sources: &Sources, counts: &SplitCounts) {
     let c = &settings.config;
+    let steps = format_args!(
+        ", {} steps on {}, lr {:e}",
+        c.steps,
+        kebab(&settings.resolved.objective),
+        c.lr
+    );
+    let how = match &settings.procedure {
+        Procedure::ZerothOrder(zo) => format!("{steps}, eps {:e}", zo.eps),
+        Procedure::Gradient(_) => steps.to_string(),
+        Procedure::Probe => String::new(),
+    };
     say(format_args!(
-        "{} on {}: {}, {} steps on {}, lr {:e}, eps {:e}, batch {}; {} train, {} dev, {} test examples",
+        "{} on {}: {}{how}, batch {}; {} train, {} dev, {} test examples",
         sources.model_name,
         sources.task_name,
         settings.method_name,
-        c.steps,
-        kebab(&settings.resolved.objective),
-        c.lr,
-        settings.eps,
         c.batch_size,
         counts.train.got,
         counts.dev.got,
@@ -114,10 +122,21 @@ pub fn print_report(r: &Report) -> std::io::Result<()> {
         r.loss_before, r.loss_after
     ))?;
     answer(format_args!(
-        "method         {}, {} steps, {} forward passes, no backward pass",
-        r.method, r.steps, r.forwards
+        "method         {}, {} steps, {} forward passes, {}",
+        r.method,
+        r.steps,
+        r.forwards,
+        match r.method.starts_with("adam") {
+            true => "a backward pass counted as two",
+            false => "no backward pass",
+        }
     ))?;
-    if r.tune != "full" {
+    if r.tune == "head" {
+        answer(format_args!(
+            "tuned          the head, {} numbers; the other weights are as they were",
+            r.parameters
+        ))?;
+    } else if r.tune != "full" {
         answer(format_args!(
             "tuned          {}, {} numbers; the weights are as they were",
             r.tune, r.parameters

@@ -11,12 +11,24 @@ use zograd_models::{
 use zograd_perturb::Selection;
 use zograd_trainer::trajectory::AdapterStart;
 
-/// Perturbation scale and learning rate where none are given: a middle of those that the paper tries.
-pub fn defaults(tune: TuneName) -> (f64, f64) {
+/// Perturbation scale where none is given: a middle of those that the paper tries.
+pub fn default_eps(tune: TuneName) -> f64 {
     match tune {
-        TuneName::Full => (1e-3, 1e-6),
-        TuneName::Lora => (1e-2, 5e-5),
-        TuneName::Prefix => (1e-1, 5e-3),
+        TuneName::Full => 1e-3,
+        TuneName::Lora | TuneName::Head => 1e-2,
+        TuneName::Prefix => 1e-1,
+    }
+}
+
+/// Learning rate where none is given: a middle of those that the paper tries, for gradient methods a customary one.
+pub fn default_lr(tune: TuneName, gradient: bool) -> f64 {
+    match (tune, gradient) {
+        (TuneName::Full, false) => 1e-6,
+        (TuneName::Lora, false) => 5e-5,
+        (TuneName::Prefix, false) => 5e-3,
+        (TuneName::Full, true) => 1e-5,
+        (TuneName::Prefix, true) => 1e-3,
+        (TuneName::Head, _) | (TuneName::Lora, true) => 1e-4,
     }
 }
 
@@ -46,7 +58,7 @@ pub fn resolve(r: &mut TrainArgs) -> Result<Option<AdapterConfig>> {
         }
     }
     Ok(match tune {
-        TuneName::Full => None,
+        TuneName::Full | TuneName::Head => None,
         TuneName::Lora => {
             let default = LoraConfig::default();
             let targets = r.lora_targets.get_or_insert(default.targets);
@@ -85,10 +97,19 @@ pub fn check(adapter: Option<&AdapterConfig>, model: &OptConfig) -> Result<()> {
 }
 
 /// Which parameters move.
-pub fn selection(adapter: Option<&AdapterStart>) -> Selection {
-    match adapter {
-        None => Selection::All,
-        Some(_) => Selection::adapters(),
+pub fn selection(tune: TuneName) -> Selection {
+    match tune {
+        TuneName::Full => Selection::All,
+        TuneName::Lora | TuneName::Prefix => Selection::adapters(),
+        TuneName::Head => Selection::head(),
+    }
+}
+
+/// The model of a run that tunes all weights or those that `selection` includes, as the run begins with it.
+pub fn without_adapter<B: TrainBackend>(base: Opt<B>, selection: &Selection) -> Opt<B> {
+    match *selection == Selection::head() {
+        true => base.untied(),
+        false => base,
     }
 }
 
@@ -100,11 +121,11 @@ pub fn begin<B: TrainBackend>(
     adapter: Option<&AdapterConfig>,
     seed: u64,
     interrupted: Option<&Interrupted>,
-    base: Opt<B>,
+    (base, selection): (Opt<B>, &Selection),
     out: &Path,
 ) -> Result<(Opt<B>, Option<AdapterStart>)> {
     let Some(config) = adapter else {
-        return Ok((base, None));
+        return Ok((without_adapter(base, selection), None));
     };
     let before = interrupted.and_then(|run| run.header().adapter.as_ref());
     match before {

@@ -1,0 +1,373 @@
+//! The gradient baselines: PyTorch's numbers, and that they move what they should.
+
+use burn::tensor::backend::Backend;
+use burn_ndarray::NdArray;
+use serde_json::Value;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::atomic::AtomicBool;
+use zograd_models::{
+    AdapterConfig, LoadOptions, LoraConfig, Opt, OptConfig, PrefixConfig, PrefixInit, content_hash,
+    content_hash_of, is_adapter,
+};
+use zograd_perturb::{Seed, Selection};
+use zograd_tasks::{EncodedCandidate, Prompt};
+use zograd_trainer::{
+    Accuracy, Backpropagation, Classification, EvalRecord, Examples, GradientOptimizer, Guards,
+    Objective, Observer, Schedule, Scoring, Silent, StepRecord, TeacherForcing, TrainConfig,
+    TrainError, fit_probe, train_by_gradient,
+};
+
+type Cpu = NdArray<f32>;
+
+/// One for all tests: the generator of its weights is shared by the threads.
+static MODEL: LazyLock<Opt<Cpu>> = LazyLock::new(|| {
+    let config = OptConfig::from_json(
+        r#"{"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
+            "ffn_dim": 32, "max_position_embeddings": 32, "init_std": 0.3}"#,
+    )
+    .expect("a valid configuration");
+    let device = Default::default();
+    Cpu::seed(&device, 11);
+    Opt::init(&config, &device)
+});
+
+fn prompt(row: usize, candidates: &[(Vec<u32>, usize)], correct: usize) -> Prompt {
+    let candidate = |(ids, option_len): &(Vec<u32>, usize)| EncodedCandidate {
+        text: String::new(),
+        ids: ids.clone(),
+        option_len: *option_len,
+        truncated: 0,
+    };
+    Prompt {
+        row,
+        candidates: candidates.iter().map(candidate).collect(),
+        correct: vec![correct],
+        ..Prompt::default()
+    }
+}
+
+/// Prompts whose right answer is told by their first word.
+fn prompts() -> Vec<Prompt> {
+    let one = |row: usize| {
+        let right = row % 2;
+        let context = [2, 10 + right as u32, 14 + (row as u32 * 7) % 13, 5];
+        let option = |answer: &[u32]| ([&context[..], answer].concat(), answer.len());
+        prompt(row, &[option(&[7]), option(&[8, 9])], right)
+    };
+    (0..24).map(one).collect()
+}
+
+fn config(steps: u64, batch_size: usize) -> TrainConfig {
+    TrainConfig {
+        steps,
+        lr: 1e-3,
+        schedule: Schedule::Constant,
+        weight_decay: 0.0,
+        batch_size,
+        seed: 3,
+        eval_every: 0,
+        eval_batch_size: 8,
+        anchor_every: 0,
+        guards: Guards::default(),
+    }
+}
+
+fn adam() -> Backpropagation {
+    Backpropagation {
+        optimizer: GradientOptimizer::Adam,
+        max_norm: 1.0,
+        micro_batch: 64,
+        recompute: false,
+    }
+}
+
+#[derive(Default)]
+struct Steps(Vec<StepRecord>);
+
+impl<M> Observer<M> for Steps {
+    fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
+        self.0.push(record.clone());
+        Ok(())
+    }
+
+    fn on_eval(&mut self, _record: &EvalRecord, _model: &M) -> Result<(), TrainError> {
+        Ok(())
+    }
+}
+
+fn train(
+    model: Opt<Cpu>,
+    selection: &Selection,
+    how: &Backpropagation,
+    objective: &dyn Objective,
+    (train, config): (&[Prompt], &TrainConfig),
+) -> (Opt<Cpu>, Vec<StepRecord>) {
+    let scoring = Scoring::choice();
+    let examples = Examples {
+        train,
+        dev: &[],
+        scoring: &scoring,
+    };
+    let (mut steps, stop) = (Steps::default(), AtomicBool::new(false));
+    let (model, summary) = train_by_gradient(
+        model, selection, how, objective, examples, config, &mut steps, &stop,
+    )
+    .expect("trains");
+    assert_eq!(summary.steps, config.steps);
+    assert_eq!(summary.forwards, 3 * config.steps);
+    (model, steps.0)
+}
+
+fn shared(path: &str) -> Option<PathBuf> {
+    let found = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared")
+        .join(path);
+    if found.exists() {
+        return Some(found);
+    }
+    assert!(
+        std::env::var("CI").as_deref() != Ok("true"),
+        "../shared/{path} is not here"
+    );
+    println!("skipped: ../shared is not here");
+    None
+}
+
+/// Losses and gradient lengths of PyTorch in double precision. Ours are f32: the first ones agree to its rounding,
+/// and Adam turns the rounding of small gradients into steps of another size, which the later ones see.
+#[test]
+fn steps_are_pytorchs() {
+    let Some(folder) = shared("reference/tiny-opt-prenorm") else {
+        return;
+    };
+    let golden: Value =
+        serde_json::from_str(include_str!("fixtures/adam.json")).expect("valid JSON");
+    let examples = golden["examples"].as_array().expect("a list").iter();
+    let prompts: Vec<Prompt> = examples
+        .enumerate()
+        .map(|(row, example)| {
+            let ids: Vec<Vec<u32>> = serde_json::from_value(example["ids"].clone()).expect("ids");
+            let lengths: Vec<usize> =
+                serde_json::from_value(example["option_len"].clone()).expect("lengths");
+            let correct = example["correct"].as_u64().expect("an index") as usize;
+            prompt(
+                row,
+                &ids.into_iter().zip(lengths).collect::<Vec<_>>(),
+                correct,
+            )
+        })
+        .collect();
+    for (name, optimizer, objective) in [
+        (
+            "adam-classification",
+            GradientOptimizer::Adam,
+            &Classification as &dyn Objective,
+        ),
+        (
+            "adam-teacher-forcing",
+            GradientOptimizer::Adam,
+            &TeacherForcing,
+        ),
+        (
+            "adamw-classification",
+            GradientOptimizer::AdamW,
+            &Classification,
+        ),
+    ] {
+        let run = &golden["runs"][name];
+        let number = |key: &str| run[key].as_f64().expect("a number");
+        let numbers =
+            |key: &str| -> Vec<f64> { serde_json::from_value(run[key].clone()).expect("numbers") };
+        let (losses, norms) = (numbers("losses"), numbers("norms"));
+        let config = TrainConfig {
+            lr: number("lr"),
+            weight_decay: number("weight_decay"),
+            ..config(losses.len() as u64, prompts.len())
+        };
+        let how = Backpropagation {
+            optimizer,
+            max_norm: number("max_norm"),
+            ..adam()
+        };
+        let (model, _) = Opt::load(&folder, &LoadOptions::default(), &Default::default())
+            .expect("the tiny model loads");
+        let (_, steps) = train(model, &Selection::All, &how, objective, (&prompts, &config));
+        for (i, step) in steps.iter().enumerate() {
+            let off = |a: f64, b: f64| (a / b - 1.0).abs();
+            let loss = off(step.loss, losses[i]);
+            let norm = off(step.projected_gradient, norms[i]);
+            println!("{name} {i}: {loss:e} {norm:e}");
+            let limits = if i == 0 { (1e-6, 2e-5) } else { (2e-4, 2e-3) };
+            assert!(loss < limits.0 && norm < limits.1, "{name} {i}: {step:?}");
+        }
+    }
+}
+
+/// A batch in parts, and with activations computed again, takes the same steps to the rounding of sums in another
+/// order, which Adam passes on.
+#[test]
+fn parts_and_recomputation_change_nothing() {
+    let prompts = prompts();
+    let data = (&prompts[..], &config(5, 10));
+    for objective in [&Classification as &dyn Objective, &TeacherForcing] {
+        let losses = |how: &Backpropagation| -> Vec<f64> {
+            let (_, steps) = train(MODEL.clone(), &Selection::All, how, objective, data);
+            steps.iter().map(|step| step.loss).collect()
+        };
+        let whole = losses(&adam());
+        for (micro_batch, recompute) in [(3, false), (1, true), (64, true)] {
+            let found = losses(&Backpropagation {
+                micro_batch,
+                recompute,
+                ..adam()
+            });
+            for (a, b) in whole.iter().zip(&found) {
+                assert!((a / b - 1.0).abs() < 1e-4, "{whole:?} against {found:?}");
+            }
+        }
+    }
+}
+
+/// What is selected learns the task; the rest stays to the bit.
+#[test]
+fn only_the_selected_parameters_move() {
+    let prompts = prompts();
+    let base = content_hash(&*MODEL);
+    let lora = AdapterConfig::Lora(LoraConfig::default());
+    let prefix = AdapterConfig::Prefix(PrefixConfig {
+        tokens: 4,
+        init: PrefixInit::Real,
+    });
+    for (name, adapter, lr) in [("lora", lora, 0.02), ("prefix", prefix, 0.1)] {
+        let model = MODEL
+            .clone()
+            .with_adapter(&adapter, Seed::new(5))
+            .expect("fits");
+        let before = content_hash_of(&model, is_adapter);
+        let config = TrainConfig {
+            lr,
+            ..config(60, 24)
+        };
+        let (model, steps) = train(
+            model,
+            &Selection::adapters(),
+            &adam(),
+            &Classification,
+            (&prompts, &config),
+        );
+        let (first, last) = (steps[0].loss, steps[59].loss);
+        assert!(last < 0.5 * first, "{name}: {first} to {last}");
+        assert_ne!(content_hash_of(&model, is_adapter), before);
+        assert_eq!(content_hash(&model.without_adapter()), base, "{name}");
+    }
+    let config = TrainConfig {
+        lr: 0.05,
+        ..config(60, 24)
+    };
+    let (mut model, steps) = train(
+        MODEL.clone().untied(),
+        &Selection::head(),
+        &adam(),
+        &Classification,
+        (&prompts, &config),
+    );
+    assert!(steps[59].loss < 0.5 * steps[0].loss, "{steps:?}");
+    model.lm_head = None;
+    assert_eq!(content_hash(&model), base);
+}
+
+#[test]
+fn an_objective_without_a_gradient_is_refused() {
+    let prompts = prompts();
+    let scoring = Scoring::choice();
+    let examples = Examples {
+        train: &prompts,
+        dev: &[],
+        scoring: &scoring,
+    };
+    let result = train_by_gradient(
+        MODEL.clone(),
+        &Selection::All,
+        &adam(),
+        &Accuracy,
+        examples,
+        &config(1, 4),
+        &mut Silent,
+        &AtomicBool::new(false),
+    );
+    assert!(matches!(result, Err(TrainError::NotDifferentiable)));
+}
+
+/// The rows of the probe are where the derivative of what it minimises is 0, it separates what can be separated, and
+/// only the rows of the answers' tokens change.
+#[test]
+fn a_probe_is_the_optimum_of_its_regression() {
+    let prompts = prompts();
+    let go_on = AtomicBool::new(false);
+    let fitted = fit_probe(MODEL.clone(), &prompts, 5, &go_on, |_| ());
+    let (model, probe) = fitted.expect("fits").expect("not stopped");
+    assert_eq!(probe.tokens, [7, 8, 9]);
+    assert_eq!(probe.forwards, 5);
+    assert!(
+        probe.validation.is_some_and(|share| share > 0.8),
+        "{probe:?}"
+    );
+
+    let head = model.lm_head.as_ref().expect("a head of its own");
+    let [vocabulary, width] = head.weight.dims();
+    let rows: Vec<f32> = head.weight.val().into_data().iter().collect();
+    let table = MODEL.decoder.embed_tokens.weight.val();
+    let table: Vec<f32> = table.into_data().iter().collect();
+    for token in 0..vocabulary {
+        let range = token * width..(token + 1) * width;
+        let kept = rows[range.clone()] == table[range];
+        assert_eq!(kept, !probe.tokens.contains(&(token as u32)), "{token}");
+    }
+
+    // sum over the tokens of (softmax - 1[it is this one]) x, plus W / C: in f64, from the features themselves
+    let mut gradient = vec![0.0; 3 * width];
+    let row = |k: usize| &rows[probe.tokens[k] as usize * width..][..width];
+    for example in &prompts {
+        let candidate = &example.candidates[example.correct[0]];
+        let sequence = zograd_models::Sequence {
+            ids: &candidate.ids,
+            scored: candidate.option_len,
+        };
+        let plan = zograd_models::Plan::new(&[vec![sequence]], zograd_models::Sharing::Prefix);
+        let plan = plan.expect("valid");
+        let features = MODEL.features(&plan).expect("valid ids").into_data();
+        let features: Vec<f32> = features.iter().collect();
+        for (x, target) in features.chunks(width).zip(plan.targets()) {
+            let scores: Vec<f64> = (0..3)
+                .map(|k| row(k).iter().zip(x).map(|(w, x)| f64::from(w * x)).sum())
+                .collect();
+            let total: f64 = scores.iter().map(|s| s.exp()).sum();
+            for k in 0..3 {
+                let share = scores[k].exp() / total - f64::from(probe.tokens[k] == target);
+                for (g, x) in gradient[k * width..].iter_mut().zip(x) {
+                    *g += share * f64::from(*x);
+                }
+            }
+        }
+    }
+    for k in 0..3 {
+        for (g, w) in gradient[k * width..].iter_mut().zip(row(k)) {
+            *g += f64::from(*w) / probe.c;
+        }
+    }
+    // 36 tokens; the fit ends when its mean gradient is below 1e-6, or f32 sees no more change
+    let worst = gradient
+        .iter()
+        .fold(0.0, |worst: f64, g| worst.max(g.abs()));
+    assert!(worst < 36.0 * 1e-4, "{worst}: {gradient:?}");
+
+    let stop = AtomicBool::new(true);
+    assert!(matches!(
+        fit_probe(MODEL.clone(), &prompts, 5, &stop, |_| ()),
+        Ok(None)
+    ));
+    let one_sided: Vec<Prompt> = prompts.into_iter().filter(|p| p.correct == [0]).collect();
+    let refused = fit_probe(MODEL.clone(), &one_sided, 5, &go_on, |_| ());
+    assert!(matches!(refused, Err(TrainError::OneToken)));
+}
