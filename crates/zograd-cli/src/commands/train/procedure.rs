@@ -230,8 +230,7 @@ fn gradient(r: &mut TrainArgs, optimizer: GradientOptimizer, dtype: DType) -> Re
         );
     }
     let max_norm = *r.max_grad_norm.get_or_insert(1.0);
-    // also NaN
-    if !(max_norm > 0.0) {
+    if max_norm.is_nan() || max_norm <= 0.0 {
         bail!("--max-grad-norm {max_norm}: use a number above 0, or inf");
     }
     let batch = *r.batch_size.get_or_insert(super::settings::BATCH_SIZE);
