@@ -52,10 +52,7 @@ impl<B: ModelBackend> Opt<B> {
     /// # Errors
     /// As [`Opt::log_probs`].
     pub fn log_probs_tensor(&self, plan: &Plan) -> Result<Tensor<B, 1>, ModelError> {
-        plan.packing.check(self.config())?;
-        for target in &plan.targets {
-            check_ids(&[target.id], self.config())?;
-        }
+        self.check(plan)?;
         let hidden = self.run_at(&plan.packing, Some(&plan.logit_tokens));
         let device = hidden.device();
         let [positions, width] = hidden.dims();
@@ -90,13 +87,22 @@ impl<B: ModelBackend> Opt<B> {
         Ok(scores.select(0, indices(places.into_iter(), &device)))
     }
 
+    /// Whether the model has all ids and positions of a plan.
+    fn check(&self, plan: &Plan) -> Result<(), ModelError> {
+        plan.packing.check(self.config())?;
+        for id in plan.targets() {
+            check_ids(&[id], self.config())?;
+        }
+        Ok(())
+    }
+
     /// What the head is given where each scored token is predicted, `[scored tokens, word_embed_proj_dim]`, in the
     /// order of [`Plan::targets`]: the features that a linear probe learns from.
     ///
     /// # Errors
     /// As [`Opt::log_probs`].
     pub fn features(&self, plan: &Plan) -> Result<Tensor<B, 2>, ModelError> {
-        plan.packing.check(self.config())?;
+        self.check(plan)?;
         let hidden = self.before_head(self.run_at(&plan.packing, Some(&plan.logit_tokens)));
         let rows = plan.targets.iter().map(|target| target.logit as i32);
         let rows = indices(rows, &hidden.device());

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use zograd_perturb::{
-    Anchor, AppliedUpdate, Arithmetic, Direction, Grids, NoiseBackend, NoiseKind, ParameterSpace,
+    AppliedUpdate, Arithmetic, Direction, Grids, NoiseBackend, NoiseKind, ParameterSpace,
     PerturbError, Perturbed, Seed, Selection, noise,
 };
 
@@ -478,7 +478,8 @@ fn an_anchor_bounds_the_drift_of_ten_thousand_probe_cycles() {
                 let grids = Grids::of(net, &space, 1e-2, 0.0).expect("finite");
                 let path = dir.path().join(format!("{dtype:?}.f32"));
                 let kind = NoiseKind::Gaussian;
-                let anchor = Anchor::create(path, net, space, kind, grids).expect("a file");
+                let anchor =
+                    zograd_perturb::Anchor::create(path, net, space, kind, grids).expect("a file");
                 model = model.anchored(anchor);
             }
             let start = model.module().weights();
@@ -515,7 +516,7 @@ fn anchored_weights_are_those_of_the_exact_run() {
     let (net, space) = (model.module(), model.space().clone());
     let grids = Grids::of(net, &space, 1e-3, 0.0).expect("finite");
     let path = dir.path().join("anchor.f32");
-    let anchor = Anchor::create(
+    let anchor = zograd_perturb::Anchor::create(
         path.clone(),
         net,
         space.clone(),

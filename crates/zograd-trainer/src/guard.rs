@@ -76,7 +76,9 @@ impl Event {
     /// What to change when it happens often.
     pub fn advice(self) -> &'static str {
         match self {
-            Self::NonFiniteLoss => "lower --lr or --eps; f16 overflows first, bf16 and f32 do not",
+            Self::NonFiniteLoss => {
+                "lower --lr, or --eps if there is one; f16 overflows first, bf16 and f32 do not"
+            }
             Self::NonFiniteUpdate | Self::UpdateTooFar => "lower --lr",
             Self::LossExplosion => "lower --lr, or start again from an earlier step",
             Self::FlatLoss => "raise --eps, or use --dtype f32",

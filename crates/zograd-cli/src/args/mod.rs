@@ -2,6 +2,9 @@
 //!
 //! All values are optional here, so that a flag that was not given can be told from one that was; defaults
 //! are filled in by the sub-commands and stated in the help.
+//!
+//! A flag that several sub-commands have is written out in each: structs put together with serde's `flatten` could not
+//! refuse unknown keys of a file.
 
 mod eval;
 mod generate;
@@ -35,6 +38,7 @@ Examples:
   zograd eval --model DIR --task sst2 --data DIR --predictions out.jsonl
   zograd generate --model DIR --prompt Once --max-new-tokens 20
   zograd train --model DIR --task sst2 --data DIR --tune lora
+  zograd train --model DIR --task sst2 --data DIR --method adam --forwards 3000   with gradients, to compare
   zograd eval --model DIR --adapter runs/sst2-gv/best --task sst2 --data DIR
   zograd train --preset paper/opt-13b/sst2/gv --data DIR
   zograd sweep --model DIR --task sst2 --data DIR --lr 1e-5,3e-5,1e-4 --eps 1e-3

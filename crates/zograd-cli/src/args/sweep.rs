@@ -21,17 +21,17 @@ const LISTS: [(&str, &str, &str); 3] = [
     (
         "lr",
         "LR,..",
-        "Learning rates, separated by commas [default: the preset's or the paper's grid]",
+        "Learning rates, separated by commas [default: the preset's or the paper's grid; customary ones for adam]",
     ),
     (
         "eps",
         "E,..",
-        "Perturbation scales, separated by commas [default: the preset's or the paper's grid]",
+        "Perturbation scales, separated by commas; gradient methods have none [default: the preset's or the paper's grid]",
     ),
     (
         "method",
         "METHOD,..",
-        "Methods, separated by commas [default: gv]",
+        "Methods, separated by commas; gradient and zeroth-order methods one kind at a time [default: gv]",
     ),
 ];
 

@@ -61,7 +61,8 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N", help_heading = "Input")]
     pub test_examples: Option<usize>,
 
-    /// What is tuned; of an adapter (lora, prefix) only its own tensors move and are saved [default: full]
+    /// What is tuned; of an adapter (lora, prefix) only its own tensors move and are saved [default: full; head with
+    /// --method linear-probing]
     #[arg(long, value_enum, help_heading = "Tuning")]
     pub tune: Option<TuneName>,
     /// Rank of LoRA's additions [default: 8]

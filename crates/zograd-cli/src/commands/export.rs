@@ -48,7 +48,14 @@ pub fn run(args: ExportArgs) -> Result<ExitCode> {
     }
     set_threads(None)?;
     let named = || args.run.display().to_string();
-    let mut log = Trajectory::read(&args.run.join(LOG)).with_context(named)?;
+    let log = args.run.join(LOG);
+    if args.run.join("summary.json").exists() && !log.exists() {
+        bail!(
+            "{}: a run of a gradient method or of linear probing has no log; its weights are in best/",
+            named()
+        );
+    }
+    let mut log = Trajectory::read(&log).with_context(named)?;
     note_tail(&log.tail);
     RunFolder::check(&args.out)?;
     if log.header.adapter.is_some() {

@@ -127,7 +127,7 @@ impl Preset {
             settings.retain(|key, _| !OF_ZEROTH_ORDER.contains(&key));
         }
         if probing {
-            settings.retain(|key, _| !OF_STEPS.contains(&key));
+            settings.retain(|key, _| !OF_STEPS.contains(&key) && !OF_THE_TUNING.contains(&key));
         }
         // two ways to say how long to run
         if flags.contains_key("forwards") {
@@ -302,7 +302,12 @@ mod tests {
         }
         assert!(settings.contains_key("steps"));
         let probe: toml::Table = "method = \"linear-probing\"".parse().expect("TOML");
-        assert!(!preset.settings(&probe).contains_key("steps"));
+        for preset in Preset::all("").expect("they parse") {
+            let settings = preset.settings(&probe);
+            for key in ["steps", "lr", "tune", "prefix-tokens", "prefix-init"] {
+                assert!(!settings.contains_key(key), "{}: {key}", preset.name);
+            }
+        }
         let same: toml::Table = "method = \"gv\"".parse().expect("TOML");
         assert_eq!(preset.settings(&same), preset.train);
     }

@@ -1,7 +1,7 @@
 //! Gradient baselines, linear probing and head tuning through the real binary.
 
 use crate::errors::refused;
-use crate::support::{metrics, run, run_json, scratch, short, unpack, zograd};
+use crate::support::{metrics, run, run_json, scratch, short, unpack};
 use serde_json::Value;
 use std::fs;
 
@@ -194,6 +194,14 @@ fn what_a_baseline_cannot_do_is_said() {
             &["--dtype bf16", "f32"],
         ),
         (
+            &["--method", "adam", "--batch-size", "0"],
+            &["--batch-size 0"],
+        ),
+        (
+            &["--method", "adam", "--guard", "flat-loss=stop"],
+            &["--guard", "flat-loss"],
+        ),
+        (
             &["--method", "linear-probing", "--steps", "3"],
             &["--steps", "linear-probing"],
         ),
@@ -212,13 +220,21 @@ fn what_a_baseline_cannot_do_is_said() {
     refused(
         dir.path(),
         &["train", "--resume", "run"],
-        &["--resume", "adam"],
+        &["--resume", "finished"],
     );
+    fs::remove_file(dir.path().join("run/summary.json")).expect("a summary");
     refused(
         dir.path(),
-        &["sweep", "--method", "adam,mezo"],
-        &["learning rates"],
+        &["train", "--resume", "run"],
+        &["--resume", "adam"],
     );
+    for (words, part) in [
+        (&["--method", "adam,mezo"][..], "learning rates"),
+        (&["--method", "adam", "--eps", "1e-3"], "--eps"),
+        (&["--method", "linear-probing"], "linear-probing"),
+    ] {
+        refused(dir.path(), &[&["sweep"], words].concat(), &[part]);
+    }
 }
 
 #[test]
@@ -249,6 +265,11 @@ fn a_sweep_of_adam_has_no_eps() {
     assert_eq!(points.len(), 2);
     assert!(points.iter().all(|point| point.get("eps").is_none()));
     assert!(dir.path().join("sweep/adam-lr1e-4").exists());
-    let mut resumed = zograd(dir.path(), &["sweep", "--resume", "sweep"]);
-    assert!(resumed.output().expect("starts").status.success());
+    // a point that was interrupted begins again, to the same end
+    let point = dir.path().join("sweep/adam-lr1e-4");
+    let before = metrics(&point);
+    fs::remove_file(point.join("summary.json")).expect("a summary");
+    run(dir.path(), &["sweep", "--resume", "sweep"]);
+    assert!(point.join("summary.json").exists());
+    assert_eq!(metrics(&point), before);
 }

@@ -1,8 +1,9 @@
 //! The inner loops, compiled once per instruction set and chosen at run time.
 //!
-//! Plain loops over slices that the compiler vectorises (but for Gaussian noise with AVX-512, whose
-//! look-ups it would not keep in registers); the fused multiply-adds are spelled out, so wider instructions change the speed and not the bits. Without a hardware fused multiply-add (x86-64
-//! older than 2013) `mul_add` calls the mathematics library: slow, still the same bits.
+//! Plain loops over slices that the compiler vectorises (but for Gaussian noise with AVX-512, whose look-ups it would
+//! not keep in registers); the fused multiply-adds are spelled out, so wider instructions change the speed and not the
+//! bits. Without a hardware fused multiply-add (x86-64 older than 2013) `mul_add` calls the mathematics library: slow,
+//! still the same bits.
 
 use super::Weight;
 #[cfg(target_arch = "x86_64")]
@@ -30,7 +31,8 @@ impl Shift {
 /// An instruction set to run the inner loops with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Accumulator {
-    /// Whatever the program was compiled for.
+    /// Whatever the program was compiled for; on aarch64 that is NEON and its fused multiply-add, which every such
+    /// processor has.
     Baseline,
     /// AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
@@ -117,17 +119,17 @@ impl Accumulator {
     /// Every instruction set this machine can run.
     #[cfg(test)]
     pub(super) fn available() -> Vec<Self> {
-        let mut sets = vec![Self::Baseline];
-        #[cfg(target_arch = "x86_64")]
-        {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                sets.push(Self::Avx2);
-            }
-            if Self::detect() == Self::Avx512 {
-                sets.push(Self::Avx512);
-            }
-        }
-        sets
+        [
+            Some(Self::Baseline),
+            #[cfg(target_arch = "x86_64")]
+            (is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"))
+                .then_some(Self::Avx2),
+            #[cfg(target_arch = "x86_64")]
+            (Self::detect() == Self::Avx512).then_some(Self::Avx512),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
     }
 }
 

@@ -238,6 +238,10 @@ impl Run<'_> {
             let stops = guards.policy(event) == Policy::Stop;
             return (Some(event), Verdict::Skip(event.skip_reason()), stops);
         }
+        if length == 0.0 {
+            // nothing to follow, and nothing wrong: there is no eps that could be too small
+            return (None, Verdict::Apply(1.0), false);
+        }
         // no eps: a gradient does not drown in the rounding of two losses
         match summary.monitor.judge(loss, length, f64::INFINITY) {
             None => (None, Verdict::Apply(1.0), false),

@@ -6,7 +6,7 @@ use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, LBFGSConfig, LineSearchFn};
 use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, ElementConversion, Int, Tensor, TensorData};
+use burn::tensor::{DType, ElementConversion, IndexingUpdateOp, Int, Tensor, TensorData};
 use burn_autodiff::Autodiff;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::{Embedding, ModelBackend, Opt};
@@ -101,7 +101,9 @@ pub fn fit_probe<B: ModelBackend>(
         count: tokens.len(),
     };
     let device = model.device();
-    let (c, validation) = choose::<B>(&data, &device);
+    let Some((c, validation)) = choose::<B>(&data, &device, stop) else {
+        return Ok(None);
+    };
     let all: Vec<usize> = (0..data.classes.len()).collect();
     let rows = data.fit::<B>(&all, c, &device);
     let loss = data.loss::<B>(rows.clone(), &device);
@@ -115,7 +117,10 @@ pub fn fit_probe<B: ModelBackend>(
         let rows = rows.cast(dtype);
         let weight = head.weight.map(|weight| {
             let old = weight.clone().select(0, places.clone());
-            weight.select_assign(0, places, rows - old, burn::tensor::IndexingUpdateOp::Add)
+            // by way of 0, so that a narrow type rounds the new row and not its distance from the old one
+            weight
+                .select_assign(0, places.clone(), old.neg(), IndexingUpdateOp::Add)
+                .select_assign(0, places, rows, IndexingUpdateOp::Add)
         });
         model.lm_head = Some(Embedding { weight });
     }
@@ -211,7 +216,7 @@ impl Data {
             (loss.into_scalar().elem::<f64>(), gradients)
         };
         let mut lbfgs = LBFGSConfig::new()
-            .with_max_iter(500)
+            .with_max_iter(200)
             .with_history_size(10)
             .with_tolerance_grad(1e-6)
             .with_tolerance_change(1e-9)
@@ -261,25 +266,32 @@ impl Data {
 }
 
 /// The strength with the most held-out examples right, the strongest penalty among equals; C = 1 where there are too
-/// few examples to hold any out.
-fn choose<B: ModelBackend>(data: &Data, device: &B::Device) -> (f64, Option<f64>) {
+/// few examples to hold any out. `None` if `stop` was raised.
+fn choose<B: ModelBackend>(
+    data: &Data,
+    device: &B::Device,
+    stop: &AtomicBool,
+) -> Option<(f64, Option<f64>)> {
     let folds = data.folds();
     let (n, held) = (folds.len(), |fold| {
         folds.iter().filter(|f| **f == fold).count()
     });
     if (0..FOLDS).any(|fold| held(fold) == 0) {
-        return (1.0, None);
+        return Some((1.0, None));
     }
     let mut best = (1.0, 0);
     for c in STRENGTHS {
-        let right = (0..FOLDS).map(|fold| {
+        let mut right = 0;
+        for fold in 0..FOLDS {
+            if stop.load(Ordering::Relaxed) {
+                return None;
+            }
             let (test, train): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| folds[*i] == fold);
-            data.right(data.fit::<B>(&train, c, device), &test, device)
-        });
-        let right = right.sum();
+            right += data.right(data.fit::<B>(&train, c, device), &test, device);
+        }
         if right > best.1 {
             best = (c, right);
         }
     }
-    (best.0, Some(best.1 as f64 / n as f64))
+    Some((best.0, Some(best.1 as f64 / n as f64)))
 }

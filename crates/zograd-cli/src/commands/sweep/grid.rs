@@ -14,6 +14,8 @@ const TEST_EXAMPLES: usize = 100;
 /// A point that diverges is not gone on with.
 const GUARD: &str =
     "non-finite-loss=stop,non-finite-update=stop,update-too-far=stop,loss-explosion=stop";
+/// The same for gradient methods.
+const GRADIENT_GUARD: &str = "non-finite-loss=stop,non-finite-update=stop,loss-explosion=stop";
 /// A sweep of more points is a mistake in a list.
 const MOST_POINTS: usize = 1000;
 
@@ -64,15 +66,18 @@ impl Grid {
         if methods.contains(&MethodName::LinearProbing) {
             bail!("--method linear-probing: it has nothing to sweep; `zograd train` runs it");
         }
-        let gradients = methods.iter().filter(|m| m.has_gradient()).count();
-        if gradients > 0 && gradients < methods.len() && args.lr.is_empty() && lr.is_none() {
+        let gradient = methods[0].has_gradient();
+        if methods.iter().any(|m| m.has_gradient() != gradient) {
             bail!(
-                "--method: gradient and zeroth-order methods want different learning rates; give them with --lr, \
-                 or sweep one after the other"
+                "--method: gradient and zeroth-order methods want different learning rates; sweep one kind after \
+                 the other"
             );
         }
+        if gradient && !(args.eps.is_empty() && eps.is_none()) {
+            bail!("--eps: a gradient method does not perturb weights");
+        }
         let (default_lr, default_eps) = match (preset, train.tune.unwrap_or(TuneName::Full)) {
-            (_, tune) if gradients > 0 => (customary(tune), papers(tune).1),
+            (_, tune) if gradient => (customary(tune), Vec::new()),
             (Some(preset), _) => (preset.paper.lr_grid, preset.paper.eps_grid),
             (None, TuneName::Full) if embedded => (EMBEDDED_LR.to_vec(), vec![1e-3]),
             (None, tune) => papers(tune),
@@ -81,7 +86,8 @@ impl Grid {
             train.forwards = Some(FORWARDS);
         }
         train.test_examples.get_or_insert(TEST_EXAMPLES);
-        train.guard.get_or_insert_with(|| GUARD.into());
+        let guard = if gradient { GRADIENT_GUARD } else { GUARD };
+        train.guard.get_or_insert_with(|| guard.into());
         if train.dev_examples == Some(0) {
             bail!("--dev-examples 0: a sweep chooses by the score on the development examples");
         }
@@ -91,6 +97,7 @@ impl Grid {
                 "--lr",
                 first_filled([args.lr.clone(), Vec::from_iter(lr), default_lr]),
             )?,
+            // empty for gradient methods
             eps: sorted(
                 "--eps",
                 first_filled([args.eps.clone(), Vec::from_iter(eps), default_eps]),
@@ -139,11 +146,6 @@ impl Grid {
             }
             if point.method != NSpsa {
                 train.queries = None;
-            }
-            if point.method.has_gradient() {
-                (train.noise, train.arithmetic, train.anchor_every) = (None, None, None);
-            } else {
-                (train.max_grad_norm, train.micro_batch, train.recompute) = (None, None, false);
             }
         }
         TrainArgs {

@@ -187,14 +187,14 @@ fn state(run: &Path) -> Result<State> {
     })
 }
 
-/// Runs a point, or goes on with it.
+/// Runs a point, or goes on with it; a gradient method keeps no log to go on with and begins again.
 fn work(grid: &Grid, point: &Point, run: &Path, stop: &Stop) -> Result<()> {
     match state(run)? {
         State::Over => {}
-        State::Begun => {
+        State::Begun if !point.method.has_gradient() => {
             train::resume(run, stop)?;
         }
-        State::New => {
+        State::New | State::Begun => {
             if run.exists() {
                 std::fs::remove_dir_all(run).with_context(|| run.display().to_string())?;
             }

@@ -46,11 +46,15 @@ pub fn train<B: TrainBackend>(
     Ok((model, summary))
 }
 
-/// Gives `model` a head by linear probing, and scores it on the development examples.
+/// Gives `model` a head by linear probing, and scores it on the development examples. Also says how many numbers were
+/// fitted.
 ///
 /// # Errors
 /// Training examples without two different answers, or something that failed while running.
-pub fn probe<B: TrainBackend>(model: Opt<B>, work: Work<'_>) -> Result<(Opt<B>, TrainSummary)> {
+pub fn probe<B: TrainBackend>(
+    model: Opt<B>,
+    work: Work<'_>,
+) -> Result<(Opt<B>, TrainSummary, Option<u64>)> {
     let config = &work.settings.config;
     let train = work.examples.train;
     let start = Instant::now();
@@ -64,8 +68,11 @@ pub fn probe<B: TrainBackend>(model: Opt<B>, work: Work<'_>) -> Result<(Opt<B>, 
     progress.finish();
     let Some((model, probe)) = fitted else {
         summary.stop = StopReason::Interrupted;
-        return Ok((model, summary));
+        say("interrupted before the fit was done: best/ holds the start weights");
+        work.recorder.finish().context(WhileRunning)?;
+        return Ok((model, summary, None));
     };
+    let fitted = (probe.tokens.len() * model.config().word_embed_proj_dim) as u64;
     summary.steps = 1;
     summary.forwards = probe.forwards;
     summary.tokens = probe.run;
@@ -116,5 +123,5 @@ pub fn probe<B: TrainBackend>(model: Opt<B>, work: Work<'_>) -> Result<(Opt<B>, 
         summary.best = Some(record);
     }
     work.recorder.finish().context(WhileRunning)?;
-    Ok((model, summary))
+    Ok((model, summary, Some(fitted)))
 }

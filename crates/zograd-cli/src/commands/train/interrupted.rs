@@ -44,14 +44,7 @@ impl Interrupted {
     /// A folder without a run, a run that is finished, a log whose header is damaged.
     pub fn read(folder: &Path, evaluates: bool) -> Result<Self> {
         let named = || format!("--resume {}", folder.display());
-        if folder.join("summary.json").exists() {
-            let text = zograd_files::read_text(&folder.join("summary.json"), MAX_SMALL_BYTES)
-                .with_context(|| format!("{}/summary.json", named()))?;
-            let summary: Value = serde_json::from_str(&text).unwrap_or_default();
-            if summary["stop"] != "interrupted" {
-                bail!("{}: the run is finished; its weights are in best/", named());
-            }
-        }
+        check_unfinished(folder)?;
         let log = Trajectory::read(&folder.join(LOG)).with_context(named)?;
         let metrics = match zograd_files::read(&folder.join("metrics.jsonl"), MAX_METRICS_BYTES) {
             Ok(bytes) => bytes,
@@ -137,6 +130,25 @@ impl Interrupted {
         found.retain(|(step, _)| *step <= self.steps.len() as u64);
         found.into_iter().max()
     }
+}
+
+/// Refuses a run that is finished.
+///
+/// # Errors
+/// It is, or its summary cannot be read.
+pub fn check_unfinished(folder: &Path) -> Result<()> {
+    let path = folder.join("summary.json");
+    if !path.exists() {
+        return Ok(());
+    }
+    let named = || format!("--resume {}", folder.display());
+    let text = zograd_files::read_text(&path, MAX_SMALL_BYTES)
+        .with_context(|| format!("{}/summary.json", named()))?;
+    let summary: Value = serde_json::from_str(&text).unwrap_or_default();
+    if summary["stop"] != "interrupted" {
+        bail!("{}: the run is finished; its weights are in best/", named());
+    }
+    Ok(())
 }
 
 /// Whether a line of the metrics can be what the step of this record wrote after the line before it. The log

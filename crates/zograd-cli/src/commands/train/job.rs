@@ -152,7 +152,7 @@ impl Job for TrainJob {
             .iter()
             .for_each(|prompts| note_truncation(prompts, 0));
         let truncated = prompts.iter().map(|prompts| truncated(prompts)).sum();
-        let parameters = space.dimension();
+        let mut parameters = space.dimension();
         let weight_bytes = (model.num_params() * settings.dtype.size()) as u64;
         // the handles are dropped with the clone: the weights are moved in place again
         let before = score(
@@ -176,7 +176,11 @@ impl Job for TrainJob {
                 zeroth_order::train(start, (zo, space, header), interrupted, work, device)?
             }
             (Procedure::Gradient(how), _) => gradient::train(model, &selection, how, work)?,
-            _ => gradient::probe(model, work)?,
+            _ => {
+                let (model, summary, fitted) = gradient::probe(model, work)?;
+                parameters = fitted.unwrap_or(0);
+                (model, summary)
+            }
         };
         if let (StopReason::Guard, Some(event)) = (summary.stop, recorder.last_event()) {
             say(format_args!(
@@ -197,7 +201,10 @@ impl Job for TrainJob {
             dtype: kebab(&settings.resolved.dtype),
             parameters,
             counts,
-            objective: kebab(&settings.resolved.objective),
+            objective: match settings.procedure {
+                Procedure::Probe => "logistic-regression".into(),
+                _ => kebab(&settings.resolved.objective),
+            },
             metric: after.metric,
             score_before: before.score,
             score_after: after.score,

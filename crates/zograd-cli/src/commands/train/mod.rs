@@ -131,6 +131,7 @@ fn reopen(run: &Path, threads: Option<usize>) -> Result<(TrainArgs, Interrupted)
     if let Some(method @ (MethodName::Adam | MethodName::AdamW | MethodName::LinearProbing)) =
         settings.method
     {
+        interrupted::check_unfinished(run)?;
         bail!(
             "--resume {}: a run of {} keeps no log and is not gone on with; start it again with --config {}",
             run.display(),
@@ -168,8 +169,7 @@ fn start(args: &TrainArgs, interrupted: Option<Interrupted>, stop: &Stop) -> Res
     let objective = objective::resolve(args.objective.unwrap_or_default(), task)?;
     let objective = match &settings.procedure {
         Procedure::Probe => ObjectiveName::TeacherForcing,
-        Procedure::Gradient(_) => objective::differentiable(objective)?,
-        Procedure::ZerothOrder(_) => objective,
+        Procedure::Gradient(_) | Procedure::ZerothOrder(_) => objective,
     };
     if !matches!(settings.procedure, Procedure::Probe) {
         settings.resolved.objective = Some(objective);

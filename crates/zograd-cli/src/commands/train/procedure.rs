@@ -1,7 +1,7 @@
 //! How a run finds better weights: what the flags of the heading "Method" say.
 
 use super::report::kebab;
-use super::tune;
+use super::{objective, tune};
 use crate::args::{MethodName, TrainArgs, TuneName};
 use anyhow::{Result, bail};
 use burn::tensor::DType;
@@ -233,7 +233,20 @@ fn gradient(r: &mut TrainArgs, optimizer: GradientOptimizer, dtype: DType) -> Re
     if max_norm.is_nan() || max_norm <= 0.0 {
         bail!("--max-grad-norm {max_norm}: use a number above 0, or inf");
     }
+    if let Some(name) = r.objective {
+        objective::differentiable(name)?;
+    }
+    if let Some(guard) = &r.guard
+        && let Some(event) = ["flat-loss", "vanishing-gradient", "update-too-far"]
+            .into_iter()
+            .find(|event| guard.contains(event))
+    {
+        bail!("--guard {guard}: {event} does not happen to a gradient method");
+    }
     let batch = *r.batch_size.get_or_insert(super::settings::BATCH_SIZE);
+    if batch == 0 {
+        bail!("--batch-size 0: use at least 1");
+    }
     let micro_batch = *r.micro_batch.get_or_insert(batch);
     if micro_batch == 0 {
         bail!("--micro-batch 0: use at least 1");

@@ -20,7 +20,7 @@ pub struct Report {
     pub model: String,
     pub task: String,
     pub method: String,
-    /// `full`, `lora` or `prefix`.
+    /// `full`, `lora`, `prefix` or `head`.
     pub tune: String,
     pub backend: String,
     pub dtype: String,
