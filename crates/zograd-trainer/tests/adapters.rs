@@ -1,12 +1,12 @@
 //! Training with an adapter moves its tensors and nothing else, and the log tells how it began.
 
-use burn::tensor::backend::Backend;
-use burn_ndarray::NdArray;
+mod tiny;
+
 use std::path::Path;
-use std::sync::LazyLock;
+use tiny::{Cpu, model};
 use zograd_models::{
-    AdapterConfig, BaseNote, LoraConfig, Opt, OptConfig, Plan, PrefixConfig, PrefixInit, Sequence,
-    Sharing, content_hash, content_hash_of, is_adapter, save_adapter,
+    AdapterConfig, BaseNote, LoraConfig, Opt, Plan, PrefixConfig, PrefixInit, Sequence, Sharing,
+    content_hash, content_hash_of, is_adapter, save_adapter,
 };
 use zograd_perturb::{
     Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Seed, Selection,
@@ -14,24 +14,6 @@ use zograd_perturb::{
 use zograd_select::{Method, StepContext};
 use zograd_trainer::run_step;
 use zograd_trainer::trajectory::{AdapterStart, AdapterStartError};
-
-type Cpu = NdArray<f32>;
-
-/// One for all tests: the generator of its weights is shared by the threads.
-static MODEL: LazyLock<Opt<Cpu>> = LazyLock::new(|| {
-    let config = OptConfig::from_json(
-        r#"{"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-            "ffn_dim": 32, "max_position_embeddings": 32, "init_std": 0.3}"#,
-    )
-    .expect("a valid configuration");
-    let device = Default::default();
-    Cpu::seed(&device, 11);
-    Opt::init(&config, &device)
-});
-
-fn model() -> Opt<Cpu> {
-    MODEL.clone()
-}
 
 fn adapters() -> [AdapterConfig; 3] {
     [

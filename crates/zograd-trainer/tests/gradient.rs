@@ -1,13 +1,13 @@
 //! The gradient baselines: PyTorch's numbers, and that they move what they should.
 
-use burn::tensor::backend::Backend;
-use burn_ndarray::NdArray;
+mod tiny;
+
 use serde_json::Value;
 use std::path::PathBuf;
-use std::sync::LazyLock;
 use std::sync::atomic::AtomicBool;
+use tiny::{Cpu, model};
 use zograd_models::{
-    AdapterConfig, LoadOptions, LoraConfig, Opt, OptConfig, PrefixConfig, PrefixInit, content_hash,
+    AdapterConfig, LoadOptions, LoraConfig, Opt, PrefixConfig, PrefixInit, content_hash,
     content_hash_of, is_adapter,
 };
 use zograd_perturb::{Seed, Selection};
@@ -17,20 +17,6 @@ use zograd_trainer::{
     Objective, Observer, Schedule, Scoring, Silent, StepRecord, TeacherForcing, TrainConfig,
     TrainError, fit_probe, train_by_gradient,
 };
-
-type Cpu = NdArray<f32>;
-
-/// One for all tests: the generator of its weights is shared by the threads.
-static MODEL: LazyLock<Opt<Cpu>> = LazyLock::new(|| {
-    let config = OptConfig::from_json(
-        r#"{"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
-            "ffn_dim": 32, "max_position_embeddings": 32, "init_std": 0.3}"#,
-    )
-    .expect("a valid configuration");
-    let device = Default::default();
-    Cpu::seed(&device, 11);
-    Opt::init(&config, &device)
-});
 
 fn prompt(row: usize, candidates: &[(Vec<u32>, usize)], correct: usize) -> Prompt {
     let candidate = |(ids, option_len): &(Vec<u32>, usize)| EncodedCandidate {
@@ -212,7 +198,7 @@ fn parts_and_recomputation_change_nothing() {
     let data = (&prompts[..], &config(5, 10));
     for objective in [&Classification as &dyn Objective, &TeacherForcing] {
         let losses = |how: &Backpropagation| -> Vec<f64> {
-            let (_, steps) = train(MODEL.clone(), &Selection::All, how, objective, data);
+            let (_, steps) = train(model(), &Selection::All, how, objective, data);
             steps.iter().map(|step| step.loss).collect()
         };
         let whole = losses(&adam());
@@ -233,17 +219,14 @@ fn parts_and_recomputation_change_nothing() {
 #[test]
 fn only_the_selected_parameters_move() {
     let prompts = prompts();
-    let base = content_hash(&*MODEL);
+    let base = content_hash(&model());
     let lora = AdapterConfig::Lora(LoraConfig::default());
     let prefix = AdapterConfig::Prefix(PrefixConfig {
         tokens: 4,
         init: PrefixInit::Real,
     });
     for (name, adapter, lr) in [("lora", lora, 0.02), ("prefix", prefix, 0.1)] {
-        let model = MODEL
-            .clone()
-            .with_adapter(&adapter, Seed::new(5))
-            .expect("fits");
+        let model = model().with_adapter(&adapter, Seed::new(5)).expect("fits");
         let before = content_hash_of(&model, is_adapter);
         let config = TrainConfig {
             lr,
@@ -266,7 +249,7 @@ fn only_the_selected_parameters_move() {
         ..config(60, 24)
     };
     let (mut model, steps) = train(
-        MODEL.clone().untied(),
+        model().untied(),
         &Selection::head(),
         &adam(),
         &Classification,
@@ -287,7 +270,7 @@ fn an_objective_without_a_gradient_is_refused() {
         scoring: &scoring,
     };
     let result = train_by_gradient(
-        MODEL.clone(),
+        model(),
         &Selection::All,
         &adam(),
         &Accuracy,
@@ -305,8 +288,8 @@ fn an_objective_without_a_gradient_is_refused() {
 fn a_probe_is_the_optimum_of_its_regression() {
     let prompts = prompts();
     let go_on = AtomicBool::new(false);
-    let fitted = fit_probe(MODEL.clone(), &prompts, 5, &go_on, |_| ());
-    let (model, probe) = fitted.expect("fits").expect("not stopped");
+    let fitted = fit_probe(model(), &prompts, 5, &go_on, |_| ());
+    let (tuned, probe) = fitted.expect("fits").expect("not stopped");
     assert_eq!(probe.tokens, [7, 8, 9]);
     assert_eq!(probe.forwards, 5);
     assert!(
@@ -314,10 +297,10 @@ fn a_probe_is_the_optimum_of_its_regression() {
         "{probe:?}"
     );
 
-    let head = model.lm_head.as_ref().expect("a head of its own");
+    let head = tuned.lm_head.as_ref().expect("a head of its own");
     let [vocabulary, width] = head.weight.dims();
     let rows: Vec<f32> = head.weight.val().into_data().iter().collect();
-    let table = MODEL.decoder.embed_tokens.weight.val();
+    let table = model().decoder.embed_tokens.weight.val();
     let table: Vec<f32> = table.into_data().iter().collect();
     for token in 0..vocabulary {
         let range = token * width..(token + 1) * width;
@@ -336,7 +319,7 @@ fn a_probe_is_the_optimum_of_its_regression() {
         };
         let plan = zograd_models::Plan::new(&[vec![sequence]], zograd_models::Sharing::Prefix);
         let plan = plan.expect("valid");
-        let features = MODEL.features(&plan).expect("valid ids").into_data();
+        let features = model().features(&plan).expect("valid ids").into_data();
         let features: Vec<f32> = features.iter().collect();
         for (x, target) in features.chunks(width).zip(plan.targets()) {
             let scores: Vec<f64> = (0..3)
@@ -364,10 +347,10 @@ fn a_probe_is_the_optimum_of_its_regression() {
 
     let stop = AtomicBool::new(true);
     assert!(matches!(
-        fit_probe(MODEL.clone(), &prompts, 5, &stop, |_| ()),
+        fit_probe(model(), &prompts, 5, &stop, |_| ()),
         Ok(None)
     ));
     let one_sided: Vec<Prompt> = prompts.into_iter().filter(|p| p.correct == [0]).collect();
-    let refused = fit_probe(MODEL.clone(), &one_sided, 5, &go_on, |_| ());
+    let refused = fit_probe(model(), &one_sided, 5, &go_on, |_| ());
     assert!(matches!(refused, Err(TrainError::OneToken)));
 }
