@@ -347,7 +347,7 @@ impl OptConfig {
         self.word_embed_proj_dim != self.hidden_size
     }
 
-    /// Number of weights; the head counts once, with the token table it is.
+    /// Number of weights; a head that is the token table counts once, with it.
     pub fn num_parameters(&self) -> usize {
         let (d, e, f) = (self.hidden_size, self.word_embed_proj_dim, self.ffn_dim);
         let token_tables = if self.tie_word_embeddings { 1 } else { 2 };

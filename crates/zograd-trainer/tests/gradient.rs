@@ -120,7 +120,8 @@ fn shared(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// Losses and gradient lengths of PyTorch in double precision. Ours are f32: the first ones agree to its rounding,
+/// Losses and gradient lengths of PyTorch in double precision. Ours are f32: the first ones agree to its rounding (1e-5 in a
+/// length, the root of a sum of 1e5 squares),
 /// and Adam turns the rounding of small gradients into steps of another size, which the later ones see.
 #[test]
 fn steps_are_pytorchs() {
@@ -184,7 +185,7 @@ fn steps_are_pytorchs() {
             let loss = off(step.loss, losses[i]);
             let norm = off(step.projected_gradient, norms[i]);
             println!("{name} {i}: {loss:e} {norm:e}");
-            let limits = if i == 0 { (1e-6, 2e-5) } else { (2e-4, 2e-3) };
+            let limits = if i == 0 { (1e-6, 2e-5) } else { (5e-5, 5e-5) };
             assert!(loss < limits.0 && norm < limits.1, "{name} {i}: {step:?}");
         }
     }
@@ -292,6 +293,7 @@ fn a_probe_is_the_optimum_of_its_regression() {
     let (tuned, probe) = fitted.expect("fits").expect("not stopped");
     assert_eq!(probe.tokens, [7, 8, 9]);
     assert_eq!(probe.forwards, 5);
+    // three tokens, of which guessing predicts a third
     assert!(
         probe.validation.is_some_and(|share| share > 0.8),
         "{probe:?}"
