@@ -341,11 +341,13 @@ fn a_probe_is_the_optimum_of_its_regression() {
             *g += f64::from(*w) / probe.c;
         }
     }
-    // 36 tokens; the fit ends when its mean gradient is below 1e-6, or f32 sees no more change
+    // 36 tokens. The fit ends where f32 sees no more change of the mean loss, about 2e-9 of 0.025. With a curvature
+    // of order 1 that leaves a gradient of sqrt(2 * 2e-9) = 6e-5 a token; five times that is allowed (60 runs had up
+    // to 9e-5), where the start has one of order 1.
     let worst = gradient
         .iter()
         .fold(0.0, |worst: f64, g| worst.max(g.abs()));
-    assert!(worst < 36.0 * 1e-4, "{worst}: {gradient:?}");
+    assert!(worst < 36.0 * 3e-4, "{worst}: {gradient:?}");
 
     let stop = AtomicBool::new(true);
     assert!(matches!(
