@@ -65,7 +65,8 @@ impl Environment {
             _ => all.push(self),
         }
         let text = serde_json::to_string_pretty(&all)? + "\n";
-        std::fs::write(&path, text).with_context(|| path.display().to_string())
+        zograd_files::replace(&path, |path| std::fs::write(path, text))
+            .with_context(|| path.display().to_string())
     }
 
     /// Whether both are the same in all but when it began.

@@ -66,7 +66,7 @@ impl RunFolder {
         let named = |file: &Path| file.display().to_string();
         let write = |name: &str, text: String| {
             let file = path.join(name);
-            std::fs::write(&file, text)
+            zograd_files::replace(&file, |path| std::fs::write(path, text))
                 .with_context(|| named(&file))
                 .context(WhileRunning)
         };
@@ -136,14 +136,17 @@ impl RunFolder {
         written.with_context(|| self.path.join("metrics.jsonl").display().to_string())
     }
 
-    /// Writes `summary.json`.
+    /// Writes `summary.json`, after the metrics are on the disk: a run with a summary is complete.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// A file cannot be written.
     pub fn summarise(&self, summary: &impl Serialize) -> Result<()> {
+        let synced = self.metrics.sync_data();
+        synced.with_context(|| self.path.join("metrics.jsonl").display().to_string())?;
         let path = self.path.join("summary.json");
         let text = serde_json::to_string_pretty(summary)? + "\n";
-        std::fs::write(&path, text).with_context(|| path.display().to_string())
+        zograd_files::replace(&path, |path| std::fs::write(path, text))
+            .with_context(|| path.display().to_string())
     }
 }
 

@@ -1,15 +1,18 @@
-//! Opening files that somebody else wrote.
+//! Opening files that somebody else wrote, and writing ones that survive.
 //!
 //! A path given by a user or found in a downloaded folder may lead to anything: a named pipe, whose
 //! opening waits for ever; a device that never ends; a folder; a link to itself; a file of a terabyte.
 //! All readers of files open theirs through this crate, which lets regular files pass and gives the others
 //! an error in words. Links are followed: the cache of Hugging Face consists of them.
 //!
-//! [`guarded`] is for parsers of other libraries that panic on some input.
+//! [`guarded`] is for parsers of other libraries that panic on some input, and [`replace`] writes files that
+//! an interruption must not leave half written.
 
 mod guard;
+mod replace;
 
 pub use guard::guarded;
+pub use replace::{replace, sync_folder};
 
 use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Read, Result};

@@ -55,10 +55,5 @@ pub fn save_adapter<B: ModelBackend>(
 }
 
 fn write_json(value: &Value, path: &Path) -> Result<(), SaveError> {
-    replace(path, |path| {
-        fs::write(path, format!("{value:#}\n")).map_err(|source| SaveError::Write {
-            path: path.to_owned(),
-            source,
-        })
-    })
+    replace(path, |path| fs::write(path, format!("{value:#}\n")))
 }

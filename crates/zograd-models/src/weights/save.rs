@@ -1,7 +1,7 @@
 //! A Hugging Face folder from a model.
 
-use std::fs::{self, File};
 use std::path::Path;
+use std::{fs, io};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::Backend;
@@ -57,10 +57,7 @@ pub fn save_pretrained<B: Backend>(
     let dtype = parameters.dtype.unwrap_or(DType::F32);
     write_tensors(parameters.tensors, &out.join("model.safetensors"))?;
     replace(&out.join("config.json"), |path| {
-        fs::write(path, config.to_json(dtype)).map_err(|source| SaveError::Write {
-            path: path.to_owned(),
-            source,
-        })
+        fs::write(path, config.to_json(dtype))
     })?;
     match tokenizer_source {
         Some(folder) => copy_tokenizer(folder, out),
@@ -73,12 +70,7 @@ pub(crate) fn write_tensors(
     tensors: Vec<(String, StoredTensor)>,
     path: &Path,
 ) -> Result<(), SaveError> {
-    replace(path, |path| {
-        write_safetensors(tensors, path).map_err(|source| SaveError::Write {
-            path: path.to_owned(),
-            source,
-        })
-    })
+    replace(path, |path| write_safetensors(tensors, path))
 }
 
 fn copy_tokenizer(folder: &Path, out: &Path) -> Result<(), SaveError> {
@@ -90,37 +82,20 @@ fn copy_tokenizer(folder: &Path, out: &Path) -> Result<(), SaveError> {
         // read whole before writing: `folder` and `out` may be the same
         let bytes =
             fs::read(&from).map_err(|source| SaveError::Tokenizer { path: from, source })?;
-        replace(&out.join(name), |path| {
-            fs::write(path, &bytes).map_err(|source| SaveError::Write {
-                path: path.to_owned(),
-                source,
-            })
-        })?;
+        replace(&out.join(name), |path| fs::write(path, &bytes))?;
     }
     Ok(())
 }
 
-/// Lets `write` make a file beside `path`, and puts it in the place of `path` once it is complete.
+/// Writes a file as a whole or not at all.
 pub(crate) fn replace(
     path: &Path,
-    write: impl FnOnce(&Path) -> Result<(), SaveError>,
+    write: impl FnOnce(&Path) -> io::Result<()>,
 ) -> Result<(), SaveError> {
-    let temporary = path.with_added_extension("partial");
-    let finish = |path: &Path| {
-        File::open(&temporary)?.sync_all()?;
-        fs::rename(&temporary, path)
-    };
-    let result = write(&temporary).and_then(|()| {
-        finish(path).map_err(|source| SaveError::Write {
-            path: path.to_owned(),
-            source,
-        })
-    });
-    if result.is_err() {
-        // the error that is reported matters, not whether the remains could be removed
-        let _ = fs::remove_file(&temporary);
-    }
-    result
+    zograd_files::replace(path, write).map_err(|source| SaveError::Write {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Collects handles of parameters; the values leave the device when they are written.

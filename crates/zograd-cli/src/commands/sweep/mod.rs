@@ -132,7 +132,8 @@ fn plan(args: &SweepArgs) -> Result<(PathBuf, Grid)> {
     let named = || format!("--out {}", folder.display());
     let text = toml::to_string(&grid)?;
     std::fs::create_dir_all(&folder).with_context(named)?;
-    std::fs::write(folder.join(SETTINGS), text).with_context(named)?;
+    zograd_files::replace(&folder.join(SETTINGS), |path| std::fs::write(path, text))
+        .with_context(named)?;
     Ok((folder, grid))
 }
 

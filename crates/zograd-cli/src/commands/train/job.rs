@@ -228,7 +228,7 @@ impl Job for TrainJob {
             paper: published,
             run: recorder.folder.path().to_path_buf(),
         };
-        recorder.folder.summarise(&report).context(WhileRunning)?;
+        recorder.summarise(&report).context(WhileRunning)?;
         // a run that a guard stopped is not gone on with either
         if report.stop != StopReason::Interrupted {
             recorder.remove_scaffolding();

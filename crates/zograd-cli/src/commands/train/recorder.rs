@@ -1,6 +1,7 @@
 //! Writes what happens into the run folder and shows it.
 
 use super::interrupted::{checkpoint_folder, checkpoints, seal};
+use super::report::Report;
 use super::settings::Settings;
 use crate::backend::TrainBackend;
 use crate::commands::adapter;
@@ -59,6 +60,17 @@ impl Recorder {
             last_event: None,
             evals: Vec::new(),
         }
+    }
+
+    /// Writes the summary, after all that it sums up is on the disk.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn summarise(&mut self, report: &Report) -> Result<()> {
+        if let Some(log) = &mut self.log {
+            log.sync()?;
+        }
+        self.folder.summarise(report)
     }
 
     /// Takes the bar away and draws the curve.
@@ -143,9 +155,7 @@ impl Recorder {
             seal(&partial, &adapter::tuned_hash(model))?;
             if !folder.exists() {
                 std::fs::rename(&partial, &folder)?;
-                // the new name, too, must survive a power cut
-                #[cfg(unix)]
-                std::fs::File::open(self.folder.path())?.sync_all()?;
+                zograd_files::sync_folder(self.folder.path())?;
             }
             Ok(())
         };

@@ -146,9 +146,7 @@ fn restore<B: TrainBackend>(
     check_seal(checkpoint, &adapter::tuned_hash(&model))?;
     if zo.arithmetic == Arithmetic::Anchored {
         let (from, to) = (checkpoint.join(ANCHOR), run.folder().join(ANCHOR));
-        let partial = to.with_extension("partial");
-        std::fs::copy(&from, &partial)
-            .and_then(|_| std::fs::rename(&partial, &to))
+        zograd_files::replace(&to, |partial| std::fs::copy(&from, partial).map(|_| ()))
             .with_context(|| from.display().to_string())?;
     }
     Ok(model)

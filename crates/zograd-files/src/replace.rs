@@ -1,0 +1,64 @@
+//! Files that are there as a whole or not at all.
+
+use std::fs::{self, File};
+use std::io::Result;
+use std::path::Path;
+
+/// Lets `write` make a file beside `path` (under its name and `.partial`), brings it to the disk and puts it
+/// in the place of `path`: after a kill or a power cut there is either the old file or the new one. On Unix
+/// the new name, too, is on the disk when this returns.
+///
+/// # Errors
+/// What `write` or the system says; what was made is removed.
+pub fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = path.with_added_extension("partial");
+    let result = write(&partial).and_then(|()| {
+        // writable: Windows brings no file to the disk that was opened for reading
+        File::options().write(true).open(&partial)?.sync_all()?;
+        fs::rename(&partial, path)?;
+        match path.parent() {
+            Some(folder) => sync_folder(folder),
+            None => Ok(()),
+        }
+    });
+    if result.is_err() {
+        // the error that is reported matters, not whether the remains could be removed
+        let _ = fs::remove_file(&partial);
+    }
+    result
+}
+
+/// Brings the names in a folder to the disk; nothing where folders cannot be opened as files.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    if cfg!(unix) {
+        let here = folder.as_os_str().is_empty();
+        File::open(if here { Path::new(".") } else { folder })?.sync_all()?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Error;
+
+    #[test]
+    fn the_old_file_stays_until_the_new_one_is_complete() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file.json");
+        replace(&path, |partial| fs::write(partial, "old")).expect("written");
+        let error = replace(&path, |partial| {
+            fs::write(partial, "ne")?;
+            assert_eq!(fs::read(&path)?, b"old");
+            Err(Error::other("cut off"))
+        });
+        assert_eq!(error.expect_err("given on").to_string(), "cut off");
+        assert_eq!(fs::read(&path).expect("there"), b"old");
+        replace(&path, |partial| fs::write(partial, "new")).expect("written");
+        assert_eq!(fs::read(&path).expect("there"), b"new");
+        assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+    }
+}
