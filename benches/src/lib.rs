@@ -11,6 +11,7 @@ pub mod batches;
 pub mod counts;
 pub mod forwards;
 pub mod passes;
+pub mod probes;
 pub mod run_inputs;
 pub mod steps;
 

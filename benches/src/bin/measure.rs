@@ -10,6 +10,7 @@ use zograd_benches::batches::Batches;
 use zograd_benches::counts::{BatchCounts, StepCounts};
 use zograd_benches::forwards::ForwardTimes;
 use zograd_benches::passes::PassTimes;
+use zograd_benches::probes::{AdapterName, ProbeTimes};
 use zograd_benches::run_inputs;
 use zograd_benches::steps::{MethodName, StepTimes};
 use zograd_models::{ModelBackend, OptConfig};
@@ -56,6 +57,19 @@ enum What {
         /// Timed steps, after the warm-up
         #[arg(long, default_value_t = 3)]
         steps: usize,
+    },
+    /// Probes of an adapter, together and one by one
+    Probes {
+        #[command(flatten)]
+        input: Input,
+        #[arg(long, value_enum, default_value_t = AdapterName::Lora)]
+        adapter: AdapterName,
+        /// How many
+        #[arg(long, default_value_t = 4)]
+        probes: usize,
+        /// Timed repetitions, after one that is not
+        #[arg(long, default_value_t = 3)]
+        repeats: usize,
     },
     /// What can be counted: passes, forwards, tokens, operations
     Counts {
@@ -130,6 +144,16 @@ fn run<B: NoiseBackend + ModelBackend>(what: &What, config: &OptConfig) -> Resul
             let batches = input.read(config)?;
             let times = StepTimes::measure::<B>(config, &batches, *method, *warmup, *steps)?;
             serde_json::to_value(times)?
+        }
+        What::Probes {
+            input,
+            adapter,
+            probes,
+            repeats,
+        } => {
+            let batches = input.read(config)?;
+            let what = (*adapter, *probes);
+            serde_json::to_value(ProbeTimes::measure::<B>(config, &batches, what, *repeats)?)?
         }
         What::Counts { input } => {
             let mut methods = serde_json::Map::new();

@@ -7,7 +7,7 @@ use crate::backend::plain::indices;
 use crate::error::ModelError;
 use crate::opt::Opt;
 use crate::packing::{Packing, check_ids};
-use crate::plan::Plan;
+use crate::plan::{Plan, Target};
 
 /// Positions whose vocabulary logits exist at a time: 49 MiB in f32 for OPT's vocabulary.
 const LOGIT_ROWS: usize = 256;
@@ -54,22 +54,27 @@ impl<B: ModelBackend> Opt<B> {
     pub fn log_probs_tensor(&self, plan: &Plan) -> Result<Tensor<B, 1>, ModelError> {
         self.check(plan)?;
         let hidden = self.run_at(&plan.packing, Some(&plan.logit_tokens));
+        Ok(self.log_probs_at(hidden, &plan.targets))
+    }
+
+    /// The log-probabilities of `targets`, given what the layers make of the tokens where logits are read.
+    pub(crate) fn log_probs_at(&self, hidden: Tensor<B, 2>, targets: &[Target]) -> Tensor<B, 1> {
         let device = hidden.device();
         let [positions, width] = hidden.dims();
 
         // targets by the chunk of positions they are read at; a stable sort keeps it cheap to undo
-        let mut order: Vec<usize> = (0..plan.targets.len()).collect();
-        order.sort_by_key(|target| plan.targets[*target].logit / LOGIT_ROWS);
+        let mut order: Vec<usize> = (0..targets.len()).collect();
+        order.sort_by_key(|target| targets[*target].logit / LOGIT_ROWS);
         let mut remaining = order.as_slice();
         let mut scores = Vec::new();
         for (chunk, start) in (0..positions).step_by(LOGIT_ROWS).enumerate() {
-            let count = remaining
-                .partition_point(|target| plan.targets[*target].logit / LOGIT_ROWS == chunk);
+            let count =
+                remaining.partition_point(|target| targets[*target].logit / LOGIT_ROWS == chunk);
             let (mine, others) = remaining.split_at(count);
             remaining = others;
             let pairs: Vec<(usize, u32)> = mine
                 .iter()
-                .map(|target| &plan.targets[*target])
+                .map(|target| &targets[*target])
                 .map(|target| (target.logit % LOGIT_ROWS, target.id))
                 .collect();
             let end = positions.min(start + LOGIT_ROWS);
@@ -78,17 +83,17 @@ impl<B: ModelBackend> Opt<B> {
         }
         let scores = Tensor::cat(scores, 0);
         if order.is_sorted() {
-            return Ok(scores);
+            return scores;
         }
         let mut places = vec![0; order.len()];
         for (place, target) in order.into_iter().enumerate() {
             places[target] = place as i32;
         }
-        Ok(scores.select(0, indices(places.into_iter(), &device)))
+        scores.select(0, indices(places.into_iter(), &device))
     }
 
     /// Whether the model has all ids and positions of a plan.
-    fn check(&self, plan: &Plan) -> Result<(), ModelError> {
+    pub(crate) fn check(&self, plan: &Plan) -> Result<(), ModelError> {
         plan.packing.check(self.config())?;
         for id in plan.targets() {
             check_ids(&[id], self.config())?;

@@ -47,8 +47,8 @@ pub mod tokenizer;
 mod weights;
 
 pub use adapter::{
-    AdapterConfig, AdapterError, BaseNote, Lora, LoraConfig, Prefix, PrefixConfig, PrefixInit,
-    Projection, is_adapter, save_adapter,
+    ADAPTERS, AdapterConfig, AdapterError, BaseNote, Lora, LoraConfig, Prefix, PrefixConfig,
+    PrefixInit, Projection, is_adapter, save_adapter,
 };
 pub use attention::AttentionLayout;
 pub use backend::{ModelBackend, WeightAndBias};
@@ -56,7 +56,7 @@ pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
 pub use error::ModelError;
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
 pub use nn::{Embedding, LayerNorm, Linear};
-pub use opt::{Attention, Decoder, DecoderLayer, Opt};
+pub use opt::{Attention, Decoder, DecoderLayer, HEAD, Opt};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
 pub use weights::{
     LoadError, LoadOptions, LoadReport, SaveError, content_hash, content_hash_of, save_pretrained,

@@ -14,6 +14,9 @@ use crate::nn::{Embedding, LayerNorm, Linear};
 use crate::packing::Packing;
 use crate::parameters::{Fresh, ParameterSource};
 
+/// Pattern of the path of the head's parameter, in a model whose head is a table of its own ([`Opt::untied`]).
+pub const HEAD: &str = "lm_head.*";
+
 /// An OPT language model.
 ///
 /// A parameter's path in this module is its name in Hugging Face's `OPTForCausalLM` without the

@@ -85,6 +85,26 @@ impl Packing {
         (start, starts)
     }
 
+    /// Appends the rows of another packing.
+    pub fn extend(&mut self, other: &Self) {
+        let start = self.ids.len();
+        let moved = |range: &Range<usize>| start + range.start..start + range.end;
+        self.ids.extend_from_slice(&other.ids);
+        self.positions.extend_from_slice(&other.positions);
+        self.rows.extend(other.rows.iter().map(|row| {
+            Row {
+                segments: row
+                    .segments
+                    .iter()
+                    .map(|segment| Segment {
+                        tokens: moved(&segment.tokens),
+                        context: moved(&segment.context),
+                    })
+                    .collect(),
+            }
+        }));
+    }
+
     fn append(&mut self, ids: &[u32], first_position: usize) -> usize {
         let start = self.ids.len();
         self.ids.extend_from_slice(ids);

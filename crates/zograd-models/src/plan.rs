@@ -182,6 +182,27 @@ impl Plan {
         self.targets.iter().map(|target| target.id)
     }
 
+    /// The plan `count` times over, as blocks one after the other that do not see each other.
+    pub(crate) fn repeated(&self, count: usize) -> Self {
+        let mut all = self.clone();
+        for block in 1..count {
+            let tokens = block * self.packing.len();
+            all.packing.extend(&self.packing);
+            all.logit_tokens
+                .extend(self.logit_tokens.iter().map(|token| tokens + token));
+            let logits = block * self.logit_tokens.len();
+            all.targets.extend(self.targets.iter().map(|target| Target {
+                logit: logits + target.logit,
+                id: target.id,
+            }));
+            let scores = block * self.targets.len();
+            let moved = |span: &Range<usize>| scores + span.start..scores + span.end;
+            all.spans.extend(self.spans.iter().map(moved));
+        }
+        all.padded_tokens *= count;
+        all
+    }
+
     /// Counts, for metrics.
     pub fn stats(&self) -> PlanStats {
         PlanStats {

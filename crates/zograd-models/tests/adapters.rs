@@ -249,6 +249,10 @@ fn batch() -> Vec<Vec<(Vec<u32>, usize)>> {
 }
 
 fn scores<B: ModelBackend>(model: &Opt<B>, sharing: Sharing) -> Vec<f32> {
+    model.log_probs(&plan(sharing)).expect("valid ids")
+}
+
+fn plan(sharing: Sharing) -> Plan {
     let batch = batch();
     let groups: Vec<Vec<Sequence>> = batch
         .iter()
@@ -262,8 +266,7 @@ fn scores<B: ModelBackend>(model: &Opt<B>, sharing: Sharing) -> Vec<f32> {
                 .collect()
         })
         .collect();
-    let plan = Plan::new(&groups, sharing).expect("valid");
-    model.log_probs(&plan).expect("valid ids")
+    Plan::new(&groups, sharing).expect("valid")
 }
 
 fn distance(a: &[f32], b: &[f32]) -> f32 {
@@ -301,6 +304,49 @@ fn every_path_gives_the_scores_of_the_plain_one() {
             }
         }
     }
+}
+
+/// Models that differ in their adapters score in one pass what each scores in a pass of its own. The products have
+/// other numbers of rows, and are rounded otherwise if a backend's sums depend on it.
+fn together_as_one_by_one<B: ModelBackend>() {
+    let plan = plan(Sharing::Prefix);
+    for pre_norm in [true, false] {
+        for config in adapters() {
+            // nine at least are more than go together in a pass of 1,024 tokens
+            let base = small::<B>(pre_norm);
+            let models: Vec<Opt<B>> = (0..12)
+                .map(|seed| {
+                    let model = base.clone().with_adapter(&config, Seed::new(seed));
+                    moved(model.expect("valid"))
+                })
+                .collect();
+            let each = Opt::log_probs_of_each(&models, &plan).expect("valid ids");
+            assert_eq!(each.len(), models.len());
+            for (model, found) in models.iter().zip(&each) {
+                let expected = model.log_probs(&plan).expect("valid ids");
+                let distance = distance(found, &expected);
+                assert!(distance < ROUNDING, "{config:?}: {distance}");
+            }
+            let real =
+                matches!(&config, AdapterConfig::Prefix(prefix) if prefix.init == PrefixInit::Real);
+            let apart = distance(&each[0], &each[1]);
+            assert!(real || apart > 1e-2, "{config:?}: {apart}");
+            let one = Opt::log_probs_of_each(&models[..1], &plan).expect("valid ids");
+            assert_eq!(one, [models[0].log_probs(&plan).expect("valid ids")]);
+        }
+    }
+    assert!(
+        Opt::<B>::log_probs_of_each(&[], &plan)
+            .expect("nothing to do")
+            .is_empty()
+    );
+}
+
+#[test]
+fn together_as_one_by_one_on_every_backend() {
+    together_as_one_by_one::<NdArray>();
+    together_as_one_by_one::<Flex>();
+    together_as_one_by_one::<Autodiff<NdArray>>();
 }
 
 /// The cache of keys and values knows the prefix: a continuation is that of running all tokens every time.

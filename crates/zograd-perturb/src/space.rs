@@ -42,14 +42,9 @@ pub enum Selection {
 }
 
 impl Selection {
-    /// The head of a model whose head is a table of its own.
-    pub fn head() -> Self {
-        Self::Matching(vec!["lm_head.*".into()])
-    }
-
-    /// The tensors of adapters: LoRA factors and prefix keys and values.
-    pub fn adapters() -> Self {
-        Self::Matching(vec!["*.lora.*".into(), "*.prefix.*".into()])
+    /// Those whose name matches one of these patterns; `*` stands for any run of characters.
+    pub fn matching(patterns: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self::Matching(patterns.into_iter().map(Into::into).collect())
     }
 
     /// Whether a parameter of this name moves.

@@ -21,6 +21,14 @@ pub enum StrategyError {
         /// How many it was told.
         evaluations: usize,
     },
+    /// Directions and losses that do not go together.
+    #[error("{asked} directions were asked for, and {told} losses were told")]
+    Losses {
+        /// Directions.
+        asked: usize,
+        /// Losses.
+        told: usize,
+    },
     /// A saved state belongs to another strategy, or is damaged.
     #[error("the saved state of the strategy cannot be read: {0}")]
     State(String),

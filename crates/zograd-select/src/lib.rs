@@ -90,6 +90,6 @@ pub use method::Method;
 pub use mezo::Mezo;
 pub use n_spsa::NSpsa;
 pub use pool_regression::PoolRegression;
-pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step};
+pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step, try_run_step_together};
 pub use strategy::Strategy;
 pub use zograd_direction::{Direction, Seed};

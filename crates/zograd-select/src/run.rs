@@ -52,6 +52,21 @@ pub fn try_run_step<E: From<StrategyError>>(
     step: &StepContext,
     mut loss: impl FnMut(&Direction) -> Result<f64, E>,
 ) -> Result<Outcome, E> {
+    try_run_step_together(strategy, step, |directions| {
+        directions.iter().map(&mut loss).collect()
+    })
+}
+
+/// As [`try_run_step`], for losses that are evaluated together: `losses` is given all that the strategy asks for
+/// at a time, and answers in the same order.
+///
+/// # Errors
+/// As [`run_step`], those of `losses`, and [`StrategyError::Losses`] if it answers with another number of losses.
+pub fn try_run_step_together<E: From<StrategyError>>(
+    strategy: &mut dyn Strategy,
+    step: &StepContext,
+    mut losses: impl FnMut(&[Direction]) -> Result<Vec<f64>, E>,
+) -> Result<Outcome, E> {
     if !(step.eps.is_finite() && step.eps > 0.0) {
         let fix = "must be finite and above 0, such as 1e-3";
         return Err(StrategyError::parameter("--eps", step.eps, fix).into());
@@ -65,10 +80,13 @@ pub fn try_run_step<E: From<StrategyError>>(
                     let evaluations = evaluations.len();
                     return Err(StrategyError::Unfinished { evaluations }.into());
                 }
-                for direction in directions {
-                    let loss = loss(&direction)?;
-                    evaluations.push(Evaluation { direction, loss });
+                let losses = losses(&directions)?;
+                let (asked, told) = (directions.len(), losses.len());
+                if asked != told {
+                    return Err(StrategyError::Losses { asked, told }.into());
                 }
+                let told = directions.into_iter().zip(losses);
+                evaluations.extend(told.map(|(direction, loss)| Evaluation { direction, loss }));
                 continue;
             }
             Action::Update(update) if update.is_finite() => (Some(update), None),

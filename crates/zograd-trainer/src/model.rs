@@ -1,4 +1,8 @@
-use zograd_models::{Continuation, Generation, ModelBackend, ModelError, Opt, Plan};
+use zograd_models::{Continuation, Generation, ModelBackend, ModelError, Opt, Plan, is_adapter};
+use zograd_perturb::ParameterSpace;
+
+/// Adapters that are held at a time: more than the usual pools have, little memory beside a model.
+const ADAPTERS_AT_ONCE: usize = 8;
 
 /// A language model that can score tokens and write some: all that training asks of it.
 pub trait LanguageModel {
@@ -7,6 +11,24 @@ pub trait LanguageModel {
     /// # Errors
     /// If the plan holds ids or positions the model does not have.
     fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError>;
+
+    /// Of how many models that differ in the parameters `moving` alone the losses are best found together, by
+    /// [`LanguageModel::log_probs_of_each`]. Copies of that many sets of these parameters are then made; so it is 1
+    /// unless they are few, and the rest of the model can serve all.
+    fn at_once(&self, _moving: &ParameterSpace) -> usize {
+        1
+    }
+
+    /// [`LanguageModel::log_probs`] by each of several models that differ as [`LanguageModel::at_once`] says.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::log_probs`].
+    fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError>
+    where
+        Self: Sized,
+    {
+        models.iter().map(|model| model.log_probs(plan)).collect()
+    }
 
     /// What the model writes after each prompt.
     ///
@@ -22,6 +44,17 @@ pub trait LanguageModel {
 impl<B: ModelBackend> LanguageModel for Opt<B> {
     fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
         Opt::log_probs(self, plan)
+    }
+
+    fn at_once(&self, moving: &ParameterSpace) -> usize {
+        match moving.names().all(is_adapter) {
+            true => ADAPTERS_AT_ONCE,
+            false => 1,
+        }
+    }
+
+    fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
+        Opt::log_probs_of_each(models, plan)
     }
 
     fn generate(

@@ -1,7 +1,8 @@
 use crate::{TrainError, Verdict};
 use burn::module::Module;
+use std::slice;
 use zograd_perturb::{Direction, NoiseBackend, PerturbError, Perturbed};
-use zograd_select::{Evaluation, SkipReason, StepContext, Strategy, Update, try_run_step};
+use zograd_select::{Evaluation, SkipReason, StepContext, Strategy, Update, try_run_step_together};
 
 /// What one step did.
 #[derive(Clone, Debug)]
@@ -34,28 +35,45 @@ pub fn run_step<B: NoiseBackend, M: Module<B>>(
     model: &mut Perturbed<B, M>,
     lr: f64,
     decay: f64,
-    loss: impl FnMut(&M) -> Result<f64, TrainError>,
+    mut loss: impl FnMut(&M) -> Result<f64, TrainError>,
 ) -> Result<StepReport, TrainError> {
+    let losses = |modules: &[M]| modules.iter().map(&mut loss).collect();
     let apply = |_: &[Evaluation], _: &Update| Verdict::Apply(1.0);
-    run_judged_step(strategy, context, model, lr, decay, loss, apply)
+    run_judged_step(strategy, context, model, lr, decay, (1, losses), apply)
 }
 
-/// [`run_step`], where `judge` has the last word on the update that the evaluations led to.
+/// [`run_step`], with two more liberties: the losses of up to `at_once` modules are found together, which needs as
+/// many copies of the parameters that move (and no more, since burn's tensors are copied on write); and `judge` has
+/// the last word on the update that the evaluations led to.
 ///
 /// # Errors
-/// As [`run_step`].
+/// As [`run_step`]; [`zograd_select::StrategyError::Losses`] if `losses` answers with another number of losses than it
+/// was given modules.
 pub fn run_judged_step<B: NoiseBackend, M: Module<B>>(
     strategy: &mut dyn Strategy,
     context: &StepContext,
     model: &mut Perturbed<B, M>,
     lr: f64,
     decay: f64,
-    mut loss: impl FnMut(&M) -> Result<f64, TrainError>,
+    (at_once, mut losses): (usize, impl FnMut(&[M]) -> Result<Vec<f64>, TrainError>),
     judge: impl FnOnce(&[Evaluation], &Update) -> Verdict,
 ) -> Result<StepReport, TrainError> {
-    let outcome = try_run_step(strategy, context, |direction| {
-        model.move_to(direction)?;
-        loss(model.module())
+    let outcome = try_run_step_together(strategy, context, |directions| {
+        let mut found = Vec::with_capacity(directions.len());
+        for directions in directions.chunks(at_once.max(1)) {
+            if let [direction] = directions {
+                model.move_to(direction)?;
+                found.extend(losses(slice::from_ref(model.module()))?);
+                continue;
+            }
+            let mut modules = Vec::with_capacity(directions.len());
+            for direction in directions {
+                model.move_to(direction)?;
+                modules.push(model.module().clone());
+            }
+            found.extend(losses(&modules)?);
+        }
+        Ok(found)
     });
     let outcome = match outcome {
         Ok(outcome) => outcome,

@@ -1,6 +1,6 @@
 use crate::{
     Batches, DevScore, EvalRecord, Event, Guards, LanguageModel, Monitor, Objective, Observer,
-    Policy, Schedule, Scoring, StepRecord, TrainError, Verdict, evaluate, measure,
+    Policy, Schedule, Scoring, StepRecord, TrainError, Verdict, evaluate, measure_each,
     peak_memory_bytes, run_judged_step,
 };
 use burn::module::Module;
@@ -261,6 +261,7 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
     }
     let seed = Seed::new(config.seed);
     let batches = Batches::new(seed.child(ORDER), examples.train.len(), config.batch_size);
+    let at_once = model.module().at_once(model.space());
     let dimension = model.space().dimension() as f64;
     let passes_before = model.passes();
     let passes_started = summary.passes;
@@ -283,10 +284,12 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
         let before = (evaluates && !anchors).then(|| model.sample());
         let mut tokens = summary.tokens;
         let (mut event, mut stopped) = (None, false);
-        let loss = |m: &M| {
-            let (scored, run) = measure(m, &batch, objective, examples.scoring.writer())?;
-            tokens += run as u64;
-            Ok(objective.loss(&scored))
+        let losses = |models: &[M]| {
+            let writer = examples.scoring.writer();
+            let measured = measure_each(models, &batch, objective, writer)?;
+            tokens += measured.iter().map(|(_, run)| *run as u64).sum::<u64>();
+            let scored = measured.iter().map(|(scored, _)| scored);
+            Ok(scored.map(|scored| objective.loss(scored)).collect())
         };
         let monitor = &summary.monitor;
         let judge = |evaluations: &[Evaluation], update: &Update| {
@@ -305,7 +308,7 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
             model,
             lr,
             config.weight_decay,
-            loss,
+            (at_once, losses),
             judge,
         )?;
         training += start.elapsed();

@@ -5,15 +5,15 @@ mod tiny;
 use std::path::Path;
 use tiny::{Cpu, model};
 use zograd_models::{
-    AdapterConfig, BaseNote, LoraConfig, Opt, Plan, PrefixConfig, PrefixInit, Sequence, Sharing,
-    content_hash, content_hash_of, is_adapter, save_adapter,
+    ADAPTERS, AdapterConfig, BaseNote, LoraConfig, Opt, Plan, PrefixConfig, PrefixInit, Sequence,
+    Sharing, content_hash, content_hash_of, is_adapter, save_adapter,
 };
 use zograd_perturb::{
     Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Seed, Selection,
 };
 use zograd_select::{Method, StepContext};
-use zograd_trainer::run_step;
 use zograd_trainer::trajectory::{AdapterStart, AdapterStartError};
+use zograd_trainer::{LanguageModel, Verdict, run_judged_step, run_step};
 
 fn adapters() -> [AdapterConfig; 3] {
     [
@@ -31,7 +31,7 @@ fn only_the_adapter_moves() {
     let base = model();
     let untouched = content_hash(&base);
     assert!(matches!(
-        ParameterSpace::select(&base, &Selection::adapters()),
+        ParameterSpace::select(&base, &Selection::matching(ADAPTERS)),
         Err(PerturbError::NothingSelected { .. })
     ));
     let ids = [2, 4, 3, 5, 1];
@@ -45,7 +45,8 @@ fn only_the_adapter_moves() {
     let plan = plan.expect("valid");
     for config in adapters() {
         let (start, model) = AdapterStart::fresh(config, 5, model()).expect("valid");
-        let space = ParameterSpace::select(&model, &Selection::adapters()).expect("adapters");
+        let space =
+            ParameterSpace::select(&model, &Selection::matching(ADAPTERS)).expect("adapters");
         let names: Vec<&str> = space.names().collect();
         assert!(names.iter().all(|name| is_adapter(name)), "{names:?}");
         let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2).expect("its own");
@@ -77,7 +78,8 @@ fn only_the_adapter_moves() {
 fn every_tensor_of_an_adapter_moves() {
     for config in adapters() {
         let (_, model) = AdapterStart::fresh(config, 5, model()).expect("valid");
-        let space = ParameterSpace::select(&model, &Selection::adapters()).expect("adapters");
+        let space =
+            ParameterSpace::select(&model, &Selection::matching(ADAPTERS)).expect("adapters");
         let names: Vec<String> = space.names().map(String::from).collect();
         let hash = |model: &Opt<Cpu>, name: &str| content_hash_of(model, |other| other == name);
         let before: Vec<String> = names.iter().map(|name| hash(&model, name)).collect();
@@ -88,6 +90,73 @@ fn every_tensor_of_an_adapter_moves() {
         for (name, before) in names.iter().zip(before) {
             assert_ne!(hash(model.module(), name), before, "{name}");
         }
+    }
+}
+
+/// Probes of an adapter that are scored together, in one pass or several, make the step that they make one by one.
+#[test]
+fn probes_together_make_the_same_step() {
+    let batch = [&[2, 4, 3, 5, 1][..], &[2, 9, 30], &[7, 8, 9, 10]];
+    let groups = batch.map(|ids| vec![Sequence { ids, scored: 1 }]);
+    let plan = Plan::new(&groups, Sharing::Prefix).expect("valid");
+    for config in adapters() {
+        let step = |method: &Method, at_once: usize| {
+            let (_, model) = AdapterStart::fresh(config.clone(), 5, model()).expect("valid");
+            let space = ParameterSpace::select(&model, &Selection::matching(ADAPTERS));
+            let space = space.expect("adapters");
+            assert!(model.at_once(&space) > 1);
+            let mut model =
+                Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2).expect("its own");
+            let context = StepContext {
+                step: 0,
+                seed: Seed::new(5),
+                eps: 1e-2,
+            };
+            let mut sizes = Vec::new();
+            let losses = |models: &[Opt<Cpu>]| {
+                sizes.push(models.len());
+                let each = Opt::log_probs_of_each(models, &plan)?;
+                let loss = |scores: &Vec<f32>| -f64::from(scores.iter().sum::<f32>());
+                Ok(each.iter().map(loss).collect())
+            };
+            let report = run_judged_step(
+                method.build().expect("valid").as_mut(),
+                &context,
+                &mut model,
+                1e-2,
+                1e-2,
+                (at_once, losses),
+                |_, _| Verdict::Apply(1.0),
+            )
+            .expect("a step");
+            let passes = model.passes();
+            let weights = content_hash(&model.into_module().expect("restored"));
+            (report, sizes, passes, weights)
+        };
+        for (method, sizes) in [
+            (Method::Mezo, vec![2]),
+            (Method::Greedy { pool: 5 }, vec![3, 2, 1]),
+            (Method::NSpsa { queries: 2 }, vec![3, 1]),
+        ] {
+            let (expected, one_by_one, passes, weights) = step(&method, 1);
+            let (report, found, found_passes, found_weights) = step(&method, 3);
+            assert_eq!(found, sizes);
+            assert_eq!(one_by_one, vec![1; sizes.iter().sum()]);
+            assert_eq!(found_passes, passes);
+            // sums of few terms, whose order no backend changes
+            assert_eq!(report.evaluations, expected.evaluations);
+            assert_eq!(found_weights, weights);
+        }
+    }
+}
+
+/// Copies of all weights would take the memory that zeroth-order methods save.
+#[test]
+fn probes_of_all_weights_are_made_one_by_one() {
+    let (_, tuned) = AdapterStart::fresh(adapters()[0].clone(), 5, model()).expect("valid");
+    for model in [model(), tuned] {
+        let space = ParameterSpace::select(&model, &Selection::All).expect("parameters");
+        assert_eq!(model.at_once(&space), 1);
     }
 }
 

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use tiny::{Cpu, model};
 use zograd_models::{
-    AdapterConfig, LoadOptions, LoraConfig, Opt, PrefixConfig, PrefixInit, content_hash,
-    content_hash_of, is_adapter,
+    ADAPTERS, AdapterConfig, HEAD, LoadOptions, LoraConfig, Opt, PrefixConfig, PrefixInit,
+    content_hash, content_hash_of, is_adapter,
 };
 use zograd_perturb::{Seed, Selection};
 use zograd_tasks::{EncodedCandidate, Prompt};
@@ -235,7 +235,7 @@ fn only_the_selected_parameters_move() {
         };
         let (model, steps) = train(
             model,
-            &Selection::adapters(),
+            &Selection::matching(ADAPTERS),
             &adam(),
             &Classification,
             (&prompts, &config),
@@ -251,7 +251,7 @@ fn only_the_selected_parameters_move() {
     };
     let (mut model, steps) = train(
         model().untied(),
-        &Selection::head(),
+        &Selection::matching([HEAD]),
         &adam(),
         &Classification,
         (&prompts, &config),

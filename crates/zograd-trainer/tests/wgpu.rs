@@ -7,7 +7,7 @@ use burn_wgpu::graphics::OpenGl;
 use burn_wgpu::{Wgpu, WgpuDevice};
 use std::path::Path;
 use zograd_models::{
-    AdapterConfig, LoadOptions, LoraConfig, ModelBackend, Opt, OptConfig, PrefixConfig,
+    ADAPTERS, AdapterConfig, LoadOptions, LoraConfig, ModelBackend, Opt, OptConfig, PrefixConfig,
     save_pretrained,
 };
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
@@ -61,7 +61,7 @@ fn steps<B: NoiseBackend + ModelBackend>(
     let mut selection = Selection::All;
     if let Some(adapter) = adapter {
         model = model.with_adapter(adapter, Seed::new(1)).expect("valid");
-        selection = Selection::adapters();
+        selection = Selection::matching(ADAPTERS);
     }
     let space = ParameterSpace::select(&model, &selection).expect("parameters");
     let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, EPS).expect("its own space");

@@ -7,6 +7,7 @@ mod machine;
 mod memory;
 mod noise;
 mod page;
+mod probes;
 mod program;
 mod record;
 mod spread;
@@ -29,9 +30,11 @@ pub enum Topic {
     Forward,
     /// Whole steps, against --peer
     Step,
+    /// Probes of an adapter, together and one by one
+    Probes,
     /// Peak memory of a whole training run
     Memory,
-    /// The four above
+    /// The five above
     All,
     /// Counts and ratios against benches/thresholds.toml: a regression check
     Check,
@@ -55,7 +58,7 @@ pub struct Arguments {
     /// With noise: a Python with torch, to alternate with docs/src/scripts/normal_add.py
     #[arg(long, value_name = "PYTHON")]
     peer_python: Option<String>,
-    /// With step and forward: a JSON file with real batches, besides the dense ones
+    /// With step, forward and probes: a JSON file with real batches, besides the dense ones
     #[arg(long, value_name = "FILE")]
     batches: Option<PathBuf>,
     /// How often each program is run, in turn
@@ -98,10 +101,11 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return check::run(&programs, arguments);
     }
     let mut results = Results::load()?;
-    let topics: [(Topic, Measurement); 4] = [
+    let topics: [(Topic, Measurement); 5] = [
         (Topic::Noise, noise::measure),
         (Topic::Forward, forward::measure),
         (Topic::Step, step::measure),
+        (Topic::Probes, probes::measure),
         (Topic::Memory, memory::measure),
     ];
     let mut records = Vec::new();

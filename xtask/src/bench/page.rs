@@ -76,6 +76,20 @@ pub fn page(results: &Results) -> String {
             ),
         ),
         (
+            "{probes}",
+            columns(
+                results,
+                "probes",
+                &[
+                    ("tokens", "tokens of a probe"),
+                    ("one_by_one_s", "one by one, s"),
+                    ("together_s", "together, s"),
+                    ("gain", "times as fast"),
+                    ("difference", "largest difference of a log-probability"),
+                ],
+            ),
+        ),
+        (
             "{memory}",
             quantities(
                 results,
@@ -190,9 +204,9 @@ mod tests {
     #[test]
     fn every_place_is_filled() {
         let mut results = Results::empty();
-        for name in ["noise/a", "forward/b", "step/c", "memory/d"] {
+        for name in ["noise/a", "forward/b", "step/c", "probes/e", "memory/d"] {
             let mut record = Record::new(name, 5);
-            for quantity in ["gaussian_s", "share_of_peak", "speedup", "peak_mb"] {
+            for quantity in ["gaussian_s", "share_of_peak", "speedup", "gain", "peak_mb"] {
                 record.add(quantity, &[1.0, 2.0, 3.0]);
             }
             results.records.insert(name.into(), record);
@@ -204,7 +218,7 @@ mod tests {
             page.contains("| b | 5 |  |  |  |  | 2.00 (1.00 to 3.00) |"),
             "{page}"
         );
-        assert_eq!(page.matches("2.00 (1.00 to 3.00)").count(), 2);
-        assert!(page.contains("# forward/b, memory/d, noise/a, step/c"));
+        assert_eq!(page.matches("2.00 (1.00 to 3.00)").count(), 3);
+        assert!(page.contains("# forward/b, memory/d, noise/a, probes/e, step/c"));
     }
 }

@@ -102,7 +102,7 @@ impl<B: ModelBackend> Opt<B> {
                 AdapterConfig::Lora(lora) => {
                     for &target in &lora.targets {
                         let [width_in, width_out] = target.widths(&shapes);
-                        layer.projection(target).lora = Some(Lora {
+                        layer.projection_mut(target).lora = Some(Lora {
                             a: tensor(Slot::A(target), [lora.r, width_in])?,
                             b: tensor(Slot::B(target), [width_out, lora.r])?,
                             scale: lora.scale(),
@@ -127,7 +127,7 @@ impl<B: ModelBackend> Opt<B> {
         for layer in &mut self.decoder.layers {
             layer.self_attn.prefix = None;
             for projection in Projection::ALL {
-                layer.projection(projection).lora = None;
+                layer.projection_mut(projection).lora = None;
             }
         }
         self.adapter = None;
@@ -147,7 +147,7 @@ impl<B: ModelBackend> Opt<B> {
         };
         for layer in &mut self.decoder.layers {
             for &target in &targets {
-                let projection = layer.projection(target);
+                let projection = layer.projection_mut(target);
                 if let Some(lora) = projection.lora.take() {
                     let weight = projection.weight.clone();
                     projection.weight = weight.map(|weight| lora.merged(weight));
@@ -160,7 +160,19 @@ impl<B: ModelBackend> Opt<B> {
 }
 
 impl<B: ModelBackend> DecoderLayer<B> {
-    fn projection(&mut self, which: Projection) -> &mut Linear<B> {
+    pub(super) fn projection(&self, which: Projection) -> &Linear<B> {
+        let attention = &self.self_attn;
+        match which {
+            Projection::QProj => &attention.q_proj,
+            Projection::KProj => &attention.k_proj,
+            Projection::VProj => &attention.v_proj,
+            Projection::OutProj => &attention.out_proj,
+            Projection::Fc1 => &self.fc1,
+            Projection::Fc2 => &self.fc2,
+        }
+    }
+
+    pub(super) fn projection_mut(&mut self, which: Projection) -> &mut Linear<B> {
         let attention = &mut self.self_attn;
         match which {
             Projection::QProj => &mut attention.q_proj,

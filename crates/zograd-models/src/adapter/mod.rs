@@ -17,6 +17,7 @@ mod lora;
 mod peft;
 mod prefix;
 mod save;
+mod stack;
 mod start;
 
 pub use config::{AdapterConfig, LoraConfig, PrefixConfig, PrefixInit, Projection};
@@ -25,6 +26,9 @@ pub use load::BaseNote;
 pub use lora::Lora;
 pub use prefix::Prefix;
 pub use save::save_adapter;
+
+/// Patterns of the paths of an adapter's parameters, in which `*` stands for any run of characters.
+pub const ADAPTERS: [&str; 2] = ["*.lora.*", "*.prefix.*"];
 
 /// Whether the parameter with this path belongs to an adapter.
 pub fn is_adapter(path: &str) -> bool {

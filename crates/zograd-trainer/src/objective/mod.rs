@@ -61,6 +61,9 @@ impl Scored<'_> {
     }
 }
 
+/// A batch with what a model says to it, and how many tokens went through the layers for it.
+pub type Measured<'p> = (Vec<Scored<'p>>, usize);
+
 /// Everything `objective` asks of a batch, and how many tokens went through the layers for it.
 ///
 /// # Errors
@@ -70,9 +73,47 @@ pub fn measure<'p, M: LanguageModel>(
     prompts: &[&'p Prompt],
     objective: &dyn Objective,
     writer: Option<&Writer>,
-) -> Result<(Vec<Scored<'p>>, usize), TrainError> {
+) -> Result<Measured<'p>, TrainError> {
     let (mut scored, stats) = score(model, prompts, |prompt| objective.candidates(prompt))?;
-    let mut tokens = stats.tokens;
+    let tokens = answer(model, &mut scored, prompts, objective, writer)?;
+    Ok((scored, stats.tokens + tokens))
+}
+
+/// [`measure`] by each of several models that differ as [`LanguageModel::at_once`] says.
+///
+/// # Errors
+/// As [`measure`].
+pub fn measure_each<'p, M: LanguageModel>(
+    models: &[M],
+    prompts: &[&'p Prompt],
+    objective: &dyn Objective,
+    writer: Option<&Writer>,
+) -> Result<Vec<Measured<'p>>, TrainError> {
+    let questions = Questions::new(prompts, |prompt| objective.candidates(prompt))?;
+    let log_probs = match &questions.plan {
+        Some(plan) => M::log_probs_of_each(models, plan)?,
+        None => vec![Vec::new(); models.len()],
+    };
+    models
+        .iter()
+        .zip(log_probs)
+        .map(|(model, log_probs)| {
+            let mut scored = questions.scored(&log_probs);
+            let tokens = answer(model, &mut scored, prompts, objective, writer)?;
+            Ok((scored, questions.stats().tokens + tokens))
+        })
+        .collect()
+}
+
+/// Lets the model write an answer to each prompt, if the objective needs one; how many tokens that took.
+fn answer<M: LanguageModel>(
+    model: &M,
+    scored: &mut [Scored<'_>],
+    prompts: &[&Prompt],
+    objective: &dyn Objective,
+    writer: Option<&Writer>,
+) -> Result<usize, TrainError> {
+    let mut tokens = 0;
     if objective.needs_answers() {
         let writer = writer.ok_or(TrainError::NoWriter)?;
         for (scored, written) in scored.iter_mut().zip(writer.write(model, prompts)?) {
@@ -80,7 +121,7 @@ pub fn measure<'p, M: LanguageModel>(
             scored.answer = written.text;
         }
     }
-    Ok((scored, tokens))
+    Ok(tokens)
 }
 
 /// Scores the candidates that `select` names of every prompt in one forward.
@@ -101,52 +142,84 @@ pub(crate) fn score_with<'p>(
     select: impl Fn(&Prompt) -> Vec<usize>,
     log_probs: impl FnOnce(&Plan) -> Result<Vec<f32>, ModelError>,
 ) -> Result<(Vec<Scored<'p>>, PlanStats), TrainError> {
-    let chosen: Vec<Vec<usize>> = prompts.iter().map(|prompt| select(prompt)).collect();
-    let groups: Vec<Vec<Sequence<'_>>> = prompts
-        .iter()
-        .zip(&chosen)
-        .map(|(prompt, chosen)| {
-            let candidates = chosen.iter().filter_map(|c| prompt.candidates.get(*c));
-            candidates
-                .map(|candidate| Sequence {
-                    ids: &candidate.ids,
-                    scored: candidate.option_len,
-                })
-                .collect()
+    let questions = Questions::new(prompts, select)?;
+    let log_probs = match &questions.plan {
+        Some(plan) => log_probs(plan)?,
+        None => Vec::new(),
+    };
+    Ok((questions.scored(&log_probs), questions.stats()))
+}
+
+/// What is to be scored of a batch.
+struct Questions<'a, 'p> {
+    prompts: &'a [&'p Prompt],
+    /// The candidates of each prompt.
+    chosen: Vec<Vec<usize>>,
+    /// `None` if there is nothing to score.
+    plan: Option<Plan>,
+}
+
+impl<'a, 'p> Questions<'a, 'p> {
+    fn new(
+        prompts: &'a [&'p Prompt],
+        select: impl Fn(&Prompt) -> Vec<usize>,
+    ) -> Result<Self, TrainError> {
+        let chosen: Vec<Vec<usize>> = prompts.iter().map(|prompt| select(prompt)).collect();
+        let groups: Vec<Vec<Sequence<'_>>> = prompts
+            .iter()
+            .zip(&chosen)
+            .map(|(prompt, chosen)| {
+                let candidates = chosen.iter().filter_map(|c| prompt.candidates.get(*c));
+                candidates
+                    .map(|candidate| Sequence {
+                        ids: &candidate.ids,
+                        scored: candidate.option_len,
+                    })
+                    .collect()
+            })
+            .collect();
+        let nothing = chosen.iter().all(Vec::is_empty) && !prompts.is_empty();
+        let plan = (!nothing).then(|| Plan::new(&groups, Sharing::Prefix));
+        let plan = plan.transpose().map_err(|source| {
+            let group = match &source {
+                PlanError::NothingScored { group, .. } | PlanError::NoContext { group, .. } => {
+                    *group
+                }
+                PlanError::Empty => 0,
+            };
+            let row = prompts.get(group).map_or(0, |prompt| prompt.row);
+            TrainError::Plan { row, source }
+        })?;
+        Ok(Self {
+            prompts,
+            chosen,
+            plan,
         })
-        .collect();
-    if chosen.iter().all(Vec::is_empty) && !prompts.is_empty() {
-        let unscored = |prompt: &&'p Prompt| Scored {
-            prompt,
-            candidates: vec![],
-            answer: None,
-        };
-        return Ok((prompts.iter().map(unscored).collect(), PlanStats::default()));
     }
-    let plan = Plan::new(&groups, Sharing::Prefix).map_err(|source| {
-        let group = match &source {
-            PlanError::NothingScored { group, .. } | PlanError::NoContext { group, .. } => *group,
-            PlanError::Empty => 0,
-        };
-        let row = prompts.get(group).map_or(0, |prompt| prompt.row);
-        TrainError::Plan { row, source }
-    })?;
-    let log_probs = log_probs(&plan)?;
-    let mut spans = plan.spans().iter();
-    let scored = prompts
-        .iter()
-        .zip(chosen)
-        .map(|(prompt, chosen)| Scored {
-            prompt,
-            candidates: chosen
-                .into_iter()
-                .zip(&mut spans)
-                .map(|(c, span)| (c, log_probs[span.clone()].to_vec()))
-                .collect(),
-            answer: None,
-        })
-        .collect();
-    Ok((scored, plan.stats()))
+
+    fn stats(&self) -> PlanStats {
+        self.plan
+            .as_ref()
+            .map_or_else(PlanStats::default, Plan::stats)
+    }
+
+    /// The prompts with the log-probabilities of the plan.
+    fn scored(&self, log_probs: &[f32]) -> Vec<Scored<'p>> {
+        let mut spans = self.plan.iter().flat_map(|plan| plan.spans());
+        self.prompts
+            .iter()
+            .zip(&self.chosen)
+            .map(|(prompt, chosen)| Scored {
+                prompt,
+                candidates: chosen
+                    .iter()
+                    .zip(&mut spans)
+                    .map(|(c, span)| (*c, log_probs[span.clone()].to_vec()))
+                    .collect(),
+                answer: None,
+            })
+            .collect()
+    }
 }
 
 /// Index of the largest score, the first among equals; NaN never wins.

@@ -74,7 +74,9 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
             model,
             record.lr,
             record.weight_decay,
-            |_| losses.next().copied().ok_or_else(missing),
+            (1, |_: &[M]| {
+                losses.next().map(|loss| vec![*loss]).ok_or_else(missing)
+            }),
             judge,
         );
         let report = match report {

@@ -6,7 +6,8 @@ use crate::backend::TrainBackend;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use zograd_models::{
-    AdapterConfig, AdapterError, BaseNote, LoraConfig, Opt, OptConfig, PrefixConfig, save_adapter,
+    ADAPTERS, AdapterConfig, AdapterError, BaseNote, HEAD, LoraConfig, Opt, OptConfig,
+    PrefixConfig, save_adapter,
 };
 use zograd_perturb::Selection;
 use zograd_trainer::trajectory::AdapterStart;
@@ -100,14 +101,14 @@ pub fn check(adapter: Option<&AdapterConfig>, model: &OptConfig) -> Result<()> {
 pub fn selection(tune: TuneName) -> Selection {
     match tune {
         TuneName::Full => Selection::All,
-        TuneName::Lora | TuneName::Prefix => Selection::adapters(),
-        TuneName::Head => Selection::head(),
+        TuneName::Lora | TuneName::Prefix => Selection::matching(ADAPTERS),
+        TuneName::Head => Selection::matching([HEAD]),
     }
 }
 
 /// The model of a run that tunes all weights or those that `selection` includes, as the run begins with it.
 pub fn without_adapter<B: TrainBackend>(base: Opt<B>, selection: &Selection) -> Opt<B> {
-    match *selection == Selection::head() {
+    match *selection == Selection::matching([HEAD]) {
         true => base.untied(),
         false => base,
     }
