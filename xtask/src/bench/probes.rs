@@ -9,7 +9,7 @@ use anyhow::Result;
 /// As many as the pool of the paper's MeZO-GV.
 const PROBES: &str = "4";
 
-/// Measures LoRA and prefix on dense batches of 64 and 240 tokens, and on the real ones.
+/// Measures LoRA and prefix on dense batches of 64, 240 and 496 tokens, and on the real ones.
 pub fn measure(programs: &Programs, arguments: &Arguments, sink: &mut Sink<'_>) -> Result<()> {
     let dense = |rows: &str, length: &str| ["--batch", rows, "--seq", length].map(String::from);
     let mut inputs = vec![

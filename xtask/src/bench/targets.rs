@@ -218,9 +218,11 @@ pub fn table(results: &Results) -> String {
     text
 }
 
-/// Three significant digits.
+/// Three significant digits, or as many as matter of a small number.
 pub fn short(value: f64) -> String {
     match value.abs() {
+        0.0 => "0".into(),
+        x if x < 1e-3 => format!("{value:.1e}"),
         x if x >= 1e6 => format!("{value:.2e}"),
         x if x >= 100.0 => format!("{value:.0}"),
         x if x >= 10.0 => format!("{value:.1}"),
