@@ -58,6 +58,14 @@ pub trait ModelBackend: Backend {
         plain::feed_forward(x, inner, outer)
     }
 
+    /// `x + y`, of one shape `[tokens, width]` and dtype: the residual connections.
+    ///
+    /// # Panics
+    /// The shapes or the dtypes differ.
+    fn packed_add(x: Tensor<Self, 2>, y: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        x + y
+    }
+
     /// `y = (x - mean) / sqrt(variance + epsilon) * weight + bias` over the last dimension, with
     /// the biased variance, computed in f32 whatever the dtype. `x` is `[tokens, width]`.
     ///

@@ -50,7 +50,7 @@ impl<B: ModelBackend> Linear<B> {
         };
         match &self.lora {
             None => base(x),
-            Some(lora) => base(x.clone()) + lora.forward(x),
+            Some(lora) => B::packed_add(base(x.clone()), lora.forward(x)),
         }
     }
 

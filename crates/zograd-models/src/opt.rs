@@ -201,7 +201,7 @@ impl<B: ModelBackend> Opt<B> {
         if let Some(project_in) = &decoder.project_in {
             tokens = project_in.forward(tokens);
         }
-        let mut x = tokens + decoder.embed_positions.forward(positions);
+        let mut x = B::packed_add(tokens, decoder.embed_positions.forward(positions));
         let read = read.map(|tokens| indices(tokens.iter().map(|token| *token as i32), &device));
         let last = decoder.layers.len() - 1;
         for (index, layer) in decoder.layers.iter().enumerate() {
@@ -328,10 +328,10 @@ fn residual<B: ModelBackend>(
 ) -> Tensor<B, 2> {
     if config.do_layer_norm_before {
         let y = block(norm.forward(x.clone()));
-        kept(x) + y
+        B::packed_add(kept(x), y)
     } else {
         let y = block(x.clone());
-        norm.forward(kept(x) + y)
+        norm.forward(B::packed_add(kept(x), y))
     }
 }
 

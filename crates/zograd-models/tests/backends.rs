@@ -92,6 +92,28 @@ fn feed_forward_is_its_two_products<B: ModelBackend>() {
     }
 }
 
+/// One addition an element: the bits of the plain sum, views included.
+fn add_is_the_plain_sum<B: ModelBackend>() {
+    for [tokens, width] in [[1, 1], [37, 48], [700, 96]] {
+        let (x, y) = (
+            random::<B, 2>([tokens, width]),
+            random::<B, 2>([width, tokens]),
+        );
+        let found = B::packed_add(x.clone(), y.clone().transpose());
+        assert_eq!(found.dims(), [tokens, width]);
+        assert_eq!(values(found), values(x + y.transpose()));
+    }
+}
+
+/// A derivative by a divisor, which the backends' automatic differentiation takes by way of a reciprocal: not one of the
+/// processor's approximations, which differ from exact ones in the fourth to sixth digit.
+fn reciprocals_are_exact<B: ModelBackend>() {
+    let x = random::<B, 2>([40, 33]).abs() + 0.25;
+    let found = values(x.clone().recip());
+    let expected: Vec<f32> = values(x).iter().map(|x| 1.0 / x).collect();
+    assert_eq!(found, expected);
+}
+
 fn layer_norm_is_its_formula<B: ModelBackend>() {
     let x = random::<B, 2>([37, 48]) * 3.0 + 5.0;
     let (weight, bias) = (random::<B, 1>([48]), random::<B, 1>([48]));
@@ -132,6 +154,16 @@ macro_rules! on_backend {
             fn linear() {
                 super::linear_is_the_plain_product::<$backend>();
                 super::linear_reads_views::<$backend>();
+            }
+
+            #[test]
+            fn add() {
+                super::add_is_the_plain_sum::<$backend>();
+            }
+
+            #[test]
+            fn reciprocals() {
+                super::reciprocals_are_exact::<$backend>();
             }
 
             #[test]

@@ -63,7 +63,8 @@ pub use batches::Batches;
 pub use error::TrainError;
 pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate};
 pub use gradient::{
-    Backpropagation, GradientOptimizer, Probe, answer_tokens, fit_probe, train_by_gradient,
+    Backpropagation, GradientOptimizer, Probe, ProbeStage, answer_tokens, fit_probe,
+    train_by_gradient,
 };
 pub use guard::{Event, Guards, Monitor, Policy, Verdict};
 pub use memory::{keep_freed_memory, peak_memory_bytes};

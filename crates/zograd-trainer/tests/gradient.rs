@@ -120,9 +120,9 @@ fn shared(path: &str) -> Option<PathBuf> {
     None
 }
 
-/// Losses and gradient lengths of PyTorch in double precision. Ours are f32: the first ones agree to its rounding (1e-5 in a
-/// length, the root of a sum of 1e5 squares),
-/// and Adam turns the rounding of small gradients into steps of another size, which the later ones see.
+/// Losses and gradient lengths of PyTorch in double precision. Ours are f32: the first ones agree to its rounding (a length
+/// is the root of a sum of 1e5 squares), and Adam turns the rounding of small gradients into steps of another size, which
+/// the later ones see.
 #[test]
 fn steps_are_pytorchs() {
     let Some(folder) = shared("reference/tiny-opt-prenorm") else {
@@ -185,7 +185,7 @@ fn steps_are_pytorchs() {
             let loss = off(step.loss, losses[i]);
             let norm = off(step.projected_gradient, norms[i]);
             println!("{name} {i}: {loss:e} {norm:e}");
-            let limits = if i == 0 { (1e-6, 2e-5) } else { (5e-5, 5e-5) };
+            let limits = if i == 0 { (1e-6, 5e-6) } else { (5e-5, 5e-5) };
             assert!(loss < limits.0 && norm < limits.1, "{name} {i}: {step:?}");
         }
     }
@@ -341,13 +341,12 @@ fn a_probe_is_the_optimum_of_its_regression() {
             *g += f64::from(*w) / probe.c;
         }
     }
-    // 36 tokens. The fit ends where f32 sees no more change of the mean loss, about 2e-9 of 0.025. With a curvature
-    // of order 1 that leaves a gradient of sqrt(2 * 2e-9) = 6e-5 a token; five times that is allowed (60 runs had up
-    // to 9e-5), where the start has one of order 1.
+    // 36 tokens. The fit ends where f32 sees no more change of the mean loss, about 2e-9 of 0.025: with a curvature of
+    // order 1 that leaves a gradient of sqrt(2 * 2e-9) = 6e-5 a token (9e-6 was seen), where the start has one of order 1.
     let worst = gradient
         .iter()
         .fold(0.0, |worst: f64, g| worst.max(g.abs()));
-    assert!(worst < 36.0 * 3e-4, "{worst}: {gradient:?}");
+    assert!(worst < 36.0 * 6e-5, "{worst}: {gradient:?}");
 
     let stop = AtomicBool::new(true);
     assert!(matches!(

@@ -101,6 +101,16 @@ fn feed_forward<B: HostBackend + ModelBackend>(
     }
 }
 
+fn add<B: HostBackend>(x: Tensor<B, 2>, y: Tensor<B, 2>) -> Tensor<B, 2> {
+    let shape = x.dims();
+    assert_eq!(shape, y.dims(), "only tensors of one shape are added");
+    let sum = with_values::<B, 2>([primitive(&x), primitive(&y)], |[x, y]| kernels::add(x, y));
+    match sum {
+        Some(sum) => tensor(sum, shape, &x.device()),
+        None => x + y,
+    }
+}
+
 fn layer_norm<B: HostBackend>(
     x: Tensor<B, 2>,
     weight: Tensor<B, 1>,
@@ -190,6 +200,10 @@ macro_rules! by_kernels {
             outer: WeightAndBias<Self>,
         ) -> Tensor<Self, 2> {
             feed_forward(x, inner, outer)
+        }
+
+        fn packed_add(x: Tensor<Self, 2>, y: Tensor<Self, 2>) -> Tensor<Self, 2> {
+            add(x, y)
         }
 
         fn packed_layer_norm(

@@ -15,6 +15,9 @@ const QUERY_TILE: usize = 64;
 /// Rows of an elementwise pass that one task works on.
 const ROWS_PER_TASK: usize = 16;
 
+/// Elements that one task adds: 64 KiB.
+const ELEMENTS_PER_TASK: usize = 1 << 14;
+
 /// Tokens that a matrix product takes at a time: few enough that what it reads and writes of them stays in a cache,
 /// enough for the product to be efficient.
 const TOKENS_PER_BLOCK: usize = 1024;
@@ -120,6 +123,15 @@ fn repeated(row: Option<&[f32]>, rows: usize, width: usize) -> Vec<f32> {
         .map(|index| pieces[index % pieces.len()])
         .collect::<Vec<[f32; PIECE]>>()
         .into_flattened()
+}
+
+/// `x + y`, element by element.
+pub(super) fn add(x: &[f32], y: &[f32]) -> Vec<f32> {
+    x.par_iter()
+        .zip(y)
+        .with_min_len(ELEMENTS_PER_TASK)
+        .map(|(x, y)| x + y)
+        .collect()
 }
 
 /// A `[rows, columns]` matrix in row-major memory whose rows begin `stride` values apart.

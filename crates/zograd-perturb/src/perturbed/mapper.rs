@@ -1,6 +1,6 @@
 use super::terms::Terms;
 use crate::anchor::Reader;
-use crate::drift::SAMPLE;
+use crate::drift::{SAMPLE, leading};
 use crate::{
     Grid, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, ParameterSpec, PerturbError,
 };
@@ -138,8 +138,7 @@ impl Action for &FromAnchor {
             }
         };
         let (device, dtype, shape) = (tensor.device(), tensor.dtype(), tensor.shape());
-        let some = weights.len().min(SAMPLE);
-        let old = tensor.reshape([spec.len()]).narrow(0, 0, some).into_data();
+        let old = leading(tensor, SAMPLE).into_data();
         for (new, old) in weights.iter().zip(old.iter::<f32>()) {
             restored.drift = restored.drift.max(f64::from((new - old).abs()));
         }

@@ -20,7 +20,7 @@ use burn_autodiff::checkpoint::strategy::{
 };
 pub use optimizer::GradientOptimizer;
 use optimizer::{Optimizer, norm};
-pub use probe::{Probe, answer_tokens, fit_probe};
+pub use probe::{Probe, ProbeStage, answer_tokens, fit_probe};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};

@@ -30,6 +30,20 @@ const STRENGTHS: [f64; 10] = [
 /// Parts of the training tokens in cross-validation.
 const FOLDS: usize = 5;
 
+/// How far the making of a probe is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeStage {
+    /// So many prompts have gone through the model.
+    Features(usize),
+    /// So many of the regressions of cross-validation are fitted.
+    Fits {
+        /// How many.
+        done: usize,
+        /// All of them.
+        of: usize,
+    },
+}
+
 /// What a linear probe found.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probe {
@@ -53,8 +67,8 @@ pub struct Probe {
 /// `--linear_probing`.) The other rows stay.
 ///
 /// With n feature vectors x and weights W it minimises `sum_i CE(W x_i, token_i) + |W|^2 / (2 C)`, C chosen by
-/// five-fold cross-validation. The model gets a head of its own if it has none. `progress` is told how many prompts
-/// are done. `None` if `stop` was raised.
+/// five-fold cross-validation. The model gets a head of its own if it has none. `progress` is told what is
+/// done. `None` if `stop` was raised.
 ///
 /// # Errors
 /// No prompts, prompts the model cannot score, or answers that are all made of one token.
@@ -63,7 +77,7 @@ pub fn fit_probe<B: ModelBackend>(
     prompts: &[Prompt],
     batch_size: usize,
     stop: &AtomicBool,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(ProbeStage),
 ) -> Result<Option<(Opt<B>, Probe)>, TrainError> {
     if prompts.is_empty() {
         return Err(TrainError::NoExamples("training"));
@@ -87,7 +101,7 @@ pub fn fit_probe<B: ModelBackend>(
         })?;
         run += stats.tokens as u64;
         done += chunk.len();
-        progress(done);
+        progress(ProbeStage::Features(done));
     }
     let width = features.len() / targets.len();
     let classes: Vec<usize> = targets
@@ -101,11 +115,11 @@ pub fn fit_probe<B: ModelBackend>(
         count: tokens.len(),
     };
     let device = model.device();
-    let Some((c, validation)) = choose::<B>(&data, &device, stop) else {
+    let Some((c, validation)) = choose::<B>(&data, &device, stop, &mut progress) else {
         return Ok(None);
     };
     let all: Vec<usize> = (0..data.classes.len()).collect();
-    let rows = data.fit::<B>(&all, c, &device);
+    let rows = data.fit::<B>(&all, c, data.zeros(&device));
     let loss = data.loss::<B>(rows.clone(), &device);
 
     let dtype = model.dtype();
@@ -192,27 +206,41 @@ impl Data {
         Tensor::from_data(TensorData::new(classes, [examples.len()]), device)
     }
 
-    /// The weights that fit these examples with the penalty 1 / (2 C).
-    fn fit<B: ModelBackend>(&self, examples: &[usize], c: f64, device: &B::Device) -> Tensor<B, 2> {
+    /// Weights that tell nothing apart.
+    fn zeros<B: Backend>(&self, device: &B::Device) -> Tensor<B, 2> {
+        Tensor::zeros([self.count, self.width], (device, DType::F32))
+    }
+
+    /// The weights that fit these examples with the penalty 1 / (2 C), searched from `start`.
+    fn fit<B: ModelBackend>(
+        &self,
+        examples: &[usize],
+        c: f64,
+        start: Tensor<B, 2>,
+    ) -> Tensor<B, 2> {
         type A<B> = Autodiff<B>;
-        let x = self.features::<A<B>>(examples, device);
-        let classes = self.classes::<A<B>>(examples, device).unsqueeze_dim::<2>(1);
-        let shape = [self.count, self.width];
-        let zeros = Tensor::<A<B>, 2>::zeros(shape, (device, DType::F32));
+        let device = &start.device();
+        let x = self.features::<B>(examples, device);
+        let classes = self.classes::<B>(examples, device);
+        let right = classes.clone().one_hot::<2>(self.count).float();
+        let classes = classes.unsqueeze_dim::<2>(1);
         let model = Regression {
-            weight: Param::from_tensor(zeros),
+            weight: Param::from_tensor(Tensor::<A<B>, 2>::from_inner(start)),
         };
         // divided by the number of examples, so that tolerances mean the same for few and many
         let n = examples.len() as f64;
         let objective = |model: Regression<A<B>>| {
-            let weight = model.weight.val();
+            let weight = model.weight.val().inner();
             let logits = x.clone().matmul(weight.clone().transpose());
-            let fit = log_softmax(logits, 1)
-                .gather(1, classes.clone())
-                .sum()
-                .neg();
-            let loss = (fit + weight.square().sum().div_scalar(2.0 * c)).div_scalar(n);
-            let gradients = GradientsParams::from_grads(loss.backward(), &model);
+            let log_softmax = log_softmax(logits, 1);
+            let fit = log_softmax.clone().gather(1, classes.clone()).sum().neg();
+            let penalty = weight.clone().square().sum().div_scalar(2.0 * c);
+            let loss = (fit + penalty).div_scalar(n);
+            // the derivative in closed form: softmax minus one-hot
+            let slope = log_softmax.exp() - right.clone();
+            let gradient = slope.transpose().matmul(x.clone()) + weight.div_scalar(c);
+            let mut gradients = GradientsParams::new();
+            gradients.register(model.weight.id, gradient.div_scalar(n));
             (loss.into_scalar().elem::<f64>(), gradients)
         };
         let mut lbfgs = LBFGSConfig::new()
@@ -271,6 +299,7 @@ fn choose<B: ModelBackend>(
     data: &Data,
     device: &B::Device,
     stop: &AtomicBool,
+    progress: &mut dyn FnMut(ProbeStage),
 ) -> Option<(f64, Option<f64>)> {
     let folds = data.folds();
     let (n, held) = (folds.len(), |fold| {
@@ -279,16 +308,24 @@ fn choose<B: ModelBackend>(
     if (0..FOLDS).any(|fold| held(fold) == 0) {
         return Some((1.0, None));
     }
-    let mut best = (1.0, 0);
-    for c in STRENGTHS {
-        let mut right = 0;
-        for fold in 0..FOLDS {
+    let mut right = [0; STRENGTHS.len()];
+    let (mut done, of) = (0, FOLDS * STRENGTHS.len());
+    for fold in 0..FOLDS {
+        let (test, train): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| folds[*i] == fold);
+        // from the strongest penalty on, each fit begins where the one before it ended
+        let mut weights = data.zeros::<B>(device);
+        for (c, right) in STRENGTHS.into_iter().zip(&mut right) {
             if stop.load(Ordering::Relaxed) {
                 return None;
             }
-            let (test, train): (Vec<usize>, Vec<usize>) = (0..n).partition(|i| folds[*i] == fold);
-            right += data.right(data.fit::<B>(&train, c, device), &test, device);
+            weights = data.fit(&train, c, weights);
+            *right += data.right(weights.clone(), &test, device);
+            done += 1;
+            progress(ProbeStage::Fits { done, of });
         }
+    }
+    let mut best = (1.0, 0);
+    for (c, right) in STRENGTHS.into_iter().zip(right) {
         if right > best.1 {
             best = (c, right);
         }

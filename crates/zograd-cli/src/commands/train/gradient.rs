@@ -11,8 +11,8 @@ use std::time::Instant;
 use zograd_models::Opt;
 use zograd_perturb::{Direction, Selection};
 use zograd_trainer::{
-    Backpropagation, DevScore, EvalRecord, Observer, StepRecord, StopReason, TrainSummary,
-    fit_probe, peak_memory_bytes, train_by_gradient,
+    Backpropagation, DevScore, EvalRecord, Observer, ProbeStage, StepRecord, StopReason,
+    TrainSummary, fit_probe, peak_memory_bytes, train_by_gradient,
 };
 
 /// Trains the selected parameters of `model` by backpropagation.
@@ -59,13 +59,22 @@ pub fn probe<B: TrainBackend>(
     let train = work.examples.train;
     let start = Instant::now();
     work.recorder.progress = None;
-    let mut progress = Progress::new("features", train.len() as u64);
+    let mut bar = Progress::new("features", train.len() as u64);
+    let mut fitting = false;
     let mut summary = TrainSummary::beginning();
-    let fitted = fit_probe(model.clone(), train, config.batch_size, work.stop, |done| {
-        progress.set(done as u64, String::new)
-    })
-    .context(WhileRunning)?;
-    progress.finish();
+    let progress = |stage| match stage {
+        ProbeStage::Features(done) => bar.set(done as u64, String::new),
+        ProbeStage::Fits { done, of } => {
+            if !std::mem::replace(&mut fitting, true) {
+                std::mem::replace(&mut bar, Progress::new("fits", of as u64)).finish();
+            }
+            bar.set(done as u64, String::new);
+        }
+    };
+    let batch = config.batch_size;
+    let fitted =
+        fit_probe(model.clone(), train, batch, work.stop, progress).context(WhileRunning)?;
+    bar.finish();
     let Some((model, probe)) = fitted else {
         summary.stop = StopReason::Interrupted;
         say("interrupted before the fit was done: best/ holds the start weights");
