@@ -136,7 +136,7 @@ impl RunFolder {
         written.with_context(|| self.path.join("metrics.jsonl").display().to_string())
     }
 
-    /// Writes `summary.json`, after the metrics are on the disk: a run with a summary is complete.
+    /// Writes `summary.json`, after the metrics are on the disk: what it sums up is there.
     ///
     /// # Errors
     /// A file cannot be written.

@@ -1,7 +1,7 @@
 //! Files that are there as a whole or not at all.
 
 use std::fs::{self, File};
-use std::io::Result;
+use std::io::{ErrorKind, Result};
 use std::path::Path;
 
 /// Lets `write` make a file beside `path` (under its name and `.partial`), brings it to the disk and puts it
@@ -9,12 +9,14 @@ use std::path::Path;
 /// the new name, too, is on the disk when this returns.
 ///
 /// # Errors
-/// What `write` or the system says; what was made is removed.
+/// What `write` or the system says; an unfinished file is removed.
 pub fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let partial = path.with_added_extension("partial");
     let result = write(&partial).and_then(|()| {
-        // writable: Windows brings no file to the disk that was opened for reading
-        File::options().write(true).open(&partial)?.sync_all()?;
+        // Windows brings no file to the disk that was opened for reading; a copied file may be read-only
+        let mut how = File::options();
+        how.read(true).write(cfg!(windows));
+        how.open(&partial)?.sync_all()?;
         fs::rename(&partial, path)?;
         match path.parent() {
             Some(folder) => sync_folder(folder),
@@ -28,16 +30,26 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<(
     result
 }
 
-/// Brings the names in a folder to the disk; nothing where folders cannot be opened as files.
+/// Brings the names in a folder to the disk, where the system can: not where folders are no files (Windows), on file
+/// systems that know no such thing, or in a folder that may not be read.
 ///
 /// # Errors
 /// What the system says.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(unix) {
         let here = folder.as_os_str().is_empty();
-        File::open(if here { Path::new(".") } else { folder })?.sync_all()?;
+        let folder = if here { Path::new(".") } else { folder };
+        return match File::open(folder).and_then(|folder| folder.sync_all()) {
+            Err(error) if cannot(error.kind()) => Ok(()),
+            other => other,
+        };
     }
     Ok(())
+}
+
+fn cannot(kind: ErrorKind) -> bool {
+    use ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+    matches!(kind, InvalidInput | PermissionDenied | Unsupported)
 }
 
 #[cfg(test)]
@@ -60,5 +72,12 @@ mod tests {
         replace(&path, |partial| fs::write(partial, "new")).expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"new");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
+        // a copy of a read-only file is read-only
+        let mut permissions = fs::metadata(&path).expect("there").permissions();
+        permissions.set_readonly(true);
+        fs::set_permissions(&path, permissions).expect("set");
+        let other = folder.path().join("copy");
+        replace(&other, |partial| fs::copy(&path, partial).map(|_| ())).expect("copied");
+        assert_eq!(fs::read(&other).expect("there"), b"new");
     }
 }

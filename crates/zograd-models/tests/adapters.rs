@@ -306,6 +306,20 @@ fn every_path_gives_the_scores_of_the_plain_one() {
     }
 }
 
+#[test]
+#[should_panic(expected = "of one kind and shape")]
+fn adapters_of_unlike_shapes_are_not_stacked() {
+    let model = |tokens| {
+        let config = AdapterConfig::Prefix(PrefixConfig {
+            tokens,
+            init: PrefixInit::Random,
+        });
+        let model = small::<NdArray>(true).with_adapter(&config, Seed::new(1));
+        model.expect("valid")
+    };
+    let _ = Opt::log_probs_of_each(&[model(5), model(7)], &plan(Sharing::Prefix));
+}
+
 /// Models that differ in their adapters score in one pass what each scores in a pass of its own. The products have
 /// other numbers of rows, and are rounded otherwise if a backend's sums depend on it.
 fn together_as_one_by_one<B: ModelBackend>() {

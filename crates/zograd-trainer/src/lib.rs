@@ -70,8 +70,8 @@ pub use guard::{Event, Guards, Monitor, Policy, Verdict};
 pub use memory::{keep_freed_memory, peak_memory_bytes};
 pub use model::LanguageModel;
 pub use objective::{
-    Accuracy, AnswerF1, Classification, Objective, Scored, TeacherForcing, measure, measure_each,
-    score,
+    Accuracy, AnswerF1, Classification, Measured, Objective, Scored, TeacherForcing, measure,
+    measure_each, score,
 };
 pub use observer::{DevScore, EvalRecord, Observer, Silent, StepRecord};
 pub use schedule::Schedule;

@@ -1,8 +1,12 @@
+use burn::module::Module;
 use zograd_models::{Continuation, Generation, ModelBackend, ModelError, Opt, Plan, is_adapter};
 use zograd_perturb::ParameterSpace;
 
-/// Adapters that are held at a time: more than the usual pools have, little memory beside a model.
+/// Adapters that are scored together at most: more than the usual pools have.
 const ADAPTERS_AT_ONCE: usize = 8;
+
+/// Numbers in all of them that no machine misses (8 MiB in f32), however small the model is.
+const SMALL_ADAPTERS: usize = 1 << 21;
 
 /// A language model that can score tokens and write some: all that training asks of it.
 pub trait LanguageModel {
@@ -47,10 +51,12 @@ impl<B: ModelBackend> LanguageModel for Opt<B> {
     }
 
     fn at_once(&self, moving: &ParameterSpace) -> usize {
-        match moving.names().all(is_adapter) {
-            true => ADAPTERS_AT_ONCE,
-            false => 1,
+        if !moving.names().all(is_adapter) {
+            return 1;
         }
+        // held once by the models and once by their stack
+        let room = (self.num_params() / 16).max(SMALL_ADAPTERS);
+        (room / moving.dimension().max(1) as usize).clamp(1, ADAPTERS_AT_ONCE)
     }
 
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {

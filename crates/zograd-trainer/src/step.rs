@@ -39,7 +39,7 @@ pub fn run_step<B: NoiseBackend, M: Module<B>>(
 ) -> Result<StepReport, TrainError> {
     let losses = |modules: &[M]| modules.iter().map(&mut loss).collect();
     let apply = |_: &[Evaluation], _: &Update| Verdict::Apply(1.0);
-    run_judged_step(strategy, context, model, lr, decay, (1, losses), apply)
+    run_judged_step(strategy, context, model, lr, decay, 1, losses, apply)
 }
 
 /// [`run_step`], with two more liberties: the losses of up to `at_once` modules are found together, which needs as
@@ -49,13 +49,15 @@ pub fn run_step<B: NoiseBackend, M: Module<B>>(
 /// # Errors
 /// As [`run_step`]; [`zograd_select::StrategyError::Losses`] if `losses` answers with another number of losses than it
 /// was given modules.
+#[allow(clippy::too_many_arguments, reason = "run_step's, and two liberties")]
 pub fn run_judged_step<B: NoiseBackend, M: Module<B>>(
     strategy: &mut dyn Strategy,
     context: &StepContext,
     model: &mut Perturbed<B, M>,
     lr: f64,
     decay: f64,
-    (at_once, mut losses): (usize, impl FnMut(&[M]) -> Result<Vec<f64>, TrainError>),
+    at_once: usize,
+    mut losses: impl FnMut(&[M]) -> Result<Vec<f64>, TrainError>,
     judge: impl FnOnce(&[Evaluation], &Update) -> Verdict,
 ) -> Result<StepReport, TrainError> {
     let outcome = try_run_step_together(strategy, context, |directions| {

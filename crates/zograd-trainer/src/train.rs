@@ -308,7 +308,8 @@ pub fn train_from<B: NoiseBackend, M: Module<B> + LanguageModel>(
             model,
             lr,
             config.weight_decay,
-            (at_once, losses),
+            at_once,
+            losses,
             judge,
         )?;
         training += start.elapsed();

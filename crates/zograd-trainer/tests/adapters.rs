@@ -5,8 +5,8 @@ mod tiny;
 use std::path::Path;
 use tiny::{Cpu, model};
 use zograd_models::{
-    ADAPTERS, AdapterConfig, BaseNote, LoraConfig, Opt, Plan, PrefixConfig, PrefixInit, Sequence,
-    Sharing, content_hash, content_hash_of, is_adapter, save_adapter,
+    ADAPTERS, AdapterConfig, BaseNote, LoraConfig, Opt, OptConfig, Plan, PrefixConfig, PrefixInit,
+    Sequence, Sharing, content_hash, content_hash_of, is_adapter, save_adapter,
 };
 use zograd_perturb::{
     Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Seed, Selection,
@@ -125,7 +125,8 @@ fn probes_together_make_the_same_step() {
                 &mut model,
                 1e-2,
                 1e-2,
-                (at_once, losses),
+                at_once,
+                losses,
                 |_, _| Verdict::Apply(1.0),
             )
             .expect("a step");
@@ -143,9 +144,14 @@ fn probes_together_make_the_same_step() {
             assert_eq!(found, sizes);
             assert_eq!(one_by_one, vec![1; sizes.iter().sum()]);
             assert_eq!(found_passes, passes);
-            // sums of few terms, whose order no backend changes
-            assert_eq!(report.evaluations, expected.evaluations);
-            assert_eq!(found_weights, weights);
+            // elsewhere the matrix library may take another kernel for other numbers of rows
+            if cfg!(target_arch = "x86_64") {
+                assert_eq!(report.evaluations, expected.evaluations);
+                assert_eq!(found_weights, weights);
+            }
+            for (a, b) in report.evaluations.iter().zip(&expected.evaluations) {
+                assert!((a.loss - b.loss).abs() < 1e-5, "{a:?} and {b:?}");
+            }
         }
     }
 }
@@ -158,6 +164,22 @@ fn probes_of_all_weights_are_made_one_by_one() {
         let space = ParameterSpace::select(&model, &Selection::All).expect("parameters");
         assert_eq!(model.at_once(&space), 1);
     }
+    // an adapter as large as the projections it stands beside, in a model of 5 million weights
+    let shape = r#"{"vocab_size": 40, "hidden_size": 512, "num_hidden_layers": 2, "num_attention_heads": 2,
+        "ffn_dim": 1024, "max_position_embeddings": 32}"#;
+    let shape = OptConfig::from_json(shape).expect("a valid configuration");
+    let at_once = |r: usize| {
+        let base = Opt::<Cpu>::init(&shape, &Default::default());
+        let lora = LoraConfig {
+            r,
+            ..LoraConfig::default()
+        };
+        let model = base.with_adapter(&AdapterConfig::Lora(lora), Seed::new(1));
+        let model = model.expect("valid");
+        let space = ParameterSpace::select(&model, &Selection::matching(ADAPTERS));
+        model.at_once(&space.expect("adapters"))
+    };
+    assert_eq!([1, 256, 512].map(at_once), [8, 2, 1]);
 }
 
 #[test]

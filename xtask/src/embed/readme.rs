@@ -53,7 +53,7 @@ Made by `cargo xtask embed`; do not edit by hand. Made again by the same command
     cargo xtask embed --seed {seed} --steps {steps} --batch {batch} --learning-rate {learning_rate} \
 --hidden {hidden} --layers {layers} --vocabulary {vocabulary}
 
-(tokenizer and rows to the bit; weights up to rounding, as burn's autodiff adds up gradients in no fixed order).
+(tokenizer and rows to the bit; weights up to rounding).
 
 **Task.** `train.jsonl` ({TRAIN_ROWS} rows) and `validation.jsonl` ({VALIDATION_ROWS} rows): short \
 reviews with a label, 0 negative and 1

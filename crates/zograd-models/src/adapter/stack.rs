@@ -33,6 +33,11 @@ impl<B: ModelBackend> Opt<B> {
     /// # Panics
     /// The adapters are of different kinds or shapes.
     pub fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
+        let kind = models.first().and_then(Self::adapter);
+        assert!(
+            models.iter().all(|model| model.adapter() == kind),
+            "models that are scored together have adapters of one kind and shape"
+        );
         let at_once = (TOKENS / plan.stats().tokens.max(1)).max(1);
         let mut scores = Vec::with_capacity(models.len());
         for models in models.chunks(at_once) {

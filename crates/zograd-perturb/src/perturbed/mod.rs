@@ -20,8 +20,8 @@ use zograd_direction::Direction;
 /// [`Perturbed::update`] restores and updates in the same single pass. A step of any strategy is a chain
 /// of such hops: MeZO makes 3 passes over the weights, MeZO-GV with a pool of M makes M + 3.
 ///
-/// The weights are changed in place. A live clone of the module would turn every pass into a copy (burn's
-/// tensors are copy-on-write), so keep none.
+/// The weights are changed in place. A live clone of the module would turn every pass into a copy of what moves (burn's
+/// tensors are copy-on-write), so keep none, unless what moves is small and the clones are what you want.
 ///
 /// Rounding: with [`Arithmetic::Plain`] a hop adds in f32, so returning to `theta` leaves an error of at most
 /// one rounding per pass and weight, 2^-24 of the weight's size for f32 storage. With [`Arithmetic::Exact`]

@@ -74,9 +74,11 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
             model,
             record.lr,
             record.weight_decay,
-            (1, |_: &[M]| {
-                losses.next().map(|loss| vec![*loss]).ok_or_else(missing)
-            }),
+            1,
+            |_: &[M]| {
+                let loss = losses.next().ok_or_else(missing)?;
+                Ok(vec![*loss])
+            },
             judge,
         );
         let report = match report {
