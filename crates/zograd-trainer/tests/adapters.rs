@@ -2,18 +2,27 @@
 
 mod tiny;
 
+use burn::module::Module;
+use burn::tensor::backend::Backend;
 use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use tiny::{Cpu, model};
 use zograd_models::{
-    ADAPTERS, AdapterConfig, BaseNote, LoraConfig, Opt, OptConfig, Plan, PrefixConfig, PrefixInit,
-    Sequence, Sharing, content_hash, content_hash_of, is_adapter, save_adapter,
+    ADAPTERS, AdapterConfig, BaseNote, Continuation, Generation, LoraConfig, ModelError, Opt,
+    OptConfig, Plan, PrefixConfig, PrefixInit, Sequence, Sharing, content_hash, content_hash_of,
+    is_adapter, save_adapter,
 };
 use zograd_perturb::{
     Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Seed, Selection,
 };
 use zograd_select::{Method, StepContext};
+use zograd_tasks::{EncodedCandidate, Prompt};
 use zograd_trainer::trajectory::{AdapterStart, AdapterStartError};
-use zograd_trainer::{LanguageModel, Verdict, run_judged_step, run_step};
+use zograd_trainer::{
+    Examples, Guards, LanguageModel, Schedule, Scoring, Silent, TeacherForcing, TrainConfig,
+    Verdict, run_judged_step, run_step, train,
+};
 
 fn adapters() -> [AdapterConfig; 3] {
     [
@@ -154,6 +163,88 @@ fn probes_together_make_the_same_step() {
             }
         }
     }
+}
+
+/// A model that tells how many of it were scored together.
+#[derive(Module, Debug)]
+struct Counting<B: Backend> {
+    opt: Opt<B>,
+}
+
+static TOGETHER: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+impl LanguageModel for Counting<Cpu> {
+    fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
+        self.opt.log_probs(plan)
+    }
+
+    fn at_once(&self, moving: &ParameterSpace) -> usize {
+        self.opt.at_once(moving)
+    }
+
+    fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
+        TOGETHER.lock().expect("no panic").push(models.len());
+        let models: Vec<Opt<Cpu>> = models.iter().map(|model| model.opt.clone()).collect();
+        Opt::log_probs_of_each(&models, plan)
+    }
+
+    fn generate(&self, _: &[&[u32]], _: &Generation) -> Result<Vec<Continuation>, ModelError> {
+        Ok(Vec::new())
+    }
+}
+
+/// A run makes use of it: a pool of four in one forward, then the two sides of the estimate in another.
+#[test]
+fn a_run_scores_its_probes_together() {
+    let prompt = Prompt {
+        candidates: vec![EncodedCandidate {
+            text: String::new(),
+            ids: vec![2, 4, 3],
+            option_len: 1,
+            truncated: 0,
+        }],
+        correct: vec![0],
+        ..Prompt::default()
+    };
+    let scoring = Scoring::choice();
+    let examples = Examples {
+        train: &[prompt],
+        dev: &[],
+        scoring: &scoring,
+    };
+    let config = TrainConfig {
+        steps: 2,
+        lr: 1e-3,
+        schedule: Schedule::Constant,
+        weight_decay: 0.0,
+        batch_size: 3,
+        seed: 3,
+        eval_every: 0,
+        eval_batch_size: 8,
+        anchor_every: 0,
+        guards: Guards::default(),
+    };
+    let method = Method::Gv {
+        pool: 4,
+        alpha: 0.5,
+        faithful_cost: false,
+    };
+    let (_, opt) = AdapterStart::fresh(adapters()[0].clone(), 5, model()).expect("valid");
+    let model = Counting { opt };
+    let space = ParameterSpace::select(&model, &Selection::matching(ADAPTERS)).expect("adapters");
+    let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2).expect("its own");
+    let summary = train(
+        &mut model,
+        method.build().expect("valid").as_mut(),
+        &TeacherForcing,
+        examples,
+        &config,
+        &mut Silent,
+        &AtomicBool::new(false),
+    )
+    .expect("trains");
+    assert_eq!(summary.forwards, 12);
+    assert_eq!(*TOGETHER.lock().expect("no panic"), [4, 2, 4, 2]);
 }
 
 /// Copies of all weights would take the memory that zeroth-order methods save.

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     /// The whole way with a model that has no time to learn anything; its files load, and a second run
-    /// makes the same ones. (Weights and measured losses agree to rounding only, see `readme.rs`.)
+    /// makes the same ones. (That training does is tested in `pretrain.rs`.)
     #[test]
     fn makes_loadable_and_reproducible_files() {
         let folder = tempfile::tempdir().expect("a temporary folder");
