@@ -1,32 +1,35 @@
 //! `cargo xtask ci`: the checks a change has to pass, the cheapest first.
 
+use crate::workspace::cargo;
+use crate::{examples, licences, msrv, package};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use std::ffi::OsStr;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
-/// One check: its name, the cargo arguments and what it adds to the environment.
-struct Check {
-    name: &'static str,
-    arguments: &'static [&'static str],
-    environment: &'static [(&'static str, &'static str)],
+/// What a check does.
+enum Work {
+    /// Runs cargo with these arguments.
+    Cargo(&'static [&'static str]),
+    /// What this program does itself.
+    Own(fn() -> Result<()>),
 }
+use Work::{Cargo, Own};
 
 /// The backends for GPUs.
 const GPU: &str = "zograd-cli/cuda,zograd-cli/wgpu,zograd-trainer/wgpu,zograd-perturb/wgpu";
 
-/// All of them use the release profile, so that they share one build.
-const CHECKS: &[Check] = &[
-    Check {
-        name: "format",
-        arguments: &["fmt", "--all", "--check"],
-        environment: &[],
-    },
-    Check {
-        name: "lints",
-        arguments: &[
+/// What needs no build comes first. The rest uses the release profile and the features of the whole workspace, so that
+/// every dependency is compiled once.
+const CHECKS: &[(&str, Work)] = &[
+    ("format", Cargo(&["fmt", "--all", "--check"])),
+    ("licences", Own(licences::run)),
+    ("oldest Rust of dependencies", Own(msrv::dependencies)),
+    ("advisories", Own(advisories)),
+    ("packages", Own(|| package::run(false))),
+    (
+        "lints",
+        Cargo(&[
             "clippy",
             "--release",
             "--workspace",
@@ -34,23 +37,20 @@ const CHECKS: &[Check] = &[
             "--",
             "-D",
             "warnings",
-        ],
-        environment: &[],
-    },
-    Check {
-        name: "tests",
-        arguments: &["test", "--release", "--workspace"],
-        environment: &[],
-    },
-    Check {
-        name: "documentation",
-        arguments: &["doc", "--release", "--workspace", "--no-deps"],
-        environment: &[("RUSTDOCFLAGS", "-Dwarnings")],
-    },
+        ]),
+    ),
+    ("tests", Cargo(&["test", "--release", "--workspace"])),
+    (
+        "documentation",
+        Cargo(&["doc", "--release", "--workspace", "--no-deps"]),
+    ),
+    ("examples", Own(examples::run)),
+    // before the backends for GPUs, which build the command anew
+    ("main job", Own(main_job)),
     // burn-cuda needs no toolkit; the kernels run on OpenGL, which Mesa has without a GPU
-    Check {
-        name: "command with GPU backends",
-        arguments: &[
+    (
+        "command with GPU backends",
+        Cargo(&[
             "build",
             "--release",
             "--workspace",
@@ -63,12 +63,11 @@ const CHECKS: &[Check] = &[
             "wgpu",
             "--features",
             GPU,
-        ],
-        environment: &[],
-    },
-    Check {
-        name: "kernels on OpenGL",
-        arguments: &[
+        ]),
+    ),
+    (
+        "kernels on OpenGL",
+        Cargo(&[
             "test",
             "--release",
             "--workspace",
@@ -78,9 +77,8 @@ const CHECKS: &[Check] = &[
             "wgpu",
             "--features",
             GPU,
-        ],
-        environment: &[],
-    },
+        ]),
+    ),
 ];
 
 /// The main job: the command without any argument but `--json` fine-tunes the model that ships with
@@ -89,8 +87,9 @@ const TRAIN: &[&str] = &[
     "run",
     "--release",
     "--quiet",
-    "--package",
-    "zograd-cli",
+    // of the default members and not of one package, which would build the libraries without their default features
+    "--bin",
+    "zograd",
     "--",
     "train",
     "--json",
@@ -107,19 +106,21 @@ const RISE: f64 = 0.15;
 /// The name of the check that failed, or of the program that could not be started.
 pub fn run() -> Result<()> {
     let start = Instant::now();
-    for check in CHECKS {
-        let start = begin(check.name, check.arguments);
-        let status = cargo(check.arguments)
-            .envs(check.environment.iter().copied())
-            .status()
-            .context("cannot start cargo")?;
-        ensure!(status.success(), "check failed: {} ({status})", check.name);
-        finish(check.name, start);
+    for (name, work) in CHECKS {
+        let start = Instant::now();
+        match work {
+            Cargo(arguments) => {
+                println!("== {name}: cargo {}", arguments.join(" "));
+                succeed(arguments)
+            }
+            Own(check) => {
+                println!("== {name}");
+                check()
+            }
+        }
+        .with_context(|| format!("check failed: {name}"))?;
+        println!("== {name}: {:.1} s", start.elapsed().as_secs_f64());
     }
-    let name = "main job";
-    let start_job = begin(name, TRAIN);
-    main_job().with_context(|| format!("check failed: {name}"))?;
-    finish(name, start_job);
     println!(
         "all checks passed in {:.1} s",
         start.elapsed().as_secs_f64()
@@ -127,13 +128,23 @@ pub fn run() -> Result<()> {
     Ok(())
 }
 
-fn begin(name: &str, arguments: &[&str]) -> Instant {
-    println!("== {name}: cargo {}", arguments.join(" "));
-    Instant::now()
+fn succeed(arguments: &[&str]) -> Result<()> {
+    let mut command = cargo(arguments);
+    if arguments[0] == "doc" {
+        command.env("RUSTDOCFLAGS", "-Dwarnings");
+    }
+    let status = command.status().context("cannot start cargo")?;
+    ensure!(status.success(), "cargo ended with {status}");
+    Ok(())
 }
 
-fn finish(name: &str, start: Instant) {
-    println!("== {name}: {:.1} s", start.elapsed().as_secs_f64());
+/// cargo-deny with `deny.toml`, where it is installed.
+fn advisories() -> Result<()> {
+    if !cargo(&["deny", "--version"]).output()?.status.success() {
+        println!("skipped: cargo-deny is not installed (cargo install cargo-deny --locked)");
+        return Ok(());
+    }
+    succeed(&["deny", "check"])
 }
 
 fn main_job() -> Result<()> {
@@ -167,21 +178,6 @@ fn accuracies(output: &str) -> Result<(f64, f64)> {
     }
 }
 
-/// The cargo that runs this program, in the folder of the workspace.
-pub fn cargo<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(workspace());
-    command
-}
-
-/// The folder of the workspace.
-pub fn workspace() -> PathBuf {
-    let mut folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    folder.pop();
-    folder
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,14 +192,37 @@ mod tests {
         assert!(error.to_string().contains("accuracy_before"));
     }
 
-    /// Formatting is checked before anything is compiled, and nothing is left out.
+    /// Nothing is compiled before all has been checked that needs no build, and nothing is left out.
     #[test]
     fn cheapest_checks_come_first() {
-        assert_eq!(CHECKS[0].arguments[0], "fmt");
-        let commands: Vec<&str> = CHECKS.iter().map(|check| check.arguments[0]).collect();
-        assert_eq!(commands, ["fmt", "clippy", "test", "doc", "build", "test"]);
-        for check in &CHECKS[1..] {
-            assert!(check.arguments.contains(&"--release"), "{}", check.name);
+        let commands: Vec<&str> = CHECKS
+            .iter()
+            .map(|(name, work)| match work {
+                Cargo(arguments) => arguments[0],
+                Own(_) => name,
+            })
+            .collect();
+        assert_eq!(
+            commands,
+            [
+                "fmt",
+                "licences",
+                "oldest Rust of dependencies",
+                "advisories",
+                "packages",
+                "clippy",
+                "test",
+                "doc",
+                "examples",
+                "main job",
+                "build",
+                "test"
+            ]
+        );
+        for (name, work) in &CHECKS[1..] {
+            if let Cargo(arguments) = work {
+                assert!(arguments.contains(&"--release"), "{name}");
+            }
         }
     }
 }

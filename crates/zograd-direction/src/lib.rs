@@ -25,6 +25,11 @@
 //! assert!((v.clone() + hop + v).is_zero());
 //! ```
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::print_stderr, clippy::print_stdout)
+)]
+
 mod direction;
 mod seed;
 

@@ -15,6 +15,11 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::print_stderr, clippy::print_stdout)
+)]
+
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -76,5 +81,9 @@ fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a copy of what is in here, which can be unpacked again; this crate depends on nothing"
+    )]
     fs::write(path, bytes)
 }

@@ -30,6 +30,14 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<(
     result
 }
 
+/// Puts a file with these contents in the place of `path`, as [`replace`] does.
+///
+/// # Errors
+/// What the system says; the old file, if there was one, is then still there.
+pub fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
+    replace(path, |partial| fs::write(partial, contents))
+}
+
 /// Brings the names in a folder to the disk, where the system can: not where folders are no files (Windows), on file
 /// systems that know no such thing, or in a folder that may not be read.
 ///
@@ -61,7 +69,7 @@ mod tests {
     fn the_old_file_stays_until_the_new_one_is_complete() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("file.json");
-        replace(&path, |partial| fs::write(partial, "old")).expect("written");
+        super::write(&path, "old").expect("written");
         let error = replace(&path, |partial| {
             fs::write(partial, "ne")?;
             assert_eq!(fs::read(&path)?, b"old");
@@ -69,7 +77,7 @@ mod tests {
         });
         assert_eq!(error.expect_err("given on").to_string(), "cut off");
         assert_eq!(fs::read(&path).expect("there"), b"old");
-        replace(&path, |partial| fs::write(partial, "new")).expect("written");
+        super::write(&path, "new").expect("written");
         assert_eq!(fs::read(&path).expect("there"), b"new");
         assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
         // a copy of a read-only file is read-only

@@ -4,7 +4,7 @@
 use super::program::{Programs, number, numbers};
 use super::spread::Spread;
 use super::{Arguments, targets};
-use crate::ci::workspace;
+use crate::workspace::workspace;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde_json::Value;

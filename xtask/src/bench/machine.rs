@@ -1,4 +1,4 @@
-use crate::ci::workspace;
+use crate::workspace::workspace;
 use serde::{Deserialize, Serialize};
 use std::fs::read_to_string;
 use std::process::Command;

@@ -14,7 +14,7 @@ mod spread;
 mod step;
 mod targets;
 
-use crate::ci::{cargo, workspace};
+use crate::workspace::{cargo, workspace};
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use program::Programs;

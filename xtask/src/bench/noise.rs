@@ -4,7 +4,7 @@ use super::program::{Programs, number, numbers, peer};
 use super::record::Record;
 use super::spread::Spread;
 use super::{Arguments, Sink};
-use crate::ci::workspace;
+use crate::workspace::workspace;
 use anyhow::Result;
 
 /// Bytes of an f32 that is read and written.

@@ -1,6 +1,6 @@
 //! The programs that measure: ours, and those they are compared with. Each prints one line of JSON.
 
-use crate::ci::{cargo, workspace};
+use crate::workspace::{cargo, workspace};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::ffi::OsStr;

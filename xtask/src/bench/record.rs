@@ -2,7 +2,7 @@
 
 use super::machine::Machine;
 use super::spread::Spread;
-use crate::ci::workspace;
+use crate::workspace::workspace;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -3,7 +3,7 @@
 use super::program::{Programs, number, peer};
 use super::record::Record;
 use super::{Arguments, Sink};
-use crate::ci::workspace;
+use crate::workspace::workspace;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};

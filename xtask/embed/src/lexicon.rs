@@ -1,7 +1,7 @@
 //! The words of the toy language. All of it was made up for this project.
 //!
 //! "great" and "terrible" are missing on purpose: they occur as verdicts only (see
-//! [`crate::embed::corpus`]), so that what the model knows about them is what the corpus says there.
+//! [`crate::corpus`]), so that what the model knows about them is what the corpus says there.
 
 /// Things of one sort and what can be said of them.
 pub struct Kind {

@@ -1,7 +1,8 @@
 //! The README.md of the assets: how they were made, and what was measured.
 
-use super::probe::Probe;
-use super::{Arguments, TRAIN_ROWS, VALIDATION_ROWS};
+use crate::arguments::Arguments;
+use crate::corpus::{TRAIN_ROWS, VALIDATION_ROWS};
+use crate::probe::Probe;
 use std::fmt;
 use zograd_models::OptConfig;
 
@@ -58,7 +59,7 @@ Made by `cargo xtask embed`; do not edit by hand. Made again by the same command
 **Task.** `train.jsonl` ({TRAIN_ROWS} rows) and `validation.jsonl` ({VALIDATION_ROWS} rows): short \
 reviews with a label, 0 negative and 1
 positive, half of each, in the layout of SST-2. A grammar written for this project \
-(`xtask/src/embed`) made
+(`xtask/embed/src`) made
 them; no text of others was used. No review occurs twice, nor as a document of the corpus.
 
 **Model.** `model.safetensors` ({kilobytes} kB, f16), `config.json`, `tokenizer.json`: a pre-norm OPT, \

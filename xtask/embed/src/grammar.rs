@@ -5,10 +5,10 @@
 //! damp , but the garden was lovely": the last clause decides), so that counting good and bad words
 //! does not solve the task. All sentences of a review agree; neutral ones may stand between them.
 
-use super::lexicon::{
+use crate::lexicon::{
     BAD, DEGREES, DISLIKE, GOOD, Kind, LIKE, NEUTRAL, NO_RETURN, NOT, PEOPLE, RETURN, TOPICS, Topic,
 };
-use super::random::Random;
+use crate::random::Random;
 
 /// Whether a review praises or complains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The files that ship in `zograd-embedded`.
 
-use super::corpus::Row;
-use super::pretrain::Cpu;
+use crate::corpus::Row;
+use crate::pretrain::Cpu;
 use anyhow::{Context, Result};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;

@@ -1,39 +1,26 @@
-//! `cargo xtask embed`: makes the files of `crates/zograd-embedded/assets` from a seed.
-//!
-//! A grammar writes reviews ([`grammar`]), reviews become a corpus and a fine-tuning task
-//! ([`corpus`]), the corpus trains a tokenizer ([`tokenizer`]) and a small OPT ([`mod@pretrain`]), and
-//! [`probe`] tells what that model knows of the task without tuning. Nothing is downloaded and no
-//! text of others is used.
+//! The whole way from a seed to the files.
 
-mod assets;
-mod corpus;
-mod grammar;
-mod lexicon;
-mod pretrain;
-mod probe;
-mod random;
-mod readme;
-mod tokenizer;
-
-use crate::ci::workspace;
+use crate::arguments::Arguments;
+use crate::corpus::{Documents, TRAIN_ROWS, VALIDATION_ROWS, task_rows};
+use crate::pretrain::{Cpu, Schedule, held_out_loss, pretrain};
+use crate::probe::Probe;
+use crate::readme::Readme;
+use crate::{assets, tokenizer};
 use anyhow::{Context, Result, anyhow};
-use corpus::{Documents, task_rows};
-use pretrain::{Cpu, Schedule, held_out_loss, pretrain};
-use probe::Probe;
-use readme::Readme;
 use serde_json::json;
 use std::collections::HashSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 use tokenizers::Tokenizer;
 use zograd_direction::Seed;
 use zograd_models::{LoadOptions, Opt, OptConfig};
 
-/// Rows of the task: enough that a MeZO run of a minute sees most of them once, and that the standard
-/// error of an accuracy is 2 points.
-const TRAIN_ROWS: usize = 1200;
-const VALIDATION_ROWS: usize = 500;
+/// Where the files are kept.
+const ASSETS: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../crates/zograd-embedded/assets"
+);
 
 /// Documents that measure the loss and are never trained on.
 const HELD_OUT: usize = 256;
@@ -44,35 +31,6 @@ const TOKENIZER_DOCUMENTS: usize = 20_000;
 /// One in so many documents is long: 75 tokens. 128 positions leave room for demonstrations.
 const POSITIONS: usize = 128;
 
-/// What to make. The defaults are what the repository ships.
-#[derive(Clone, Debug, clap::Args)]
-pub struct Arguments {
-    /// Everything random comes from this number.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Steps of AdamW.
-    #[arg(long, default_value_t = 1500)]
-    steps: usize,
-    /// Documents in a step.
-    #[arg(long, default_value_t = 48)]
-    batch: usize,
-    /// The largest learning rate.
-    #[arg(long, default_value_t = 2e-3)]
-    learning_rate: f64,
-    /// Width of the model.
-    #[arg(long, default_value_t = 128)]
-    hidden: usize,
-    /// Layers of the model.
-    #[arg(long, default_value_t = 3)]
-    layers: usize,
-    /// Entries of the vocabulary.
-    #[arg(long, default_value_t = 768)]
-    vocabulary: usize,
-    /// Where to write, instead of crates/zograd-embedded/assets.
-    #[arg(long)]
-    out: Option<PathBuf>,
-}
-
 /// Makes the assets; a few minutes on two cores.
 ///
 /// # Errors
@@ -82,7 +40,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     let out = arguments
         .out
         .clone()
-        .unwrap_or_else(|| workspace().join("crates/zograd-embedded/assets"));
+        .unwrap_or_else(|| Path::new(ASSETS).to_owned());
     fs::create_dir_all(&out).with_context(|| format!("cannot create {}", out.display()))?;
     let start = Instant::now();
     let seed = Seed::new(arguments.seed);

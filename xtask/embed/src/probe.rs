@@ -1,7 +1,7 @@
 //! What the pretrained model already knows of the task, before any tuning.
 
-use super::corpus::Row;
-use super::pretrain::Cpu;
+use crate::corpus::Row;
+use crate::pretrain::Cpu;
 use anyhow::{Result, anyhow};
 use std::fmt;
 use tokenizers::Tokenizer;

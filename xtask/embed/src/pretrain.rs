@@ -1,7 +1,7 @@
 //! Pretraining by backpropagation, the only gradient in this project's assets: zeroth-order methods
 //! tune models that already know something.
 
-use super::random::Random;
+use crate::random::Random;
 use anyhow::{Result, ensure};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::module::{AutodiffModule, Module, ModuleMapper, Param};

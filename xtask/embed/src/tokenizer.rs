@@ -53,7 +53,7 @@ pub fn train<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::embed::corpus::Documents;
+    use crate::corpus::Documents;
     use std::collections::HashSet;
     use zograd_direction::Seed;
 
