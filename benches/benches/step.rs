@@ -12,7 +12,7 @@ use zograd_benches::steps::MethodName;
 use zograd_models::ModelBackend;
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::StepContext;
-use zograd_trainer::run_step;
+use zograd_trainer::{Rule, Walking, run_step};
 
 const EPS: f64 = 1e-3;
 
@@ -31,23 +31,25 @@ fn step_of<B: NoiseBackend + ModelBackend>(c: &mut Criterion, backend: &str) {
         let space = ParameterSpace::select(&module, &Selection::All).expect("parameters");
         let mut model =
             Perturbed::new(module, space, NoiseKind::Gaussian, EPS).expect("its own space");
-        let mut strategy = method.method().build().expect("valid settings");
+        let mut strategy = method.strategy().expect("valid settings");
         let mut step = 0;
         group.bench_function(
             BenchmarkId::new(format!("{method:?}"), "16x25"),
             |bencher| {
                 bencher.iter(|| {
-                    let context = StepContext {
-                        step,
-                        seed: Seed::new(0).child(step),
-                        eps: EPS,
-                    };
+                    let context = StepContext::new(step, Seed::new(0).child(step), EPS);
                     step += 1;
                     // learning rate 0: every iteration does the same work
-                    run_step(strategy.as_mut(), &context, &mut model, 0.0, 0.0, |model| {
+                    let mut prober = Walking::new(&mut model, |model| {
                         let scores = model.log_probs(&plan)?;
                         Ok(-f64::from(scores.iter().sum::<f32>()) / scores.len() as f64)
-                    })
+                    });
+                    run_step(
+                        strategy.as_mut(),
+                        &context,
+                        &mut prober,
+                        Rule::new(0.0, 0.0),
+                    )
                     .expect("a finite loss")
                 });
             },

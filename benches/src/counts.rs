@@ -7,7 +7,7 @@ use zograd_models::{Opt, OptConfig};
 use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::StepContext;
 use zograd_tasks::Prompt;
-use zograd_trainer::run_step;
+use zograd_trainer::{Rule, Walking, run_step};
 
 use crate::batches::{Batches, padded_tokens};
 use crate::steps::MethodName;
@@ -36,18 +36,20 @@ impl StepCounts {
         let model = Opt::<NdArray>::init(&config, &Default::default());
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-3)?;
-        let mut strategy = method.method().build()?;
-        let context = StepContext {
-            step: 0,
-            seed: Seed::new(0),
-            eps: model.eps(),
-        };
+        let mut strategy = method.strategy()?;
+        let context = StepContext::new(0, Seed::new(0), model.eps());
         let mut forwards = 0;
         // rising losses: which candidate wins, and so how many streams a hop needs, must not be left to chance
-        run_step(strategy.as_mut(), &context, &mut model, 1e-6, 0.0, |_| {
+        let mut prober = Walking::new(&mut model, |_| {
             forwards += 1;
             Ok(forwards as f64)
-        })?;
+        });
+        run_step(
+            strategy.as_mut(),
+            &context,
+            &mut prober,
+            Rule::new(1e-6, 0.0),
+        )?;
         Ok(Self {
             forwards,
             passes: model.passes(),

@@ -7,7 +7,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use serde::Serialize;
 use std::hint::black_box;
-use zograd_models::{Linear, ModelBackend, Opt, OptConfig, Plan};
+use zograd_models::{Linear, ModelBackend, Opt, OptConfig, Plan, Projection};
 
 use crate::batches::Batches;
 use crate::seconds;
@@ -103,17 +103,15 @@ fn linear_layers<B: ModelBackend>(model: &Opt<B>, tokens: usize) -> f64 {
         )));
     };
     let time = seconds(|| {
-        for layer in &model.decoder.layers {
-            let attention = &layer.self_attn;
-            let projections = [
-                &attention.q_proj,
-                &attention.k_proj,
-                &attention.v_proj,
-                &attention.out_proj,
-            ];
-            projections.into_iter().for_each(|linear| apply(linear, &x));
-            apply(&layer.fc1, &x);
-            apply(&layer.fc2, &inner);
+        for layer in 0..config.num_hidden_layers {
+            for which in Projection::ALL {
+                let x = match which {
+                    Projection::Fc2 => &inner,
+                    _ => &x,
+                };
+                let linear = model.projection(layer, which);
+                apply(linear.expect("a layer of the model"), x);
+            }
         }
     });
     // a backend may compute later than it is asked

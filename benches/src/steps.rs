@@ -6,9 +6,9 @@ use serde::Serialize;
 use std::time::Instant;
 use zograd_models::{ModelBackend, Opt, OptConfig};
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
-use zograd_select::{Method, StepContext};
+use zograd_select::{MethodSpec, Methods, StepContext, Strategy};
 use zograd_tasks::Prompt;
-use zograd_trainer::{peak_memory_bytes, run_step, score};
+use zograd_trainer::{Rule, Walking, measure, peak_memory_bytes, run_step};
 
 use crate::batches::Batches;
 use crate::median;
@@ -27,19 +27,19 @@ pub enum MethodName {
 }
 
 impl MethodName {
-    /// With its settings.
-    pub fn method(self) -> Method {
-        let gv = |pool| Method::Gv {
-            pool,
-            alpha: 0.5,
-            faithful_cost: false,
+    /// Its strategy.
+    ///
+    /// # Errors
+    /// None that depends on the input.
+    pub fn strategy(self) -> Result<Box<dyn Strategy>> {
+        let with_pool = |name, pool: usize| MethodSpec::new(name).with("pool", pool);
+        let method = match self {
+            Self::Mezo => MethodSpec::new("mezo"),
+            Self::Gv2 => with_pool("gv", 2),
+            Self::Gv4 => with_pool("gv", 4),
+            Self::Greedy4 => with_pool("greedy", 4),
         };
-        match self {
-            Self::Mezo => Method::Mezo,
-            Self::Gv2 => gv(2),
-            Self::Gv4 => gv(4),
-            Self::Greedy4 => Method::Greedy { pool: 4 },
-        }
+        Ok(Methods::built_in().build(&method)?)
     }
 }
 
@@ -83,27 +83,30 @@ impl StepTimes {
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let parameters = space.dimension();
         let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-3)?;
-        let mut strategy = method.method().build()?;
+        let mut strategy = method.strategy()?;
         let (mut step_s, mut forward_s, mut tokens) = (Vec::new(), Vec::new(), 0);
         let objective = batches.objective;
         for step in 0..warmup + steps {
             let batch: Vec<&Prompt> = batches.batches[step % batches.batches.len()]
                 .iter()
                 .collect();
-            let context = StepContext {
-                step: step as u64,
-                seed: Seed::new(0).child(step as u64),
-                eps: model.eps(),
-            };
+            let seed = Seed::new(0).child(step as u64);
+            let context = StepContext::new(step as u64, seed, model.eps());
             let start = Instant::now();
             let mut forwards = 0.0;
-            run_step(strategy.as_mut(), &context, &mut model, 1e-6, 0.0, |m| {
+            let mut prober = Walking::new(&mut model, |m| {
                 let start = Instant::now();
-                let (scored, stats) = score(m, &batch, |p| objective.candidates(p))?;
-                tokens = stats.tokens;
+                let measured = measure(m, &batch, objective, None)?;
+                tokens = measured.tokens;
                 forwards += start.elapsed().as_secs_f64();
-                Ok(objective.loss(&scored))
-            })?;
+                Ok(measured.loss(objective))
+            });
+            run_step(
+                strategy.as_mut(),
+                &context,
+                &mut prober,
+                Rule::new(1e-6, 0.0),
+            )?;
             if step >= warmup {
                 step_s.push(start.elapsed().as_secs_f64());
                 forward_s.push(forwards);

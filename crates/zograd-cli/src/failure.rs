@@ -1,43 +1,22 @@
 //! Which error ends the program with which exit code, and how it is told.
 
+use crate::args::as_flags;
 use crate::output::{one_line, say};
-use std::fmt;
 use std::process::ExitCode;
+use zograd_runs::RunError;
 
-/// The input was usable, and something failed while running (exit code 1): a full disk, say.
-///
-/// Every other error is about the input (exit code 2).
-#[derive(Debug)]
-pub struct WhileRunning;
-
-impl fmt::Display for WhileRunning {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the run failed")
-    }
-}
-
-/// Prints the error on one line and gives its exit code.
+/// Prints the error on one line and gives its exit code: 2 if the input is wrong, 1 for all that failed while running.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     if is_closed_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    let mut line = String::new();
-    for cause in error.chain() {
-        let text = one_line(&cause.to_string());
-        // causes often repeat what the error above them said
-        if !line.contains(&text) {
-            if !line.is_empty() {
-                line.push_str(": ");
-            }
-            line.push_str(&text);
-        }
-    }
-    say(format_args!("error: {line}"));
-    let code = if error.downcast_ref::<WhileRunning>().is_some() {
-        1
-    } else {
-        2
+    // what a run says of its error is whole; others are put together from their causes
+    let (line, code) = match error.downcast_ref::<RunError>() {
+        Some(error @ RunError::Input(_)) => (error.to_string(), 2),
+        Some(error) => (error.to_string(), 1),
+        None => (format!("{error:#}"), 1),
     };
+    say(format_args!("error: {}", one_line(&as_flags(&line))));
     ExitCode::from(code)
 }
 

@@ -4,29 +4,18 @@
 //! Exit codes: 0 done, 1 something failed while running, 2 the input is wrong (nothing was written),
 //! 130 interrupted by Ctrl-C, 143 by SIGTERM (what was reached is saved).
 
-mod answers;
 mod args;
-mod backend;
 mod charts;
 mod commands;
-mod config_file;
-mod environment;
-mod example_rows;
+mod console;
 mod failure;
-#[cfg(test)]
-mod hostile;
-mod inputs;
 mod output;
 mod plot;
 mod points;
-mod presets;
 mod progress;
-mod run_folder;
-mod runs;
 mod signals;
 mod table;
-mod task;
-mod walk;
+mod threads;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -48,17 +37,17 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     let outcome = match cli.command {
-        Command::Train(args) => commands::train::run(*args),
+        Command::Train(args) => commands::train::run(&args),
         Command::Sweep(args) => commands::sweep::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Presets(args) => commands::presets::run(&args),
-        Command::Eval(args) => commands::eval::run(*args),
-        Command::Generate(args) => commands::generate::run(*args),
-        Command::Replay(args) => commands::replay::run(*args),
-        Command::Export(args) => commands::export::run(args),
+        Command::Eval(args) => commands::eval::run(&args),
+        Command::Generate(args) => commands::generate::run(&args),
+        Command::Replay(args) => commands::replay::run(&args),
+        Command::Export(args) => commands::export::run(&args),
         Command::Merge(args) => commands::merge::run(&args),
         Command::Log(command) => commands::log::run(command),
-        Command::Prompts(args) => commands::prompts::run(*args),
+        Command::Prompts(args) => commands::prompts::run(&args),
     };
     match outcome {
         Ok(code) => code,

@@ -1,9 +1,9 @@
 //! `loss.svg`: the training loss and the score on the development examples of a run.
 
-use crate::runs::smooth;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
 use std::path::Path;
+use zograd_runs::experiment::smooth;
 use zograd_tasks::metrics::Metric;
 use zograd_trainer::EvalRecord;
 

@@ -7,8 +7,9 @@ use std::sync::OnceLock;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
-use crate::backend::plain::indices;
-use crate::packing::{Packing, Row};
+use crate::indices::indices;
+use crate::packing::{PackedRow, Packing};
+use crate::plan::Plan;
 
 /// The shortest row of a rectangle has at least this share of the longest one's tokens, which
 /// bounds the padding that attention computes and throws away.
@@ -27,14 +28,22 @@ pub(crate) const HIDDEN: f32 = -1e30;
 /// the prefix of its row and, causally, its own tail. Backends read the layout in one of two
 /// forms: segments of packed tokens (CPU kernels), or padded rectangles with an additive mask,
 /// which are built when first asked for and serve all layers.
+///
+/// A backend of another crate that overrides [`ModelBackend::packed_attention`](crate::ModelBackend::packed_attention)
+/// reads [`AttentionLayout::heads`] and [`AttentionLayout::rows`].
 #[derive(Debug)]
 pub struct AttentionLayout<B: Backend> {
     heads: usize,
-    rows: Vec<Row>,
+    rows: Vec<PackedRow>,
     rectangles: OnceLock<Vec<Rectangle<B>>>,
 }
 
 impl<B: Backend> AttentionLayout<B> {
+    /// The layout of a plan's tokens, for `heads` attention heads.
+    pub fn of(plan: &Plan, heads: usize) -> Self {
+        Self::new(&plan.packing, heads)
+    }
+
     pub(crate) fn new(packing: &Packing, heads: usize) -> Self {
         Self {
             heads,
@@ -48,8 +57,8 @@ impl<B: Backend> AttentionLayout<B> {
         self.heads
     }
 
-    #[cfg(any(feature = "ndarray", feature = "flex"))]
-    pub(crate) fn rows(&self) -> &[Row] {
+    /// The rows of packed tokens, in packed order; rows do not see one another.
+    pub fn rows(&self) -> &[PackedRow] {
         &self.rows
     }
 
@@ -64,7 +73,7 @@ impl<B: Backend> AttentionLayout<B> {
 }
 
 /// Splits rows into runs of neighbours of similar length.
-fn group(rows: &[Row], heads: usize) -> Vec<Range<usize>> {
+fn group(rows: &[PackedRow], heads: usize) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
     let mut start = 0;
     let (mut shortest, mut longest) = (usize::MAX, 0);
@@ -107,8 +116,8 @@ struct Padding<B: Backend> {
 }
 
 impl<B: Backend> Rectangle<B> {
-    fn new(rows: &[Row], device: &B::Device) -> Self {
-        let length = rows.iter().map(Row::len).max().unwrap_or(0);
+    fn new(rows: &[PackedRow], device: &B::Device) -> Self {
+        let length = rows.iter().map(PackedRow::len).max().unwrap_or(0);
         let first = rows.first().map_or(0, |row| row.tokens().start);
         let end = rows.last().map_or(0, |row| row.tokens().end);
         Self {
@@ -154,7 +163,7 @@ impl<B: Backend> Rectangle<B> {
 }
 
 impl<B: Backend> Padding<B> {
-    fn new(rows: &[Row], length: usize, device: &B::Device) -> Self {
+    fn new(rows: &[PackedRow], length: usize, device: &B::Device) -> Self {
         let first = rows.first().map_or(0, |row| row.tokens().start);
         let mut cell_tokens = vec![0; rows.len() * length];
         let mut token_cells = Vec::new();
@@ -173,8 +182,8 @@ impl<B: Backend> Padding<B> {
 }
 
 /// One causal mask for all rows where none branches, else one mask per row.
-fn mask<B: Backend>(rows: &[Row], length: usize, device: &B::Device) -> Tensor<B, 4> {
-    let masks = if rows.iter().all(Row::is_causal) {
+fn mask<B: Backend>(rows: &[PackedRow], length: usize, device: &B::Device) -> Tensor<B, 4> {
+    let masks = if rows.iter().all(PackedRow::is_causal) {
         1
     } else {
         rows.len()
@@ -204,7 +213,7 @@ fn mask<B: Backend>(rows: &[Row], length: usize, device: &B::Device) -> Tensor<B
 mod tests {
     use super::*;
 
-    fn rows(lengths: &[usize]) -> Vec<Row> {
+    fn rows(lengths: &[usize]) -> Vec<PackedRow> {
         let sequences: Vec<Vec<u32>> = lengths.iter().map(|length| vec![0; *length]).collect();
         Packing::whole(&sequences).rows
     }

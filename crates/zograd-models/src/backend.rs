@@ -19,8 +19,8 @@ pub type WeightAndBias<B> = (Tensor<B, 2>, Option<Tensor<B, 1>>);
 /// A backend this crate's models run on.
 ///
 /// Every method has a default made of differentiable tensor operations, so
-/// `impl ModelBackend for MyBackend {}` is enough for a new backend, and models can be
-/// differentiated through [`Autodiff`]. The CPU backends override all of them for f32: their own
+/// `impl ModelBackend for MyBackend {}` is enough for a backend of your own crate, and models can be
+/// differentiated through [`Autodiff`]. The backends of CubeCL have it for every runtime: CUDA, ROCm, Metal, Vulkan. The CPU backends override all of them for f32: their own
 /// matrix products reach about half of the machine's rate, and their elementwise operations make
 /// several single-threaded passes where one threaded pass does.
 ///
@@ -28,8 +28,7 @@ pub type WeightAndBias<B> = (Tensor<B, 2>, Option<Tensor<B, 1>>);
 /// |---|---|---|
 /// | `NdArray` (feature `ndarray`) | overridden | f64: default |
 /// | `Flex` (feature `flex`) | overridden | f16, bf16, f64: default |
-/// | `Cuda` (feature `cuda`) | default | default |
-/// | `Wgpu` (feature `wgpu`) | default | default |
+/// | `CubeBackend<R, ..>`, `Fusion<..>` (feature `cube`, in `cuda` and `wgpu`) | default | default |
 /// | `Autodiff<B>` | default | default |
 pub trait ModelBackend: Backend {
     /// `y = x W^T + b`, as PyTorch's `nn.Linear`: `x` is `[tokens, in]`, `weight` is `[out, in]`,
@@ -122,8 +121,22 @@ pub trait ModelBackend: Backend {
 
 impl<B: Backend, C: CheckpointStrategy> ModelBackend for Autodiff<B, C> {}
 
-#[cfg(feature = "cuda")]
-impl ModelBackend for burn_cuda::Cuda {}
+#[cfg(feature = "cube")]
+impl<R, F, I, BT> ModelBackend for burn_cubecl::CubeBackend<R, F, I, BT>
+where
+    R: burn_cubecl::CubeRuntime,
+    F: burn_cubecl::FloatElement,
+    I: burn_cubecl::IntElement,
+    BT: burn_cubecl::BoolElement,
+    Self: Backend,
+{
+}
 
-#[cfg(feature = "wgpu")]
-impl ModelBackend for burn_wgpu::Wgpu {}
+// the defaults, recorded and fused: not what the backend inside may have of its own
+#[cfg(feature = "cube")]
+impl<B> ModelBackend for burn_fusion::Fusion<B>
+where
+    B: burn_fusion::FusionBackend,
+    Self: Backend,
+{
+}

@@ -16,6 +16,7 @@ const MAX_SIZE: usize = 1 << 20;
 
 /// The nonlinearity between the two feed-forward layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Activation {
     /// `max(x, 0)`: every OPT that Meta published.
     Relu,
@@ -47,6 +48,7 @@ impl Activation {
 
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// The file could not be read.
     #[error("cannot read {path}: {source}; a model folder needs a config.json")]

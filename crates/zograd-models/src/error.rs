@@ -2,6 +2,7 @@
 
 /// Why a forward pass was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum ModelError {
     /// Nothing to run.
     #[error("there are no tokens to run; give at least one non-empty sequence")]
@@ -41,13 +42,16 @@ pub enum ModelError {
         expected: usize,
     },
     /// A setting of [`Generation`](crate::Generation) that is out of its range.
-    #[error("{name} = {value}: {fix}")]
+    #[error("`{name} = {value}`: {fix}")]
     Setting {
-        /// The setting.
+        /// The setting: `beams`, `temperature`, `top-k` or `top-p`.
         name: &'static str,
         /// What it was.
         value: String,
         /// What it may be.
         fix: &'static str,
     },
+    /// What a model of another crate refuses, in its own words.
+    #[error("{0}")]
+    Other(String),
 }

@@ -3,10 +3,10 @@
 use burn::tensor::Tensor;
 
 use crate::backend::ModelBackend;
-use crate::backend::plain::indices;
 use crate::error::ModelError;
+use crate::indices::indices;
 use crate::opt::Opt;
-use crate::packing::{Packing, check_ids};
+use crate::packing::Packing;
 use crate::plan::{Plan, Target};
 
 /// Positions whose vocabulary logits exist at a time: 49 MiB in f32 for OPT's vocabulary.
@@ -94,11 +94,13 @@ impl<B: ModelBackend> Opt<B> {
 
     /// Whether the model has all ids and positions of a plan.
     pub(crate) fn check(&self, plan: &Plan) -> Result<(), ModelError> {
-        plan.packing.check(self.config())?;
-        for id in plan.targets() {
-            check_ids(&[id], self.config())?;
-        }
-        Ok(())
+        let config = self.config();
+        plan.check(config.vocab_size, config.max_position_embeddings)
+    }
+
+    pub(crate) fn check_packing(&self, packing: &Packing) -> Result<(), ModelError> {
+        let config = self.config();
+        packing.check(config.vocab_size, config.max_position_embeddings)
     }
 
     /// What the head is given where each scored token is predicted, `[scored tokens, word_embed_proj_dim]`, in the
@@ -123,7 +125,7 @@ impl<B: ModelBackend> Opt<B> {
     /// No tokens, a token id outside the vocabulary, or a sequence longer than the position table.
     pub fn forward(&self, sequences: &[Vec<u32>]) -> Result<Vec<Tensor<B, 2>>, ModelError> {
         let packing = Packing::whole(sequences);
-        packing.check(self.config())?;
+        self.check_packing(&packing)?;
         let logits = self.head(self.run(&packing));
         let vocabulary = self.config().vocab_size;
         let slice = |tokens| logits.clone().slice([tokens, 0..vocabulary]);
@@ -150,7 +152,7 @@ impl<B: ModelBackend> Opt<B> {
         };
         let sequences: Vec<Vec<u32>> = ids.iter().zip(mask).map(real).collect();
         let packing = Packing::whole(&sequences);
-        packing.check(self.config())?;
+        self.check_packing(&packing)?;
         let logits = self.head(self.run(&packing));
 
         let device = logits.device();

@@ -28,6 +28,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod adapter;
 mod attention;
 mod backend;
@@ -37,27 +41,33 @@ mod error;
 mod forward;
 mod generate;
 pub mod hub;
+mod indices;
+mod language_model;
 mod nn;
 mod opt;
 mod packing;
 mod parameters;
 mod plan;
 mod shapes;
+mod storage;
 pub mod tokenizer;
 mod weights;
 
 pub use adapter::{
     ADAPTERS, AdapterConfig, AdapterError, BaseNote, Lora, LoraConfig, Prefix, PrefixConfig,
-    PrefixInit, Projection, is_adapter, save_adapter,
+    PrefixInit, Projection, UnknownProjection, is_adapter, save_adapter,
 };
 pub use attention::AttentionLayout;
 pub use backend::{ModelBackend, WeightAndBias};
 pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
 pub use error::ModelError;
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
+pub use language_model::LanguageModel;
 pub use nn::{Embedding, LayerNorm, Linear};
 pub use opt::{Attention, Decoder, DecoderLayer, HEAD, Opt};
+pub use packing::{PackedRow, Segment};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
+pub use storage::{Storage, UnknownStorage};
 pub use weights::{
     LoadError, LoadOptions, LoadReport, SaveError, content_hash, content_hash_of, save_pretrained,
 };

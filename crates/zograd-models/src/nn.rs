@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
-use crate::adapter::Lora;
+use crate::adapter::{Lora, LoraStack};
 use crate::backend::{ModelBackend, WeightAndBias};
 use crate::parameters::{Initial, ParameterSource, param};
 
@@ -18,6 +18,9 @@ pub struct Linear<B: Backend> {
     pub bias: Option<Param<Tensor<B, 1>>>,
     /// What an adapter adds to the map.
     pub lora: Option<Lora<B>>,
+    /// What several adapters add to it, each for its own block of the tokens: in no model but that which scores for
+    /// several.
+    pub(crate) stack: Option<LoraStack<B>>,
 }
 
 impl<B: ModelBackend> Linear<B> {
@@ -39,6 +42,7 @@ impl<B: ModelBackend> Linear<B> {
                 .then(|| param(source, name, "bias", [width_out], Initial::Zeros))
                 .transpose()?,
             lora: None,
+            stack: None,
         })
     }
 
@@ -48,10 +52,16 @@ impl<B: ModelBackend> Linear<B> {
             let (weight, bias) = self.weight_and_bias();
             B::packed_linear(x, weight, bias)
         };
-        match &self.lora {
-            None => base(x),
-            Some(lora) => B::packed_add(base(x.clone()), lora.forward(x)),
+        match (&self.lora, &self.stack) {
+            (Some(lora), _) => B::packed_add(base(x.clone()), lora.forward(x)),
+            (None, Some(stack)) => B::packed_add(base(x.clone()), stack.forward(x)),
+            (None, None) => base(x),
         }
+    }
+
+    /// Whether the layer is its weight and bias, and no adapter adds to it.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.lora.is_none() && self.stack.is_none()
     }
 
     /// The layer without an adapter.

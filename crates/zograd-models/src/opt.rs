@@ -5,11 +5,11 @@ use burn::tensor::activation::{gelu, gelu_approximate, relu};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor};
 
-use crate::adapter::{AdapterConfig, Prefix};
+use crate::adapter::{AdapterConfig, Prefix, Projection};
 use crate::attention::AttentionLayout;
 use crate::backend::ModelBackend;
-use crate::backend::plain::indices;
 use crate::config::{Activation, OptConfig, POSITION_OFFSET};
+use crate::indices::indices;
 use crate::nn::{Embedding, LayerNorm, Linear};
 use crate::packing::Packing;
 use crate::parameters::{Fresh, ParameterSource};
@@ -26,7 +26,7 @@ pub const HEAD: &str = "lm_head.*";
 #[derive(Module, Debug)]
 pub struct Opt<B: Backend> {
     /// The whole network.
-    pub decoder: Decoder<B>,
+    pub(crate) decoder: Decoder<B>,
     /// The head, `[vocab_size, word_embed_proj_dim]`, where it is not the token table.
     pub lm_head: Option<Embedding<B>>,
     #[module(skip)]
@@ -39,47 +39,47 @@ pub struct Opt<B: Backend> {
 #[derive(Module, Debug)]
 pub struct Decoder<B: Backend> {
     /// Token table, `[vocab_size, word_embed_proj_dim]`; also the head.
-    pub embed_tokens: Embedding<B>,
+    pub(crate) embed_tokens: Embedding<B>,
     /// Position table, `[max_position_embeddings + 2, hidden_size]`.
-    pub embed_positions: Embedding<B>,
+    pub(crate) embed_positions: Embedding<B>,
     /// From `word_embed_proj_dim` to `hidden_size`, where they differ.
-    pub project_in: Option<Linear<B>>,
+    pub(crate) project_in: Option<Linear<B>>,
     /// From `hidden_size` to `word_embed_proj_dim`, where they differ.
-    pub project_out: Option<Linear<B>>,
+    pub(crate) project_out: Option<Linear<B>>,
     /// After the last layer, in pre-norm models.
-    pub final_layer_norm: Option<LayerNorm<B>>,
+    pub(crate) final_layer_norm: Option<LayerNorm<B>>,
     /// The layers, first to last.
-    pub layers: Vec<DecoderLayer<B>>,
+    pub(crate) layers: Vec<DecoderLayer<B>>,
 }
 
 /// Attention and feed-forward with their residual connections.
 #[derive(Module, Debug)]
 pub struct DecoderLayer<B: Backend> {
     /// Causal self-attention.
-    pub self_attn: Attention<B>,
+    pub(crate) self_attn: Attention<B>,
     /// Norm of the attention block: before it, or after its residual (350m).
-    pub self_attn_layer_norm: LayerNorm<B>,
+    pub(crate) self_attn_layer_norm: LayerNorm<B>,
     /// `[ffn_dim, hidden_size]`.
-    pub fc1: Linear<B>,
+    pub(crate) fc1: Linear<B>,
     /// `[hidden_size, ffn_dim]`.
-    pub fc2: Linear<B>,
+    pub(crate) fc2: Linear<B>,
     /// Norm of the feed-forward block: before it, or after its residual (350m).
-    pub final_layer_norm: LayerNorm<B>,
+    pub(crate) final_layer_norm: LayerNorm<B>,
 }
 
 /// The four projections of multi-head attention, each `[hidden_size, hidden_size]`.
 #[derive(Module, Debug)]
 pub struct Attention<B: Backend> {
     /// Queries.
-    pub q_proj: Linear<B>,
+    pub(crate) q_proj: Linear<B>,
     /// Keys.
-    pub k_proj: Linear<B>,
+    pub(crate) k_proj: Linear<B>,
     /// Values.
-    pub v_proj: Linear<B>,
+    pub(crate) v_proj: Linear<B>,
     /// From the heads back to the residual stream.
-    pub out_proj: Linear<B>,
+    pub(crate) out_proj: Linear<B>,
     /// Keys and values of an adapter, which every token sees.
-    pub prefix: Option<Prefix<B>>,
+    pub(crate) prefix: Option<Prefix<B>>,
 }
 
 impl<B: ModelBackend> Opt<B> {
@@ -235,6 +235,23 @@ impl<B: Backend> Opt<B> {
         &self.config
     }
 
+    /// The token table, `[vocab_size, word_embed_proj_dim]`; also the head, if that has no table of its own.
+    pub fn token_table(&self) -> &Embedding<B> {
+        &self.decoder.embed_tokens
+    }
+
+    /// A linear map of a layer; `None` beyond the last layer.
+    pub fn projection(&self, layer: usize, which: Projection) -> Option<&Linear<B>> {
+        let layer = self.decoder.layers.get(layer);
+        layer.map(|layer| layer.projection(which))
+    }
+
+    /// [`Opt::projection`], to change it.
+    pub fn projection_mut(&mut self, layer: usize, which: Projection) -> Option<&mut Linear<B>> {
+        let layer = self.decoder.layers.get_mut(layer);
+        layer.map(|layer| layer.projection_mut(which))
+    }
+
     /// The model with a head of its own, which begins as a copy of the token table: the same function, until
     /// one of the two moves.
     pub fn untied(mut self) -> Self {
@@ -305,7 +322,7 @@ impl<B: ModelBackend> DecoderLayer<B> {
     fn feed_forward(&self, x: Tensor<B, 2>, activation: Activation) -> Tensor<B, 2> {
         let activate = match activation {
             // both at once, if there is nothing between them but what the backend knows
-            Activation::Relu if self.fc1.lora.is_none() && self.fc2.lora.is_none() => {
+            Activation::Relu if self.fc1.is_plain() && self.fc2.is_plain() => {
                 let (inner, outer) = (self.fc1.weight_and_bias(), self.fc2.weight_and_bias());
                 return B::packed_feed_forward(x, inner, outer);
             }

@@ -2,41 +2,55 @@
 
 use std::ops::Range;
 
-use crate::config::{OptConfig, POSITION_OFFSET};
+use crate::config::POSITION_OFFSET;
 use crate::error::ModelError;
 
 /// A run of consecutive packed tokens with causal attention among themselves that may also look
 /// back at one earlier run.
 ///
-/// Token `i` of the segment sees all of `context` and the tokens of its own segment up to itself.
+/// A token of the segment sees all of `context` and the tokens of its own segment up to itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Segment {
+#[non_exhaustive]
+pub struct Segment {
     /// The packed tokens of the segment.
     pub tokens: Range<usize>,
     /// The packed tokens that all of them see besides; empty for a prefix or a lone sequence.
     pub context: Range<usize>,
 }
 
+impl Segment {
+    /// The packed tokens that `token` of this segment sees, itself last: in the order of their positions, from 0.
+    pub fn seen_by(&self, token: usize) -> impl Iterator<Item = usize> + use<> {
+        self.context.clone().chain(self.tokens.start..token + 1)
+    }
+}
+
 /// Segments that belong together: one prefix and the tails that branch from it. Contiguous in the
 /// packed order, prefix first.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Row {
-    pub segments: Vec<Segment>,
+pub struct PackedRow {
+    pub(crate) segments: Vec<Segment>,
 }
 
-impl Row {
+impl PackedRow {
+    /// The prefix, and then the tails that branch from it.
+    pub fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    /// The packed tokens of the row.
     pub fn tokens(&self) -> Range<usize> {
         let start = self.segments.first().map_or(0, |first| first.tokens.start);
         let end = self.segments.last().map_or(0, |last| last.tokens.end);
         start..end
     }
 
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.tokens().len()
     }
 
     /// Whether plain causal attention describes the row.
-    pub fn is_causal(&self) -> bool {
+    pub(crate) fn is_causal(&self) -> bool {
         self.segments.len() <= 1
     }
 }
@@ -48,7 +62,7 @@ pub(crate) struct Packing {
     pub ids: Vec<u32>,
     /// Position of each token within its sequence, from 0.
     pub positions: Vec<u32>,
-    pub rows: Vec<Row>,
+    pub rows: Vec<PackedRow>,
 }
 
 impl Packing {
@@ -81,7 +95,7 @@ impl Packing {
                 });
             }
         }
-        self.rows.push(Row { segments });
+        self.rows.push(PackedRow { segments });
         (start, starts)
     }
 
@@ -92,7 +106,7 @@ impl Packing {
         self.ids.extend_from_slice(&other.ids);
         self.positions.extend_from_slice(&other.positions);
         self.rows.extend(other.rows.iter().map(|row| {
-            Row {
+            PackedRow {
                 segments: row
                     .segments
                     .iter()
@@ -117,22 +131,29 @@ impl Packing {
         self.ids.len()
     }
 
-    /// Refuses what the tables of the model have no row for: an out-of-range lookup is undefined
-    /// on a GPU and a panic on a CPU.
-    pub fn check(&self, config: &OptConfig) -> Result<(), ModelError> {
+    /// The segment of a packed token.
+    pub fn segment_of(&self, token: usize) -> Option<&Segment> {
+        let row = self.rows.partition_point(|row| row.tokens().end <= token);
+        let segments = &self.rows.get(row)?.segments;
+        segments.get(segments.partition_point(|segment| segment.tokens.end <= token))
+    }
+
+    /// Refuses what the tables of a model with so many ids and positions have no row for: an out-of-range lookup
+    /// is undefined on a GPU and a panic on a CPU.
+    pub fn check(&self, vocab_size: usize, positions: usize) -> Result<(), ModelError> {
         if self.ids.is_empty() {
             return Err(ModelError::NoTokens);
         }
         if let Some(empty) = self.rows.iter().position(|row| row.len() == 0) {
             return Err(ModelError::EmptySequence(empty));
         }
-        check_ids(&self.ids, config)?;
+        check_ids(&self.ids, vocab_size)?;
         if let Some(position) = self.positions.iter().max()
-            && *position as usize >= config.max_position_embeddings
+            && *position as usize >= positions
         {
             return Err(ModelError::TooLong {
                 length: *position as usize + 1,
-                limit: config.max_position_embeddings,
+                limit: positions,
             });
         }
         Ok(())
@@ -147,12 +168,9 @@ impl Packing {
     }
 }
 
-pub(crate) fn check_ids(ids: &[u32], config: &OptConfig) -> Result<(), ModelError> {
-    match ids.iter().find(|id| **id as usize >= config.vocab_size) {
-        Some(&id) => Err(ModelError::IdOutOfRange {
-            id,
-            vocab_size: config.vocab_size,
-        }),
+pub(crate) fn check_ids(ids: &[u32], vocab_size: usize) -> Result<(), ModelError> {
+    match ids.iter().find(|id| **id as usize >= vocab_size) {
+        Some(&id) => Err(ModelError::IdOutOfRange { id, vocab_size }),
         None => Ok(()),
     }
 }

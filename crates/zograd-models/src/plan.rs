@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use crate::packing::Packing;
+use crate::error::ModelError;
+use crate::packing::{PackedRow, Packing, Segment, check_ids};
 
 /// A token sequence whose last tokens are to be scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,7 @@ pub struct Sequence<'a> {
 
 /// What the sequences of one group may have in common.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Sharing {
     /// Every sequence is run on its own.
     None,
@@ -27,6 +29,7 @@ pub enum Sharing {
 
 /// Why sequences cannot be planned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PlanError {
     /// There is no sequence at all.
     #[error("there are no sequences to score")]
@@ -66,6 +69,7 @@ pub(crate) struct Target {
 
 /// How much work a plan is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct PlanStats {
     /// Sequences scored.
     pub sequences: usize,
@@ -86,6 +90,10 @@ pub struct PlanStats {
 /// ([`Sharing::Prefix`]); and vocabulary logits are computed only where a scored token is
 /// predicted, once per position however many candidates are read there.
 ///
+/// What a model has to do with it, in order: run the tokens [`Plan::ids`] at [`Plan::positions`], each seeing
+/// [`Plan::seen_by`]; compute logits at [`Plan::logit_tokens`]; and return one log-probability for each pair of
+/// [`Plan::scored`]. `examples/own_model.rs` is such a model.
+///
 /// ```
 /// use zograd_models::{Plan, Sequence, Sharing};
 ///
@@ -97,6 +105,11 @@ pub struct PlanStats {
 /// assert_eq!(plan.stats().tokens, 3);
 /// assert_eq!(plan.stats().logit_positions, 1);
 /// assert_eq!(plan.spans(), [0..1, 1..2]);
+///
+/// assert_eq!(plan.ids(), [2, 10, 11]);
+/// assert_eq!(plan.logit_tokens(), [2]);
+/// assert_eq!(plan.scored().collect::<Vec<_>>(), [(0, 7), (0, 8)]);
+/// assert_eq!(plan.seen_by(2).collect::<Vec<_>>(), [0, 1, 2]);
 /// # Ok::<(), zograd_models::PlanError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,6 +188,60 @@ impl Plan {
     /// sequence, in the order of the groups and their sequences.
     pub fn spans(&self) -> &[Range<usize>] {
         &self.spans
+    }
+
+    /// The ids of the tokens that are run: all rows end to end, longest row first. Packed tokens are numbered by
+    /// their place here.
+    pub fn ids(&self) -> &[u32] {
+        &self.packing.ids
+    }
+
+    /// The position of each packed token in its sequence, from 0. Tokens of different rows, or of tails that branch
+    /// from one prefix, have equal positions.
+    pub fn positions(&self) -> &[u32] {
+        &self.packing.positions
+    }
+
+    /// Which packed tokens belong together, and who sees whom: rows in packed order, which do not see one another.
+    pub fn rows(&self) -> &[PackedRow] {
+        &self.packing.rows
+    }
+
+    /// The packed tokens that a packed token sees, itself last: the sequence up to it, in the order of positions
+    /// from 0.
+    ///
+    /// # Panics
+    /// There is no such token.
+    pub fn seen_by(&self, token: usize) -> impl Iterator<Item = usize> + use<> {
+        self.segment_of(token).seen_by(token)
+    }
+
+    fn segment_of(&self, token: usize) -> &Segment {
+        let segment = self.packing.segment_of(token);
+        segment.expect("a packed token belongs to a segment")
+    }
+
+    /// The packed tokens after which logits are computed, ascending, each once.
+    pub fn logit_tokens(&self) -> &[usize] {
+        &self.logit_tokens
+    }
+
+    /// What is scored, in the order of the scores ([`Plan::spans`] says whose they are): an index into
+    /// [`Plan::logit_tokens`], and the id whose log-probability is asked for there. As
+    /// [`ModelBackend::log_probs_at`](crate::ModelBackend::log_probs_at) takes them.
+    pub fn scored(&self) -> impl ExactSizeIterator<Item = (usize, u32)> {
+        let targets = self.targets.iter();
+        targets.map(|target| (target.logit, target.id))
+    }
+
+    /// Refuses what a model of `vocab_size` ids and `positions` positions cannot run or score.
+    ///
+    /// # Errors
+    /// A token id outside the vocabulary, or a sequence longer than the positions.
+    pub fn check(&self, vocab_size: usize, positions: usize) -> Result<(), ModelError> {
+        self.packing.check(vocab_size, positions)?;
+        self.targets()
+            .try_for_each(|id| check_ids(&[id], vocab_size))
     }
 
     /// The ids of the scored tokens, in the order of their scores.

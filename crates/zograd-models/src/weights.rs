@@ -2,8 +2,9 @@
 //! shards with an index.
 
 mod blocks;
-pub(crate) mod checkpoint;
-pub(crate) mod decode;
+mod checkpoint;
+mod decode;
+pub(crate) mod entry;
 mod error;
 mod identity;
 mod load;

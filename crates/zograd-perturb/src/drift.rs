@@ -2,31 +2,16 @@
 
 use crate::kernel;
 use crate::perturbed::terms;
-use crate::{Direction, NoiseBackend, NoisePass, ParameterSpace, PerturbError, Perturbed};
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor};
-
-/// Weights of every tensor that are looked at.
-pub(crate) const SAMPLE: usize = 1024;
-
-/// The first weights of every parameter that moves, as they stood at some time.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sample(Vec<Vec<f64>>);
+use crate::{Direction, Excerpt, NoiseBackend, NoisePass, PerturbError, Perturbed};
+use burn::module::Module;
 
 impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// The first 1,024 weights of every parameter that moves, as they stand.
-    pub fn sample(&self) -> Sample {
-        let mut visitor = Sampler {
-            path: Vec::new(),
-            space: self.space(),
-            found: vec![Vec::new(); self.space().parameters().len()],
-        };
-        self.module().visit(&mut visitor);
-        Sample(visitor.found)
+    pub fn excerpt(&self) -> Excerpt {
+        Excerpt::of(self.module(), self.space())
     }
 
-    /// The largest distance of a sampled weight from `theta - lr * (direction + decay * theta)`, where `theta` is
+    /// The largest distance of a weight of the excerpt from `theta - lr * (direction + decay * theta)`, where `theta` is
     /// what `before` saw: what the probes since then and the update have left of rounding. Exactly 0 for
     /// [`Arithmetic::Exact`](crate::Arithmetic::Exact).
     ///
@@ -34,7 +19,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// [`PerturbError::NonFinite`] for a direction that could not have been applied.
     pub fn drift_since(
         &self,
-        before: &Sample,
+        before: &Excerpt,
         direction: &Direction,
         lr: f64,
         decay: f64,
@@ -44,7 +29,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             Some(_) => terms::exact(&Direction::zero(), &step)?,
             None => terms::plain(&step)?,
         };
-        let now = self.sample().0;
+        let now = self.excerpt().0;
         let mut worst = 0f64;
         for (index, spec) in self.space().parameters().iter().enumerate() {
             let pass = NoisePass {
@@ -70,91 +55,5 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             worst = pairs.map(|(a, b)| (a - b).abs()).fold(worst, f64::max);
         }
         Ok(worst)
-    }
-}
-
-struct Sampler<'a> {
-    path: Vec<String>,
-    space: &'a ParameterSpace,
-    found: Vec<Vec<f64>>,
-}
-
-impl<B: Backend> ModuleVisitor<B> for Sampler<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
-    }
-
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.join(".");
-        let Some(index) = self.space.names().position(|n| n == name) else {
-            return;
-        };
-        let first = leading(param.val(), SAMPLE).into_data();
-        self.found[index] = first.convert_dtype(DType::F64).iter::<f64>().collect();
-    }
-}
-
-/// The first `count` elements in row-major order, or all if there are fewer. Without reshaping the whole tensor, which
-/// NdArray copies for it: that would be a second token table.
-pub(crate) fn leading<B: Backend, const D: usize>(
-    mut tensor: Tensor<B, D>,
-    count: usize,
-) -> Tensor<B, 1> {
-    let dims = tensor.dims();
-    let mut block: usize = dims.iter().product();
-    for (axis, size) in dims.into_iter().enumerate() {
-        if block == 0 {
-            break;
-        }
-        block /= size;
-        let wanted = count.div_ceil(block).min(size);
-        tensor = tensor.narrow(axis, 0, wanted);
-        // of a single block only a part may be wanted
-        if wanted > 1 {
-            break;
-        }
-    }
-    let len = tensor.shape().num_elements();
-    let flat = tensor.reshape([len]);
-    if len > count {
-        flat.narrow(0, 0, count)
-    } else {
-        flat
-    }
-}
-
-#[cfg(all(test, feature = "ndarray"))]
-mod tests {
-    use super::*;
-    use burn::tensor::TensorData;
-    use burn_ndarray::NdArray;
-
-    #[test]
-    fn leading_elements_are_the_first_in_memory() {
-        let shapes = [
-            [1, 1, 1],
-            [3, 4, 5],
-            [1, 7, 3],
-            [1, 1, 9],
-            [2, 1, 6],
-            [6, 5, 1],
-        ];
-        for shape in shapes {
-            let len: usize = shape.iter().product();
-            let numbers: Vec<f32> = (0..len).map(|i| i as f32).collect();
-            let data = TensorData::new(numbers, shape);
-            let all = Tensor::<NdArray, 3>::from_data(data, &Default::default());
-            for count in 1..=len + 2 {
-                let found: Vec<f32> = leading(all.clone(), count).into_data().iter().collect();
-                let expected: Vec<f32> = (0..len.min(count)).map(|i| i as f32).collect();
-                assert_eq!(found, expected, "{count} of {shape:?}");
-            }
-        }
-        let empty = Tensor::<NdArray, 2>::zeros([0, 4], &Default::default());
-        assert_eq!(leading(empty, 3).dims(), [0]);
     }
 }

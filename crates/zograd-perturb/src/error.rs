@@ -2,6 +2,7 @@ use thiserror::Error;
 
 /// What can go wrong when a module is perturbed.
 #[derive(Debug, Error, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum PerturbError {
     /// A coefficient is NaN or infinite; the weights were not touched.
     #[error(
@@ -23,7 +24,7 @@ pub enum PerturbError {
     NotOnGrids(String),
     /// The file with the f32 originals could not be read or written.
     #[error("the f32 originals: {0}")]
-    Anchor(String),
+    Originals(String),
     /// A weight has outgrown the range in which additions are exact.
     #[error(
         "{name} has grown to {largest:.3e}, and steps are exact below {range:.3e} only; use a smaller learning rate, or plain arithmetic"

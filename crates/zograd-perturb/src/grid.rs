@@ -7,8 +7,8 @@
 //! Probes restore to the bit, restore and update fuse freely, and any number of updates can be merged into
 //! one pass.
 //!
-//! The rounding costs nothing: the sum of a pass starts at an anchor `1.5 * 2^23 g`, where neighbouring f32
-//! numbers are `g` apart, so the fused multiply-add that adds a term rounds it; the anchor is taken off at
+//! The rounding costs nothing: the sum of a pass starts at a base `1.5 * 2^23 g`, where neighbouring f32
+//! numbers are `g` apart, so the fused multiply-add that adds a term rounds it; the base is taken off at
 //! the end. That this is the rounding of each term by itself needs that no term lies half-way between two
 //! multiples, where the tie would be broken by the sum. Coefficients whose last mantissa bit is set see to
 //! that: the last set bit of `c z` is then too far below its first one to be that of `g / 2`.
@@ -33,11 +33,12 @@ const LONGEST_UPDATE: f64 = 16.0;
 /// How weights are moved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Arithmetic {
     /// Every pass rounds in the weights' own type: a probe cycle leaves some rounding behind.
     #[default]
     Plain,
-    /// As plain, for 16-bit weights with an [`Anchor`](crate::Anchor): now and then they become the rounded f32 originals
+    /// As plain, for 16-bit weights with an [`Originals`](crate::Originals): now and then they become the rounded f32 originals
     /// again.
     Anchored,
     /// On a [`Grid`], f32 only: no rounding is left behind, and updates can be merged.
@@ -74,13 +75,13 @@ impl Grid {
         2f64.powi(24 + self.exponent)
     }
 
-    /// The sum of a pass must stay within this of the anchor: `2^22 g`.
+    /// The sum of a pass must stay within this of the base: `2^22 g`.
     pub(crate) fn longest_hop(self) -> f64 {
         2f64.powi(22 + self.exponent)
     }
 
     /// Where f32 numbers are `g` apart, with the most room on both sides.
-    pub(crate) fn anchor(self) -> f32 {
+    pub(crate) fn base(self) -> f32 {
         1.5 * 2f32.powi(23 + self.exponent)
     }
 }
@@ -113,21 +114,21 @@ mod tests {
             assert_eq!(grid.exponent, exponent, "{largest} {eps} {lr}");
         }
         let far = Grid::holding(f64::INFINITY, 1e-3, 0.0);
-        assert!(far.anchor().is_finite());
+        assert!(far.base().is_finite());
     }
 
     proptest! {
-        /// Adding to the anchor, in any order, is rounding each term by itself.
+        /// Adding to the base, in any order, is rounding each term by itself.
         #[test]
         fn terms_are_rounded_one_by_one(
             exponent in FINEST..0,
             terms in prop::collection::vec((-0.02f32..0.02, -4.33f32..4.33), 1..9),
         ) {
             let grid = Grid { exponent };
-            let (g, anchor) = (grid.spacing(), grid.anchor());
+            let (g, base) = (grid.spacing(), grid.base());
             let mut ordered = terms;
             let sum = |terms: &[(f32, f32)]| {
-                terms.iter().fold(anchor, |s, (c, z)| odd(*c).mul_add(*z, s)) - anchor
+                terms.iter().fold(base, |s, (c, z)| odd(*c).mul_add(*z, s)) - base
             };
             let one_by_one: f64 = ordered
                 .iter()

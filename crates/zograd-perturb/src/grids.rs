@@ -6,7 +6,7 @@ use burn::tensor::{DType, ElementConversion, Tensor};
 
 /// The grids of the parameters of a space.
 ///
-/// A function of the weights a run starts from, so that a run that is gone on with, or replayed, has the same.
+/// A function of the weights a run starts from, so that a resumed or replayed run has the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Grids {
     names: Vec<String>,

@@ -33,24 +33,29 @@
 //! # Ok::<(), zograd_perturb::PerturbError>(())
 //! ```
 
-mod anchor;
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod backend;
 mod drift;
 mod error;
+mod excerpt;
 mod grid;
 mod grids;
 mod kernel;
 pub mod noise;
+mod originals;
 mod perturbed;
 mod space;
 
-pub use anchor::Anchor;
 pub use backend::{NoiseBackend, NoisePass};
-pub use drift::Sample;
 pub use error::PerturbError;
+pub use excerpt::Excerpt;
 pub use grid::{Arithmetic, Grid};
 pub use grids::Grids;
 pub use noise::NoiseKind;
+pub use originals::Originals;
 pub use perturbed::{AppliedUpdate, Perturbed};
 pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId, decays};
 pub use zograd_direction::{Direction, Seed};

@@ -33,6 +33,7 @@ impl TensorId {
 /// Which parameters of a module move.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Selection {
     /// Every float parameter (full fine-tuning).
     #[default]
@@ -69,7 +70,7 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Whether weight decay acts on the parameter of this name: not on biases and layer norms, as in the originals.
+/// Whether weight decay acts on the parameter of this name: not on biases and layer norms, as in MeZO's code.
 pub fn decays(name: &str) -> bool {
     let spared = ["bias", "layer_norm", "layernorm"];
     !spared.iter().any(|part| name.contains(part))
@@ -77,6 +78,7 @@ pub fn decays(name: &str) -> bool {
 
 /// One parameter that moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ParameterSpec {
     /// Path of the parameter in its module, e.g. `decoder.layers.0.fc1.weight`.
     pub name: String,
@@ -125,8 +127,8 @@ impl ParameterSpace {
     /// The parameters of `module` that `selection` includes.
     ///
     /// # Errors
-    /// If nothing is selected, one parameter stands at two places, a selected parameter is stored in a type no kernel handles, or two names have
-    /// the same [`TensorId`].
+    /// If nothing is selected, one parameter stands at two places, a selected parameter is stored in a type no
+    /// kernel handles, or two names have the same [`TensorId`].
     pub fn select<B: Backend, M: Module<B>>(
         module: &M,
         selection: &Selection,
@@ -179,6 +181,12 @@ impl ParameterSpace {
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.parameters.iter().map(|p| p.name.as_str())
+    }
+
+    /// The name and the number of elements of each.
+    pub fn sizes(&self) -> Vec<(&str, usize)> {
+        let parameters = self.parameters.iter();
+        parameters.map(|p| (p.name.as_str(), p.len())).collect()
     }
 
     /// The selected parameter of this name.

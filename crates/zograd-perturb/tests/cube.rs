@@ -31,13 +31,9 @@ fn device() -> WgpuDevice {
 }
 
 fn pass(kind: NoiseKind, terms: &[(Seed, f32)], shrink: f32) -> NoisePass<'_> {
-    NoisePass {
-        tensor: TensorId::of(NAME),
-        kind,
-        terms,
-        shrink,
-        grid: None,
-    }
+    let mut pass = NoisePass::new(TensorId::of(NAME), kind, terms);
+    pass.shrink = shrink;
+    pass
 }
 
 fn weights(n: usize) -> Vec<f32> {

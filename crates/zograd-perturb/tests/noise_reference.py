@@ -46,7 +46,7 @@ def piece(x):
 
 
 def rounded(mx, my, slope):
-    """Base and slope: 8 significant bits for the slope, its last bit as the unit of the base."""
+    """Intercept and slope: 8 significant bits for the slope, its last bit as the unit of the intercept."""
     if slope == 0:
         return struct.unpack("<f", struct.pack("<f", my))[0], 0.0
     unit = 2.0 ** (math.frexp(slope)[1] - 8)
@@ -68,13 +68,13 @@ for k, xs in pieces.items():
 square_sum = math.fsum((my + s * (x - mx)) ** 2 for x in quantile for mx, my, s in [fits[piece(x)]])
 scale = 1 / math.sqrt(square_sum / SLICES)
 lines = [rounded(mx, my * scale, s * scale) for mx, my, s in fits]
-base, slope = zip(*lines)
-print("lines", hex(fnv1a(b"".join(struct.pack("<f", c) for c in base + slope))))
+intercept, slope = zip(*lines)
+print("lines", hex(fnv1a(b"".join(struct.pack("<f", c) for c in intercept + slope))))
 
 
 def normal(bits):
     x = 2 * (bits & 0x7FFF) + 1
-    z = slope[piece(x)] * x + base[piece(x)]  # exact
+    z = slope[piece(x)] * x + intercept[piece(x)]  # exact
     return -z if bits & 0x8000 else z
 
 

@@ -4,6 +4,7 @@ use zograd_direction::{Direction, Seed};
 
 /// What a strategy knows of the step it is in.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct StepContext {
     /// Steps before this one.
     pub step: u64,
@@ -13,8 +14,16 @@ pub struct StepContext {
     pub eps: f64,
 }
 
+impl StepContext {
+    /// The step after `step` others, with noise from `seed`.
+    pub fn new(step: u64, seed: Seed, eps: f64) -> Self {
+        Self { step, seed, eps }
+    }
+}
+
 /// A loss that was asked for.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Where, in units of eps.
     pub direction: Direction,
@@ -22,8 +31,16 @@ pub struct Evaluation {
     pub loss: f64,
 }
 
+impl Evaluation {
+    /// The loss at `theta + eps * direction`.
+    pub fn new(direction: Direction, loss: f64) -> Self {
+        Self { direction, loss }
+    }
+}
+
 /// What a strategy wants next.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Action {
     /// The losses at these directions, all on the step's minibatch. They may be evaluated in any order, in
     /// parallel, or on other machines; they are told in the order given here.
@@ -47,6 +64,7 @@ impl Action {
 
 /// How the weights change: `theta <- theta - lr * (direction + lambda * theta)`.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Update {
     /// The gradient estimate, scaled by the projected gradient.
     pub direction: Direction,
@@ -58,9 +76,14 @@ pub struct Update {
 impl Update {
     /// The update `slope * v`, where `slope` was measured along `v`.
     pub fn along(v: Direction, slope: f64) -> Self {
+        Self::new(v * slope, slope)
+    }
+
+    /// The update by a gradient estimate, and the slope to record for it.
+    pub fn new(direction: Direction, projected_gradient: f64) -> Self {
         Self {
-            direction: v * slope,
-            projected_gradient: slope,
+            direction,
+            projected_gradient,
         }
     }
 

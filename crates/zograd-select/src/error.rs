@@ -1,17 +1,39 @@
+use crate::SettingError;
+use std::fmt::Display;
 use thiserror::Error;
 
-/// What is wrong with a strategy or its use.
+/// What is wrong with a strategy, its settings or its use. Settings are named as they stand in config files.
 #[derive(Clone, Debug, Error, PartialEq)]
+#[non_exhaustive]
 pub enum StrategyError {
-    /// A parameter is out of its range.
-    #[error("{name} {value}: {fix}")]
-    Parameter {
-        /// The parameter, as its command-line flag.
-        name: &'static str,
-        /// Its value.
-        value: String,
-        /// What it should be.
-        fix: String,
+    /// A setting has a value that it cannot have.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// No method has this name.
+    #[error("`method = {method}`: {hint}")]
+    UnknownMethod {
+        /// The name.
+        method: String,
+        /// What may have been meant, and what is known.
+        hint: String,
+    },
+    /// The method has no such setting.
+    #[error("`{setting}`: the method {method} has no such setting; {hint}")]
+    UnknownSetting {
+        /// The setting's key.
+        setting: String,
+        /// The method.
+        method: String,
+        /// What may have been meant, or who has it.
+        hint: String,
+    },
+    /// The type of a method's settings does not read what it wrote ([`Configured::Settings`](crate::Configured)).
+    #[error("the settings of the method {method} cannot be read: {reason}")]
+    Unreadable {
+        /// The method.
+        method: String,
+        /// What is wrong.
+        reason: String,
     },
     /// The strategy asked and asked, or asked for nothing.
     #[error(
@@ -29,21 +51,11 @@ pub enum StrategyError {
         /// Losses.
         told: usize,
     },
-    /// A saved state belongs to another strategy, or is damaged.
-    #[error("the saved state of the strategy cannot be read: {0}")]
-    State(String),
 }
 
 impl StrategyError {
-    pub(crate) fn parameter(
-        name: &'static str,
-        value: impl ToString,
-        fix: impl Into<String>,
-    ) -> Self {
-        Self::Parameter {
-            name,
-            value: value.to_string(),
-            fix: fix.into(),
-        }
+    /// A setting with a value that it cannot have, and what it should be.
+    pub fn setting(name: &'static str, value: impl Display, fix: impl Into<String>) -> Self {
+        SettingError::new(name, value, fix).into()
     }
 }

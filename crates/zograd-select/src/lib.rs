@@ -5,7 +5,7 @@
 //! [`Direction`]s (short lists of seeds and coefficients) and numbers, and never sees a tensor, so
 //! strategies are small, deterministic, testable on a toy function, and run unchanged on any backend.
 //!
-//! Built in, by the name of their [`Method`]:
+//! Built in:
 //!
 //! | method | estimator | forwards |
 //! |---|---|---|
@@ -18,78 +18,42 @@
 //!
 //! They implement arXiv 2601.04710 as the paper states it.
 //!
+//! A [`Method`] is a strategy with a name and [`Setting`]s ([`Configured`]); [`Methods`] are those that a program
+//! knows, and a [`MethodSpec`] is what stands in a log.
+//!
 //! # A strategy of your own
-//! One method is mandatory. This one estimates the slope from one side, with a fresh direction a step:
+//! [`Strategy`] has three methods, all mandatory. This one estimates slopes from one side, and has a name and a
+//! setting:
 //!
 //! ```
-//! use zograd_select::{
-//!     Action, Direction, Evaluation, Seed, StepContext, Strategy, StrategyError, Update, run_step,
-//! };
-//!
-//! struct OneSided;
-//!
-//! impl Strategy for OneSided {
-//!     fn name(&self) -> &str {
-//!         "one-sided"
-//!     }
-//!
-//!     fn forwards(&self) -> usize {
-//!         2
-//!     }
-//!
-//!     fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
-//!         let z = Direction::unit(step.seed.child(0));
-//!         Ok(match told {
-//!             [here, there] => {
-//!                 let slope = (there.loss - here.loss) / step.eps;
-//!                 Action::update_or_skip(Update::along(z, slope))
-//!             }
-//!             _ => Action::Evaluate(vec![Direction::zero(), z]),
-//!         })
-//!     }
-//! }
-//!
-//! // a bowl in one dimension, with coin tosses as noise
-//! let noise = |d: &Direction| -> f64 {
-//!     let toss = |seed: u64| if seed % 2 == 0 { 1.0 } else { -1.0 };
-//!     d.terms().iter().map(|(seed, c)| c * toss(seed.value())).sum()
-//! };
-//! let (mut theta, lr, eps) = (3.0, 0.1, 1e-3);
-//! for step in 0..50 {
-//!     let context = StepContext { step, seed: Seed::new(7).child(step), eps };
-//!     let outcome = run_step(&mut OneSided, &context, |d| {
-//!         0.5 * (theta + eps * noise(d)).powi(2)
-//!     })?;
-//!     assert_eq!(outcome.evaluations.len(), OneSided.forwards());
-//!     if let Some(update) = outcome.update {
-//!         theta -= lr * noise(&update.direction);
-//!     }
-//! }
-//! assert!(theta.abs() < 0.02, "3 * 0.9^50, and one-sided slopes are off by eps / 2");
-//! # Ok::<(), zograd_select::StrategyError>(())
+#![doc = include_str!("../examples/own_strategy.rs")]
 //! ```
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod action;
 mod error;
-mod greedy;
-mod guiding_vector;
-mod history;
+mod known;
 mod method;
-mod mezo;
-mod n_spsa;
-mod pool_regression;
+mod methods;
+mod near;
 mod run;
+mod setting;
+mod spec;
 mod strategy;
 
 pub use action::{Action, Evaluation, SkipReason, StepContext, Update};
 pub use error::StrategyError;
-pub use greedy::Greedy;
-pub use guiding_vector::GuidingVector;
-pub use history::GuidingVectorHistory;
-pub use method::Method;
-pub use mezo::Mezo;
-pub use n_spsa::NSpsa;
-pub use pool_regression::PoolRegression;
+pub use known::Methods;
+pub use method::{Configured, Method, NoSettings};
+pub use methods::{
+    Greedy, GuidingVector, GuidingVectorHistory, GuidingVectorSettings, Mezo, NSpsa, NSpsaSettings,
+    PoolRegression, PoolSettings,
+};
 pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step, try_run_step_together};
+pub use setting::{Choice, Kind, Setting, SettingError};
+pub use spec::MethodSpec;
 pub use strategy::Strategy;
 pub use zograd_direction::{Direction, Seed};

@@ -1,101 +1,123 @@
-use crate::{
-    Greedy, GuidingVector, GuidingVectorHistory, Mezo, NSpsa, PoolRegression, Strategy,
-    StrategyError,
-};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::fmt;
+use crate::{MethodSpec, Setting, Strategy, StrategyError, spec};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-/// The built-in strategies by name, with their parameters, as they stand in settings.
+/// A strategy that can be made from settings, and so has a name in settings, help, config files and logs.
 ///
-/// ```
-/// use zograd_select::Method;
-///
-/// let method: Method = serde_json::from_str(r#"{"method": "gv", "pool": 4, "alpha": 0.5}"#)?;
-/// assert_eq!(method.build()?.forwards(), 6);
-/// let error = Method::Greedy { pool: 0 }.build().err().expect("refused");
-/// assert_eq!(error.to_string(), "--pool 0: use at least 1 candidate, such as 4");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "method", rename_all = "kebab-case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum Method {
-    /// [`Mezo`]
-    #[serde(deserialize_with = "no_parameters")]
-    Mezo,
-    /// [`NSpsa`]
-    NSpsa {
-        /// Independent estimates of a step.
-        queries: usize,
-    },
-    /// [`GuidingVector`]
-    Gv {
-        /// Candidates M (the paper: 2 or 4; from 3 on their losses matter).
-        pool: usize,
-        /// Share of the pool that counts as good (the paper: 0.5).
-        alpha: f64,
-        /// Evaluate a pool of two although it cannot change the update.
-        #[serde(default)]
-        faithful_cost: bool,
-    },
-    /// [`GuidingVectorHistory`]
-    #[serde(deserialize_with = "no_parameters")]
-    GvHistory,
-    /// [`Greedy`]
-    Greedy {
-        /// Candidates M.
-        pool: usize,
-    },
-    /// [`PoolRegression`]
-    PoolRegression {
-        /// Candidates M.
-        pool: usize,
-    },
-}
+/// Everything about a method stands in its own file: this implementation and the strategy. The book's chapter
+/// "Writing a strategy" has a complete one.
+pub trait Configured: Strategy + Sized + 'static {
+    /// Its name in settings and logs, in kebab case; what [`Strategy::name`] returns.
+    const NAME: &'static str;
+    /// What it does and how many forward passes a step takes, in one line for help.
+    const ABOUT: &'static str;
+    /// Its settings: one for every field of [`Self::Settings`], under the field's name in kebab case.
+    const SETTINGS: &'static [Setting];
+    /// The settings' values: a struct, derived with `#[serde(default, deny_unknown_fields)]`. Its
+    /// [`Default`] holds the defaults.
+    type Settings: Serialize + DeserializeOwned + Default;
 
-impl Method {
-    /// The strategy, at its beginning.
+    /// The strategy, before its first step.
     ///
     /// # Errors
-    /// A parameter out of its range.
-    pub fn build(&self) -> Result<Box<dyn Strategy>, StrategyError> {
-        Ok(match *self {
-            Self::Mezo => Box::new(Mezo),
-            Self::NSpsa { queries } => Box::new(NSpsa::new(queries)?),
-            Self::Gv {
-                pool,
-                alpha,
-                faithful_cost,
-            } => Box::new(GuidingVector::new(pool, alpha, faithful_cost)?),
-            Self::GvHistory => Box::new(GuidingVectorHistory::new()),
-            Self::Greedy { pool } => Box::new(Greedy::new(pool)?),
-            Self::PoolRegression { pool } => Box::new(PoolRegression::new(pool)?),
-        })
-    }
+    /// A value out of its range ([`StrategyError::setting`]).
+    fn configured(settings: Self::Settings) -> Result<Self, StrategyError>;
+}
 
-    /// Its name in settings.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Mezo => "mezo",
-            Self::NSpsa { .. } => "n-spsa",
-            Self::Gv { .. } => "gv",
-            Self::GvHistory => "gv-history",
-            Self::Greedy { .. } => "greedy",
-            Self::PoolRegression { .. } => "pool-regression",
+/// The settings of a method that has none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoSettings {}
+
+/// A method: all that settings, the command and the log need to know of a strategy.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Method {
+    /// [`Configured::NAME`]
+    pub name: &'static str,
+    /// [`Configured::ABOUT`]
+    pub about: &'static str,
+    /// [`Configured::SETTINGS`]
+    pub settings: &'static [Setting],
+    defaults: fn() -> Fields,
+    normalised: fn(&Fields) -> serde_json::Result<Fields>,
+    build: fn(&Fields) -> serde_json::Result<Built>,
+}
+
+/// The settings' values by their fields' names, in the fields' order.
+type Fields = Map<String, Value>;
+
+type Built = Result<Box<dyn Strategy>, StrategyError>;
+
+impl Method {
+    /// The method that makes strategies of this type.
+    pub const fn of<S: Configured>() -> Self {
+        Self {
+            name: S::NAME,
+            about: S::ABOUT,
+            settings: S::SETTINGS,
+            defaults: || fields(&S::Settings::default()),
+            normalised: |given| typed::<S>(given).map(|settings| fields(&settings)),
+            build: |given| {
+                typed::<S>(given).map(|settings| {
+                    let strategy = S::configured(settings)?;
+                    Ok(Box::new(strategy) as Box<dyn Strategy>)
+                })
+            },
         }
     }
+
+    /// All its settings, at their defaults.
+    ///
+    /// # Panics
+    /// [`Configured::Settings`] does not serialise as a struct.
+    pub fn defaults(&self) -> MethodSpec {
+        MethodSpec::of(self.name, (self.defaults)())
+    }
+
+    /// Its setting with this key, in kebab or snake case.
+    pub(crate) fn setting(&self, key: &str) -> Option<&'static Setting> {
+        let key = spec::kebab(key);
+        self.settings.iter().find(|setting| setting.key == key)
+    }
+
+    /// The same settings with another value for one of them.
+    pub(crate) fn with(
+        &self,
+        mut settings: Fields,
+        setting: &Setting,
+        value: &Value,
+    ) -> Result<Fields, StrategyError> {
+        let place = settings
+            .entry(spec::snake(setting.key))
+            .or_insert(Value::Null);
+        // what is `null` by default may be left so
+        if !(place.is_null() && value.is_null()) {
+            *place = setting.read(value)?;
+        }
+        let normalised = (self.normalised)(&settings);
+        normalised.map_err(|e| StrategyError::setting(setting.key, value, e.to_string()))
+    }
+
+    /// The strategy with these settings, before its first step.
+    pub(crate) fn build(&self, settings: &Fields) -> Built {
+        (self.build)(settings).unwrap_or_else(|e| {
+            Err(StrategyError::Unreadable {
+                method: self.name.into(),
+                reason: e.to_string(),
+            })
+        })
+    }
 }
 
-/// A derived variant without fields lets any key pass, whatever `deny_unknown_fields` says.
-fn no_parameters<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(), D::Error> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Nothing {}
-    Nothing::deserialize(deserializer).map(|Nothing {}| ())
+fn typed<S: Configured>(given: &Fields) -> serde_json::Result<S::Settings> {
+    serde_json::from_value(given.clone().into())
 }
 
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+fn fields(settings: &impl Serialize) -> Fields {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(fields)) => fields,
+        other => panic!("a method's settings are a struct, not {other:?}"),
     }
 }

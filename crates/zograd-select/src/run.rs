@@ -4,7 +4,7 @@ use zograd_direction::Direction;
 /// Evaluations after which a strategy that has not answered is taken to be in a loop.
 pub const MAX_EVALUATIONS: usize = 100_000;
 
-/// Refuses the value of a parameter with which a step would take more than [`MAX_EVALUATIONS`].
+/// Refuses the value of a setting with which a step would take more than [`MAX_EVALUATIONS`].
 pub(crate) fn check_cost(
     name: &'static str,
     value: usize,
@@ -12,13 +12,14 @@ pub(crate) fn check_cost(
 ) -> Result<(), StrategyError> {
     if forwards > MAX_EVALUATIONS {
         let fix = format!("a step takes at most {MAX_EVALUATIONS} evaluations; use a smaller one");
-        return Err(StrategyError::parameter(name, value, fix));
+        return Err(StrategyError::setting(name, value, fix));
     }
     Ok(())
 }
 
 /// How a step went.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Outcome {
     /// What was evaluated, in order.
     pub evaluations: Vec<Evaluation>,
@@ -69,7 +70,7 @@ pub fn try_run_step_together<E: From<StrategyError>>(
 ) -> Result<Outcome, E> {
     if !(step.eps.is_finite() && step.eps > 0.0) {
         let fix = "must be finite and above 0, such as 1e-3";
-        return Err(StrategyError::parameter("--eps", step.eps, fix).into());
+        return Err(StrategyError::setting("eps", step.eps, fix).into());
     }
     let mut evaluations: Vec<Evaluation> = Vec::new();
     loop {
@@ -86,7 +87,7 @@ pub fn try_run_step_together<E: From<StrategyError>>(
                     return Err(StrategyError::Losses { asked, told }.into());
                 }
                 let told = directions.into_iter().zip(losses);
-                evaluations.extend(told.map(|(direction, loss)| Evaluation { direction, loss }));
+                evaluations.extend(told.map(|(direction, loss)| Evaluation::new(direction, loss)));
                 continue;
             }
             Action::Update(update) if update.is_finite() => (Some(update), None),

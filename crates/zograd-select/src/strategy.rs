@@ -1,16 +1,23 @@
 use crate::{Action, Evaluation, StepContext, StrategyError};
-use serde_json::Value;
 
 /// A zeroth-order method: which directions a step evaluates, and the update it makes of their losses.
 ///
+/// All three methods are mandatory: `next` decides, `name` and `forwards` say what it is and costs.
 /// [`Strategy::next`] is called with everything told so far **in this step**, first with nothing; so a
-/// strategy keeps no state within a step. The crate's documentation has a complete example.
+/// strategy keeps no state within a step. What it remembers from step to step it changes in the call that
+/// ends the step.
 ///
-/// Implementations should
+/// **It must be deterministic**: the same steps with the same losses lead to the same actions. Nothing of a
+/// strategy is saved. A resumed run builds it anew and tells it the losses of the log again, step by step; one
+/// that draws its own random numbers or reads a clock would ask for other directions than were evaluated.
+///
+/// Implementations should also
 /// - apply only combinations of directions that were evaluated in the same step;
 /// - draw candidates from [`StepContext::seed`], so that no two steps share noise;
-/// - return [`Action::Skip`] when a loss is not finite;
-/// - be deterministic.
+/// - return [`Action::Skip`] when a loss is not finite, and remember nothing of that step.
+///
+/// A strategy that is [`Configured`](crate::Configured) becomes a [`Method`](crate::Method), with a name and
+/// settings.
 pub trait Strategy: Send {
     /// What to do next, given the losses told so far in this step, in the order in which they were asked for.
     ///
@@ -23,23 +30,4 @@ pub trait Strategy: Send {
 
     /// How many evaluations a step takes: what budgets of forward passes are computed with.
     fn forwards(&self) -> usize;
-
-    /// What has to survive to the next step, for a checkpoint. `Null` for strategies without memory.
-    fn state(&self) -> Value {
-        Value::Null
-    }
-
-    /// Takes up a state that [`Strategy::state`] gave.
-    ///
-    /// # Errors
-    /// [`StrategyError::State`] if it is none of this strategy's.
-    fn restore(&mut self, state: Value) -> Result<(), StrategyError> {
-        match state {
-            Value::Null => Ok(()),
-            other => Err(StrategyError::State(format!(
-                "{} has no memory, but the state is {other}",
-                self.name()
-            ))),
-        }
-    }
 }

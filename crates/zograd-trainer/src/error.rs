@@ -2,6 +2,7 @@ use thiserror::Error;
 
 /// What can go wrong in training and evaluation.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TrainError {
     /// The weights could not be perturbed.
     #[error(transparent)]
@@ -25,13 +26,14 @@ pub enum TrainError {
     NoWriter,
     /// An objective without a gradient, for a method that needs one.
     #[error(
-        "this objective has no gradient; use classification or teacher-forcing, or a zeroth-order method"
+        "this objective has no gradient; use `objective = classification` or `objective = teacher-forcing`, or a \
+         zeroth-order method"
     )]
     NotDifferentiable,
     /// There is nothing to tell apart.
     #[error(
         "linear probing: the right answers of the training examples are all made of one token; give it more \
-         examples (--train-examples)"
+         examples (`train-examples`)"
     )]
     OneToken,
     /// A prompt that asks nothing, where an answer is to be written.
@@ -47,14 +49,22 @@ pub enum TrainError {
     #[error("there are no {0} examples")]
     NoExamples(&'static str),
     /// A setting is out of its range.
-    #[error("{name} = {value}: {fix}")]
+    #[error("`{name} = {value}`: {fix}")]
     Setting {
-        /// The setting, as its flag.
+        /// The setting, as a configuration file has it.
         name: &'static str,
         /// What it was.
         value: String,
         /// What it should be.
         fix: &'static str,
+    },
+    /// A log has fewer losses of a step than are asked for.
+    #[error("the log has {left} more losses of this step, and {asked} are asked for")]
+    LogEnds {
+        /// How many were asked for.
+        asked: usize,
+        /// How many there are.
+        left: usize,
     },
     /// The observer could not record or save something.
     #[error("{0}")]

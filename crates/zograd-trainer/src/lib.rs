@@ -1,15 +1,17 @@
 //! Zeroth-order training, and gradient baselines: from a strategy, a model and examples to tuned weights.
 //!
 //! The pieces, from the inside out:
-//! - [`run_step`]: one step of any [`Strategy`](zograd_select::Strategy) on any burn module and any loss:
-//!   the strategy asks for losses at directions, the step walks the weights there in place
-//!   ([`Perturbed`](zograd_perturb::Perturbed)) and finally applies the update;
+//! - [`Prober`]: the losses at directions, by walking the weights in place ([`Walking`]), from small adapters side by
+//!   side ([`Stacked`]), or from a log ([`Logged`]);
+//! - [`run_step`]: one step of any [`Strategy`](zograd_select::Strategy) with any prober, so on any burn module and
+//!   any loss: the strategy asks for losses at directions, and the prober gives them and makes the update;
 //! - [`Objective`]: the loss of a batch of prompts: [`Classification`] over an example's candidates,
-//!   [`TeacherForcing`] on the right one, or a metric itself ([`Accuracy`], [`AnswerF1`]);
-//! - [`train`]: the loop with its schedule, batches, evaluation and metrics, which tells an [`Observer`]
+//!   [`TeacherForcing`] on the right one, or a metric itself ([`Accuracy`], [`AnswerF1`]); [`measure`] asks a model
+//!   what it wants to know;
+//! - [`Training`]: the loop with its schedule, batches, evaluation and guards, which tells an [`Observer`]
 //!   what happens and stops when asked;
-//! - [`train_by_gradient`] and [`fit_probe`]: the baselines that know the gradient, with the same batches, records
-//!   and budget;
+//! - [`GradientTraining`] and [`fit_linear_probe`]: the baselines that know the gradient, with the same batches,
+//!   records and budget;
 //! - [`trajectory`]: the log of a run, from which its weights are rebuilt without a forward pass;
 //! - [`evaluate`]: the task's metric, loss and predictions; [`Writer`]: answers in the model's words.
 //!
@@ -20,8 +22,8 @@
 //! use burn::tensor::{backend::Backend, Tensor};
 //! use burn_ndarray::NdArray;
 //! use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
-//! use zograd_select::{Method, StepContext};
-//! use zograd_trainer::run_step;
+//! use zograd_select::{Mezo, StepContext};
+//! use zograd_trainer::{Rule, Walking, run_step};
 //!
 //! #[derive(Module, Debug)]
 //! struct Point<B: Backend> { x: Param<Tensor<B, 1>> }
@@ -33,11 +35,10 @@
 //!
 //! let space = ParameterSpace::select(&point, &Selection::All)?;
 //! let mut model = Perturbed::new(point, space, NoiseKind::Gaussian, 1e-3)?;
-//! let mut mezo = Method::Mezo.build()?;
 //! let before = loss(model.module())?;
 //! for step in 0..200 {
-//!     let context = StepContext { step, seed: Seed::new(0).child(step), eps: 1e-3 };
-//!     run_step(mezo.as_mut(), &context, &mut model, 0.02, 0.0, loss)?;
+//!     let context = StepContext::new(step, Seed::new(0).child(step), 1e-3);
+//!     run_step(&mut Mezo, &context, &mut Walking::new(&mut model, loss), Rule::new(0.02, 0.0))?;
 //! }
 //! assert!(loss(model.module())? < 0.05 * before);
 //! # Ok::<(), zograd_trainer::TrainError>(())
@@ -48,11 +49,13 @@ mod error;
 mod evaluate;
 mod gradient;
 mod guard;
+mod measure;
 mod memory;
-mod model;
 mod non_finite;
 mod objective;
 mod observer;
+mod prober;
+mod record;
 mod schedule;
 mod step;
 mod train;
@@ -63,18 +66,22 @@ pub use batches::Batches;
 pub use error::TrainError;
 pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate};
 pub use gradient::{
-    Backpropagation, GradientOptimizer, Probe, ProbeStage, answer_tokens, fit_probe,
-    train_by_gradient,
+    Backpropagation, GradientOptimizer, GradientTraining, LinearProbe, LinearProbeStage,
+    answer_tokens, fit_linear_probe,
 };
-pub use guard::{Event, Guards, Monitor, Policy, Verdict};
+pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
+pub use measure::{Measured, measure, measure_each};
 pub use memory::{keep_freed_memory, peak_memory_bytes};
-pub use model::LanguageModel;
-pub use objective::{
-    Accuracy, AnswerF1, Classification, Measured, Objective, Scored, TeacherForcing, measure,
-    measure_each, score,
-};
-pub use observer::{DevScore, EvalRecord, Observer, Silent, StepRecord};
+pub use objective::{Accuracy, AnswerF1, Classification, Objective, Scored, TeacherForcing};
+pub use observer::{Observer, Silent};
+pub use prober::{Logged, Loss, NoWeights, Prober, Stacked, Walking, Weights};
+pub use record::{DevScore, EvalRecord, StepRecord};
 pub use schedule::Schedule;
-pub use step::{StepReport, run_judged_step, run_step};
-pub use train::{Examples, StopReason, TrainConfig, TrainSummary, train, train_from};
+pub use step::{Rule, StepReport, run_judged_step, run_step};
+pub use train::{Examples, StopReason, TrainConfig, TrainState, TrainSummary, Training};
 pub use writer::{Writer, Written};
+pub use zograd_models::LanguageModel;
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

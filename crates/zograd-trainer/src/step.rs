@@ -1,14 +1,31 @@
-use crate::{TrainError, Verdict};
-use burn::module::Module;
-use std::slice;
-use zograd_perturb::{Direction, NoiseBackend, PerturbError, Perturbed};
+use crate::{Event, Guards, Prober, Ruling, TrainError, Verdict};
+use zograd_perturb::{AppliedUpdate, Direction};
 use zograd_select::{Evaluation, SkipReason, StepContext, Strategy, Update, try_run_step_together};
+
+/// How an update is made of a direction: `theta <- theta - lr * (direction + decay * theta)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rule {
+    /// Learning rate.
+    pub lr: f64,
+    /// Weight decay lambda.
+    pub decay: f64,
+}
+
+impl Rule {
+    /// With this learning rate and this weight decay.
+    pub fn new(lr: f64, decay: f64) -> Self {
+        Self { lr, decay }
+    }
+}
 
 /// What one step did.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StepReport {
     /// The evaluated directions and their losses, in the order asked.
     pub evaluations: Vec<Evaluation>,
+    /// Tokens that went through the layers for them.
+    pub tokens: u64,
     /// What was subtracted from the weights, before the factor of the learning rate; zero if skipped.
     pub direction: Direction,
     /// The projected gradient as it was measured; 0 if none was.
@@ -17,100 +34,129 @@ pub struct StepReport {
     pub lr: f64,
     /// Why no update was made.
     pub skipped: Option<SkipReason>,
+    /// What the judge said; nothing unusual if there was nothing to judge.
+    pub judged: Ruling,
 }
 
-/// One step of `strategy`: walks `model` to every direction the strategy asks about, evaluates `loss`
-/// there, and applies the update with learning rate `lr` and weight decay `decay`.
-///
-/// Passes over the weights: one per evaluation and one for restore and update together. If the step is
-/// skipped, or an error ends it, the weights are restored to where they were (to rounding). A non-finite
-/// loss or update is skipped and never reaches the weights.
-///
-/// # Errors
-/// Whatever `loss` or the strategy returns, and [`PerturbError`] if the strategy asks for a direction that
-/// is not finite.
-pub fn run_step<B: NoiseBackend, M: Module<B>>(
-    strategy: &mut dyn Strategy,
-    context: &StepContext,
-    model: &mut Perturbed<B, M>,
-    lr: f64,
-    decay: f64,
-    mut loss: impl FnMut(&M) -> Result<f64, TrainError>,
-) -> Result<StepReport, TrainError> {
-    let losses = |modules: &[M]| modules.iter().map(&mut loss).collect();
-    let apply = |_: &[Evaluation], _: &Update| Verdict::Apply(1.0);
-    run_judged_step(strategy, context, model, lr, decay, 1, losses, apply)
+impl StepReport {
+    /// What was unusual about the step, and whether `guards` end the run with it: what the judge said, unless the step
+    /// was skipped for another reason, which then counts.
+    pub fn ruling(&self, guards: &Guards) -> Ruling {
+        match self.skipped {
+            Some(reason) if self.judged.verdict != Verdict::Skip(reason) => {
+                let ruling = guards.skipped(Event::of_skip(reason));
+                Ruling {
+                    stops: ruling.stops || self.judged.stops,
+                    ..ruling
+                }
+            }
+            _ => self.judged,
+        }
+    }
 }
 
-/// [`run_step`], with two more liberties: the losses of up to `at_once` modules are found together, which needs as
-/// many copies of the parameters that move (and no more, since burn's tensors are copied on write); and `judge` has
-/// the last word on the update that the evaluations led to.
+/// One step of `strategy`: `prober` gives the losses at every direction the strategy asks about, and makes the
+/// update.
+///
+/// If the step is skipped, or an error ends it, the weights are restored to where they were (to rounding). A
+/// non-finite loss or update is skipped and never reaches the weights.
+///
+/// ```
+/// # use burn::module::{Module, Param};
+/// # use burn::tensor::{Tensor, backend::Backend};
+/// # use burn_ndarray::NdArray;
+/// # use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
+/// # use zograd_select::{MethodSpec, Methods, StepContext};
+/// # use zograd_trainer::{Rule, TrainError, Walking, run_step};
+/// # #[derive(Module, Debug)]
+/// # struct Point<B: Backend> { x: Param<Tensor<B, 1>> }
+/// # let x = Tensor::<NdArray<f32>, 1>::zeros([10], &Default::default());
+/// # let point = Point { x: Param::from_tensor(x) };
+/// # let loss = |p: &Point<NdArray<f32>>| -> Result<f64, TrainError> {
+/// #     Ok(f64::from((p.x.val() - 1.0).powi_scalar(2).sum().into_scalar()))
+/// # };
+/// # let space = ParameterSpace::select(&point, &Selection::All)?;
+/// # let mut model = Perturbed::new(point, space, NoiseKind::Gaussian, 1e-3)?;
+/// # let mut mezo = Methods::built_in().build(&MethodSpec::new("mezo"))?;
+/// # let context = StepContext::new(0, Seed::new(0), 1e-3);
+/// let report = run_step(mezo.as_mut(), &context, &mut Walking::new(&mut model, loss), Rule::new(0.02, 0.0))?;
+/// assert_eq!(report.evaluations.len(), 2);
+/// # Ok::<(), TrainError>(())
+/// ```
 ///
 /// # Errors
-/// As [`run_step`]; [`zograd_select::StrategyError::Losses`] if `losses` answers with another number of losses than it
-/// was given modules.
-#[allow(clippy::too_many_arguments, reason = "run_step's, and two liberties")]
-pub fn run_judged_step<B: NoiseBackend, M: Module<B>>(
+/// Whatever the prober or the strategy returns; [`zograd_select::StrategyError::Losses`] if the prober answers with
+/// another number of losses than it was asked for.
+pub fn run_step(
     strategy: &mut dyn Strategy,
     context: &StepContext,
-    model: &mut Perturbed<B, M>,
-    lr: f64,
-    decay: f64,
-    at_once: usize,
-    mut losses: impl FnMut(&[M]) -> Result<Vec<f64>, TrainError>,
-    judge: impl FnOnce(&[Evaluation], &Update) -> Verdict,
+    prober: &mut dyn Prober,
+    rule: Rule,
 ) -> Result<StepReport, TrainError> {
+    run_judged_step(strategy, context, prober, rule, |_, _| Ruling::default())
+}
+
+/// [`run_step`] that lets `judge` shorten or veto the update.
+///
+/// # Errors
+/// As [`run_step`].
+pub fn run_judged_step(
+    strategy: &mut dyn Strategy,
+    context: &StepContext,
+    prober: &mut dyn Prober,
+    rule: Rule,
+    judge: impl FnOnce(&[Evaluation], &Update) -> Ruling,
+) -> Result<StepReport, TrainError> {
+    let done = attempt(strategy, context, prober, rule, judge);
+    // also after an error, which says more than one that follows from it
+    let rested = prober.rest();
+    let report = done?;
+    rested?;
+    Ok(report)
+}
+
+/// The step up to its end, where the prober may stand anywhere.
+fn attempt(
+    strategy: &mut dyn Strategy,
+    context: &StepContext,
+    prober: &mut dyn Prober,
+    rule: Rule,
+    judge: impl FnOnce(&[Evaluation], &Update) -> Ruling,
+) -> Result<StepReport, TrainError> {
+    let mut tokens = 0;
     let outcome = try_run_step_together(strategy, context, |directions| {
-        let mut found = Vec::with_capacity(directions.len());
-        for directions in directions.chunks(at_once.max(1)) {
-            if let [direction] = directions {
-                model.move_to(direction)?;
-                found.extend(losses(slice::from_ref(model.module()))?);
-                continue;
-            }
-            let mut modules = Vec::with_capacity(directions.len());
-            for direction in directions {
-                model.move_to(direction)?;
-                modules.push(model.module().clone());
-            }
-            found.extend(losses(&modules)?);
-        }
-        Ok(found)
-    });
-    let outcome = match outcome {
-        Ok(outcome) => outcome,
-        Err(error) => {
-            model.move_to(&Direction::zero())?;
-            return Err(error);
-        }
-    };
+        let losses = prober.losses(directions)?;
+        tokens += losses.iter().map(|loss| loss.tokens).sum::<u64>();
+        Ok::<_, TrainError>(losses.iter().map(|loss| loss.mean).collect())
+    })?;
     let mut report = StepReport {
         evaluations: outcome.evaluations,
+        tokens,
         direction: Direction::zero(),
         projected_gradient: 0.0,
-        lr,
+        lr: rule.lr,
         skipped: outcome.skipped,
+        judged: Ruling::default(),
     };
-    if let Some(update) = outcome.update {
-        report.projected_gradient = update.projected_gradient;
-        match judge(&report.evaluations, &update) {
-            Verdict::Skip(reason) => report.skipped = Some(reason),
-            Verdict::Apply(factor) => {
-                report.lr = lr * factor;
-                match model.update(&update.direction, report.lr, decay) {
-                    Ok(()) => report.direction = update.direction,
-                    Err(PerturbError::NonFinite(_)) => {
-                        report.skipped = Some(SkipReason::NonFiniteUpdate);
-                    }
-                    Err(PerturbError::TooFar { .. }) => {
-                        report.skipped = Some(SkipReason::UpdateTooFar);
-                    }
-                    Err(other) => return Err(other.into()),
-                }
+    let Some(update) = outcome.update else {
+        return Ok(report);
+    };
+    report.projected_gradient = update.projected_gradient;
+    report.judged = judge(&report.evaluations, &update);
+    match report.judged.verdict {
+        Verdict::Skip(reason) => report.skipped = Some(reason),
+        Verdict::Apply(factor) => {
+            report.lr = rule.lr * factor;
+            let update = AppliedUpdate {
+                direction: update.direction,
+                lr: report.lr,
+                decay: rule.decay,
+            };
+            report.skipped = prober.update(&update)?;
+            if report.skipped.is_none() {
+                report.direction = update.direction;
             }
         }
     }
-    // after an update the model stands there already, and this is no pass
-    model.move_to(&Direction::zero())?;
     Ok(report)
 }

@@ -1,7 +1,6 @@
 //! Whole steps on a GPU backend against the CPU, on any machine with OpenGL: Mesa's software renderer will do
 //! (Debian: libegl1 and libgl1-mesa-dri).
 
-use burn::tensor::DType;
 use burn_ndarray::NdArray;
 use burn_wgpu::graphics::OpenGl;
 use burn_wgpu::{Wgpu, WgpuDevice};
@@ -11,9 +10,9 @@ use zograd_models::{
     save_pretrained,
 };
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
-use zograd_select::{Method, StepContext};
+use zograd_select::{MethodSpec, Methods, StepContext};
 use zograd_tasks::{EncodedCandidate, Prompt};
-use zograd_trainer::{Classification, Objective, StepReport, run_step, score};
+use zograd_trainer::{Classification, Rule, StepReport, Walking, measure, run_step};
 
 type Cpu = NdArray<f32>;
 
@@ -52,11 +51,11 @@ fn batch() -> Vec<Prompt> {
 /// Two steps of `method` from the weights in `folder`, or with an adapter beside them.
 fn steps<B: NoiseBackend + ModelBackend>(
     folder: &Path,
-    method: Method,
+    method: MethodSpec,
     adapter: Option<&AdapterConfig>,
     device: &B::Device,
 ) -> Vec<StepReport> {
-    let options = LoadOptions { dtype: DType::F32 };
+    let options = LoadOptions::default();
     let (mut model, _) = Opt::<B>::load(folder, &options, device).expect("a model");
     let mut selection = Selection::All;
     if let Some(adapter) = adapter {
@@ -65,21 +64,18 @@ fn steps<B: NoiseBackend + ModelBackend>(
     }
     let space = ParameterSpace::select(&model, &selection).expect("parameters");
     let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, EPS).expect("its own space");
-    let mut strategy = method.build().expect("valid");
+    let mut strategy = Methods::built_in().build(&method).expect("valid");
     let batch = batch();
     let batch: Vec<&Prompt> = batch.iter().collect();
     (0..2)
         .map(|step| {
-            let context = StepContext {
-                step,
-                seed: Seed::new(5).child(step),
-                eps: EPS,
-            };
-            run_step(strategy.as_mut(), &context, &mut model, 1e-3, 1e-2, |m| {
-                let (scored, _) = score(m, &batch, |p| Classification.candidates(p))?;
-                Ok(Classification.loss(&scored))
-            })
-            .expect("a step")
+            let context = StepContext::new(step, Seed::new(5).child(step), EPS);
+            let mut prober = Walking::new(&mut model, |m| {
+                let measured = measure(m, &batch, &Classification, None)?;
+                Ok(measured.loss(&Classification))
+            });
+            let rule = Rule::new(1e-3, 1e-2);
+            run_step(strategy.as_mut(), &context, &mut prober, rule).expect("a step")
         })
         .collect()
 }
@@ -96,18 +92,17 @@ fn steps_equal_those_of_the_cpu() {
     let lora = AdapterConfig::Lora(LoraConfig::default());
     let prefix = AdapterConfig::Prefix(PrefixConfig::default());
     for (method, adapter) in [
-        (Method::Mezo, None),
+        (MethodSpec::new("mezo"), None),
         (
-            Method::Gv {
-                pool: 4,
-                alpha: 0.5,
-                faithful_cost: false,
-            },
+            MethodSpec::new("gv")
+                .with("pool", 4)
+                .with("alpha", 0.5)
+                .with("faithful-cost", false),
             None,
         ),
-        (Method::Greedy { pool: 3 }, None),
-        (Method::Mezo, Some(&lora)),
-        (Method::Mezo, Some(&prefix)),
+        (MethodSpec::new("greedy").with("pool", 3), None),
+        (MethodSpec::new("mezo"), Some(&lora)),
+        (MethodSpec::new("mezo"), Some(&prefix)),
     ] {
         let expected = steps::<Cpu>(folder.path(), method, adapter, &Default::default());
         let found = steps::<Wgpu>(folder.path(), method, adapter, &gpu);

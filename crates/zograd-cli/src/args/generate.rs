@@ -1,18 +1,15 @@
 //! Flags of `zograd generate`.
 
-use super::names::{BackendName, DtypeName};
+use super::shared::{MachineArgs, ModelArgs, storage};
 use clap::Args;
 use std::path::PathBuf;
+use zograd_runs::Storage;
 
 /// `zograd generate`
 #[derive(Args, Clone, Debug)]
 pub struct GenerateArgs {
-    /// A Hugging Face model folder, or a hub id such as facebook/opt-125m [default: a tiny built-in OPT]
-    #[arg(long, value_name = "DIR|ID", help_heading = "Input")]
-    pub model: Option<String>,
-    /// Tokenizer folder, if the model folder has none
-    #[arg(long, value_name = "DIR", help_heading = "Input")]
-    pub tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// The text to continue; may be given several times [default: all of the standard input]
     #[arg(
         long,
@@ -67,15 +64,11 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "TEXT", help_heading = "Choice of tokens")]
     pub stop: Vec<String>,
 
-    /// Where to compute [default: ndarray]
-    #[arg(long, value_enum, help_heading = "Run")]
-    pub backend: Option<BackendName>,
+    #[command(flatten)]
+    pub machine: MachineArgs,
     /// How to store the weights [default: f32]
-    #[arg(long, value_enum, help_heading = "Run")]
-    pub dtype: Option<DtypeName>,
-    /// CPU threads [default: all cores]
-    #[arg(long, value_name = "N", help_heading = "Run")]
-    pub threads: Option<usize>,
+    #[arg(long, value_parser = storage(), help_heading = "Run")]
+    pub dtype: Option<Storage>,
     /// Print one JSON object a prompt
     #[arg(long, help_heading = "Run")]
     pub json: bool,

@@ -1,17 +1,13 @@
-//! Flags. Every flag of `train` and `eval` is also a key of the file given with `--config`; flags win.
-//!
-//! All values are optional here, so that a flag that was not given can be told from one that was; defaults
-//! are filled in by the sub-commands and stated in the help.
-//!
-//! A flag that several sub-commands have is written out in each: structs put together with serde's `flatten` could not
-//! refuse unknown keys of a file.
+//! Flags. Those of `train`, `sweep`, `eval` and `prompts` are made from settings, which may also stand in the file given
+//! with `--config`; flags win.
 
 mod eval;
 mod generate;
 mod merge;
-mod names;
 mod prompts;
 mod report;
+mod settings;
+mod shared;
 mod sweep;
 mod train;
 mod trajectory;
@@ -19,14 +15,16 @@ mod trajectory;
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
 pub use merge::MergeArgs;
-pub use names::{BackendName, DtypeName, FormName, MethodName, ObjectiveName, SplitName, TuneName};
-pub use prompts::PromptsArgs;
+pub use prompts::{FormName, PromptOptions, Prompts, PromptsArgs};
 pub use report::{PresetsArgs, ReportArgs};
+pub use settings::HasSettings;
 pub use sweep::SweepArgs;
 pub use train::TrainArgs;
 pub use trajectory::{ExportArgs, LogArgs, LogCommand, ReplayArgs};
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::collections::BTreeSet;
+use std::sync::OnceLock;
 
 /// Fine-tunes OPT language models with forward passes only (MeZO, MeZO-GV, MeZO-Greedy).
 #[derive(Debug, Parser)]
@@ -84,6 +82,58 @@ pub enum Command {
     Prompts(Box<PromptsArgs>),
 }
 
-fn is_false(b: &bool) -> bool {
-    !b
+/// A text that names settings in backquotes, with flags in their place: `lr = 1` becomes --lr 1.
+pub fn as_flags(text: &str) -> String {
+    static FLAGS: OnceLock<BTreeSet<String>> = OnceLock::new();
+    let flags = FLAGS.get_or_init(flags);
+    let mut line = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('`') {
+        line.push_str(before);
+        let Some((quoted, after)) = after.split_once('`') else {
+            rest = &rest[before.len()..];
+            break;
+        };
+        let (key, value) = quoted.split_once(" = ").unwrap_or((quoted, ""));
+        line.push_str(&match (flags.contains(key), value) {
+            (false, _) => format!("`{quoted}`"),
+            (true, "") => format!("--{key}"),
+            (true, value) => format!("--{key} {value}"),
+        });
+        rest = after;
+    }
+    line + rest
+}
+
+/// The flags of all commands.
+fn flags() -> BTreeSet<String> {
+    let command = Cli::command();
+    let all = command.get_subcommands().flat_map(|sub| {
+        let nested = sub.get_subcommands().flat_map(clap::Command::get_arguments);
+        sub.get_arguments().chain(nested)
+    });
+    all.filter_map(|arg| arg.get_long().map(String::from))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn settings_in_words_become_flags() {
+        for (words, flags) in [
+            ("`lr = -1`: use more", "--lr -1: use more"),
+            ("`pool`: none", "--pool: none"),
+            ("run `zograd presets`", "run `zograd presets`"),
+            ("an odd ` one", "an odd ` one"),
+        ] {
+            assert_eq!(as_flags(words), flags);
+        }
+    }
 }

@@ -1,51 +1,111 @@
 //! Flags of `zograd prompts`.
 
-use super::names::{FormName, SplitName};
-use clap::Args;
+use super::settings::{Flags, HasSettings};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
+use zograd_runs::{Keys, Owner, SplitName};
+use zograd_select::{Choice, Setting};
 
 /// `zograd prompts`
-#[derive(Args, Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
-pub struct PromptsArgs {
-    /// Take settings from this TOML file; every flag below is a key there (without the dashes)
-    #[arg(long, value_name = "FILE")]
-    #[serde(skip)]
-    pub config: Option<PathBuf>,
+#[derive(Clone, Debug)]
+pub enum Prompts {}
 
-    /// The task, such as sst2, or the TOML file of your own
-    #[arg(long, value_name = "NAME")]
+impl HasSettings for Prompts {
+    fn keys() -> Keys {
+        Keys::default().and::<PromptOptions>()
+    }
+}
+
+/// Its flags.
+pub type PromptsArgs = Flags<Prompts>;
+
+/// A form of a prompt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FormName {
+    Train,
+    #[default]
+    ZeroShot,
+    Icl,
+    Sfc,
+    IclSfc,
+}
+
+const FORMS: &[Choice] = &[
+    Choice {
+        name: "train",
+        help: "As trained on: with the gold answer in generation tasks",
+    },
+    Choice {
+        name: "zero-shot",
+        help: "The question alone",
+    },
+    Choice {
+        name: "icl",
+        help: "After demonstrations (in-context learning)",
+    },
+    Choice {
+        name: "sfc",
+        help: "Without the input, for surface-form-competition calibration",
+    },
+    Choice {
+        name: "icl-sfc",
+        help: "Without the input, after demonstrations",
+    },
+];
+
+/// Which prompts to show.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+pub struct PromptOptions {
     pub task: Option<String>,
-    /// Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)
-    #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Folder with tokenizer.json, or vocab.json and merges.txt
-    #[arg(long, value_name = "DIR")]
     pub tokenizer: Option<PathBuf>,
-    /// Which rows [default: validation]
-    #[arg(long, value_enum)]
     pub split: Option<SplitName>,
-    /// First row to show [default: 0]
-    #[arg(long, value_name = "N")]
     pub offset: Option<usize>,
-    /// How many rows to show [default: 5]
-    #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Which form of the prompts [default: zero-shot]
-    #[arg(long, value_enum)]
-    pub form: Option<FormName>,
-    /// Demonstrations of the icl forms: the first N train rows [default: 2]
-    #[arg(long, value_name = "N")]
+    pub form: FormName,
     pub shots: Option<usize>,
-    /// Longest prompt in tokens, cut from the left [default: 2048]
-    #[arg(long, value_name = "N")]
     pub max_length: Option<usize>,
-    /// Token id that begins every prompt [default: the tokenizer's; the originals use 0]
-    #[arg(long, value_name = "ID")]
     pub bos_id: Option<u32>,
-    /// Print one JSON object a row
-    #[arg(long)]
-    #[serde(skip)]
-    pub json: bool,
+}
+
+impl Owner for PromptOptions {
+    const NAME: &'static str = "prompts";
+    const HEADING: &'static str = "Options";
+    const SETTINGS: &'static [Setting] = &[
+        Setting::text(
+            "task",
+            "NAME",
+            "The task, such as sst2, or the TOML file of your own",
+        ),
+        Setting::path(
+            "data",
+            "DIR",
+            "Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)",
+        ),
+        Setting::path(
+            "tokenizer",
+            "DIR",
+            "Folder with tokenizer.json, or vocab.json and merges.txt",
+        ),
+        Setting::choice("split", "SPLIT", "Which rows", SplitName::CHOICES).or("validation"),
+        Setting::count("offset", "N", "First row to show").or("0"),
+        Setting::count("limit", "N", "How many rows to show").or("5"),
+        Setting::choice("form", "FORM", "Which form of the prompts", FORMS).or("zero-shot"),
+        Setting::count(
+            "shots",
+            "N",
+            "Demonstrations of the icl forms: the first N train rows",
+        )
+        .or("2"),
+        Setting::count(
+            "max-length",
+            "N",
+            "Longest prompt in tokens, cut from the left",
+        )
+        .or("2048"),
+        Setting::count("bos-id", "ID", "Token id that begins every prompt")
+            .or("the tokenizer's; the originals use 0"),
+    ];
 }

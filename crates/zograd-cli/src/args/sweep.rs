@@ -1,19 +1,31 @@
-//! `zograd sweep`: the flags of `train`, of which three take lists.
+//! Flags of `zograd sweep`: those of `train`, of which three take lists.
 
-use super::{MethodName, TrainArgs};
+use super::settings::{Flags, HasSettings};
+use super::train::Train;
 use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use zograd_runs::Keys;
+use zograd_runs::experiment::Lists;
 
 /// `zograd sweep`
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct SweepArgs {
-    /// Learning rates.
-    pub lr: Vec<f64>,
-    /// Perturbation scales.
-    pub eps: Vec<f64>,
-    /// Methods.
-    pub method: Vec<MethodName>,
-    /// All other flags; these three are not set here.
-    pub train: TrainArgs,
+    /// The values to try.
+    pub lists: Lists,
+    /// All other flags; those of the lists are not set here.
+    pub train: Flags<Sweep>,
+}
+
+/// `zograd sweep`
+#[derive(Clone, Debug)]
+pub enum Sweep {}
+
+impl HasSettings for Sweep {
+    fn keys() -> Keys {
+        Train::keys()
+    }
+
+    const RESUME: &'static str =
+        "Resume the sweep in this folder: finished points are kept, an interrupted one is resumed";
 }
 
 /// The flags that take lists.
@@ -36,14 +48,10 @@ const LISTS: [(&str, &str, &str); 3] = [
 ];
 
 /// Flags that mean something a little different here.
-const HELP: [(&str, &str); 4] = [
-    (
-        "resume",
-        "Go on with the sweep in this folder: finished points are kept, an interrupted one goes on",
-    ),
+const HELP: [(&str, &str); 3] = [
     ("forwards", "Forward passes of every point [default: 600]"),
     (
-        "test_examples",
+        "test-examples",
         "Test examples of a point: reported, not chosen by [default: 100]",
     ),
     (
@@ -54,7 +62,7 @@ const HELP: [(&str, &str); 4] = [
 
 impl Args for SweepArgs {
     fn augment_args(command: Command) -> Command {
-        let mut command = TrainArgs::augment_args(command);
+        let mut command = Flags::<Sweep>::augment_args(command);
         for (flag, value, help) in LISTS {
             command = command.mut_arg(flag, |arg| {
                 arg.action(ArgAction::Append)
@@ -83,12 +91,14 @@ impl FromArgMatches for SweepArgs {
         fn list<T: Clone + Send + Sync + 'static>(m: &mut ArgMatches, flag: &str) -> Vec<T> {
             m.remove_many(flag).into_iter().flatten().collect()
         }
+        let mut lists = Lists::default();
+        lists.lr = list(matches, "lr");
+        lists.eps = list(matches, "eps");
+        lists.method = list(matches, "method");
         Ok(Self {
-            lr: list(matches, "lr"),
-            eps: list(matches, "eps"),
-            method: list(matches, "method"),
+            lists,
             // finds these three gone
-            train: TrainArgs::from_arg_matches_mut(matches)?,
+            train: Flags::from_arg_matches_mut(matches)?,
         })
     }
 

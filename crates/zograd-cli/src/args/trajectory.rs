@@ -1,6 +1,6 @@
 //! Flags of `zograd replay`, `zograd export` and `zograd log`.
 
-use super::names::BackendName;
+use super::shared::{MachineArgs, ModelArgs};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -10,24 +10,16 @@ pub struct ReplayArgs {
     /// The log, such as RUN/trajectory.zog
     #[arg(long, value_name = "FILE")]
     pub log: PathBuf,
-    /// The weights the run started from: a model folder or hub id [default: the tiny built-in OPT]
-    #[arg(long, value_name = "DIR|ID")]
-    pub model: Option<String>,
-    /// Tokenizer folder to copy from, if the model folder has none
-    #[arg(long, value_name = "DIR")]
-    pub tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    pub model: ModelArgs,
     /// Folder for the tuned model, must not exist yet
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Stop after this step [default: the last]
     #[arg(long, value_name = "N")]
     pub to_step: Option<u64>,
-    /// Where to compute: the bits are those of the run on the backend of the run [default: ndarray]
-    #[arg(long, value_enum)]
-    pub backend: Option<BackendName>,
-    /// CPU threads [default: all cores]
-    #[arg(long, value_name = "N")]
-    pub threads: Option<usize>,
+    #[command(flatten)]
+    pub machine: MachineArgs,
     /// Print one JSON object instead of text
     #[arg(long)]
     pub json: bool,

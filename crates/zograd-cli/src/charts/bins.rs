@@ -1,6 +1,6 @@
 //! Fewer points than steps: a chart is a few hundred pixels wide.
 
-use crate::runs::Curve;
+use zograd_runs::experiment::Curve;
 
 /// Bins along the x axis.
 const BINS: usize = 300;

@@ -4,11 +4,12 @@ mod bins;
 pub mod frame;
 pub mod palette;
 
-use crate::runs::{Axis, Curve, Group, Run, smooth};
 use anyhow::{Result, anyhow};
 use bins::{envelope, thin};
 use frame::{Range, Ticks, px, stroke};
 use plotters::prelude::*;
+use zograd_runs::experiment::{Axis, Curve, Group, smooth};
+use zograd_runs::folder::RunRecord;
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +48,7 @@ impl Quantity {
         }
     }
 
-    fn curve(self, run: &Run, axis: Axis) -> Curve {
+    fn curve(self, run: &RunRecord, axis: Axis) -> Curve {
         match self {
             Self::Loss => run.losses(axis),
             Self::Score => run.scores(axis),

@@ -1,30 +1,30 @@
 //! `zograd generate`: what a model writes after a text.
 
-use super::eval::{load, set_threads};
-use crate::args::{BackendName, DtypeName, GenerateArgs};
-use crate::backend::{self, Job, TrainBackend};
-use crate::inputs::{self, Sources};
+use crate::args::GenerateArgs;
 use crate::output::{answer, say};
-use anyhow::{Context, Result, bail};
-use burn::tensor::DType;
 use serde::Serialize;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use zograd_models::{Continuation, Decoding, Finish, Generation, OptConfig, Sampling};
 use zograd_perturb::Seed;
+use zograd_runs::inputs::{self, Sources};
+use zograd_runs::{Blame, Job, Result, RunBackend, RunError, Storage, dispatch, with_threads};
 use zograd_tasks::PromptEncoder;
+
+/// The longest text that is read from a file: longer than any model reads.
+const MAX_TEXT_BYTES: u64 = 64 << 20;
 
 /// Continues one text or several.
 ///
 /// # Errors
 /// Wrong input, or the output is closed.
-pub fn run(args: GenerateArgs) -> Result<ExitCode> {
-    set_threads(args.threads)?;
-    let backend_name = args.backend.unwrap_or(BackendName::Ndarray);
-    let dtype = backend::dtype(backend_name, args.dtype.unwrap_or(DtypeName::F32))?;
-    let sources = Sources::find(args.model.as_deref(), args.tokenizer.as_deref(), None, None)?;
-    let config = OptConfig::from_folder(&sources.model).context("--model")?;
+pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
+    let mut machine = args.machine.machine();
+    machine.dtype = args.dtype;
+    let machine = machine.complete()?;
+    let sources = Sources::find(&args.model.inputs(), &[])?;
+    let config = OptConfig::from_folder(&sources.model).about("`model`")?;
     let positions = config.max_position_embeddings;
     let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, positions)?;
     let generation = Generation {
@@ -32,28 +32,28 @@ pub fn run(args: GenerateArgs) -> Result<ExitCode> {
             .max_new_tokens
             .unwrap_or(PromptEncoder::DEFAULT_MAX_NEW_TOKENS),
         stop: stop_ids(&args.stop, &encoder, &config)?,
-        decoding: decoding(&args),
+        decoding: decoding(args),
     };
     if generation.max_new_tokens == 0 {
-        bail!("--max-new-tokens 0: use at least 1");
+        return Err(RunError::input("`max-new-tokens = 0`: use at least 1").into());
     }
-    generation.check().map_err(|e| anyhow::anyhow!("--{e}"))?;
-    let texts = texts(&args)?;
-    let encode = |text: &String| Ok(encoder.encode_text(text)?);
+    generation.check().or_input()?;
+    let texts = texts(args)?;
+    let encode = |text: &String| encoder.encode_text(text).or_input();
     let prompts: Vec<Vec<u32>> = texts.iter().map(encode).collect::<Result<_>>()?;
     for ids in &prompts {
         check_prompt(ids, &config)?;
     }
     let job = GenerateJob {
         folder: &sources.model,
-        dtype,
+        storage: machine.storage(),
         prompts: &prompts,
         generation: &generation,
         encoder: &encoder,
         streams: prompts.len() == 1 && !args.json && std::io::stdout().is_terminal(),
     };
     let streams = job.streams;
-    let written = backend::dispatch(backend_name, job)?;
+    let written = with_threads(machine.threads, || dispatch(machine.backend(), job))?;
     for (prompt, continuation) in texts.iter().zip(&written) {
         let text = encoder.text(&continuation.ids)?;
         if args.json {
@@ -105,12 +105,14 @@ fn stop_ids(texts: &[String], encoder: &PromptEncoder, config: &OptConfig) -> Re
     for text in texts {
         let plain = text.replace("\\n", "\n").replace("\\t", "\t");
         let bos = usize::from(encoder.bos_id().is_some());
-        match encoder.encode_text(&plain)?[bos..] {
+        match encoder.encode_text(&plain).or_input()?[bos..] {
             [id] => stop.push(id),
-            ref ids => bail!(
-                "--stop {text:?}: this is {} tokens with this tokenizer; give a text of one token",
-                ids.len()
-            ),
+            ref ids => {
+                return Err(RunError::input(format!(
+                    "`stop = {text:?}`: this is {} tokens with this tokenizer; give a text of one token",
+                    ids.len()
+                )));
+            }
         }
     }
     Ok(stop)
@@ -123,15 +125,18 @@ fn texts(args: &GenerateArgs) -> Result<Vec<String>> {
     }
     let text = match &args.file {
         Some(path) => {
-            std::fs::read_to_string(path).with_context(|| format!("--file {}", path.display()))?
+            let read = zograd_files::read_text(path, MAX_TEXT_BYTES);
+            read.about(format!("`file = {}`", path.display()))?
         }
         None => {
             if std::io::stdin().is_terminal() {
-                bail!("give a text with --prompt or --file, or on the standard input");
+                return Err(RunError::input(
+                    "give a text with `prompt` or `file`, or on the standard input",
+                ));
             }
             let mut text = String::new();
             let read = std::io::stdin().read_to_string(&mut text);
-            read.context("the standard input")?;
+            read.about("the standard input")?;
             text
         }
     };
@@ -142,20 +147,22 @@ fn texts(args: &GenerateArgs) -> Result<Vec<String>> {
 fn check_prompt(ids: &[u32], config: &OptConfig) -> Result<()> {
     let (length, positions) = (ids.len(), config.max_position_embeddings);
     if ids.is_empty() {
-        bail!(
-            "the prompt is empty, and the tokenizer puts no token in front; give a text, or --bos-id"
-        );
+        return Err(RunError::input(
+            "the prompt is empty, and the tokenizer puts no token in front; give a text, or `bos-id`",
+        ));
     }
     if length > positions {
-        bail!("the prompt has {length} tokens, the model {positions} positions; shorten it");
+        return Err(RunError::input(format!(
+            "the prompt has {length} tokens, the model {positions} positions; shorten it"
+        )));
     }
     let largest = ids.iter().max().copied().unwrap_or(0);
     if largest as usize >= config.vocab_size {
-        bail!(
+        return Err(RunError::input(format!(
             "the tokenizer gives token id {largest}, but the model's vocabulary has {} entries; use the \
-             tokenizer the model was trained with (--tokenizer, --bos-id)",
+             tokenizer the model was trained with (`tokenizer`, `bos-id`)",
             config.vocab_size
-        );
+        )));
     }
     Ok(())
 }
@@ -164,19 +171,20 @@ fn check_prompt(ids: &[u32], config: &OptConfig) -> Result<()> {
 fn note_finish(continuation: &Continuation, positions: usize) {
     let n = continuation.ids.len();
     match continuation.finish {
-        Finish::Stop | Finish::Length => {}
         Finish::Positions => say(format_args!(
             "note: ended after {n} tokens, because the model has {positions} positions"
         )),
         Finish::NonFinite => say(format_args!(
             "note: ended after {n} tokens, because the model's logits are not finite"
         )),
+        // as was asked for
+        _ => {}
     }
 }
 
 struct GenerateJob<'a> {
     folder: &'a Path,
-    dtype: DType,
+    storage: Storage,
     prompts: &'a [Vec<u32>],
     generation: &'a Generation,
     encoder: &'a PromptEncoder,
@@ -187,19 +195,19 @@ struct GenerateJob<'a> {
 impl Job for GenerateJob<'_> {
     type Output = Vec<Continuation>;
 
-    fn run<B: TrainBackend>(self, device: &B::Device) -> Result<Vec<Continuation>> {
-        let model = load::<B>(self.folder, self.dtype, device)?;
+    fn run<B: RunBackend>(self, device: &B::Device) -> Result<Vec<Continuation>> {
+        let model = inputs::load::<B>(self.folder, self.storage, device).about("`model`")?;
         let prompts: Vec<&[u32]> = self.prompts.iter().map(Vec::as_slice).collect();
         let mut stream = Stream::new(self.encoder);
         let written = model.generate_with(&prompts, self.generation, |_, id| {
             if self.streams {
                 stream.push(id);
             }
-        })?;
+        });
         if self.streams {
             stream.finish();
         }
-        Ok(written)
+        written.or_input()
     }
 }
 

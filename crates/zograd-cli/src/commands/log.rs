@@ -1,15 +1,17 @@
 //! `zograd log`: what a trajectory log holds.
 
 use crate::args::{LogArgs, LogCommand};
-use crate::output::{answer, say};
+use crate::console::Console;
+use crate::output::answer;
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
 use zograd_perturb::Direction;
+use zograd_runs::{Blame, Runs, note_tail};
 use zograd_select::SkipReason;
-use zograd_trainer::trajectory::{Record, Tail, Trajectory, remember};
+use zograd_trainer::trajectory::{Record, Tail, Trajectory, retell};
 
 /// Shows, checks or exports a log.
 ///
@@ -24,7 +26,7 @@ pub fn run(command: LogCommand) -> Result<ExitCode> {
 }
 
 fn show(args: &LogArgs) -> Result<ExitCode> {
-    let log = Trajectory::read(&args.file)?;
+    let log = Trajectory::read(&args.file).or_input()?;
     let bytes = log.ends.last().copied().unwrap_or(0);
     let header_bytes = log.ends.first().copied().unwrap_or(0);
     let per_step = (bytes - header_bytes) as f64 / log.records.len().max(1) as f64;
@@ -59,14 +61,15 @@ fn show(args: &LogArgs) -> Result<ExitCode> {
     answer(format_args!(
         "size      {bytes} bytes, {per_step:.1} a step"
     ))?;
-    note_tail(&log.tail);
+    note_tail(&log.tail, &mut Console::default());
     Ok(ExitCode::SUCCESS)
 }
 
 fn verify(args: &LogArgs) -> Result<ExitCode> {
-    let log = Trajectory::read(&args.file)?;
-    let mut strategy = log.header.method.build()?;
-    remember(strategy.as_mut(), &log.header, &log.records)?;
+    let log = Trajectory::read(&args.file).or_input()?;
+    let runs = Runs::new();
+    let mut strategy = runs.methods().build(&log.header.method).or_input()?;
+    retell(strategy.as_mut(), &log.header, &log.records).or_input()?;
     let (steps, torn) = (log.records.len(), torn(&log.tail));
     if args.json {
         answer(json!({"steps": steps, "torn_bytes": torn, "whole": torn == 0}))?;
@@ -74,7 +77,7 @@ fn verify(args: &LogArgs) -> Result<ExitCode> {
         answer(format_args!(
             "{steps} steps, every update follows from the logged losses"
         ))?;
-        note_tail(&log.tail);
+        note_tail(&log.tail, &mut Console::default());
     }
     Ok(ExitCode::from(u8::from(torn > 0)))
 }
@@ -90,7 +93,7 @@ fn export(args: &LogArgs) -> Result<ExitCode> {
         #[serde(skip_serializing_if = "Option::is_none")]
         skipped: Option<SkipReason>,
     }
-    let log = Trajectory::read(&args.file)?;
+    let log = Trajectory::read(&args.file).or_input()?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     serde_json::to_writer(&mut out, &log.header)?;
     writeln!(out)?;
@@ -115,7 +118,7 @@ fn export(args: &LogArgs) -> Result<ExitCode> {
         writeln!(out)?;
     }
     out.flush()?;
-    note_tail(&log.tail);
+    note_tail(&log.tail, &mut Console::default());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,14 +126,5 @@ fn torn(tail: &Tail) -> u64 {
     match tail {
         Tail::Clean => 0,
         Tail::Torn { bytes, .. } => *bytes,
-    }
-}
-
-/// Says so if the end of the log was left out.
-pub fn note_tail(tail: &Tail) {
-    if let Tail::Torn { bytes, reason } = tail {
-        say(format_args!(
-            "note: the last {bytes} bytes are left out: a record began there and {reason}"
-        ));
     }
 }

@@ -1,6 +1,5 @@
 //! One file a sub-command.
 
-pub mod adapter;
 pub mod eval;
 pub mod export;
 pub mod generate;

@@ -2,12 +2,12 @@
 
 use crate::args::PresetsArgs;
 use crate::output::{answer, say};
-use crate::presets::{Paper, Preset};
-use crate::runs::value;
 use crate::table::Table;
 use anyhow::Result;
 use serde::Serialize;
 use std::process::ExitCode;
+use zograd_runs::words::value;
+use zograd_runs::{Paper, Preset};
 
 /// Lists presets.
 ///
@@ -24,7 +24,11 @@ pub fn run(args: &PresetsArgs) -> Result<ExitCode> {
     if args.json {
         let entries: Vec<Entry<'_>> = presets
             .iter()
-            .map(|Preset { name, train, paper }| Entry { name, train, paper })
+            .map(|preset| Entry {
+                name: preset.name,
+                train: &preset.train,
+                paper: &preset.paper,
+            })
             .collect();
         answer(serde_json::to_string(&entries)?)?;
         return Ok(ExitCode::SUCCESS);

@@ -1,51 +1,54 @@
 //! `zograd prompts`: what a model would read.
 
-use crate::args::{FormName, PromptsArgs, SplitName};
-use crate::{config_file, inputs, task};
-use anyhow::{Context, Result, bail};
+use crate::args::{FormName, HasSettings, PromptOptions, Prompts, PromptsArgs};
 use serde::Serialize;
 use std::io::Write;
 use std::process::ExitCode;
+use zograd_runs::inputs::{self, open_task};
+use zograd_runs::{Blame, Result, RunError, SplitName};
 use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Split, Task};
 
 /// Shows the prompts of some rows.
 ///
 /// # Errors
 /// Wrong input, or the output is closed.
-pub fn run(args: PromptsArgs) -> Result<ExitCode> {
-    let args = match &args.config {
-        Some(file) => PromptsArgs {
-            config: None,
-            json: args.json,
-            ..config_file::overlay(&args, file)?
-        },
-        None => args,
-    };
-    let name = args.task.as_deref();
-    let name = name.context("--task is missing: name the task, or its TOML file")?;
-    let data = args
-        .data
-        .as_deref()
-        .context("--data is missing: name the folder with the rows")?;
-    let (task, data) = task::open(name, data)?;
+pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
+    let mut given = args.with_file()?;
+    let options: PromptOptions = given.take()?;
+    given.finish(&Prompts::keys(), |_| "this command".into())?;
+    let name = named(
+        options.task.as_ref(),
+        "task",
+        "name the task, or its TOML file",
+    )?;
+    let data = named(
+        options.data.as_ref(),
+        "data",
+        "name the folder with the rows",
+    )?;
+    let (task, data) = open_task(name, data, &[])?;
     let task = task.as_ref();
-    let tokenizer = args.tokenizer.as_deref();
-    let tokenizer =
-        tokenizer.context("--tokenizer is missing: name a tokenizer or model folder")?;
-    let max_length = args.max_length.unwrap_or(PromptEncoder::DEFAULT_MAX_LENGTH);
-    let encoder = inputs::encoder(tokenizer, args.bos_id, max_length)?;
-    let split = split(args.split.unwrap_or_default());
-    let rows = data.count(split)?;
-    let (offset, form) = (args.offset.unwrap_or(0), args.form.unwrap_or_default());
+    let fix = "name a tokenizer or model folder";
+    let tokenizer = named(options.tokenizer.as_ref(), "tokenizer", fix)?;
+    let max_length = options
+        .max_length
+        .unwrap_or(PromptEncoder::DEFAULT_MAX_LENGTH);
+    let encoder = inputs::encoder(tokenizer, options.bos_id, max_length)?;
+    let split = Split::from(options.split.unwrap_or(SplitName::Validation));
+    let rows = data.count(split).or_input()?;
+    let offset = options.offset.unwrap_or(0);
     if offset >= rows {
-        bail!("--offset {offset}: the {split} split has {rows} rows");
+        return Err(RunError::input(format!(
+            "`offset = {offset}`: the {split} split has {rows} rows"
+        ))
+        .into());
     }
-    let samples = samples(task, &data, split, offset, args.limit.unwrap_or(5))?;
-    let shown = match form {
-        FormName::Icl | FormName::IclSfc => samples_of_shots(task, &data, args.shots.unwrap_or(2))?,
+    let samples = samples(task, &data, split, offset, options.limit.unwrap_or(5))?;
+    let shown = match options.form {
+        FormName::Icl | FormName::IclSfc => shots(task, &data, options.shots.unwrap_or(2))?,
         _ => Demonstrations::default(),
     };
-    let form = match form {
+    let form = match options.form {
         FormName::Train => Form::Train,
         FormName::ZeroShot => Form::ZeroShot,
         FormName::Icl => Form::InContext(&shown),
@@ -54,7 +57,7 @@ pub fn run(args: PromptsArgs) -> Result<ExitCode> {
     };
     let mut out = std::io::stdout().lock();
     for sample in &samples {
-        let prompt = encoder.encode(task, sample, form)?;
+        let prompt = encoder.encode(task, sample, form).or_input()?;
         if args.json {
             serde_json::to_writer(&mut out, &Shown::new(&prompt))?;
             writeln!(out)?;
@@ -65,12 +68,9 @@ pub fn run(args: PromptsArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The library's split.
-pub fn split(name: SplitName) -> Split {
-    match name {
-        SplitName::Train => Split::Train,
-        SplitName::Validation => Split::Validation,
-    }
+/// What was given for a setting that has no default.
+fn named<'a, T>(given: Option<&'a T>, key: &str, fix: &str) -> Result<&'a T> {
+    given.ok_or_else(|| RunError::input(format!("`{key}` is missing: {fix}")))
 }
 
 fn samples(
@@ -80,15 +80,18 @@ fn samples(
     offset: usize,
     limit: usize,
 ) -> Result<Vec<Sample>> {
-    let rows = data.range(split, offset..offset.saturating_add(limit))?;
-    let sample = |row| Ok(task.sample(row)?);
+    let rows = data.range(split, offset..offset.saturating_add(limit));
+    let rows = rows.or_input()?;
+    let sample = |row| task.sample(row).or_input();
     rows.iter().map(sample).collect()
 }
 
-fn samples_of_shots(task: &dyn Task, data: &Dataset, shots: usize) -> Result<Demonstrations> {
-    let rows = data.count(Split::Train)?;
+fn shots(task: &dyn Task, data: &Dataset, shots: usize) -> Result<Demonstrations> {
+    let rows = data.count(Split::Train).or_input()?;
     if shots > rows {
-        bail!("--shots {shots}: the train split has {rows} rows");
+        return Err(RunError::input(format!(
+            "`shots = {shots}`: the train split has {rows} rows"
+        )));
     }
     Ok(Demonstrations::new(
         task,

@@ -214,13 +214,13 @@ fn flags_of_another_way_of_tuning_are_refused() {
         (&["--lora-r", "4"][..], "--lora-r: only --tune lora has it"),
         (
             &["--tune", "lora", "--prefix-tokens", "4"],
-            "only --tune prefix",
+            "--tune lora has none; --tune prefix has",
         ),
         (
             &["--tune", "lora", "--lora-r", "0"],
             "--lora-r 0: use a rank of 1",
         ),
-        (&["--tune", "lora", "--lora-targets", "q"], "no projection"),
+        (&["--tune", "lora", "--lora-targets", "q"], "out_proj"),
         (
             &["--tune", "prefix", "--prefix-tokens", "9999"],
             "--prefix-tokens 9999",

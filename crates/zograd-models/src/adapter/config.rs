@@ -1,15 +1,15 @@
 //! What adapter a model has.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::error::AdapterError;
+use super::projection::Projection;
 use crate::config::OptConfig;
 
 /// The shape of an adapter, and how it begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum AdapterConfig {
     /// Low-rank additions to projections.
     Lora(LoraConfig),
@@ -69,82 +69,13 @@ impl Default for PrefixConfig {
 /// What a prefix begins as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum PrefixInit {
     /// The keys and values that random words of the vocabulary produce.
     #[default]
     Real,
     /// Standard normal numbers.
     Random,
-}
-
-/// A linear map of a layer, by the last part of its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[allow(missing_docs, reason = "the names of OPT's modules")]
-pub enum Projection {
-    QProj,
-    KProj,
-    VProj,
-    OutProj,
-    Fc1,
-    Fc2,
-}
-
-impl Projection {
-    /// All of them, in the order of their use.
-    pub const ALL: [Self; 6] = [
-        Self::QProj,
-        Self::KProj,
-        Self::VProj,
-        Self::OutProj,
-        Self::Fc1,
-        Self::Fc2,
-    ];
-
-    /// As in files and on the command line: `q_proj`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::QProj => "q_proj",
-            Self::KProj => "k_proj",
-            Self::VProj => "v_proj",
-            Self::OutProj => "out_proj",
-            Self::Fc1 => "fc1",
-            Self::Fc2 => "fc2",
-        }
-    }
-
-    /// The one with this name.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn named(name: &str) -> Result<Self, AdapterError> {
-        let found = Self::ALL.into_iter().find(|target| target.name() == name);
-        found.ok_or_else(|| AdapterError::Target(name.to_owned()))
-    }
-
-    /// Path within a layer.
-    pub(crate) fn path(self) -> String {
-        match self {
-            Self::Fc1 | Self::Fc2 => self.name().to_owned(),
-            _ => format!("self_attn.{}", self.name()),
-        }
-    }
-
-    /// `[in, out]`.
-    pub(crate) fn widths(self, config: &OptConfig) -> [usize; 2] {
-        let (hidden, ffn) = (config.hidden_size, config.ffn_dim);
-        match self {
-            Self::Fc1 => [hidden, ffn],
-            Self::Fc2 => [ffn, hidden],
-            _ => [hidden, hidden],
-        }
-    }
-}
-
-impl fmt::Display for Projection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 impl AdapterConfig {
@@ -168,11 +99,11 @@ impl AdapterConfig {
                 let limit = model.hidden_size;
                 if !(1..=limit).contains(&lora.r) {
                     let fix = format!("use a rank of 1 to {limit}, the width of the model");
-                    return refuse("r", lora.r.to_string(), fix);
+                    return refuse("lora-r", lora.r.to_string(), fix);
                 }
                 if !(lora.alpha.is_finite() && lora.alpha > 0.0) {
                     let fix = "use a number above 0, such as 16".to_owned();
-                    return refuse("alpha", lora.alpha.to_string(), fix);
+                    return refuse("lora-alpha", lora.alpha.to_string(), fix);
                 }
                 let mut sorted = lora.targets.clone();
                 sorted.sort_unstable();
@@ -180,14 +111,14 @@ impl AdapterConfig {
                 if sorted.is_empty() || sorted.len() != lora.targets.len() {
                     let names = lora.targets.iter().map(|target| target.name());
                     let fix = "name at least one projection, each once".to_owned();
-                    return refuse("targets", names.collect::<Vec<_>>().join(","), fix);
+                    return refuse("lora-targets", names.collect::<Vec<_>>().join(","), fix);
                 }
             }
             Self::Prefix(prefix) => {
                 let limit = model.max_position_embeddings;
                 if !(1..=limit).contains(&prefix.tokens) {
                     let fix = format!("use 1 to {limit}, the positions of the model");
-                    return refuse("tokens", prefix.tokens.to_string(), fix);
+                    return refuse("prefix-tokens", prefix.tokens.to_string(), fix);
                 }
             }
         }

@@ -2,28 +2,26 @@
 
 use std::path::PathBuf;
 
-use super::config::Projection;
+use super::projection::UnknownProjection;
 use crate::weights::LoadError;
 
 /// Why a model could not be given an adapter, or be merged with it.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum AdapterError {
     /// A setting that is out of its range.
-    #[error("{name} = {value}: {fix}")]
+    #[error("`{name} = {value}`: {fix}")]
     Setting {
-        /// The setting: `r`, `alpha`, `targets` or `tokens`.
+        /// The setting: `lora-r`, `lora-alpha`, `lora-targets` or `prefix-tokens`.
         name: &'static str,
         /// Its value.
         value: String,
         /// What it should be.
         fix: String,
     },
-    /// Not a projection of OPT that can have LoRA factors.
-    #[error(
-        "{0:?} is no projection of OPT's layers; use {names}",
-        names = Projection::ALL.map(Projection::name).join(", ")
-    )]
-    Target(String),
+    /// No projection of the model's layers that can have LoRA factors.
+    #[error(transparent)]
+    Target(#[from] UnknownProjection),
     /// One adapter at a time.
     #[error("the model has an adapter already")]
     Present,

@@ -12,20 +12,15 @@ pub(super) const PREFIX: &str = "zograd-prefix";
 /// Version of the files of a prefix; other ones are refused.
 pub(super) const PREFIX_VERSION: u64 = 1;
 
-/// The name in the file of the adapter parameter at this path: PEFT's for LoRA, the originals' for prefixes;
+/// The name in the file of the adapter parameter at this path: PEFT's for LoRA, MeZO's for prefixes;
 /// `None` for other parameters.
 pub(super) fn name(path: &str) -> Option<String> {
     let peft = |stem: &str, factor| format!("base_model.model.model.{stem}.{factor}.weight");
-    let original = |stem: &str, part| format!("model.{stem}.{part}");
+    let mezo = |stem: &str, part| format!("model.{stem}.{part}");
     None.or_else(|| Some(peft(path.strip_suffix(".lora.a")?, "lora_A")))
         .or_else(|| Some(peft(path.strip_suffix(".lora.b")?, "lora_B")))
-        .or_else(|| Some(original(path.strip_suffix(".prefix.keys")?, "prefix_keys")))
-        .or_else(|| {
-            Some(original(
-                path.strip_suffix(".prefix.values")?,
-                "prefix_values",
-            ))
-        })
+        .or_else(|| Some(mezo(path.strip_suffix(".prefix.keys")?, "prefix_keys")))
+        .or_else(|| Some(mezo(path.strip_suffix(".prefix.values")?, "prefix_values")))
 }
 
 #[cfg(test)]
@@ -33,7 +28,7 @@ mod tests {
     use super::name;
 
     #[test]
-    fn names_are_those_of_peft_and_of_the_originals() {
+    fn names_are_those_of_peft_and_of_mezo() {
         for (path, expected) in [
             (
                 "decoder.layers.3.fc1.lora.b",

@@ -13,8 +13,9 @@ use super::error::AdapterError;
 use super::{file, peft};
 use crate::backend::ModelBackend;
 use crate::opt::Opt;
+use crate::storage::Storage;
 use crate::weights::LoadError;
-use crate::weights::checkpoint::{Entry, StoredType};
+use crate::weights::entry::{Entry, StoredType};
 use crate::weights::safetensors::SafetensorsFile;
 
 /// Which model an adapter belongs to.
@@ -24,8 +25,8 @@ pub struct BaseNote {
     pub model: String,
     /// [`content_hash`](crate::content_hash) of its weights as they were in memory.
     pub weights: String,
-    /// In which type: `f32`, `f16` or `bf16`.
-    pub dtype: String,
+    /// In which type.
+    pub dtype: Storage,
 }
 
 impl BaseNote {
@@ -98,6 +99,8 @@ impl<B: ModelBackend> Opt<B> {
             .map(|entry| (entry.name.clone(), entry))
             .collect();
         let (device, dtype) = (self.device(), self.dtype());
+        // f64 holds every f32
+        let storage = Storage::try_from(dtype).unwrap_or(Storage::F32);
         let model = self.install(&config, |layer, slot, shape| {
             let tensor = file::name(&slot.path(layer)).unwrap_or_default();
             let Some(entry) = entries.remove(&tensor) else {
@@ -124,7 +127,7 @@ impl<B: ModelBackend> Opt<B> {
                     }));
                 }
             };
-            let data = tensors.read(&entry, stored, dtype)?;
+            let data = tensors.read(&entry, stored, storage)?;
             Ok(Tensor::from_data(data, (&device, dtype)))
         })?;
         match entries.into_keys().next() {

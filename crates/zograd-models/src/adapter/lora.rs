@@ -4,7 +4,6 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 
-use super::stack::blocks;
 use crate::backend::ModelBackend;
 
 /// The factors of one projection: `W x` becomes `W x + scale B (A x)`.
@@ -20,19 +19,9 @@ pub struct Lora<B: Backend> {
 }
 
 impl<B: ModelBackend> Lora<B> {
-    /// What is added to the projection of `x`: `[tokens, in]` to `[tokens, out]`, by way of `[tokens, r]`; the
-    /// product `B A` is never formed. In a stack of adapters each adds to its block of the tokens.
+    /// What is added to the projection of `x`: `[tokens, in]` to `[tokens, out]`.
     pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let (a, b) = (self.a.val(), self.b.val());
-        let add = |[x, a, b]: [Tensor<B, 2>; 3]| {
-            let low = B::packed_linear(x, a, None);
-            B::packed_linear(low.mul_scalar(self.scale), b, None)
-        };
-        let ([rows, _], [_, rank]) = (a.dims(), b.dims());
-        match rows / rank {
-            1 => add([x, a, b]),
-            count => Tensor::cat(blocks([x, a, b], count).map(add).collect(), 0),
-        }
+        addition(x, self.a.val(), self.b.val(), self.scale)
     }
 
     /// `weight + scale B A`, summed in f32 and rounded once to the type of `weight`.
@@ -51,4 +40,15 @@ impl<B: ModelBackend> Lora<B> {
             sum.cast(dtype)
         }
     }
+}
+
+/// `scale B (A x)`, by way of `[tokens, r]`; the product `B A` is never formed.
+pub(super) fn addition<B: ModelBackend>(
+    x: Tensor<B, 2>,
+    a: Tensor<B, 2>,
+    b: Tensor<B, 2>,
+    scale: f64,
+) -> Tensor<B, 2> {
+    let low = B::packed_linear(x, a, None);
+    B::packed_linear(low.mul_scalar(scale), b, None)
 }

@@ -5,26 +5,30 @@
 //! | LoRA (arXiv 2106.09685) | `y = x W^T + b + (alpha / r) (x A^T) B^T` | `PROJECTION.lora.a`, `.lora.b` |
 //! | prefix (arXiv 2101.00190) | keys and values that every token attends to, in every layer | `self_attn.prefix.keys`, `.prefix.values` |
 //!
-//! A prefix is no token: it has no position and moves none, as in the Python originals of MeZO. (PEFT's
+//! A prefix is no token: it has no position and moves none, as in MeZO's code. (PEFT's
 //! prefix tuning shifts the positions of the real tokens, so its files would mean another model.)
 
-mod build;
+mod attach;
 mod config;
 mod error;
 mod file;
+mod initial;
 mod load;
 mod lora;
+mod lora_stack;
 mod peft;
 mod prefix;
+mod projection;
 mod save;
 mod stack;
-mod start;
 
-pub use config::{AdapterConfig, LoraConfig, PrefixConfig, PrefixInit, Projection};
+pub use config::{AdapterConfig, LoraConfig, PrefixConfig, PrefixInit};
 pub use error::AdapterError;
 pub use load::BaseNote;
 pub use lora::Lora;
+pub(crate) use lora_stack::LoraStack;
 pub use prefix::Prefix;
+pub use projection::{Projection, UnknownProjection};
 pub use save::save_adapter;
 
 /// Patterns of the paths of an adapter's parameters, in which `*` stands for any run of characters.

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::config::{LoraConfig, Projection};
+use super::config::LoraConfig;
+use super::projection::Projection;
 
 /// Settings that would change what the tensors mean: each must be absent or empty.
 const UNSUPPORTED: [&str; 16] = [

@@ -26,7 +26,7 @@ impl<B: ModelBackend> Opt<B> {
     /// No ids, ids outside the vocabulary, or more of them than positions.
     pub fn keys_and_values(&self, ids: &[u32]) -> Result<Vec<[Tensor<B, 2>; 2]>, ModelError> {
         let packing = Packing::whole(&[ids.to_vec()]);
-        packing.check(self.config())?;
+        self.check_packing(&packing)?;
         let layout = AttentionLayout::new(&packing, self.config().num_attention_heads);
         let mut found = Vec::with_capacity(self.decoder.layers.len());
         self.run_with(&packing, None, |layer, [query, key, value]| {

@@ -5,12 +5,11 @@
 //! rate, and weights are read once for all adapters. Not a number is computed otherwise than in passes of their own,
 //! except for the order of the sums in a backend's matrix product, if that depends on the number of rows.
 
-use burn::module::{Param, ParamId};
 use burn::tensor::Tensor;
-use burn::tensor::backend::Backend;
 
-use super::config::Projection;
-use super::prefix::Prefix;
+use super::lora::Lora;
+use super::lora_stack::{LoraStack, blocks};
+use super::projection::Projection;
 use crate::attention::AttentionLayout;
 use crate::backend::ModelBackend;
 use crate::error::ModelError;
@@ -44,7 +43,7 @@ impl<B: ModelBackend> Opt<B> {
             match models {
                 [model] => scores.push(model.log_probs(plan)?),
                 models => {
-                    let found = stacked(models).log_probs_of_blocks(plan, models.len())?;
+                    let found = Stack::of(models).log_probs(plan)?;
                     let found: Vec<f32> = found.into_data().iter::<f32>().collect();
                     let each = found.chunks_exact(found.len() / models.len());
                     scores.extend(each.map(<[f32]>::to_vec));
@@ -53,78 +52,60 @@ impl<B: ModelBackend> Opt<B> {
         }
         Ok(scores)
     }
+}
 
-    /// The scores of a plan by the adapters of a stack of `count`, one after the other.
-    fn log_probs_of_blocks(&self, plan: &Plan, count: usize) -> Result<Tensor<B, 1>, ModelError> {
-        self.check(plan)?;
-        let blocks = plan.repeated(count);
-        let heads = self.config().num_attention_heads;
+/// Several models that share a base, as one.
+struct Stack<'m, B: ModelBackend> {
+    models: &'m [Opt<B>],
+    /// The base, with the factors of all LoRA adapters at its linear maps.
+    base: Opt<B>,
+}
+
+impl<'m, B: ModelBackend> Stack<'m, B> {
+    /// Of at least one model.
+    fn of(models: &'m [Opt<B>]) -> Self {
+        let mut base = models[0].clone();
+        for (index, layer) in base.decoder.layers.iter_mut().enumerate() {
+            for which in Projection::ALL {
+                let layers = models.iter().map(|model| &model.decoder.layers[index]);
+                let loras: Vec<&Lora<B>> = layers
+                    .filter_map(|layer| layer.projection(which).lora.as_ref())
+                    .collect();
+                let projection = layer.projection_mut(which);
+                projection.stack = LoraStack::of(&loras);
+                projection.lora = None;
+            }
+        }
+        Self { models, base }
+    }
+
+    /// The scores of the plan by all models, one after the other.
+    fn log_probs(&self, plan: &Plan) -> Result<Tensor<B, 1>, ModelError> {
+        let base = &self.base;
+        base.check(plan)?;
+        let blocks = plan.repeated(self.models.len());
+        let heads = base.config().num_attention_heads;
         let layout = AttentionLayout::new(&blocks.packing, heads);
         let layout_of_one = AttentionLayout::new(&plan.packing, heads);
         let read = Some(blocks.logit_tokens.as_slice());
-        let hidden = self.run_with(&blocks.packing, read, |layer, projected| {
-            match &self.decoder.layers[layer].self_attn.prefix {
-                None => self.attend(layer, projected, &layout),
-                Some(prefix) => prefix.attend_blocks(projected, count, &layout_of_one),
+        let hidden = base.run_with(&blocks.packing, read, |layer, projected| {
+            match &base.decoder.layers[layer].self_attn.prefix {
+                None => base.attend(layer, projected, &layout),
+                Some(_) => self.attend_by_prefixes(layer, projected, &layout_of_one),
             }
         });
-        Ok(self.log_probs_at(hidden, &blocks.targets))
+        Ok(base.log_probs_at(hidden, &blocks.targets))
     }
-}
 
-impl<B: ModelBackend> Prefix<B> {
-    /// What the blocks of the tokens attend to, each with its prefix of a stack of `count`.
-    fn attend_blocks(
+    /// What the blocks of the tokens attend to in a layer, each by the prefix of its model.
+    fn attend_by_prefixes(
         &self,
-        [query, key, value]: [Tensor<B, 2>; 3],
-        count: usize,
+        layer: usize,
+        projected: [Tensor<B, 2>; 3],
         layout: &AttentionLayout<B>,
     ) -> Tensor<B, 2> {
-        let tensors = [query, key, value, self.keys.val(), self.values.val()];
-        let attended = blocks(tensors, count).map(|[query, key, value, keys, values]| {
-            B::packed_attention_after([keys, values], query, key, value, layout)
-        });
+        let each = blocks(projected, self.models.len()).zip(self.models);
+        let attended = each.map(|(block, model)| model.attend(layer, block, layout));
         Tensor::cat(attended.collect(), 0)
     }
-}
-
-/// Cuts each tensor into `count` blocks of rows, and gives those that belong together.
-pub(super) fn blocks<B: Backend, const N: usize>(
-    tensors: [Tensor<B, 2>; N],
-    count: usize,
-) -> impl Iterator<Item = [Tensor<B, 2>; N]> {
-    (0..count).map(move |block| {
-        tensors.each_ref().map(|tensor| {
-            let rows = tensor.dims()[0] / count;
-            tensor.clone().narrow(0, block * rows, rows)
-        })
-    })
-}
-
-/// The base of the first model with the adapters of all, one below the other.
-fn stacked<B: ModelBackend>(models: &[Opt<B>]) -> Opt<B> {
-    let mut stack = models[0].clone();
-    for (index, layer) in stack.decoder.layers.iter_mut().enumerate() {
-        let layers = || models.iter().map(|model| &model.decoder.layers[index]);
-        if let Some(prefix) = &mut layer.self_attn.prefix {
-            let prefixes = || layers().filter_map(|layer| layer.self_attn.prefix.as_ref());
-            prefix.keys = below(prefixes().map(|prefix| &prefix.keys));
-            prefix.values = below(prefixes().map(|prefix| &prefix.values));
-        }
-        for which in Projection::ALL {
-            if let Some(lora) = &mut layer.projection_mut(which).lora {
-                let loras = || layers().filter_map(|layer| layer.projection(which).lora.as_ref());
-                lora.a = below(loras().map(|lora| &lora.a));
-                lora.b = below(loras().map(|lora| &lora.b));
-            }
-        }
-    }
-    stack
-}
-
-fn below<'a, B: ModelBackend>(
-    parameters: impl Iterator<Item = &'a Param<Tensor<B, 2>>>,
-) -> Param<Tensor<B, 2>> {
-    let stack = Tensor::cat(parameters.map(Param::val).collect(), 0);
-    Param::initialized(ParamId::new(), stack)
 }

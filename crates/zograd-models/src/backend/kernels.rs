@@ -6,7 +6,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use crate::packing::Row;
+use crate::packing::PackedRow;
 
 /// Queries that go through attention together: small enough that the causal half which is
 /// computed in vain stays small, large enough for an efficient matrix product.
@@ -199,10 +199,9 @@ pub(super) fn attention(
     packed: KeyValues<'_>,
     prefix: KeyValues<'_>,
     [hidden, heads]: [usize; 2],
-    rows: &[Row],
+    rows: &[PackedRow],
 ) -> Vec<f32> {
     let width = hidden / heads;
-    let scale = 1.0 / (width as f32).sqrt();
     let mut out = vec![0.0; query.len()];
     let mut tasks = Vec::new();
     let mut rest = out.as_mut_slice();
@@ -230,7 +229,6 @@ pub(super) fn attention(
                 attend(
                     &tile,
                     scores,
-                    scale,
                     query,
                     [prefix, packed],
                     |of, tokens| {
@@ -253,13 +251,14 @@ pub(super) fn attention(
 fn attend<'a>(
     tile: &Tile,
     scores: &mut Vec<f32>,
-    scale: f32,
     query: &'a [f32],
     [prefix, packed]: [KeyValues<'a>; 2],
     part: impl Fn(&'a [f32], Range<usize>) -> MatRef<'a, f32>,
     mut out: MatMut<'_, f32>,
 ) {
     let queries = tile.queries.len();
+    // as wide as a head
+    let scale = 1.0 / (out.ncols() as f32).sqrt();
     let own = tile.own..tile.queries.end;
     let blocks = [
         (prefix, 0..tile.prefix),

@@ -2,10 +2,11 @@
 
 use burn::tensor::activation::{relu, softmax};
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Int, Tensor, TensorData};
+use burn::tensor::{DType, Tensor};
 
 use super::{ModelBackend, WeightAndBias};
 use crate::attention::AttentionLayout;
+use crate::indices::indices;
 
 pub(crate) fn linear<B: Backend>(
     x: Tensor<B, 2>,
@@ -127,16 +128,6 @@ pub(crate) fn log_probs_at<B: Backend>(
         .reshape([rows * vocabulary])
         .select(0, indices(pairs.iter().map(cell), &device));
     chosen - normaliser.select(0, indices(pairs.iter().map(row), &device))
-}
-
-/// A one-dimensional integer tensor, in the backend's integer type.
-pub(crate) fn indices<B: Backend>(
-    values: impl Iterator<Item = i32>,
-    device: &B::Device,
-) -> Tensor<B, 1, Int> {
-    let values: Vec<i32> = values.collect();
-    let shape = [values.len()];
-    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// To f32, unless it is f32 or wider already.

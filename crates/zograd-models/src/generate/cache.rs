@@ -5,7 +5,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::attention::{AttentionLayout, HIDDEN};
 use crate::backend::ModelBackend;
-use crate::backend::plain::{before, by_heads, from_f32, indices, to_f32, visible};
+use crate::backend::plain::{before, by_heads, from_f32, to_f32, visible};
+use crate::indices::indices;
 use crate::opt::Opt;
 use crate::packing::Packing;
 

@@ -18,6 +18,7 @@ pub use settings::{Decoding, Generation, Sampling};
 /// Why a continuation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Finish {
     /// Its last token is one of [`Generation::stop`].
     Stop,
@@ -34,7 +35,7 @@ pub enum Finish {
 pub struct Continuation {
     /// The new token ids; a stop token is the last of them.
     pub ids: Vec<u32>,
-    /// Why there are no more.
+    /// Why generation stopped.
     pub finish: Finish,
 }
 
@@ -87,7 +88,7 @@ impl<B: ModelBackend> Opt<B> {
         mut on_token: impl FnMut(usize, u32),
     ) -> Result<Vec<Continuation>, ModelError> {
         generation.check()?;
-        Packing::whole(prompts).check(self.config())?;
+        self.check_packing(&Packing::whole(prompts))?;
         if let Decoding::Beams(beams) = generation.decoding {
             return Ok(beam::search_all(self, prompts, generation, beams, on_token));
         }

@@ -20,6 +20,7 @@ pub struct Generation {
 
 /// How the next token is chosen.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Decoding {
     /// The most probable one; of equal ones that with the smallest id.
     Greedy,

@@ -3,30 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::TensorData;
 use serde::Deserialize;
 use zograd_files::MAX_SMALL_BYTES;
 
 use super::decode::Stored;
+use super::entry::{Entry, StoredType};
 use super::error::LoadError;
 use super::pytorch::PytorchFile;
 use super::safetensors::SafetensorsFile;
-
-/// A tensor as a file describes it.
-#[derive(Debug, Clone)]
-pub(crate) struct Entry {
-    /// As stored, with or without the leading `model.`.
-    pub name: String,
-    pub shape: Vec<usize>,
-    pub stored: StoredType,
-}
-
-#[derive(Debug, Clone)]
-pub(crate) enum StoredType {
-    Float(Stored),
-    /// Not a float type we read; an error only if the tensor is needed.
-    Other(String),
-}
+use crate::storage::Storage;
 
 enum Shard {
     Safetensors(SafetensorsFile),
@@ -166,7 +152,7 @@ impl Checkpoint {
         &mut self,
         name: &str,
         expected: &[usize],
-        target: DType,
+        target: Storage,
     ) -> Result<(Stored, TensorData), LoadError> {
         let Some((shard, entry)) = self.tensors.remove(name) else {
             return Err(LoadError::Missing {
@@ -226,13 +212,4 @@ impl Checkpoint {
 
 fn canonical(name: &str) -> &str {
     name.strip_prefix("model.").unwrap_or(name)
-}
-
-pub(crate) fn not_finite(file: &Path, entry: &Entry, value: f32, dtype: DType) -> LoadError {
-    LoadError::NotFinite {
-        file: file.to_owned(),
-        tensor: entry.name.clone(),
-        value,
-        dtype,
-    }
 }

@@ -2,9 +2,11 @@
 
 use std::io::{self, Read};
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::TensorData;
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
+
+use crate::storage::Storage;
 
 /// Values converted at a time; what a load holds beside the tensor itself.
 const CHUNK: usize = 1 << 18;
@@ -60,16 +62,16 @@ pub(crate) enum DecodeError {
     NotFinite(f32),
 }
 
-/// Reads `shape` values of type `stored` and makes them `target` (F32, F16 or BF16).
+/// Reads `shape` values of type `stored` and makes them `target`.
 pub(crate) fn decode(
     mut bytes: impl Read,
     stored: Stored,
     shape: &[usize],
-    target: DType,
+    target: Storage,
 ) -> Result<TensorData, DecodeError> {
     let count = shape.iter().product();
     match target {
-        DType::F16 => {
+        Storage::F16 => {
             let round = |values: &[f32], out: &mut Vec<f16>| {
                 let start = out.len();
                 out.resize(start + values.len(), f16::ZERO);
@@ -78,7 +80,7 @@ pub(crate) fn decode(
             let values = collect(&mut bytes, stored, count, f32::from(f16::MAX), round)?;
             Ok(TensorData::new(values, shape.to_vec()))
         }
-        DType::BF16 => {
+        Storage::Bf16 => {
             let round = |values: &[f32], out: &mut Vec<bf16>| {
                 let start = out.len();
                 out.resize(start + values.len(), bf16::ZERO);
@@ -87,7 +89,7 @@ pub(crate) fn decode(
             let values = collect(&mut bytes, stored, count, f32::from(bf16::MAX), round)?;
             Ok(TensorData::new(values, shape.to_vec()))
         }
-        _ => {
+        Storage::F32 => {
             let copy = |values: &[f32], out: &mut Vec<f32>| out.extend_from_slice(values);
             let values = collect(&mut bytes, stored, count, f32::MAX, copy)?;
             Ok(TensorData::new(values, shape.to_vec()))
@@ -146,9 +148,9 @@ mod tests {
             ),
         ];
         for (stored, file) in files {
-            for target in [DType::F32, DType::F16, DType::BF16] {
+            for target in Storage::ALL {
                 let data = decode(&file[..], stored, &[2, 2], target).expect("finite");
-                assert_eq!(data.dtype, target);
+                assert_eq!(data.dtype, target.into());
                 let read: Vec<f32> = data.iter().collect();
                 assert_eq!(read, values, "{stored:?} to {target:?}");
             }
@@ -158,16 +160,16 @@ mod tests {
     #[test]
     fn what_the_target_cannot_hold_is_refused() {
         let file = bytes([1.0f32, 1e6].map(f32::to_le_bytes));
-        assert!(decode(&file[..], Stored::F32, &[2], DType::BF16).is_ok());
-        let refused = decode(&file[..], Stored::F32, &[2], DType::F16);
+        assert!(decode(&file[..], Stored::F32, &[2], Storage::Bf16).is_ok());
+        let refused = decode(&file[..], Stored::F32, &[2], Storage::F16);
         assert!(matches!(refused, Err(DecodeError::NotFinite(1e6))));
         let file = bytes([f32::NAN].map(f32::to_le_bytes));
-        assert!(decode(&file[..], Stored::F32, &[1], DType::F32).is_err());
+        assert!(decode(&file[..], Stored::F32, &[1], Storage::F32).is_err());
     }
 
     #[test]
     fn short_input_is_an_error() {
-        let refused = decode(&[0u8; 7][..], Stored::F32, &[2], DType::F32);
+        let refused = decode(&[0u8; 7][..], Stored::F32, &[2], Storage::F32);
         assert!(matches!(refused, Err(DecodeError::Io(_))));
     }
 }

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use burn::tensor::DType;
 
 use crate::config::ConfigError;
+use crate::storage::Storage;
 
 /// Why a model folder could not be loaded.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// config.json was refused.
     #[error("in {folder}: {source}")]
@@ -17,15 +19,9 @@ pub enum LoadError {
         /// Why.
         source: ConfigError,
     },
-    /// The weights were asked for in a type parameters cannot have.
-    #[error("weights cannot be held as {0:?}; choose F32, F16 or BF16")]
-    TargetDtype(DType),
     /// The backend has no kernels for the type that was asked for.
-    #[error("this backend cannot compute in {dtype:?}; load the weights as F32")]
-    UnsupportedDtype {
-        /// What was asked for.
-        dtype: DType,
-    },
+    #[error("this backend cannot compute in {0}; load the weights as f32")]
+    UnsupportedStorage(Storage),
     /// No weight file.
     #[error(
         "{folder} holds no weights; looked for model.safetensors, pytorch_model.bin, and their \
@@ -143,8 +139,8 @@ pub enum LoadError {
     },
     /// A weight that is not a number, is infinite, or becomes so in the asked type.
     #[error(
-        "{tensor} in {file} holds {value}, which is not a finite number as {dtype:?}{hint}",
-        hint = if value.is_finite() { "; load as BF16 or F32" } else { "; the file is damaged" }
+        "{tensor} in {file} holds {value}, which is not a finite number as {storage}{hint}",
+        hint = if value.is_finite() { "; load as bf16 or f32" } else { "; the file is damaged" }
     )]
     NotFinite {
         /// The file.
@@ -154,12 +150,13 @@ pub enum LoadError {
         /// The value as stored.
         value: f32,
         /// The type of the parameters.
-        dtype: DType,
+        storage: Storage,
     },
 }
 
 /// Why a model could not be saved.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum SaveError {
     /// The output folder or a file in it could not be written.
     #[error("cannot write {path}: {source}")]

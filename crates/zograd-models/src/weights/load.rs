@@ -12,22 +12,26 @@ use crate::backend::ModelBackend;
 use crate::config::OptConfig;
 use crate::opt::Opt;
 use crate::parameters::{Initial, ParameterSource};
+use crate::storage::Storage;
 
 /// How weights are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct LoadOptions {
-    /// Float type of the parameters, whatever type the files hold: F32 (the default), F16 or BF16.
-    pub dtype: DType,
+    /// Type of the parameters, whatever type the files hold; f32 by default.
+    pub storage: Storage,
 }
 
-impl Default for LoadOptions {
-    fn default() -> Self {
-        Self { dtype: DType::F32 }
+impl LoadOptions {
+    /// Parameters of this type.
+    pub fn of(storage: Storage) -> Self {
+        Self { storage }
     }
 }
 
 /// What a load found.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadReport {
     /// The weight files that were read.
     pub files: Vec<PathBuf>,
@@ -38,7 +42,7 @@ pub struct LoadReport {
     /// Float types the files held, for example `["F16"]`, each once.
     pub stored: Vec<String>,
     /// Type of the parameters.
-    pub dtype: DType,
+    pub storage: Storage,
     /// Stored tensors that were left out on purpose: an untied copy of the head, version numbers.
     pub ignored: Vec<String>,
 }
@@ -50,20 +54,16 @@ impl<B: ModelBackend> Opt<B> {
     ///
     /// # Errors
     /// The configuration is refused; a file is missing or damaged; a tensor is missing, left over,
-    /// of the wrong shape or type, or holds a number that is not finite in `options.dtype`; the
-    /// backend has no kernels for `options.dtype`.
+    /// of the wrong shape or type, or holds a number that is not finite in `options.storage`; the
+    /// backend has no kernels for that type.
     pub fn load(
         folder: &Path,
         options: &LoadOptions,
         device: &B::Device,
     ) -> Result<(Self, LoadReport), LoadError> {
-        if !matches!(options.dtype, DType::F32 | DType::F16 | DType::BF16) {
-            return Err(LoadError::TargetDtype(options.dtype));
-        }
-        if !B::supports_dtype(device, options.dtype) {
-            return Err(LoadError::UnsupportedDtype {
-                dtype: options.dtype,
-            });
+        let storage = options.storage;
+        if !B::supports_dtype(device, storage.into()) {
+            return Err(LoadError::UnsupportedStorage(storage));
         }
         let config = OptConfig::from_folder(folder).map_err(|source| LoadError::Config {
             folder: folder.to_owned(),
@@ -71,7 +71,7 @@ impl<B: ModelBackend> Opt<B> {
         })?;
         let mut files = Files {
             checkpoint: Checkpoint::open(folder)?,
-            dtype: options.dtype,
+            storage,
             device,
             tensors: 0,
             stored: Vec::new(),
@@ -84,7 +84,7 @@ impl<B: ModelBackend> Opt<B> {
             tensors,
             weights: config.num_parameters(),
             stored: stored.iter().map(|stored| format!("{stored:?}")).collect(),
-            dtype: options.dtype,
+            storage,
             ignored,
         };
         tracing::info!(
@@ -92,7 +92,7 @@ impl<B: ModelBackend> Opt<B> {
             tensors = report.tensors,
             weights = report.weights,
             stored = ?report.stored,
-            dtype = ?report.dtype,
+            storage = %report.storage,
             ignored = ?report.ignored,
             "loaded a model"
         );
@@ -102,7 +102,7 @@ impl<B: ModelBackend> Opt<B> {
 
 struct Files<'d, B: Backend> {
     checkpoint: Checkpoint,
-    dtype: DType,
+    storage: Storage,
     device: &'d B::Device,
     tensors: usize,
     stored: Vec<Stored>,
@@ -117,11 +117,12 @@ impl<B: Backend> ParameterSource<B> for Files<'_, B> {
         shape: [usize; D],
         _initial: Initial,
     ) -> Result<Tensor<B, D>, LoadError> {
-        let (stored, data) = self.checkpoint.take(name, &shape, self.dtype)?;
+        let (stored, data) = self.checkpoint.take(name, &shape, self.storage)?;
         if !self.stored.contains(&stored) {
             self.stored.push(stored);
         }
         self.tensors += 1;
-        Ok(Tensor::from_data(data, (self.device, self.dtype)))
+        let dtype: DType = self.storage.into();
+        Ok(Tensor::from_data(data, (self.device, dtype)))
     }
 }

@@ -11,11 +11,12 @@ use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::TensorData;
 
-use super::checkpoint::{Entry, StoredType, not_finite};
 use super::decode::{DecodeError, Stored, decode};
+use super::entry::{Entry, StoredType};
 use super::error::LoadError;
+use crate::storage::Storage;
 use archive::{MAGIC, Region};
 use pickle::{Made, Tensor};
 
@@ -69,7 +70,7 @@ impl PytorchFile {
         &mut self,
         entry: &Entry,
         stored: Stored,
-        target: DType,
+        target: Storage,
     ) -> Result<TensorData, LoadError> {
         let name = &entry.name;
         let wrong = |reason: String| damaged(&self.path, &format!("{name:?}: {reason}"));
@@ -101,7 +102,7 @@ impl PytorchFile {
         let crc = bytes.crc.finalize();
         let data = decoded.map_err(|error| match error {
             DecodeError::Io(error) => wrong(error.to_string()),
-            DecodeError::NotFinite(value) => not_finite(&self.path, entry, value, target),
+            DecodeError::NotFinite(value) => entry.not_finite(&self.path, value, target),
         })?;
         match region.crc.filter(|_| whole) {
             Some(expected) if expected != crc => Err(wrong("its checksum is wrong".to_owned())),

@@ -5,13 +5,14 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{DType, TensorData};
+use burn::tensor::TensorData;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::checkpoint::{Entry, StoredType, not_finite};
 use super::decode::{DecodeError, Stored, decode};
+use super::entry::{Entry, StoredType};
 use super::error::LoadError;
+use crate::storage::Storage;
 
 /// The largest header the reference implementation accepts.
 const MAX_HEADER: u64 = 100_000_000;
@@ -91,7 +92,7 @@ impl SafetensorsFile {
         &mut self,
         entry: &Entry,
         stored: Stored,
-        target: DType,
+        target: Storage,
     ) -> Result<TensorData, LoadError> {
         let read = |source| LoadError::Read {
             file: self.path.clone(),
@@ -105,7 +106,7 @@ impl SafetensorsFile {
         self.file.seek(SeekFrom::Start(offset)).map_err(read)?;
         decode(&mut self.file, stored, &entry.shape, target).map_err(|error| match error {
             DecodeError::Io(source) => read(source),
-            DecodeError::NotFinite(value) => not_finite(&self.path, entry, value, target),
+            DecodeError::NotFinite(value) => entry.not_finite(&self.path, value, target),
         })
     }
 }

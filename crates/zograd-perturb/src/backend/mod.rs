@@ -13,13 +13,14 @@ mod ndarray;
 /// What one pass does to one tensor:
 ///
 /// ```text
-/// w[i] <- w[i] + (fma(-shrink, w[i], sum[i]) - anchor),   sum[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], anchor))
+/// w[i] <- w[i] + (fma(-shrink, w[i], sum[i]) - base),   sum[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], base))
 /// ```
 ///
 /// All in f32 with fused multiply-adds in this order (f64 weights: what touches them in f64), then rounded
-/// to the weight's type. Spelled out so that every backend computes the same bits. The anchor is 0, or that
+/// to the weight's type. Spelled out so that every backend computes the same bits. The base is 0, or that
 /// of the [`Grid`].
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct NoisePass<'a> {
     /// Whose noise.
     pub tensor: TensorId,
@@ -33,10 +34,21 @@ pub struct NoisePass<'a> {
     pub grid: Option<Grid>,
 }
 
-impl NoisePass<'_> {
+impl<'a> NoisePass<'a> {
+    /// The pass that adds these terms, without decay and without a grid.
+    pub fn new(tensor: TensorId, kind: NoiseKind, terms: &'a [(Seed, f32)]) -> Self {
+        Self {
+            tensor,
+            kind,
+            terms,
+            shrink: 0.0,
+            grid: None,
+        }
+    }
+
     /// Where the sum of the terms starts.
-    pub(crate) fn anchor(&self) -> f32 {
-        self.grid.map_or(0.0, Grid::anchor)
+    pub fn base(&self) -> f32 {
+        self.grid.map_or(0.0, Grid::base)
     }
 }
 

@@ -5,28 +5,11 @@
 //! bits. Without a hardware fused multiply-add (x86-64 older than 2013) `mul_add` calls the mathematics library: slow,
 //! still the same bits.
 
-use super::Weight;
 #[cfg(target_arch = "x86_64")]
 use super::gaussian_avx512;
+use super::{Shift, Weight};
+use crate::NoiseKind;
 use crate::noise::Normals;
-use crate::{NoiseKind, NoisePass};
-
-/// What a pass does to a weight besides the noise.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Shift {
-    pub(super) shrink: f32,
-    /// Where the sums begin.
-    pub(super) anchor: f32,
-}
-
-impl Shift {
-    pub(super) fn of(pass: &NoisePass<'_>) -> Self {
-        Self {
-            shrink: pass.shrink,
-            anchor: pass.anchor(),
-        }
-    }
-}
 
 /// An instruction set to run the inner loops with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +64,7 @@ impl Accumulator {
         }
     }
 
-    /// A pass with noise of one seed: [`Self::apply`] with the sums that [`Self::add`] makes of anchors, which
+    /// A pass with noise of one seed: [`Self::apply`] with the sums that [`Self::add`] makes of bases, which
     /// stay in registers.
     pub(super) fn add_one<W: Weight, const N: usize>(
         self,
@@ -103,7 +86,7 @@ impl Accumulator {
         }
     }
 
-    /// `weights[i] <- weights[i] + (fma(-shrink, weights[i], sums[i]) - anchor)`.
+    /// `weights[i] <- weights[i] + (fma(-shrink, weights[i], sums[i]) - base)`.
     pub(super) fn apply<W: Weight>(self, weights: &mut [W], shift: Shift, sums: &[f32]) {
         match self {
             Self::Baseline => apply(weights, shift, sums),
@@ -166,19 +149,19 @@ fn add_one<W: Weight, const N: usize>(
     shift: Shift,
     weights: &mut [W],
 ) {
-    let Shift { shrink, anchor } = shift;
+    let Shift { shrink, base } = shift;
     match kind {
         NoiseKind::Gaussian => {
             for (w, bits) in weights.iter_mut().zip(bits.as_chunks().0) {
                 let z = normals.at(u16::from_le_bytes(*bits));
-                let sum = c.iter().fold(anchor, |sum, c| c.mul_add(z, sum));
-                *w = w.moved(shrink, anchor, sum);
+                let sum = c.iter().fold(base, |sum, c| c.mul_add(z, sum));
+                *w = w.moved(shrink, base, sum);
             }
         }
         NoiseKind::Rademacher => {
             with_signs(weights, bits, |w, sign| {
-                let sum = c.iter().fold(anchor, |sum, c| sum + signed(*c, sign));
-                *w = w.moved(shrink, anchor, sum);
+                let sum = c.iter().fold(base, |sum, c| sum + signed(*c, sign));
+                *w = w.moved(shrink, base, sum);
             });
         }
     }
@@ -213,7 +196,7 @@ fn signed(c: f32, sign: u32) -> f32 {
 #[inline(always)]
 fn apply<W: Weight>(weights: &mut [W], shift: Shift, sums: &[f32]) {
     for (w, sum) in weights.iter_mut().zip(sums) {
-        *w = w.moved(shift.shrink, shift.anchor, *sum);
+        *w = w.moved(shift.shrink, shift.base, *sum);
     }
 }
 

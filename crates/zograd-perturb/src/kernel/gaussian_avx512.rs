@@ -1,7 +1,6 @@
 //! Gaussian noise with the pieces of the quantile function in registers.
 
-use super::Weight;
-use super::accumulate::Shift;
+use super::{Shift, Weight};
 use crate::noise::Normals;
 use std::arch::x86_64::{
     __m512, __m512i, _mm256_loadu_si256, _mm512_and_si512, _mm512_castps_si512,
@@ -40,7 +39,7 @@ impl Table {
 
 /// The pieces of the quantile function, in eight registers, and the coefficients of a stream.
 struct Gaussian<const N: usize> {
-    base: Table,
+    intercept: Table,
     slope: Table,
     coefficients: [__m512; N],
 }
@@ -53,7 +52,7 @@ impl<const N: usize> Gaussian<N> {
             *vector = _mm512_set1_ps(c);
         }
         Self {
-            base: Table::load(&normals.base),
+            intercept: Table::load(&normals.intercept),
             slope: Table::load(&normals.slope),
             coefficients,
         }
@@ -76,8 +75,11 @@ impl<const N: usize> Gaussian<N> {
         let piece = _mm512_srli_epi32::<21>(_mm512_castps_si512(x));
         let piece = _mm512_sub_epi32(piece, _mm512_set1_epi32(127 << 2));
         let upper = _mm512_test_epi32_mask(piece, _mm512_set1_epi32(32));
-        let (slope, base) = (self.slope.get(piece, upper), self.base.get(piece, upper));
-        let magnitude = _mm512_fmadd_ps(slope, x, base);
+        let (slope, intercept) = (
+            self.slope.get(piece, upper),
+            self.intercept.get(piece, upper),
+        );
+        let magnitude = _mm512_fmadd_ps(slope, x, intercept);
         let flip = _mm512_and_si512(_mm512_slli_epi32::<16>(bits), sign);
         let z = _mm512_castsi512_ps(_mm512_xor_si512(_mm512_castps_si512(magnitude), flip));
         for coefficient in self.coefficients {
@@ -107,17 +109,17 @@ pub(super) fn add<const N: usize>(normals: &Normals, bits: &[u8], c: [f32; N], s
     }
 }
 
-/// The same, the sums beginning at the anchor, and each weight moved by its sum.
+/// The same, the sums beginning at the base, and each weight moved by its sum.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 pub(super) fn add_one<W: Weight, const N: usize>(
     normals: &Normals,
     bits: &[u8],
     c: [f32; N],
-    Shift { shrink, anchor }: Shift,
+    Shift { shrink, base }: Shift,
     weights: &mut [W],
 ) {
     let gaussian = Gaussian::load(normals, c);
-    let start = _mm512_set1_ps(anchor);
+    let start = _mm512_set1_ps(base);
     let (vectors, rest) = weights.as_chunks_mut::<LANES>();
     let (vector_bits, rest_bits) = bits.split_at(vectors.len() * LANES * 2);
     let (vector_bits, _) = vector_bits.as_chunks::<{ 2 * LANES }>();
@@ -126,12 +128,12 @@ pub(super) fn add_one<W: Weight, const N: usize>(
         // SAFETY: `sums` is 16 f32; the store needs no alignment.
         unsafe { _mm512_storeu_ps(sums.as_mut_ptr(), gaussian.added(bits, start)) };
         for (w, sum) in weights.iter_mut().zip(sums) {
-            *w = w.moved(shrink, anchor, sum);
+            *w = w.moved(shrink, base, sum);
         }
     }
     for (w, bits) in rest.iter_mut().zip(rest_bits.as_chunks::<2>().0) {
         let z = normals.at(u16::from_le_bytes(*bits));
-        let sum = c.iter().fold(anchor, |sum, c| c.mul_add(z, sum));
-        *w = w.moved(shrink, anchor, sum);
+        let sum = c.iter().fold(base, |sum, c| c.mul_add(z, sum));
+        *w = w.moved(shrink, base, sum);
     }
 }

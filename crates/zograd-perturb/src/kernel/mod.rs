@@ -3,12 +3,14 @@
 mod accumulate;
 #[cfg(target_arch = "x86_64")]
 mod gaussian_avx512;
+mod shift;
 mod weight;
 
 use crate::NoisePass;
 use crate::noise::{ALIGNMENT, BitStream};
-use accumulate::{Accumulator, Shift};
+use accumulate::Accumulator;
 use rayon::prelude::*;
+use shift::Shift;
 use std::ops::Range;
 pub(crate) use weight::Weight;
 use zograd_direction::Seed;
@@ -99,7 +101,7 @@ fn add_streams<W: Weight>(
     }
     let mut sums = [0f32; TILE];
     let sums = &mut sums[..weights.len()];
-    sums.fill(shift.anchor);
+    sums.fill(shift.base);
     for stream in streams {
         let bits = &stream.read[bits.clone()];
         for pair in stream.terms.chunks(2) {
@@ -122,7 +124,7 @@ mod tests {
 
     /// The definition of a pass, element by element.
     fn by_definition<W: Weight>(weights: &[W], pass: &NoisePass<'_>) -> Vec<W> {
-        let mut sums = vec![pass.anchor(); weights.len()];
+        let mut sums = vec![pass.base(); weights.len()];
         let mut z = vec![0f32; weights.len()];
         for &(seed, c) in pass.terms {
             noise::fill(seed, pass.tensor, pass.kind, 0, &mut z);
@@ -132,7 +134,7 @@ mod tests {
         }
         let moved = weights.iter().zip(&sums);
         moved
-            .map(|(w, sum)| w.moved(pass.shrink, pass.anchor(), *sum))
+            .map(|(w, sum)| w.moved(pass.shrink, pass.base(), *sum))
             .collect()
     }
 

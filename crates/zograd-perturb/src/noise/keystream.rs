@@ -1,12 +1,10 @@
 //! The ChaCha8 keystream, from any block on.
 
+use super::block::BLOCK;
 #[cfg(target_arch = "x86_64")]
 use super::keystream_avx512;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
-
-/// Bytes of one block.
-pub(crate) const BLOCK: usize = 64;
 
 /// Random bytes that are read in whole blocks, but for the last ones.
 pub(crate) struct Keystream {

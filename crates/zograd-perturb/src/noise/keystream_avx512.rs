@@ -1,6 +1,6 @@
 //! Sixteen blocks of ChaCha8 at a time: one word of the state of all of them in each register.
 
-use super::keystream::BLOCK;
+use super::block::BLOCK;
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi32, _mm512_loadu_si512, _mm512_rol_epi32, _mm512_set1_epi32,
     _mm512_setzero_si512, _mm512_shuffle_i32x4, _mm512_storeu_si512, _mm512_unpackhi_epi32,

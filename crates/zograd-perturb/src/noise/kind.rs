@@ -3,7 +3,7 @@ use std::fmt;
 
 /// The distribution of every coordinate of `z`: mean 0, variance 1, independent.
 ///
-/// The estimators need no more than that; the paper and the originals use Gaussian noise.
+/// The estimators need no more than that; the paper and MeZO's code use Gaussian noise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

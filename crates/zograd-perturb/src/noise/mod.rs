@@ -12,7 +12,7 @@
 //!
 //! - [`NoiseKind::Gaussian`] (stream 0): element `i` takes the `i`-th 16 bits of the keystream
 //!   (little-endian). The top bit is the sign, the lowest 15 are a slice `k` of the half-normal
-//!   distribution, whose magnitude is read off a straight line, `slope * x + base` with
+//!   distribution, whose magnitude is read off a straight line, `slope * x + intercept` with
 //!   `x = 2 k + 1`: one line for each of 64 pieces of the quantile function (the exponent of `x` and
 //!   two bits of its mantissa name the piece), fitted by least squares, scaled to variance 1, and
 //!   rounded such that the product and the sum are exact in f32. No value is further than 0.002 from
@@ -26,6 +26,7 @@
 /// Version of the bits: part of every trajectory log.
 pub const VERSION: u32 = 1;
 
+mod block;
 mod keystream;
 #[cfg(target_arch = "x86_64")]
 mod keystream_avx512;

@@ -12,16 +12,16 @@ const SLOPE_BITS: i32 = 8;
 /// Selects the slice among 16 bits; the remaining bit is the sign.
 const SLICE_MASK: u32 = SLICES as u32 - 1;
 
-/// A straight line for every piece of the half-normal quantile function: `magnitude = base + slope * x`,
+/// A straight line for every piece of the half-normal quantile function: `magnitude = intercept + slope * x`,
 /// where `x = 2 * slice + 1` is the probability of a larger magnitude in units of 2^-16.
 ///
-/// A slope has [`SLOPE_BITS`] significant bits and its base is a multiple of the slope's last bit, so the
+/// A slope has [`SLOPE_BITS`] significant bits and its intercept is a multiple of the slope's last bit, so the
 /// product and the sum are exact in f32: no machine can round them differently, whether or not it fuses
 /// them. Both arrays together are 512 bytes: they fit into the registers of AVX-512, where a look-up in a
 /// table of all magnitudes would cost more than the keystream.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Normals {
-    pub(crate) base: [f32; PIECES],
+    pub(crate) intercept: [f32; PIECES],
     pub(crate) slope: [f32; PIECES],
 }
 
@@ -39,7 +39,7 @@ impl Normals {
         // exact: an odd integer below 2^16
         let x = (2 * (bits & SLICE_MASK) + 1) as f32;
         let piece = piece(x);
-        let magnitude = self.slope[piece] * x + self.base[piece];
+        let magnitude = self.slope[piece] * x + self.intercept[piece];
         f32::from_bits(magnitude.to_bits() ^ (bits & !SLICE_MASK) << 16)
     }
 
@@ -65,7 +65,7 @@ impl Normals {
         let scale = 1.0 / libm::sqrt(square_sum / SLICES as f64);
         let lines = fits.map(|line| line.rounded(scale));
         Self {
-            base: lines.map(|(base, _)| base),
+            intercept: lines.map(|(intercept, _)| intercept),
             slope: lines.map(|(_, slope)| slope),
         }
     }
@@ -112,8 +112,8 @@ impl Line {
         let (_, exponent) = libm::frexp(slope);
         let grid = libm::ldexp(1.0, exponent - SLOPE_BITS);
         let slope = libm::rint(slope / grid) * grid;
-        let base = libm::rint((y - slope * self.x) / grid) * grid;
-        (base as f32, slope as f32)
+        let intercept = libm::rint((y - slope * self.x) / grid) * grid;
+        (intercept as f32, slope as f32)
     }
 }
 
@@ -169,7 +169,7 @@ mod tests {
     fn value_stability() {
         let normals = Normals::get();
         // FNV-1a over the little-endian bytes
-        let hash = (normals.base.iter().chain(&normals.slope))
+        let hash = (normals.intercept.iter().chain(&normals.slope))
             .flat_map(|c| c.to_le_bytes())
             .fold(0xcbf2_9ce4_8422_2325u64, |h, byte| {
                 (h ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -183,9 +183,9 @@ mod tests {
         let normals = Normals::get();
         for k in 0..SLICES {
             let x = x_of(k) as f32;
-            let (base, slope) = (normals.base[piece(x)], normals.slope[piece(x)]);
-            let exact = f64::from(slope) * f64::from(x) + f64::from(base);
-            assert_eq!(f64::from(slope * x + base), exact, "slice {k}");
+            let (intercept, slope) = (normals.intercept[piece(x)], normals.slope[piece(x)]);
+            let exact = f64::from(slope) * f64::from(x) + f64::from(intercept);
+            assert_eq!(f64::from(slope * x + intercept), exact, "slice {k}");
             assert_eq!(f64::from(normals.at(k as u16)), exact, "slice {k}");
         }
     }

@@ -1,4 +1,5 @@
-use super::keystream::{BLOCK, Keystream};
+use super::block::BLOCK;
+use super::keystream::Keystream;
 use super::{NoiseKind, Normals};
 use crate::TensorId;
 use zograd_direction::Seed;

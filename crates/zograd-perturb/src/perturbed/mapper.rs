@@ -1,6 +1,6 @@
 use super::terms::Terms;
-use crate::anchor::Reader;
-use crate::drift::{SAMPLE, leading};
+use crate::excerpt::{EXCERPT, leading};
+use crate::originals::Reader;
 use crate::{
     Grid, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, ParameterSpec, PerturbError,
 };
@@ -9,8 +9,8 @@ use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
-/// What is done to every parameter that moves; `index` is its place in the space.
-pub(super) trait Action {
+/// What a pass does to every parameter that moves; `index` is its place in the space.
+pub(super) trait ParameterPass {
     fn apply<B: NoiseBackend, const D: usize>(
         &self,
         index: usize,
@@ -20,14 +20,14 @@ pub(super) trait Action {
 }
 
 /// Visits the parameters of a module and does something to those that move.
-pub(super) struct Mapper<'a, A> {
+pub(super) struct Mapper<'a, P> {
     pub path: Vec<String>,
     pub space: &'a ParameterSpace,
     pub by_name: &'a HashMap<String, usize>,
-    pub action: A,
+    pub pass: P,
 }
 
-impl<B: NoiseBackend, A: Action> ModuleMapper<B> for Mapper<'_, A> {
+impl<B: NoiseBackend, P: ParameterPass> ModuleMapper<B> for Mapper<'_, P> {
     fn enter_module(&mut self, name: &str, _container: &str) {
         self.path.push(name.into());
     }
@@ -44,12 +44,12 @@ impl<B: NoiseBackend, A: Action> ModuleMapper<B> for Mapper<'_, A> {
             return param;
         };
         // `Param::map` hands over the only handle of the tensor, so the kernel writes in place.
-        param.map(|tensor| self.action.apply(index, spec, tensor))
+        param.map(|tensor| self.pass.apply(index, spec, tensor))
     }
 }
 
-/// One pass over the weights.
-pub(super) struct Pass<'a> {
+/// Adds noise and takes off the decay.
+pub(super) struct AddNoise<'a> {
     pub kind: NoiseKind,
     /// For parameters that decay, and for those that do not.
     pub terms: &'a [Terms; 2],
@@ -57,7 +57,7 @@ pub(super) struct Pass<'a> {
     pub grids: Option<&'a Grids>,
 }
 
-impl Action for Pass<'_> {
+impl ParameterPass for AddNoise<'_> {
     fn apply<B: NoiseBackend, const D: usize>(
         &self,
         index: usize,
@@ -79,7 +79,7 @@ impl Action for Pass<'_> {
 /// Rounds every weight to the nearest multiple of its grid.
 pub(super) struct RoundTo<'a>(pub &'a Grids);
 
-impl Action for RoundTo<'_> {
+impl ParameterPass for RoundTo<'_> {
     fn apply<B: NoiseBackend, const D: usize>(
         &self,
         index: usize,
@@ -94,7 +94,7 @@ impl Action for RoundTo<'_> {
 }
 
 /// Replaces every parameter by its original, and finds how far it was from it.
-pub(super) struct FromAnchor(RefCell<Restored>);
+pub(super) struct FromOriginals(RefCell<Restored>);
 
 struct Restored {
     reader: Reader,
@@ -102,7 +102,7 @@ struct Restored {
     failed: Option<std::io::Error>,
 }
 
-impl FromAnchor {
+impl FromOriginals {
     pub(super) fn new(reader: Reader) -> Self {
         Self(RefCell::new(Restored {
             reader,
@@ -115,13 +115,13 @@ impl FromAnchor {
     pub(super) fn finish(self) -> Result<f64, PerturbError> {
         let Restored { drift, failed, .. } = self.0.into_inner();
         match failed {
-            Some(error) => Err(PerturbError::Anchor(error.to_string())),
+            Some(error) => Err(PerturbError::Originals(error.to_string())),
             None => Ok(drift),
         }
     }
 }
 
-impl Action for &FromAnchor {
+impl ParameterPass for &FromOriginals {
     fn apply<B: NoiseBackend, const D: usize>(
         &self,
         _index: usize,
@@ -138,7 +138,7 @@ impl Action for &FromAnchor {
             }
         };
         let (device, dtype, shape) = (tensor.device(), tensor.dtype(), tensor.shape());
-        let old = leading(tensor, SAMPLE).into_data();
+        let old = leading(tensor, EXCERPT).into_data();
         for (new, old) in weights.iter().zip(old.iter::<f32>()) {
             restored.drift = restored.drift.max(f64::from((new - old).abs()));
         }

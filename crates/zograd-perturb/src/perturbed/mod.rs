@@ -3,11 +3,11 @@ pub(crate) mod terms;
 
 use crate::grids::check_dtypes;
 use crate::{
-    Anchor, Arithmetic, Grids, NoiseBackend, NoiseKind, ParameterSpace, ParameterSpec,
+    Arithmetic, Grids, NoiseBackend, NoiseKind, Originals, ParameterSpace, ParameterSpec,
     PerturbError, Selection,
 };
 use burn::module::Module;
-use mapper::{Action, FromAnchor, Mapper, Pass, RoundTo};
+use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo};
 use std::collections::HashMap;
 use std::marker::PhantomData;
 pub use terms::AppliedUpdate;
@@ -36,9 +36,9 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
     /// If the arithmetic is exact.
     grids: Option<Grids>,
     /// If the arithmetic is anchored.
-    anchor: Option<Anchor>,
-    /// Updates that the anchor lacks.
-    pending: Vec<AppliedUpdate>,
+    originals: Option<Originals>,
+    /// Updates that the originals lack.
+    queued: Vec<AppliedUpdate>,
     at: Direction,
     passes: u64,
     streams: u64,
@@ -70,8 +70,8 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             kind,
             eps,
             grids: None,
-            anchor: None,
-            pending: Vec::new(),
+            originals: None,
+            queued: Vec::new(),
             at: Direction::zero(),
             passes: 0,
             streams: 0,
@@ -110,7 +110,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
 
     /// How the weights are moved.
     pub fn arithmetic(&self) -> Arithmetic {
-        match (&self.grids, &self.anchor) {
+        match (&self.grids, &self.originals) {
             (Some(_), _) => Arithmetic::Exact,
             (None, Some(_)) => Arithmetic::Anchored,
             (None, None) => Arithmetic::Plain,
@@ -222,8 +222,8 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             self.pass(&terms, shrink)?;
         }
         self.at = Direction::zero();
-        if self.anchor.is_some() {
-            self.remember(AppliedUpdate {
+        if self.originals.is_some() {
+            self.queue(AppliedUpdate {
                 direction: direction.clone(),
                 lr,
                 decay,
@@ -232,60 +232,78 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         Ok(())
     }
 
-    /// Makes many updates in turn, in as few passes as can be. On grids ([`Arithmetic::Exact`]) the bits are those of
-    /// [`Self::update`] for each.
+    /// Makes many updates in turn, with the bits of [`Self::update`] for each. On grids ([`Arithmetic::Exact`]), where
+    /// no order of sums matters, many of them share a pass.
     ///
     /// # Errors
-    /// [`PerturbError::NonFinite`], before anything moved; [`PerturbError::TooFar`], when the updates before it have
-    /// been made.
+    /// As [`Self::update`]; without grids the updates before the one that is refused have been made.
     pub fn update_all(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
+        if self.arithmetic() != Arithmetic::Exact {
+            let mut updates = updates.iter();
+            return updates
+                .try_for_each(|update| self.update(&update.direction, update.lr, update.decay));
+        }
         let passes = terms::merged(updates, self.reach())?;
+        for pass in &passes {
+            self.check_reach(&pass.terms)?;
+        }
         self.move_to(&Direction::zero())?;
         for MergedPass { terms, shrink } in passes {
             self.pass(&[terms.clone(), terms], f64::from(shrink))?;
         }
+        if self.originals.is_some() {
+            self.queued.extend_from_slice(updates);
+        }
         Ok(())
     }
 
-    /// Gives 16-bit weights an anchor ([`Arithmetic::Anchored`]): the f32 originals that [`Self::reanchor`] goes back
-    /// to. They must be those of the weights as they stand, or as they stood before the updates that are told to
-    /// [`Self::remember`].
-    pub fn anchored(mut self, anchor: Anchor) -> Self {
-        self.anchor = Some(anchor);
+    /// Gives 16-bit weights their f32 originals ([`Arithmetic::Anchored`]), which [`Self::reanchor`] goes back to. They
+    /// must be those of the weights as they stand, or as they stood before the updates that [`Self::queue`] is told
+    /// of.
+    pub fn anchored(mut self, originals: Originals) -> Self {
+        self.originals = Some(originals);
         self
     }
 
-    /// The anchor, if there is one.
-    pub fn anchor(&self) -> Option<&Anchor> {
-        self.anchor.as_ref()
+    /// The f32 originals, if the arithmetic is anchored.
+    pub fn originals(&self) -> Option<&Originals> {
+        self.originals.as_ref()
     }
 
-    /// Tells of an update that the originals lack, without making it.
-    pub fn remember(&mut self, update: AppliedUpdate) {
-        self.pending.push(update);
+    /// Queues an update for the originals, which lack it, without making it in the weights.
+    pub fn queue(&mut self, update: AppliedUpdate) {
+        self.queued.push(update);
     }
 
-    /// Makes all updates since the last time in the originals, and rounds these to the weights anew. Returns the
-    /// largest distance that a weight has drifted from its original, among the first 1,024 of every tensor; `None`
-    /// without an anchor.
+    /// Makes all queued updates in the originals, and rounds these to the weights anew. Returns the largest distance
+    /// that a weight has drifted from its original, among the first 1,024 of every tensor; `None` without originals.
+    /// After an error it can be called again: no update is lost or made twice.
     ///
     /// # Errors
-    /// [`PerturbError::Anchor`] if the originals cannot be read or written; [`PerturbError::TooFar`] if an update is
-    /// longer than their grids have room for.
+    /// [`PerturbError::Originals`] if they cannot be read or written; [`PerturbError::TooFar`] if an update is longer
+    /// than their grids have room for.
     pub fn reanchor(&mut self) -> Result<Option<f64>, PerturbError> {
-        let Some(mut anchor) = self.anchor.take() else {
+        if self.originals.is_some() {
+            self.move_to(&Direction::zero())?;
+            self.make_queued()?;
+        }
+        let Some(originals) = &self.originals else {
             return Ok(None);
         };
-        self.move_to(&Direction::zero())?;
-        let drifted = anchor.advance(&self.pending).and_then(|()| {
-            let action = FromAnchor::new(anchor.reader()?);
-            self.map(&action);
-            action.finish()
-        });
-        self.anchor = Some(anchor);
-        let drifted = drifted?;
-        self.pending.clear();
-        Ok(Some(drifted))
+        let pass = FromOriginals::new(originals.reader()?);
+        self.map(&pass);
+        pass.finish().map(Some)
+    }
+
+    /// Makes the queued updates in the originals, and forgets them.
+    fn make_queued(&mut self) -> Result<(), PerturbError> {
+        if let Some(originals) = &mut self.originals
+            && !self.queued.is_empty()
+        {
+            originals.advance(&self.queued)?;
+            self.queued.clear();
+        }
+        Ok(())
     }
 
     /// Returns to `theta` and hands the module back.
@@ -308,16 +326,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// One pass over the weights: these increments for parameters that decay and for those that do not, and
     /// the share that is taken off the former.
     fn pass(&mut self, terms: &[Terms; 2], shrink: f64) -> Result<(), PerturbError> {
-        let reach = terms::reach(&terms[1]);
-        if reach > self.reach() {
-            return Err(PerturbError::TooFar {
-                by: reach,
-                most: self.reach(),
-            });
-        }
+        self.check_reach(&terms[1])?;
         self.streams += terms[0].chunk_by(|a, b| a.0 == b.0).count() as u64;
         let grids = self.grids.take();
-        self.map(Pass {
+        self.map(AddNoise {
             kind: self.kind,
             terms,
             shrink: shrink as f32,
@@ -328,19 +340,76 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         Ok(())
     }
 
+    fn check_reach(&self, terms: &Terms) -> Result<(), PerturbError> {
+        let reach = terms::reach(terms);
+        if reach > self.reach() {
+            return Err(PerturbError::TooFar {
+                by: reach,
+                most: self.reach(),
+            });
+        }
+        Ok(())
+    }
+
     /// The largest sum of coefficients' magnitudes of a pass.
     fn reach(&self) -> f64 {
         self.grids.as_ref().map_or(f64::INFINITY, Grids::reach)
     }
 
     /// Does something to every parameter that moves.
-    fn map(&mut self, action: impl Action) {
+    fn map(&mut self, pass: impl ParameterPass) {
         let mut mapper = Mapper {
             path: Vec::new(),
             space: &self.space,
             by_name: &self.by_name,
-            action,
+            pass,
         };
         self.module = self.module.take().map(|module| module.map(&mut mapper));
+    }
+}
+
+#[cfg(all(test, feature = "ndarray"))]
+mod tests {
+    use super::*;
+    use burn::module::Param;
+    use burn::tensor::Tensor;
+    use burn_ndarray::NdArray;
+    use zograd_direction::Seed;
+
+    type Vector = Param<Tensor<NdArray<f32>, 1>>;
+
+    fn weights(model: &Perturbed<NdArray<f32>, Vector>) -> Vec<f32> {
+        model.module().val().into_data().iter().collect()
+    }
+
+    /// Originals that cannot be read back have their updates already: going back again must not make them twice.
+    #[test]
+    fn a_failed_return_to_the_originals_can_be_repeated() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let model = |name: &str| {
+            let numbers: Vec<f32> = (0..100u8).map(|i| f32::from(i) / 256.0).collect();
+            let module = Param::from_tensor(Tensor::from_floats(&numbers[..], &Default::default()));
+            let space = ParameterSpace::select(&module, &Selection::All).expect("one parameter");
+            let grids = Grids::of(&module, &space, 1e-3, 1e-2).expect("finite");
+            let kind = NoiseKind::Gaussian;
+            let path = folder.path().join(name);
+            let originals = Originals::create(path, &module, space.clone(), kind, grids);
+            let model = Perturbed::new(module, space, kind, 1e-3).expect("its own space");
+            let mut model = model.anchored(originals.expect("a file"));
+            let z = Direction::unit(Seed::new(1));
+            model.update(&z, 1e-2, 0.0).expect("a pass");
+            model
+        };
+        let mut undisturbed = model("a");
+        undisturbed.reanchor().expect("a file");
+
+        let mut disturbed = model("b");
+        disturbed.make_queued().expect("a file");
+        let (path, aside) = (folder.path().join("b"), folder.path().join("aside"));
+        std::fs::rename(&path, &aside).expect("a file");
+        disturbed.reanchor().expect_err("no file");
+        std::fs::rename(&aside, &path).expect("a file");
+        disturbed.reanchor().expect("a file").expect("originals");
+        assert_eq!(weights(&disturbed), weights(&undisturbed));
     }
 }

@@ -56,8 +56,8 @@ pub(crate) struct MergedPass {
     pub(crate) shrink: f32,
 }
 
-/// Noise streams that a merged pass walks at most: their states stay in the L1 cache.
-const MERGED: usize = 64;
+/// Noise streams of a merged pass at most: the bits that are read ahead, 2 KiB a stream, stay in the L2 cache.
+const MERGED_STREAMS: usize = 64;
 
 /// `updates` on grids, in as few passes as can be: as many to a pass as its `reach` allows, but for those with decay,
 /// which are a share of the weights as they are then.
@@ -73,7 +73,7 @@ pub(crate) fn merged(
             Some(last)
                 if shrink == 0.0
                     && last.shrink == 0.0
-                    && last.terms.len() + terms.len() <= MERGED
+                    && last.terms.len() + terms.len() <= MERGED_STREAMS
                     && reach(&last.terms) + reach(&terms) <= most =>
             {
                 last.terms.extend(terms);

@@ -1,8 +1,8 @@
 //! Choosing among candidates.
 
 use super::{Answer, Part, Prediction};
-use crate::objective::{Scored, best, is_right, log_sum_exp, score};
-use crate::{LanguageModel, TrainError};
+use crate::objective::{best, is_right, log_sum_exp};
+use crate::{Classification, LanguageModel, Scored, TrainError, measure};
 use zograd_tasks::{EncodedCandidate, Prompt};
 
 /// The candidate with the highest mean log-probability; of calibrated prompts, the one that gains most
@@ -12,13 +12,13 @@ pub(super) fn evaluate<M: LanguageModel>(
     model: &M,
     prompts: &[&Prompt],
 ) -> Result<Part, TrainError> {
-    let all = |prompt: &Prompt| (0..prompt.candidates.len()).collect();
-    let (scored, _) = score(model, prompts, all)?;
+    // classification asks for all candidates
+    let scored = measure(model, prompts, &Classification, None)?.examples;
     let calibration: Vec<Prompt> = prompts.iter().filter_map(|p| without_input(p)).collect();
     let calibration: Vec<&Prompt> = calibration.iter().collect();
     let without = match calibration[..] {
         [] => vec![],
-        _ => score(model, &calibration, all)?.0,
+        _ => measure(model, &calibration, &Classification, None)?.examples,
     };
     let mut without = without.iter();
     let mut part = Part {

@@ -1,8 +1,7 @@
 //! Answering in words.
 
 use super::{Answer, Part, Prediction};
-use crate::objective::score;
-use crate::{LanguageModel, Objective, TeacherForcing, TrainError, Writer};
+use crate::{LanguageModel, Objective, TeacherForcing, TrainError, Writer, measure};
 use zograd_tasks::Prompt;
 use zograd_tasks::metrics::{Metric, exact_match, f1};
 
@@ -14,7 +13,7 @@ pub(super) fn evaluate<M: LanguageModel>(
     metric: Metric,
     writer: &Writer,
 ) -> Result<Part, TrainError> {
-    let (scored, _) = score(model, prompts, |prompt| TeacherForcing.candidates(prompt))?;
+    let scored = measure(model, prompts, &TeacherForcing, None)?.examples;
     let candidates = scored.iter().flat_map(|example| &example.candidates);
     let tokens = candidates.map(|(_, tokens)| tokens.len()).sum::<usize>() as f64;
     let mut part = Part {

@@ -1,4 +1,5 @@
-use super::{Objective, Scored, best, is_right};
+use super::scores::{best, is_right};
+use super::{Objective, Scored};
 use zograd_tasks::Prompt;
 
 /// Minus the share of examples whose best candidate is right: a loss without a gradient.

@@ -1,4 +1,5 @@
-use super::{Objective, Scored, log_sum_exp, softmax};
+use super::scores::{log_sum_exp, softmax};
+use super::{Objective, Scored};
 use zograd_tasks::Prompt;
 
 /// Cross-entropy over the candidates of each example, whose score is the mean log-probability of their

@@ -3,14 +3,15 @@
 mod accuracy;
 mod answer_f1;
 mod classification;
+mod scores;
 mod teacher_forcing;
 
-use crate::{LanguageModel, TrainError, Writer};
 pub use accuracy::Accuracy;
 pub use answer_f1::AnswerF1;
 pub use classification::Classification;
+use scores::mean;
+pub(crate) use scores::{best, is_right, log_sum_exp};
 pub use teacher_forcing::TeacherForcing;
-use zograd_models::{ModelError, Plan, PlanError, PlanStats, Sequence, Sharing};
 use zograd_tasks::Prompt;
 
 /// The loss of a batch of prompts, from what it asks of the model: log-probabilities of candidates'
@@ -59,202 +60,6 @@ impl Scored<'_> {
     pub fn means(&self) -> impl Iterator<Item = f64> {
         self.candidates.iter().map(|(_, tokens)| mean(tokens))
     }
-}
-
-/// A batch with what a model says to it, and how many tokens went through the layers for it.
-pub type Measured<'p> = (Vec<Scored<'p>>, usize);
-
-/// Everything `objective` asks of a batch, and how many tokens went through the layers for it.
-///
-/// # Errors
-/// As [`score`]; and an objective that needs answers without a `writer`, or without questions.
-pub fn measure<'p, M: LanguageModel>(
-    model: &M,
-    prompts: &[&'p Prompt],
-    objective: &dyn Objective,
-    writer: Option<&Writer>,
-) -> Result<Measured<'p>, TrainError> {
-    let (mut scored, stats) = score(model, prompts, |prompt| objective.candidates(prompt))?;
-    let tokens = answer(model, &mut scored, prompts, objective, writer)?;
-    Ok((scored, stats.tokens + tokens))
-}
-
-/// [`measure`] by each of several models that differ as [`LanguageModel::at_once`] says.
-///
-/// # Errors
-/// As [`measure`].
-pub fn measure_each<'p, M: LanguageModel>(
-    models: &[M],
-    prompts: &[&'p Prompt],
-    objective: &dyn Objective,
-    writer: Option<&Writer>,
-) -> Result<Vec<Measured<'p>>, TrainError> {
-    let questions = Questions::new(prompts, |prompt| objective.candidates(prompt))?;
-    let log_probs = match &questions.plan {
-        Some(plan) => M::log_probs_of_each(models, plan)?,
-        None => vec![Vec::new(); models.len()],
-    };
-    models
-        .iter()
-        .zip(log_probs)
-        .map(|(model, log_probs)| {
-            let mut scored = questions.scored(&log_probs);
-            let tokens = answer(model, &mut scored, prompts, objective, writer)?;
-            Ok((scored, questions.stats().tokens + tokens))
-        })
-        .collect()
-}
-
-/// Lets the model write an answer to each prompt, if the objective needs one; how many tokens that took.
-fn answer<M: LanguageModel>(
-    model: &M,
-    scored: &mut [Scored<'_>],
-    prompts: &[&Prompt],
-    objective: &dyn Objective,
-    writer: Option<&Writer>,
-) -> Result<usize, TrainError> {
-    let mut tokens = 0;
-    if objective.needs_answers() {
-        let writer = writer.ok_or(TrainError::NoWriter)?;
-        for (scored, written) in scored.iter_mut().zip(writer.write(model, prompts)?) {
-            tokens += written.tokens;
-            scored.answer = written.text;
-        }
-    }
-    Ok(tokens)
-}
-
-/// Scores the candidates that `select` names of every prompt in one forward.
-///
-/// # Errors
-/// If a candidate has nothing to score, or the model refuses its tokens.
-pub fn score<'p, M: LanguageModel>(
-    model: &M,
-    prompts: &[&'p Prompt],
-    select: impl Fn(&Prompt) -> Vec<usize>,
-) -> Result<(Vec<Scored<'p>>, PlanStats), TrainError> {
-    score_with(prompts, select, |plan| model.log_probs(plan))
-}
-
-/// [`score`], by whatever gives the log-probabilities of a plan; it is called once, unless there is nothing to score.
-pub(crate) fn score_with<'p>(
-    prompts: &[&'p Prompt],
-    select: impl Fn(&Prompt) -> Vec<usize>,
-    log_probs: impl FnOnce(&Plan) -> Result<Vec<f32>, ModelError>,
-) -> Result<(Vec<Scored<'p>>, PlanStats), TrainError> {
-    let questions = Questions::new(prompts, select)?;
-    let log_probs = match &questions.plan {
-        Some(plan) => log_probs(plan)?,
-        None => Vec::new(),
-    };
-    Ok((questions.scored(&log_probs), questions.stats()))
-}
-
-/// What is to be scored of a batch.
-struct Questions<'a, 'p> {
-    prompts: &'a [&'p Prompt],
-    /// The candidates of each prompt.
-    chosen: Vec<Vec<usize>>,
-    /// `None` if there is nothing to score.
-    plan: Option<Plan>,
-}
-
-impl<'a, 'p> Questions<'a, 'p> {
-    fn new(
-        prompts: &'a [&'p Prompt],
-        select: impl Fn(&Prompt) -> Vec<usize>,
-    ) -> Result<Self, TrainError> {
-        let chosen: Vec<Vec<usize>> = prompts.iter().map(|prompt| select(prompt)).collect();
-        let groups: Vec<Vec<Sequence<'_>>> = prompts
-            .iter()
-            .zip(&chosen)
-            .map(|(prompt, chosen)| {
-                let candidates = chosen.iter().filter_map(|c| prompt.candidates.get(*c));
-                candidates
-                    .map(|candidate| Sequence {
-                        ids: &candidate.ids,
-                        scored: candidate.option_len,
-                    })
-                    .collect()
-            })
-            .collect();
-        let nothing = chosen.iter().all(Vec::is_empty) && !prompts.is_empty();
-        let plan = (!nothing).then(|| Plan::new(&groups, Sharing::Prefix));
-        let plan = plan.transpose().map_err(|source| {
-            let group = match &source {
-                PlanError::NothingScored { group, .. } | PlanError::NoContext { group, .. } => {
-                    *group
-                }
-                PlanError::Empty => 0,
-            };
-            let row = prompts.get(group).map_or(0, |prompt| prompt.row);
-            TrainError::Plan { row, source }
-        })?;
-        Ok(Self {
-            prompts,
-            chosen,
-            plan,
-        })
-    }
-
-    fn stats(&self) -> PlanStats {
-        self.plan
-            .as_ref()
-            .map_or_else(PlanStats::default, Plan::stats)
-    }
-
-    /// The prompts with the log-probabilities of the plan.
-    fn scored(&self, log_probs: &[f32]) -> Vec<Scored<'p>> {
-        let mut spans = self.plan.iter().flat_map(|plan| plan.spans());
-        self.prompts
-            .iter()
-            .zip(&self.chosen)
-            .map(|(prompt, chosen)| Scored {
-                prompt,
-                candidates: chosen
-                    .iter()
-                    .zip(&mut spans)
-                    .map(|(c, span)| (*c, log_probs[span.clone()].to_vec()))
-                    .collect(),
-                answer: None,
-            })
-            .collect()
-    }
-}
-
-/// Index of the largest score, the first among equals; NaN never wins.
-pub(crate) fn best(scores: &[f64]) -> usize {
-    let mut best = 0;
-    for (i, s) in scores.iter().enumerate() {
-        if *s > scores[best] || scores[best].is_nan() {
-            best = i;
-        }
-    }
-    best
-}
-
-/// Whether a choice is among the right ones; never if a score is not finite.
-pub(crate) fn is_right(prompt: &Prompt, chosen: usize, scores: &[f64]) -> bool {
-    prompt.correct.contains(&chosen) && scores.iter().all(|score| score.is_finite())
-}
-
-pub(crate) fn mean(tokens: &[f32]) -> f64 {
-    tokens.iter().map(|t| f64::from(*t)).sum::<f64>() / tokens.len() as f64
-}
-
-/// `exp(x) / sum(exp(x))` without overflow.
-pub(crate) fn softmax(x: &[f64]) -> Vec<f64> {
-    let total = log_sum_exp(x);
-    x.iter().map(|v| (v - total).exp()).collect()
-}
-
-/// `ln(sum(exp(x)))` without overflow.
-pub(crate) fn log_sum_exp(x: &[f64]) -> f64 {
-    let max = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if !max.is_finite() {
-        return f64::NAN;
-    }
-    max + x.iter().map(|v| (v - max).exp()).sum::<f64>().ln()
 }
 
 #[cfg(test)]
@@ -336,12 +141,5 @@ mod tests {
             assert!((objective.loss(&batch) - parts / all as f64).abs() < 1e-12);
         }
         assert_eq!(Accuracy.slope(&[]), None);
-    }
-
-    #[test]
-    fn the_first_of_the_best_wins_and_nan_never() {
-        assert_eq!(best(&[-1.0, -0.5, -0.5]), 1);
-        assert_eq!(best(&[f64::NAN, -3.0, -2.0, f64::NAN]), 2);
-        assert_eq!(best(&[-1.0, f64::NAN]), 0);
     }
 }

@@ -2,7 +2,7 @@ use super::{Objective, Scored};
 use zograd_tasks::Prompt;
 
 /// Negative log-likelihood of the option tokens of the right candidate, mean over all option tokens of the
-/// batch, so that longer options weigh more, as in the originals.
+/// batch, so that longer options weigh more, as in MeZO's code.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TeacherForcing;
 

@@ -1,6 +1,7 @@
 //! Records as bytes. All numbers are little-endian; counts are LEB128.
 
 use super::TrajectoryError;
+use crate::StepRecord;
 use zograd_perturb::{AppliedUpdate, Direction, Seed};
 use zograd_select::SkipReason;
 
@@ -43,6 +44,19 @@ pub struct Record {
     pub losses: Vec<f64>,
     /// Why no update was made.
     pub skipped: Option<SkipReason>,
+}
+
+impl From<&StepRecord> for Record {
+    fn from(step: &StepRecord) -> Self {
+        Self {
+            step: step.step,
+            lr: step.lr,
+            weight_decay: step.weight_decay,
+            update: step.update.clone(),
+            losses: step.losses.clone(),
+            skipped: step.skipped,
+        }
+    }
 }
 
 impl Record {

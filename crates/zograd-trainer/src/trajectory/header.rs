@@ -3,8 +3,9 @@ use super::format::Expected;
 use crate::TrainConfig;
 use crate::train::step_seed;
 use serde::{Deserialize, Serialize};
+use zograd_models::Storage;
 use zograd_perturb::{Arithmetic, NoiseKind, Seed, Selection};
-use zograd_select::Method;
+use zograd_select::MethodSpec;
 
 /// Newest version of the file format; a reader refuses newer ones.
 ///
@@ -28,8 +29,8 @@ pub struct Header {
     /// Content hash of the start weights as they were loaded ([`zograd_models::content_hash`]), without an
     /// adapter.
     pub weights: String,
-    /// How the weights are stored in memory: `f32`, `f16` or `bf16`.
-    pub dtype: String,
+    /// How the weights are stored in memory.
+    pub dtype: Storage,
     /// Number of weights that move.
     pub dimension: u64,
     /// Which tensors move.
@@ -45,8 +46,8 @@ pub struct Header {
     pub arithmetic: Arithmetic,
     /// Perturbation scale.
     pub eps: f64,
-    /// The strategy.
-    pub method: Method,
+    /// The strategy, with all its settings ([`zograd_select::Methods::complete`]).
+    pub method: MethodSpec,
     /// The settings of the loop, the seed among them.
     pub config: TrainConfig,
 }

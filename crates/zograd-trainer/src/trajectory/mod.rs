@@ -14,13 +14,15 @@ mod format;
 mod header;
 mod reader;
 mod replay;
+mod start;
 mod writer;
 
 pub use adapter_start::{AdapterStart, AdapterStartError};
 pub use format::{MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record};
 pub use header::{FORMAT_VERSION, Header};
 pub use reader::{Tail, Trajectory};
-pub use replay::{ReplayError, remember, replay};
+pub use replay::{ReplayError, replay, retell};
+pub use start::Walk;
 pub use writer::TrajectoryWriter;
 
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ use thiserror::Error;
 
 /// Why a log could not be written or read.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum TrajectoryError {
     /// The file could not be read or written.
     #[error("{path}: {source}")]

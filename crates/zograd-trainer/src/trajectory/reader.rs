@@ -34,7 +34,8 @@ pub enum Tail {
 }
 
 impl Trajectory {
-    /// Reads a log. A torn tail is no error: it is left out and reported in [`Self::tail`].
+    /// Reads a log. A torn tail is no error: it is left out and reported in [`Self::tail`]. The method may be one
+    /// that this program does not know: its updates are in the log.
     ///
     /// # Errors
     /// The file cannot be read, is no log, was written by a newer version, or its header is damaged.
@@ -79,7 +80,6 @@ impl Trajectory {
         }
         let header: Header = serde_json::from_value(value).map_err(|e| damaged(e.to_string()))?;
         header.config.check().map_err(|e| damaged(e.to_string()))?;
-        header.method.build().map_err(|e| damaged(e.to_string()))?;
 
         let end = |rest: &[u8]| (bytes.len() - rest.len()) as u64;
         let (mut records, mut ends) = (Vec::new(), vec![end(rest)]);

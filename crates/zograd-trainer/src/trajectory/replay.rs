@@ -1,15 +1,16 @@
 use super::{Header, Record};
-use crate::{TrainError, Verdict, run_judged_step};
+use crate::{Logged, NoWeights, Rule, TrainError, Weights, run_step};
 use burn::module::Module;
 use thiserror::Error;
 use zograd_perturb::{Arithmetic, NoiseBackend, PerturbError, Perturbed};
-use zograd_select::{Evaluation, StepContext, Strategy, StrategyError, Update, try_run_step};
+use zograd_select::{StepContext, Strategy};
 
-/// Steps that are handed over to be merged at a time, between two reports of progress.
-const MERGED: usize = 256;
+/// Steps whose updates are handed over together, between two reports of progress.
+const STEPS_TOGETHER: usize = 256;
 
 /// Why a log could not be replayed.
 #[derive(Debug, Error)]
+#[non_exhaustive]
 pub enum ReplayError {
     /// The strategy, told the logged losses, decides otherwise than the log says.
     #[error(
@@ -27,9 +28,6 @@ pub enum ReplayError {
         /// How many losses it has.
         losses: usize,
     },
-    /// The strategy refused its parameters or its step.
-    #[error(transparent)]
-    Strategy(#[from] StrategyError),
     /// The weights could not be moved.
     #[error(transparent)]
     Perturb(#[from] PerturbError),
@@ -55,48 +53,58 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
     mut progress: impl FnMut(u64),
 ) -> Result<(), ReplayError> {
     if model.arithmetic() == Arithmetic::Exact {
-        remember(strategy, header, records)?;
+        retell(strategy, header, records)?;
         return merge(model, records, progress);
     }
-    let records = to_last_anchor(model, strategy, header, records)?;
-    for record in records {
-        let context = header.context(record);
-        let mut losses = record.losses.iter();
-        let missing = || TrainError::Observer("no more losses".into());
-        // a guard decided with what it knew then; the record says how
-        let judge = |_: &[Evaluation], _: &Update| match record.skipped {
-            Some(reason) => Verdict::Skip(reason),
-            None => Verdict::Apply(1.0),
-        };
-        let report = run_judged_step(
-            strategy,
-            &context,
-            model,
-            record.lr,
-            record.weight_decay,
-            1,
-            |_: &[M]| {
-                let loss = losses.next().ok_or_else(missing)?;
-                Ok(vec![*loss])
-            },
-            judge,
-        );
-        let report = match report {
-            Err(TrainError::Observer(_)) => return Err(too_few(record)),
-            other => other?,
-        };
-        if report.direction != record.update || report.skipped != record.skipped || losses.len() > 0
-        {
-            return Err(ReplayError::Differs { step: record.step });
-        }
-        // in `records` there is no step after which weights with an anchor were brought back to it
+    // among the records that are left there is none after which weights with an anchor were brought back to it
+    for record in to_last_anchor(model, strategy, header, records)? {
+        again(strategy, header, record, model)?;
         progress(record.step);
     }
     Ok(())
 }
 
-/// Weights with an anchor: what happened up to the last time they were brought back to it has left nothing but its
-/// updates. Makes these, and returns the records after them.
+/// Gives `strategy` the memory it had after `records` by telling it the logged losses, without any weights.
+///
+/// # Errors
+/// The log contradicts itself.
+pub fn retell(
+    strategy: &mut dyn Strategy,
+    header: &Header,
+    records: &[Record],
+) -> Result<(), ReplayError> {
+    for record in records {
+        again(strategy, header, record, &mut NoWeights)?;
+    }
+    Ok(())
+}
+
+/// The step of `record`, made again.
+fn again(
+    strategy: &mut dyn Strategy,
+    header: &Header,
+    record: &Record,
+    weights: &mut impl Weights,
+) -> Result<(), ReplayError> {
+    let context = StepContext::new(record.step - 1, header.seed(record.step), header.eps);
+    let rule = Rule::new(record.lr, record.weight_decay);
+    let mut prober = Logged::new(record, weights);
+    let report = run_step(strategy, &context, &mut prober, rule).map_err(|error| match error {
+        TrainError::LogEnds { .. } => ReplayError::Losses {
+            step: record.step,
+            losses: record.losses.len(),
+        },
+        other => other.into(),
+    })?;
+    let same = report.direction == record.update && report.skipped == record.skipped;
+    match same && prober.left() == 0 {
+        true => Ok(()),
+        false => Err(ReplayError::Differs { step: record.step }),
+    }
+}
+
+/// Weights with an anchor: everything before the last time they were brought back to it survives only as updates.
+/// Makes these, and returns the records after them.
 fn to_last_anchor<'r, B: NoiseBackend, M: Module<B>>(
     model: &mut Perturbed<B, M>,
     strategy: &mut dyn Strategy,
@@ -111,9 +119,9 @@ fn to_last_anchor<'r, B: NoiseBackend, M: Module<B>>(
         return Ok(records);
     }
     let (before, after) = records.split_at(last + 1);
-    remember(strategy, header, before)?;
+    retell(strategy, header, before)?;
     for update in before.iter().filter_map(Record::applied) {
-        model.remember(update);
+        model.queue(update);
     }
     model.reanchor()?;
     Ok(after)
@@ -126,7 +134,7 @@ fn merge<B: NoiseBackend, M: Module<B>>(
     records: &[Record],
     mut progress: impl FnMut(u64),
 ) -> Result<(), ReplayError> {
-    for records in records.chunks(MERGED) {
+    for records in records.chunks(STEPS_TOGETHER) {
         let updates: Vec<_> = records.iter().filter_map(Record::applied).collect();
         model.update_all(&updates)?;
         if let Some(last) = records.last() {
@@ -134,47 +142,4 @@ fn merge<B: NoiseBackend, M: Module<B>>(
         }
     }
     Ok(())
-}
-
-/// Gives `strategy` the memory it had after `records`, without touching any weights.
-///
-/// # Errors
-/// The log contradicts itself.
-pub fn remember(
-    strategy: &mut dyn Strategy,
-    header: &Header,
-    records: &[Record],
-) -> Result<(), ReplayError> {
-    for record in records {
-        let mut losses = record.losses.iter();
-        // NaN stands for a loss that is not there; a real one ends the step with a skip as well
-        let outcome = try_run_step(strategy, &header.context(record), |_| {
-            Ok::<_, StrategyError>(losses.next().copied().unwrap_or(f64::NAN))
-        })?;
-        if outcome.evaluations.len() > record.losses.len() {
-            return Err(too_few(record));
-        }
-        if outcome.update.is_some_and(|u| u.direction != record.update) && record.skipped.is_none()
-        {
-            return Err(ReplayError::Differs { step: record.step });
-        }
-    }
-    Ok(())
-}
-
-fn too_few(record: &Record) -> ReplayError {
-    ReplayError::Losses {
-        step: record.step,
-        losses: record.losses.len(),
-    }
-}
-
-impl Header {
-    fn context(&self, record: &Record) -> StepContext {
-        StepContext {
-            step: record.step - 1,
-            seed: self.seed(record.step),
-            eps: self.eps,
-        }
-    }
 }

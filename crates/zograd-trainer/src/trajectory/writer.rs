@@ -1,5 +1,6 @@
 use super::format::{MAGIC, MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record, framed};
 use super::{Header, TrajectoryError};
+use crate::{Observer, StepRecord, TrainError};
 use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -38,7 +39,7 @@ impl TrajectoryWriter {
         Ok(writer)
     }
 
-    /// Goes on with a log whose first `bytes` bytes are kept; what follows them is cut off.
+    /// Resumes a log: its first `bytes` bytes are kept, and what follows them is cut off.
     ///
     /// # Errors
     /// The file cannot be opened or cut.
@@ -87,6 +88,14 @@ impl TrajectoryWriter {
         written.map_err(|source| io(&self.path, source))?;
         self.bytes += bytes.len() as u64;
         Ok(())
+    }
+}
+
+/// As an observer, a log takes up every step.
+impl<M> Observer<M> for TrajectoryWriter {
+    fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
+        self.append(&record.into())
+            .map_err(|error| TrainError::Observer(error.into()))
     }
 }
 

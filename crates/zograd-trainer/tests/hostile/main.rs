@@ -4,12 +4,13 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use std::path::Path;
 use zograd_hostile::{Counting, Seen, Trial, bytes, json};
+use zograd_models::Storage;
 use zograd_perturb::{Arithmetic, NoiseKind, Selection, noise};
-use zograd_select::{Method, SkipReason};
+use zograd_select::{MethodSpec, Methods, SkipReason};
 use zograd_trainer::trajectory::{
-    FORMAT_VERSION, Header, Record, Tail, Trajectory, TrajectoryWriter, remember,
+    FORMAT_VERSION, Header, Record, Tail, Trajectory, TrajectoryWriter, retell,
 };
-use zograd_trainer::{Guards, Schedule, TrainConfig};
+use zograd_trainer::{Schedule, TrainConfig};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -17,35 +18,28 @@ static ALLOCATOR: Counting = Counting;
 const MAGIC: &[u8] = b"zogtraj\n";
 
 fn header() -> Header {
+    let mut config = TrainConfig::new(10, 1e-6);
+    config.schedule = Schedule::Cosine;
+    config.weight_decay = 0.1;
+    (config.batch_size, config.eval_batch_size) = (2, 4);
+    (config.seed, config.eval_every) = (7, 3);
     Header {
         adapter: None,
         format: FORMAT_VERSION,
         model: "tiny".into(),
         weights: "sha256:00".into(),
-        dtype: "f32".into(),
+        dtype: Storage::F32,
         dimension: 1000,
         selection: Selection::Matching(vec!["*bias".into()]),
         noise: NoiseKind::Gaussian,
         noise_version: noise::VERSION,
         arithmetic: Arithmetic::Exact,
         eps: 1e-3,
-        method: Method::Gv {
-            pool: 4,
-            alpha: 0.5,
-            faithful_cost: false,
-        },
-        config: TrainConfig {
-            anchor_every: 0,
-            steps: 10,
-            lr: 1e-6,
-            schedule: Schedule::Cosine,
-            weight_decay: 0.1,
-            batch_size: 2,
-            seed: 7,
-            eval_every: 3,
-            eval_batch_size: 4,
-            guards: Guards::default(),
-        },
+        method: MethodSpec::new("gv")
+            .with("pool", 4)
+            .with("alpha", 0.5)
+            .with("faithful-cost", false),
+        config,
     }
 }
 
@@ -126,9 +120,10 @@ fn read(bytes: &[u8]) -> Seen {
         Tail::Torn { bytes, .. } => bytes,
     };
     assert_eq!(log.ends[log.records.len()] + torn, bytes.len() as u64);
-    let mut strategy = log.header.method.build().expect("checked by the reader");
-    // whether the log follows from its losses is not the reader's business
-    let _ = remember(strategy.as_mut(), &log.header, &log.records);
+    // neither whether the method is known nor whether the log follows from its losses is the reader's business
+    if let Ok(mut strategy) = Methods::built_in().build(&log.header.method) {
+        let _ = retell(strategy.as_mut(), &log.header, &log.records);
+    }
     match log.tail {
         Tail::Clean => Ok(()),
         Tail::Torn { reason, .. } => Err(reason.into()),

@@ -1,7 +1,9 @@
 //! Tables for other programs: one row a run, a step, an evaluation.
 
-use crate::runs::{Group, Run, Summary};
 use std::fmt::{Display, Write};
+use zograd_runs::Summary;
+use zograd_runs::experiment::Group;
+use zograd_runs::folder::RunRecord;
 
 /// `runs.csv`, `steps.csv` and `evals.csv`.
 pub fn tables(groups: &[Group<'_>]) -> Vec<(String, Vec<u8>)> {
@@ -82,7 +84,7 @@ fn runs_head() -> Csv {
     ])
 }
 
-fn runs_line(csv: &mut Csv, label: &str, run: &Run) {
+fn runs_line(csv: &mut Csv, label: &str, run: &RunRecord) {
     let summary = run.summary.as_ref();
     let best = run.best();
     csv.line(&[
@@ -101,7 +103,11 @@ fn runs_line(csv: &mut Csv, label: &str, run: &Run) {
         &Maybe(best.map(|b| b.dev_score.value())),
         &Maybe(best.map(|b| b.step as f64)),
         &Maybe(summary.and_then(|s| s.peak_memory_bytes).map(|b| b as f64)),
-        &Maybe(summary.and_then(|s| s.paper.as_ref()).map(|p| p.percent)),
+        &Maybe(
+            summary
+                .and_then(|s| s.paper.as_ref())
+                .map(|p| p.paper.percent),
+        ),
     ]);
 }
 
@@ -120,7 +126,7 @@ fn steps_head() -> Csv {
     ])
 }
 
-fn steps_lines(csv: &mut Csv, run: &Run) {
+fn steps_lines(csv: &mut Csv, run: &RunRecord) {
     for step in &run.steps {
         csv.line(&[
             &run.folder.display(),
@@ -150,7 +156,7 @@ fn evals_head() -> Csv {
     ])
 }
 
-fn evals_lines(csv: &mut Csv, run: &Run) {
+fn evals_lines(csv: &mut Csv, run: &RunRecord) {
     for eval in &run.evals {
         csv.line(&[
             &run.folder.display(),

@@ -3,16 +3,17 @@
 use super::results::{self, Row};
 use super::style;
 use crate::charts::{self, Place, Quantity, palette};
-use crate::environment::Environment;
-use crate::runs::{Axis, Group, Run, Summary, shared};
 use anyhow::Result;
 use std::fmt::Write;
+use zograd_runs::Summary;
+use zograd_runs::experiment::{Axis, Group, shared, smooth};
+use zograd_runs::folder::{Environment, RunRecord};
 
 /// The page of these runs.
 ///
 /// # Errors
 /// A chart that cannot be drawn.
-pub fn page(runs: &[Run], groups: &[Group<'_>], rows: &[Row]) -> Result<String> {
+pub fn page(runs: &[RunRecord], groups: &[Group<'_>], rows: &[Row]) -> Result<String> {
     let title = title(runs);
     let mut html = String::new();
     html.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
@@ -76,7 +77,7 @@ fn escape(text: &str) -> String {
     out
 }
 
-fn title(runs: &[Run]) -> String {
+fn title(runs: &[RunRecord]) -> String {
     let same = |key: &str, missing: &str| {
         let first = runs.first()?.settings.get(key);
         runs.iter()
@@ -95,7 +96,7 @@ fn title(runs: &[Run]) -> String {
     format!("{model} on {task}")
 }
 
-fn overview(runs: &[Run], groups: &[Group<'_>]) -> String {
+fn overview(runs: &[RunRecord], groups: &[Group<'_>]) -> String {
     let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
     let mut text = format!(
         "{} in {}",
@@ -197,9 +198,9 @@ fn curves(html: &mut String, groups: &[Group<'_>]) -> Result<()> {
 /// What a chart shows, for those who do not see it.
 fn in_words(quantity: Quantity, groups: &[Group<'_>]) -> String {
     let of_group = |group: &Group<'_>| {
-        let ends = |run: &&Run| {
+        let ends = |run: &&RunRecord| {
             let curve = match quantity {
-                Quantity::Loss => crate::runs::smooth(&run.losses(Axis::Steps)),
+                Quantity::Loss => smooth(&run.losses(Axis::Steps)),
                 Quantity::Score => run.scores(Axis::Steps),
             };
             Some((curve.first()?.1, curve.last()?.1))
@@ -255,7 +256,7 @@ fn each_run(html: &mut String, groups: &[Group<'_>]) {
     table(html, "runs", &rows);
 }
 
-fn settings(html: &mut String, runs: &[Run], groups: &[Group<'_>]) {
+fn settings(html: &mut String, runs: &[RunRecord], groups: &[Group<'_>]) {
     html.push_str("<section>\n<h2 id=\"settings\">Settings</h2>\n");
     if let Some(first) = groups.first().filter(|group| !group.distinct.is_empty()) {
         let mut rows = vec![vec!["settings".to_string()]];
@@ -279,7 +280,7 @@ fn settings(html: &mut String, runs: &[Run], groups: &[Group<'_>]) {
     html.push_str("</section>\n");
 }
 
-fn environments(html: &mut String, runs: &[Run]) {
+fn environments(html: &mut String, runs: &[RunRecord]) {
     html.push_str("<section>\n<h2 id=\"environment\">Environment</h2>\n");
     let mut seen: Vec<(&Environment, usize)> = Vec::new();
     for environment in runs.iter().flat_map(|run| &run.environments) {

@@ -7,13 +7,14 @@ mod results;
 mod style;
 
 use crate::args::ReportArgs;
-use crate::failure::WhileRunning;
 use crate::output::{answer, say};
-use crate::runs::{Run, group};
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use results::Row;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use zograd_runs::experiment::{SWEEP, group};
+use zograd_runs::folder::{CONFIG, RunRecord};
+use zograd_runs::{Blame, RunError};
 
 /// A file that is to be written.
 type File = (PathBuf, Vec<u8>);
@@ -26,14 +27,15 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let mut runs = Vec::new();
     for folder in &args.runs {
         for folder in run_folders(folder) {
-            runs.push(Run::read(&folder)?);
+            runs.push(RunRecord::read(&folder)?);
         }
     }
     if let Some(empty) = runs.iter().find(|run| run.steps.is_empty()) {
-        bail!(
+        return Err(RunError::input(format!(
             "{}: this run has not done a step yet; leave it out",
             empty.folder.display()
-        );
+        ))
+        .into());
     }
     let groups = group(&runs);
     let rows: Vec<Row> = groups.iter().map(Row::of).collect();
@@ -55,7 +57,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     if args.svg.is_some() || args.png.is_some() {
         let drawn = pictures::svg(&groups)?;
         if let Some(folder) = &args.png {
-            let png = pictures::png(&drawn).context(WhileRunning)?;
+            let png = pictures::png(&drawn)?;
             files.extend(below(folder, png));
         }
         if let Some(folder) = &args.svg {
@@ -76,13 +78,13 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
 
 /// The folder itself, or the points of a sweep.
 fn run_folders(folder: &Path) -> Vec<PathBuf> {
-    if !folder.join(crate::commands::sweep::SETTINGS).exists() {
+    if !folder.join(SWEEP).exists() {
         return vec![folder.to_owned()];
     }
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut points: Vec<PathBuf> = entries
         .map(|entry| entry.path())
-        .filter(|path| path.join("config.toml").exists())
+        .filter(|path| path.join(CONFIG).exists())
         .collect();
     points.sort();
     points
@@ -95,21 +97,20 @@ fn below(folder: &Path, files: Vec<(String, Vec<u8>)>) -> impl Iterator<Item = F
 }
 
 /// Writes all files or, if one of them exists, none.
-fn write(files: &[File]) -> Result<()> {
+fn write(files: &[File]) -> zograd_runs::Result<()> {
     for (path, _) in files {
         if path.exists() {
-            bail!(
+            return Err(RunError::input(format!(
                 "{}: exists already; name another, or remove it",
                 path.display()
-            );
+            )));
         }
     }
     for (path, bytes) in files {
-        let named = || path.display().to_string();
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).with_context(named)?;
+            std::fs::create_dir_all(folder).about_file(path)?;
         }
-        std::fs::write(path, bytes).with_context(named)?;
+        zograd_files::replace(path, |path| std::fs::write(path, bytes)).about_file(path)?;
     }
     Ok(())
 }

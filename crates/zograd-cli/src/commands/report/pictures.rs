@@ -1,10 +1,10 @@
 //! The charts as files of their own.
 
 use crate::charts::{self, Place, Quantity};
-use crate::runs::{Axis, Group};
 use anyhow::{Context, Result};
 use resvg::tiny_skia::{Pixmap, Transform};
 use resvg::usvg;
+use zograd_runs::experiment::{Axis, Group};
 
 /// The letters of PNG files: a machine without a screen has no fonts of its own. `assets/README.md` says where
 /// it is from.

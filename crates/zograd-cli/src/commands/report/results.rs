@@ -1,8 +1,10 @@
 //! The numbers of groups of runs.
 
-use crate::runs::{Group, Run, Spread, Summary};
 use crate::table::Table;
 use serde::Serialize;
+use zograd_runs::Summary;
+use zograd_runs::experiment::{Group, Spread};
+use zograd_runs::folder::RunRecord;
 
 /// The numbers of one group.
 #[derive(Debug, Serialize)]
@@ -35,9 +37,9 @@ impl Row {
     /// The numbers of this group.
     pub fn of(group: &Group<'_>) -> Self {
         let summary = |number: fn(&Summary) -> Option<f64>| {
-            group.spread(|run: &Run| run.summary.as_ref().and_then(number))
+            group.spread(|run: &RunRecord| run.summary.as_ref().and_then(number))
         };
-        let folder = |run: &&Run| run.folder.display().to_string();
+        let folder = |run: &&RunRecord| run.folder.display().to_string();
         Self {
             label: group.label.clone(),
             runs: group.runs.iter().map(folder).collect(),
@@ -51,7 +53,7 @@ impl Row {
             peak_memory_bytes: summary(|s| s.peak_memory_bytes.map(|bytes| bytes as f64)),
             paper_percent: group.runs.iter().find_map(|run| {
                 let paper = run.summary.as_ref()?.paper.as_ref()?;
-                Some(paper.percent)
+                Some(paper.paper.percent)
             }),
         }
     }

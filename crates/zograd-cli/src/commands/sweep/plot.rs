@@ -1,12 +1,12 @@
 //! `sweep.svg`: the score of every point.
 
-use super::outcome::Outcome;
 use crate::charts::Place;
 use crate::charts::frame::{self, Range, Ticks, px, stroke};
 use crate::charts::palette;
-use crate::runs::number;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
+use zograd_runs::experiment::Outcome;
+use zograd_runs::words::number;
 use zograd_tasks::metrics::Metric;
 
 /// Development score against the learning rate, a line for every method and eps; crosses are points that

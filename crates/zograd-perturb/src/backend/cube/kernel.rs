@@ -18,7 +18,7 @@ const BLOCK: usize = 16;
 ///
 /// A unit writes [`ELEMENTS_PER_UNIT`] neighbouring elements and reads the block of the keystream they need
 /// for each of the streams: `seeds` holds two words (low, high) and `coefficients` two numbers a stream (the
-/// second is often 0). `lines` are the 64 bases, then the 64 slopes, of the normals.
+/// second is often 0). `lines` are the 64 intercepts, then the 64 slopes, of the normals.
 #[cube(launch_unchecked)]
 pub(super) fn add_noise<W: Float, N: Size>(
     weights: &mut Array<Vector<W, N>>,
@@ -28,7 +28,7 @@ pub(super) fn add_noise<W: Float, N: Size>(
     tensor_low: u32,
     tensor_high: u32,
     shrink: f32,
-    anchor: f32,
+    base: f32,
     #[comptime] kind: NoiseKind,
     #[define(W)] _dtype: StorageType,
 ) {
@@ -41,7 +41,7 @@ pub(super) fn add_noise<W: Float, N: Size>(
     let mut sums = Array::<f32>::new(ELEMENTS_PER_UNIT);
     #[unroll]
     for i in 0..ELEMENTS_PER_UNIT {
-        sums[i] = anchor;
+        sums[i] = base;
     }
 
     let mut block = Array::<u32>::new(BLOCK);
@@ -88,7 +88,7 @@ pub(super) fn add_noise<W: Float, N: Size>(
             for lane in 0..lanes {
                 let w = f32::cast_from(old[lane]);
                 let sum = sums[comptime!(v * lanes + lane)];
-                new[lane] = W::cast_from(w + (fma(-shrink, w, sum) - anchor));
+                new[lane] = W::cast_from(w + (fma(-shrink, w, sum) - base));
             }
             weights[first + v] = new;
         }

@@ -80,7 +80,7 @@ fn launch<R: CubeRuntime>(tensor: CubeTensor<R>, pass: &NoisePass<'_>) -> CubeTe
         }
     }
     let normals = Normals::get();
-    let lines = [normals.base, normals.slope].concat();
+    let lines = [normals.intercept, normals.slope].concat();
     let [tensor_low, tensor_high] = words(pass.tensor.value());
     // SAFETY: a buffer made from a slice has its length, `tensor` is contiguous with `elements` elements,
     // and a unit checks the bounds of what it reads and writes in it.
@@ -99,7 +99,7 @@ fn launch<R: CubeRuntime>(tensor: CubeTensor<R>, pass: &NoisePass<'_>) -> CubeTe
             tensor_low,
             tensor_high,
             pass.shrink,
-            pass.anchor(),
+            pass.base(),
             pass.kind,
             tensor.dtype.into(),
         );

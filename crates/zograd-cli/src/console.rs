@@ -1,0 +1,148 @@
+//! What is shown of a run while it runs, and the curve that is drawn when it is over.
+
+use crate::args::as_flags;
+use crate::output::{one_line, say};
+use crate::plot;
+use crate::points::Points;
+use crate::progress::Progress;
+use std::error::Error;
+use std::path::PathBuf;
+use zograd_runs::{RunNote, Watch};
+use zograd_trainer::{DevScore, EvalRecord, StepRecord};
+
+/// Bars, notes and `loss.svg`.
+#[derive(Default)]
+pub struct Console {
+    /// No words about what is going to be done.
+    quiet: bool,
+    work: Option<Progress>,
+    training: Option<Training>,
+}
+
+/// A run while its steps are made.
+struct Training {
+    folder: PathBuf,
+    title: String,
+    /// None for a method without steps.
+    bar: Option<Progress>,
+    /// Not the steps themselves: a long run must not grow.
+    points: Points,
+    evals: Vec<EvalRecord>,
+}
+
+impl Console {
+    /// Says everything; of what is going to be done nothing if `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        Self {
+            quiet,
+            ..Self::default()
+        }
+    }
+
+    fn say(&self, line: &str) {
+        let training = self.training.as_ref().and_then(|t| t.bar.as_ref());
+        match self.work.as_ref().or(training) {
+            Some(bar) => bar.say(line),
+            None => say(line),
+        }
+    }
+}
+
+impl Watch for Console {
+    fn note(&mut self, line: &str) {
+        self.say(&one_line(&as_flags(line)));
+    }
+
+    fn work_begins(&mut self, what: &'static str, total: u64) {
+        self.work = Some(Progress::new(what, total));
+    }
+
+    fn work_done(&mut self, done: u64) {
+        if let Some(bar) = &mut self.work {
+            bar.set(done, String::new);
+        }
+    }
+
+    fn work_ends(&mut self) {
+        if let Some(bar) = self.work.take() {
+            bar.finish();
+        }
+    }
+
+    fn run_begins(&mut self, line: &str) {
+        if !self.quiet {
+            self.say(&one_line(line));
+        }
+    }
+
+    fn training_begins(&mut self, run: &RunNote<'_>) {
+        let mut points = Points::default();
+        for step in run.done {
+            points.push(step.forwards, step.loss);
+        }
+        let bar = (run.steps > 0).then(|| {
+            let mut bar = Progress::new("train", run.steps);
+            bar.set(run.done.len() as u64, String::new);
+            bar
+        });
+        self.training = Some(Training {
+            folder: run.folder.to_owned(),
+            title: run.title.to_owned(),
+            bar,
+            points,
+            evals: run.evals.to_vec(),
+        });
+    }
+
+    fn on_step(&mut self, step: &StepRecord) {
+        let Some(training) = &mut self.training else {
+            return;
+        };
+        if let Some(bar) = &mut training.bar {
+            let dev = training.evals.last().map(|e| e.dev_score);
+            bar.set(step.step, || in_words(step.loss, dev));
+        }
+        training.points.push(step.forwards, step.loss);
+    }
+
+    fn on_eval(&mut self, eval: &EvalRecord) {
+        let Some(training) = &mut self.training else {
+            return;
+        };
+        if let Some(bar) = &training.bar {
+            bar.say(&format!(
+                "step {:>6}  {:>7} forwards  dev {} {:.4}  loss {:.4}{}",
+                eval.step,
+                eval.forwards,
+                eval.dev_score.metric(),
+                eval.dev_score.value(),
+                eval.dev_loss,
+                if eval.best { "  best" } else { "" },
+            ));
+        }
+        training.evals.push(eval.clone());
+    }
+
+    fn training_ends(&mut self) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let Some(training) = self.training.take() else {
+            return Ok(());
+        };
+        if let Some(bar) = training.bar {
+            bar.finish();
+        }
+        plot::loss_curve(
+            &training.folder.join("loss.svg"),
+            &training.title,
+            training.points.as_slice(),
+            &training.evals,
+        )
+        .map_err(Into::into)
+    }
+}
+
+fn in_words(loss: f64, dev: Option<DevScore>) -> String {
+    match dev {
+        Some(dev) => format!("loss {loss:.4} dev {} {:.4}", dev.metric(), dev.value()),
+        None => format!("loss {loss:.4}"),
+    }
+}

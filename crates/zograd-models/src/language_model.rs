@@ -1,0 +1,85 @@
+//! What training asks of a model.
+
+use burn::module::Module;
+
+use crate::adapter::is_adapter;
+use crate::backend::ModelBackend;
+use crate::error::ModelError;
+use crate::generate::{Continuation, Generation};
+use crate::opt::Opt;
+use crate::plan::Plan;
+
+/// Adapters that are scored together at most: more than the usual pools have.
+const ADAPTERS_AT_ONCE: usize = 8;
+
+/// Numbers in all of them that no machine misses (8 MiB in f32), however small the model is.
+const SMALL_ADAPTERS: usize = 1 << 21;
+
+/// A language model that can score tokens and write some: all that training asks of it.
+///
+/// Implement it for a burn module of your own: [`Plan`] says what has to be run and read. The example `own_model` of
+/// this crate does so in a few lines.
+pub trait LanguageModel {
+    /// The log-probability of every scored token of `plan`, natural logarithm, in the plan's order.
+    ///
+    /// # Errors
+    /// If the plan holds ids or positions the model does not have.
+    fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError>;
+
+    /// How many models, differing only in the parameters `moving` (their names and sizes), are worth scoring in one
+    /// batch, by [`LanguageModel::log_probs_of_each`]. That many copies of these parameters are then made; so it is 1
+    /// unless they are few, and the rest of the model can serve all.
+    fn at_once(&self, moving: &[(&str, usize)]) -> usize {
+        let _ = moving;
+        1
+    }
+
+    /// [`LanguageModel::log_probs`] by each of several models that differ as [`LanguageModel::at_once`] says.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::log_probs`].
+    fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError>
+    where
+        Self: Sized,
+    {
+        models.iter().map(|model| model.log_probs(plan)).collect()
+    }
+
+    /// What the model writes after each prompt.
+    ///
+    /// # Errors
+    /// If a setting is out of its range, or the model does not have the ids or positions.
+    fn generate(
+        &self,
+        prompts: &[&[u32]],
+        generation: &Generation,
+    ) -> Result<Vec<Continuation>, ModelError>;
+}
+
+impl<B: ModelBackend> LanguageModel for Opt<B> {
+    fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
+        Opt::log_probs(self, plan)
+    }
+
+    fn at_once(&self, moving: &[(&str, usize)]) -> usize {
+        if !moving.iter().all(|(name, _)| is_adapter(name)) {
+            return 1;
+        }
+        let each: usize = moving.iter().map(|(_, size)| size).sum();
+        // held once by the models and once by their stack
+        let room = (self.num_params() / 16).max(SMALL_ADAPTERS);
+        (room / each.max(1)).clamp(1, ADAPTERS_AT_ONCE)
+    }
+
+    fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
+        Opt::log_probs_of_each(models, plan)
+    }
+
+    fn generate(
+        &self,
+        prompts: &[&[u32]],
+        generation: &Generation,
+    ) -> Result<Vec<Continuation>, ModelError> {
+        Opt::generate(self, prompts, generation)
+    }
+}

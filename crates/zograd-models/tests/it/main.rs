@@ -1,0 +1,20 @@
+//! What the crate promises, from outside. (`hostile` is a program of its own: it counts what the process allocates.)
+
+#[cfg(all(feature = "ndarray", feature = "flex"))]
+mod adapters;
+#[cfg(feature = "ndarray")]
+mod backends;
+#[cfg(feature = "ndarray")]
+mod foreign;
+#[cfg(feature = "ndarray")]
+mod generate;
+#[cfg(any(feature = "ndarray", feature = "flex"))]
+mod goldens;
+mod hub;
+#[cfg(feature = "ndarray")]
+mod plan;
+mod reference;
+mod seeded;
+mod tokenizer;
+#[cfg(feature = "ndarray")]
+mod weights;

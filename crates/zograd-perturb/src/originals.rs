@@ -1,0 +1,199 @@
+//! The f32 originals of 16-bit weights, in a file.
+//!
+//! Every pass over 16-bit weights rounds them, and over thousands of steps the rounding adds up to a drift.
+//! Their originals bound it: a file holds the weights in f32, on grids. Now and then the updates since the last
+//! time are made there, exactly and a tensor at a time, and the weights in memory become the rounded
+//! originals again (anchored walking). Memory stays what it was, and the weights after such a moment are a function of the start
+//! weights and the updates alone, so that a log replays to the same bits.
+
+use crate::perturbed::terms::{self, MergedPass};
+use crate::{
+    AppliedUpdate, Grid, Grids, NoiseKind, NoisePass, ParameterSpace, ParameterSpec, PerturbError,
+    kernel,
+};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Tensor};
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+/// The f32 originals of the weights that move: little-endian numbers in the order of the parameter space.
+#[derive(Debug)]
+pub struct Originals {
+    path: PathBuf,
+    space: ParameterSpace,
+    kind: NoiseKind,
+    grids: Grids,
+}
+
+impl Originals {
+    /// Writes the weights of `module`, rounded to `grids`, to a new file at `path`.
+    ///
+    /// # Errors
+    /// [`PerturbError::Originals`] if the file cannot be written; [`PerturbError::NotOnGrids`] for the grids of another
+    /// space.
+    pub fn create<B: Backend, M: Module<B>>(
+        path: PathBuf,
+        module: &M,
+        space: ParameterSpace,
+        kind: NoiseKind,
+        grids: Grids,
+    ) -> Result<Self, PerturbError> {
+        grids.check(&space)?;
+        let originals = Self {
+            path,
+            space,
+            kind,
+            grids,
+        };
+        originals.replace(|out| {
+            let mut dump = Dump {
+                path: Vec::new(),
+                originals: &originals,
+                out,
+                result: Ok(()),
+            };
+            module.visit(&mut dump);
+            dump.result
+        })?;
+        Ok(originals)
+    }
+
+    /// The originals whose file lies at `path` already.
+    ///
+    /// # Errors
+    /// As [`Self::create`]; the file has another size.
+    pub fn open(
+        path: PathBuf,
+        space: ParameterSpace,
+        kind: NoiseKind,
+        grids: Grids,
+    ) -> Result<Self, PerturbError> {
+        grids.check(&space)?;
+        let found = std::fs::metadata(&path)
+            .map_err(|e| failed(&path, &e))?
+            .len();
+        let expected = 4 * space.dimension();
+        if found != expected {
+            return Err(PerturbError::Originals(format!(
+                "{}: {found} bytes, expected {expected}",
+                path.display()
+            )));
+        }
+        Ok(Self {
+            path,
+            space,
+            kind,
+            grids,
+        })
+    }
+
+    /// Where the file is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes `updates` in the file: it is replaced at once, by one with all of them.
+    pub(crate) fn advance(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
+        let passes = terms::merged(updates, self.grids.reach())?;
+        let mut reader = self.reader()?;
+        self.replace(|out| {
+            for (index, spec) in self.space.parameters().iter().enumerate() {
+                let mut weights = reader.next(spec)?;
+                for MergedPass { terms, shrink } in &passes {
+                    let pass = NoisePass {
+                        tensor: spec.id,
+                        kind: self.kind,
+                        terms,
+                        shrink: if spec.decays { *shrink } else { 0.0 },
+                        grid: Some(self.grids.at(index)),
+                    };
+                    kernel::add_noise(&mut weights, &pass);
+                }
+                write(out, &weights)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Reads the parameters one after the other.
+    pub(crate) fn reader(&self) -> Result<Reader, PerturbError> {
+        let file = File::open(&self.path).map_err(|e| failed(&self.path, &e))?;
+        Ok(Reader(BufReader::new(file)))
+    }
+
+    /// Writes a new file, brings it to the disk and puts it in the place of the old one.
+    fn replace(
+        &self,
+        fill: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+    ) -> Result<(), PerturbError> {
+        let partial = self.path.with_extension("partial");
+        let write = || {
+            let mut out = BufWriter::new(File::create(&partial)?);
+            fill(&mut out)?;
+            out.into_inner()?.sync_all()?;
+            std::fs::rename(&partial, &self.path)
+        };
+        write().map_err(|e| failed(&self.path, &e))
+    }
+}
+
+fn failed(path: &Path, error: &std::io::Error) -> PerturbError {
+    PerturbError::Originals(format!("{}: {error}", path.display()))
+}
+
+fn write(out: &mut impl Write, weights: &[f32]) -> std::io::Result<()> {
+    for weight in weights {
+        out.write_all(&weight.to_le_bytes())?;
+    }
+    Ok(())
+}
+
+/// The file of the originals, from its first parameter on.
+pub(crate) struct Reader(BufReader<File>);
+
+impl Reader {
+    /// The weights of the next parameter.
+    pub(crate) fn next(&mut self, spec: &ParameterSpec) -> std::io::Result<Vec<f32>> {
+        let mut weights = Vec::with_capacity(spec.len());
+        let mut bytes = [0; 4];
+        for _ in 0..spec.len() {
+            self.0.read_exact(&mut bytes)?;
+            weights.push(f32::from_le_bytes(bytes));
+        }
+        Ok(weights)
+    }
+}
+
+/// Writes the parameters of a module that move.
+struct Dump<'a, W> {
+    path: Vec<String>,
+    originals: &'a Originals,
+    out: W,
+    result: std::io::Result<()>,
+}
+
+impl<B: Backend, W: Write> ModuleVisitor<B> for Dump<'_, W> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        let name = self.path.join(".");
+        let Some(index) = self.originals.space.names().position(|n| n == name) else {
+            return;
+        };
+        let spacing = Grid::spacing(self.originals.grids.at(index));
+        let data = param.val().into_data().convert_dtype(DType::F32);
+        let on_grid = |w: f32| ((f64::from(w) / spacing).round_ties_even() * spacing) as f32;
+        let weights: Vec<f32> = data.iter::<f32>().map(on_grid).collect();
+        if self.result.is_ok() {
+            self.result = write(&mut self.out, &weights);
+        }
+    }
+}

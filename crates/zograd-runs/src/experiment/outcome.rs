@@ -1,0 +1,181 @@
+//! What came out of a point.
+
+use super::Spread;
+use super::plan::Point;
+use crate::folder::{RunRecord, Summary};
+use serde::Serialize;
+use std::path::PathBuf;
+use zograd_tasks::metrics::Metric;
+use zograd_trainer::{Event, StepRecord, StopReason};
+
+/// A rise of the loss by less than this share is no divergence.
+const RISE: f64 = 0.05;
+/// So many standard errors make a rise more than noise.
+const SURE: f64 = 3.0;
+
+/// What came out of a point.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The method.
+    pub method: String,
+    /// The learning rate.
+    pub lr: f64,
+    /// The perturbation scale; gradient methods have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eps: Option<f64>,
+    /// Steps done.
+    pub steps: u64,
+    /// Forward passes of training.
+    pub forwards: u64,
+    /// Mean training loss of the first tenth of the steps.
+    pub first_loss: Option<f64>,
+    /// Mean training loss of the last tenth.
+    pub last_loss: Option<f64>,
+    /// What the scores are.
+    pub metric: Option<Metric>,
+    /// The best score on the development examples.
+    pub dev_score: Option<f64>,
+    /// The loss on them there.
+    pub dev_loss: Option<f64>,
+    /// How many there are.
+    pub dev_examples: usize,
+    /// Score of the best weights on the test examples.
+    pub test_score: Option<f64>,
+    /// Why it counts as diverged, if it does.
+    pub diverged: Option<String>,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// Its run folder.
+    pub run: PathBuf,
+}
+
+impl Outcome {
+    /// The outcome of `point`, from its run.
+    pub fn of(point: &Point, run: &RunRecord) -> Self {
+        let ends = ends(run);
+        let summary = run.summary.as_ref();
+        Self {
+            method: point.method.clone(),
+            lr: point.lr,
+            eps: point.eps,
+            steps: run.steps.len() as u64,
+            forwards: run.forwards(),
+            first_loss: ends.map(|(first, _)| first.mean),
+            last_loss: ends.map(|(_, last)| last.mean),
+            metric: run.metric(),
+            dev_score: run.best().map(|best| best.dev_score.value()),
+            dev_loss: run.best().map(|best| best.dev_loss),
+            dev_examples: summary.map_or(0, |s| s.counts.dev.got),
+            test_score: summary.and_then(Summary::after),
+            diverged: diverged(run),
+            seconds: run.seconds(),
+            run: run.folder.clone(),
+        }
+    }
+}
+
+/// The losses of the first and of the last tenth of the steps.
+fn ends(run: &RunRecord) -> Option<(Spread, Spread)> {
+    let tenth = run.steps.len().div_ceil(10);
+    let finite = |steps: &[StepRecord]| {
+        Spread::of(steps.iter().map(|s| s.loss).filter(|loss| loss.is_finite()))
+    };
+    let (first, last) = (
+        run.steps.get(..tenth)?,
+        run.steps.get(run.steps.len() - tenth..)?,
+    );
+    Some((finite(first)?, finite(last)?))
+}
+
+/// Whether a run went the wrong way: a guard stopped it or left out an update, a loss is not finite, or the loss
+/// is higher in the last tenth of the steps than in the first, or than at the very start, by more than noise.
+fn diverged(run: &RunRecord) -> Option<String> {
+    let stopped = run.summary.as_ref().map(|s| s.stop) == Some(StopReason::Guard);
+    let skipped = run.steps.iter().find(|step| step.skipped.is_some());
+    if let Some(step) = skipped.or(run.steps.last().filter(|_| stopped)) {
+        let event = step.event.map_or("update skipped", Event::name);
+        return Some(format!("{event} in step {}", step.step));
+    }
+    let broken = |s: &&StepRecord| !s.loss.is_finite();
+    if let Some(step) = run.steps.iter().find(broken) {
+        return Some(format!("loss not finite in step {}", step.step));
+    }
+    if let Some(eval) = run.evals.iter().find(|eval| !eval.dev_loss.is_finite()) {
+        return Some(format!(
+            "development loss not finite after step {}",
+            eval.step
+        ));
+    }
+    let (first, last) = ends(run)?;
+    let variance = |s: &Spread| {
+        s.standard_deviation
+            .map_or(0.0, |sd| sd * sd / s.runs as f64)
+    };
+    let noise = SURE * (variance(&first) + variance(&last)).sqrt();
+    let rose = |from: f64, noise: f64| last.mean - from > noise.max(RISE * from.abs());
+    // a run that explodes within the first tenth does not rise from there on
+    let start = run.summary.as_ref().map_or(first.low, |s| s.loss_before);
+    if rose(first.mean, noise) || last.mean > 2.0 * start.max(first.low) {
+        let from = first.mean.min(start);
+        return Some(format!("loss rose from {from:.3} to {:.3}", last.mean));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::metrics;
+
+    fn run(losses: impl Iterator<Item = f64>) -> RunRecord {
+        let lines: Vec<String> = losses
+            .enumerate()
+            .map(|(i, loss)| {
+                let loss = serde_json::to_string(&loss).expect("JSON");
+                format!(
+                    "{{\"kind\":\"step\",\"step\":{},\"loss\":{loss},\"losses\":[],\"projected_gradient\":0.1,\
+                     \"update_norm\":0.1,\"lr\":1e-5,\"forwards\":2,\"tokens\":1,\"seconds\":0.1,\"passes\":3,\
+                     \"peak_memory_bytes\":null}}\n",
+                    i + 1
+                )
+            })
+            .collect();
+        let steps = metrics::lines(lines.concat().as_bytes())
+            .map(|(line, _)| match line {
+                metrics::Line::Step(step) => step,
+                metrics::Line::Eval(_) => unreachable!("only steps were written"),
+            })
+            .collect();
+        RunRecord {
+            folder: "run".into(),
+            settings: toml::Table::new(),
+            steps,
+            evals: Vec::new(),
+            summary: None,
+            environments: Vec::new(),
+        }
+    }
+
+    /// Noise of a batch's loss: the same zigzag for all.
+    fn noise(i: u32) -> f64 {
+        0.1 * f64::from((i * 7919) % 13) / 13.0
+    }
+
+    #[test]
+    fn a_rise_is_told_from_noise() {
+        let flat = run((0..100).map(|i| 0.7 + noise(i)));
+        assert_eq!(diverged(&flat), None);
+        let falling = run((0..100).map(|i| 0.7 - 0.004 * f64::from(i) + noise(i)));
+        assert_eq!(diverged(&falling), None);
+        let rising = run((0..100).map(|i| 0.7 + 0.004 * f64::from(i) + noise(i)));
+        assert!(diverged(&rising).expect("it rose").contains("rose from 0."));
+        // up within three steps, and flat from there on
+        let exploded = run((0..100).map(|i| if i < 3 { 0.7 } else { 9.0 + noise(i) }));
+        assert!(diverged(&exploded).is_some());
+        let broken = run((0..100).map(|i| if i == 41 { f64::NAN } else { 0.7 }));
+        assert_eq!(
+            diverged(&broken).as_deref(),
+            Some("loss not finite in step 42")
+        );
+    }
+}

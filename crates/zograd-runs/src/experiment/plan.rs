@@ -1,0 +1,276 @@
+//! The points of a sweep.
+
+use crate::error::{Result, RunError, refuse};
+use crate::inputs::task_word;
+use crate::settings::{DEFAULT_METHOD, Given, Kind, Preset, Settings, Tune};
+use serde::{Deserialize, Serialize};
+use zograd_select::Methods;
+
+/// The built-in model is small and takes larger rates.
+const BUILT_IN_LR: [f64; 4] = [1e-5, 3e-5, 1e-4, 3e-4];
+/// Forward passes of a point.
+const FORWARDS: i64 = 600;
+/// Test examples of a point, which are not what it is chosen by.
+const TEST_EXAMPLES: i64 = 100;
+/// A point that diverges is stopped.
+const GUARD: &str =
+    "non-finite-loss=stop,non-finite-update=stop,update-too-far=stop,loss-explosion=stop";
+/// The same for gradient methods.
+const GRADIENT_GUARD: &str = "non-finite-loss=stop,non-finite-update=stop,loss-explosion=stop";
+/// A sweep of more points is a mistake in a list.
+const MOST_POINTS: usize = 1000;
+
+/// Values to try; an empty list leaves the choice open.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Lists {
+    /// Methods.
+    pub method: Vec<String>,
+    /// Learning rates.
+    pub lr: Vec<f64>,
+    /// Perturbation scales.
+    pub eps: Vec<f64>,
+}
+
+impl Lists {
+    /// Whether all of them are empty.
+    pub fn is_empty(&self) -> bool {
+        self.method.is_empty() && self.lr.is_empty() && self.eps.is_empty()
+    }
+}
+
+/// `sweep.toml`: the values to try, and the settings that all points share.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Plan {
+    /// Methods.
+    pub method: Vec<String>,
+    /// Learning rates, ascending.
+    pub lr: Vec<f64>,
+    /// Perturbation scales, ascending; none for gradient methods.
+    pub eps: Vec<f64>,
+    /// The other settings.
+    pub train: toml::Table,
+}
+
+/// One point of a plan.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Point {
+    /// The method.
+    pub method: String,
+    /// The learning rate.
+    pub lr: f64,
+    /// The perturbation scale; gradient methods have none.
+    pub eps: Option<f64>,
+}
+
+impl Plan {
+    /// The plan of these lists and settings; where a list is empty, the setting, then the preset's values, then the
+    /// paper's.
+    ///
+    /// # Errors
+    /// An unknown preset, a value that is no number above 0 or comes twice, settings that no point can have, too many
+    /// points.
+    pub fn new(lists: Lists, given: Given, methods: &Methods) -> Result<Self> {
+        let preset = given.text("preset").map(Preset::named).transpose()?;
+        // the values of a preset are those of what it tunes
+        let preset = preset.filter(|preset| !preset.differs("tune", &given));
+        let number = |key: &str| given.get(key).and_then(toml::Value::as_float);
+        let (lr, eps) = (number("lr"), number("eps"));
+        let method = given.text("method").map(String::from);
+        let first = method.clone().or_else(|| lists.method.first().cloned());
+        let train = Preset::complete(given.with_some("method", first), methods)?;
+        let chosen = method.or_else(|| train.text("method").map(String::from));
+        let chosen = chosen.unwrap_or_else(|| DEFAULT_METHOD.into());
+        let all = first_filled([lists.method, vec![chosen]]);
+        let gradient = check_kinds(&all)?;
+        if gradient && !(lists.eps.is_empty() && eps.is_none()) {
+            refuse!("`eps`: a gradient method does not perturb weights");
+        }
+        let (default_lr, default_eps) = values(&train, preset, gradient)?;
+        let train = completed(train, gradient)?;
+        let mut plan = Self {
+            method: all,
+            lr: sorted(
+                "lr",
+                first_filled([lists.lr, Vec::from_iter(lr), default_lr]),
+            )?,
+            // empty for gradient methods
+            eps: sorted(
+                "eps",
+                first_filled([lists.eps, Vec::from_iter(eps), default_eps]),
+            )?,
+            train: train.values().clone(),
+        };
+        let points = plan.points().len();
+        if points > MOST_POINTS {
+            refuse!("`lr`, `eps`, `method`: {points} points; use at most {MOST_POINTS}");
+        }
+        plan.settle(train, methods)?;
+        Ok(plan)
+    }
+
+    /// Resolves every point once, so that what no point can have is refused before any runs; writes down what all
+    /// share, with paths that mean the same from any folder.
+    fn settle(&mut self, mut train: Given, methods: &Methods) -> Result<()> {
+        for point in self.points() {
+            let settings = Settings::resolve(self.at(&point, train.clone(), methods), methods)?;
+            let resolved = settings.given()?;
+            if self.method.len() == 1 {
+                train = train.firm(&resolved);
+            }
+            for key in ["model", "tokenizer", "task", "data"] {
+                if let Some(value) = resolved.get(key) {
+                    train = train.with(key, value.clone());
+                }
+            }
+        }
+        for key in ["preset", "method", "lr", "eps", "out"] {
+            train = train.without(key);
+        }
+        self.train = train.values().clone();
+        Ok(())
+    }
+
+    /// All points: method by method, eps by eps, rates ascending.
+    pub fn points(&self) -> Vec<Point> {
+        let mut points = Vec::new();
+        for method in &self.method {
+            let eps: Vec<Option<f64>> = match Kind::of(method).has_gradient() {
+                true => vec![None],
+                false => self.eps.iter().copied().map(Some).collect(),
+            };
+            for eps in eps {
+                points.extend(self.lr.iter().map(|&lr| Point {
+                    method: method.clone(),
+                    lr,
+                    eps,
+                }));
+            }
+        }
+        points
+    }
+
+    /// The settings of the run of a point.
+    pub fn settings(&self, point: &Point, methods: &Methods) -> Given {
+        self.at(point, self.train.clone().into(), methods)
+    }
+
+    /// These settings at a point. Of several methods each takes the settings that it has.
+    fn at(&self, point: &Point, train: Given, methods: &Methods) -> Given {
+        let mut train = train;
+        if self.method.len() > 1 {
+            let own = methods.iter().flat_map(|method| method.settings);
+            train = train.suggesting(own.map(|setting| setting.key));
+        }
+        let train = train
+            .with("method", point.method.as_str())
+            .with("lr", point.lr);
+        match point.eps {
+            Some(eps) => train.with("eps", eps),
+            None => train.without("eps"),
+        }
+    }
+
+    /// The CPU threads that were asked for.
+    pub fn threads(&self) -> Option<usize> {
+        let threads = self.train.get("threads")?.as_integer()?;
+        usize::try_from(threads).ok()
+    }
+
+    /// The task in a word, for the name of a folder.
+    pub(super) fn task(&self) -> String {
+        task_word(self.train.get("task").and_then(toml::Value::as_str))
+    }
+}
+
+impl Point {
+    /// Name of its run folder.
+    pub fn folder(&self) -> String {
+        let eps = self.eps.map_or(String::new(), |eps| format!("-eps{eps:e}"));
+        format!("{}-lr{:e}{eps}", self.method, self.lr)
+    }
+}
+
+/// Whether these are gradient methods.
+fn check_kinds(methods: &[String]) -> Result<bool> {
+    let kinds: Vec<Kind> = methods.iter().map(|name| Kind::of(name)).collect();
+    if kinds.contains(&Kind::LinearProbe) {
+        refuse!("`method = linear-probing`: it has nothing to sweep; `zograd train` runs it");
+    }
+    let gradient = kinds.iter().any(|kind| kind.has_gradient());
+    if kinds.iter().any(|kind| kind.has_gradient() != gradient) {
+        refuse!(
+            "`method`: gradient and zeroth-order methods want different learning rates; sweep one kind after the other"
+        );
+    }
+    Ok(gradient)
+}
+
+/// Learning rates and perturbation scales to try where none are given.
+fn values(train: &Given, preset: Option<Preset>, gradient: bool) -> Result<(Vec<f64>, Vec<f64>)> {
+    let tune = match train.text("tune") {
+        Some(name) => name.parse().map_err(RunError::input)?,
+        None => Tune::Full,
+    };
+    let built_in = train.get("model").is_none() && train.get("task").is_none();
+    Ok(match (preset, tune) {
+        (_, tune) if gradient => (customary(tune), Vec::new()),
+        (Some(preset), _) => (preset.paper.lr_grid, preset.paper.eps_grid),
+        (None, Tune::Full) if built_in => (BUILT_IN_LR.to_vec(), vec![1e-3]),
+        (None, tune) => papers(tune),
+    })
+}
+
+/// What a point has where nothing was given.
+fn completed(mut train: Given, gradient: bool) -> Result<Given> {
+    if train.get("steps").is_none() && train.get("forwards").is_none() {
+        train = train.with("forwards", FORWARDS);
+    }
+    if train.get("test-examples").is_none() {
+        train = train.with("test-examples", TEST_EXAMPLES);
+    }
+    if train.get("guard").is_none() {
+        train = train.with("guard", if gradient { GRADIENT_GUARD } else { GUARD });
+    }
+    if train.get("dev-examples").and_then(toml::Value::as_integer) == Some(0) {
+        refuse!("`dev-examples = 0`: a sweep chooses by the score on the development examples");
+    }
+    Ok(train)
+}
+
+/// What the paper tries: learning rates and perturbation scales.
+fn papers(tune: Tune) -> (Vec<f64>, Vec<f64>) {
+    match tune {
+        Tune::Full => (vec![1e-7, 2e-7, 3e-7, 5e-7], vec![1e-3]),
+        Tune::Lora => (vec![3e-5, 5e-5, 1e-4], vec![1e-2]),
+        Tune::Prefix => (vec![1e-3, 5e-3, 1e-2], vec![1e-1]),
+        // the paper tunes no heads
+        Tune::Head => (vec![1e-5, 1e-4, 1e-3], vec![1e-2]),
+    }
+}
+
+/// Learning rates that are customary with Adam.
+fn customary(tune: Tune) -> Vec<f64> {
+    match tune {
+        Tune::Full => vec![3e-6, 1e-5, 3e-5],
+        Tune::Lora | Tune::Head => vec![3e-5, 1e-4, 3e-4],
+        Tune::Prefix => vec![3e-4, 1e-3, 3e-3],
+    }
+}
+
+fn first_filled<T, const N: usize>(lists: [Vec<T>; N]) -> Vec<T> {
+    let mut lists = lists.into_iter();
+    lists.find(|list| !list.is_empty()).unwrap_or_default()
+}
+
+fn sorted(key: &str, mut values: Vec<f64>) -> Result<Vec<f64>> {
+    if let Some(value) = values.iter().find(|x| !(x.is_finite() && **x > 0.0)) {
+        refuse!("`{key} = {value}`: a sweep takes numbers above 0");
+    }
+    values.sort_by(f64::total_cmp);
+    values.dedup();
+    Ok(values)
+}

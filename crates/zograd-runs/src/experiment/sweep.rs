@@ -1,0 +1,178 @@
+//! A grid of learning rates and perturbation scales on a small budget, and which to take.
+//!
+//! Every point is a run folder as any run makes them, below the folder of the sweep; `sweep.toml` says what belongs to
+//! it.
+
+use super::advice::{Advice, advise};
+use super::outcome::Outcome;
+use super::plan::{Lists, Plan, Point};
+use crate::Runs;
+use crate::error::{Blame, Result, RunError, refuse};
+use crate::folder::{CONFIG, RunFolder, RunRecord};
+use crate::runs::as_text;
+use crate::settings::{Given, Kind};
+use crate::watch::Watch;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
+use zograd_files::MAX_SMALL_BYTES;
+
+/// Name of the file that makes a folder a sweep.
+pub const SWEEP: &str = "sweep.toml";
+
+/// A sweep: its plan, and where it goes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Sweep {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Its points.
+    pub plan: Plan,
+}
+
+/// What `sweep.json` says.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SweepReport {
+    /// What came out of the points that are done.
+    pub points: Vec<Outcome>,
+    /// Points that are not done yet.
+    pub missing: usize,
+    /// Which to take.
+    pub best: Option<Advice>,
+    /// The folder.
+    pub sweep: PathBuf,
+}
+
+/// How far a point is.
+#[derive(PartialEq, Eq)]
+enum State {
+    /// Nothing there to resume.
+    New,
+    Begun,
+    Over,
+}
+
+impl Sweep {
+    /// A new sweep: its folder, in which nothing but `sweep.toml` has been written.
+    ///
+    /// # Errors
+    /// As [`Plan::new`], or the folder cannot be made.
+    pub fn new(lists: Lists, given: Given, runs: &Runs) -> Result<Self> {
+        let out = given.text("out").map(PathBuf::from);
+        let plan = Plan::new(lists, given, runs.methods())?;
+        let folder = out.unwrap_or_else(|| RunFolder::free(&format!("{}-sweep", plan.task())));
+        RunFolder::check(&folder)?;
+        let named = || format!("`out = {}`", folder.display());
+        let text = toml::to_string(&plan).or_input()?;
+        std::fs::create_dir_all(&folder).about(named())?;
+        zograd_files::replace(&folder.join(SWEEP), |path| std::fs::write(path, text))
+            .about(named())?;
+        Ok(Self { folder, plan })
+    }
+
+    /// A sweep that was interrupted; `more` may hold `threads` and no other setting.
+    ///
+    /// # Errors
+    /// A folder without a sweep.
+    pub fn reopen(folder: &Path, more: &Given) -> Result<Self> {
+        let file = folder.join(SWEEP);
+        let named = || format!("`resume = {}`", file.display());
+        if let Err(key) = more.only(&["threads"]) {
+            refuse!(
+                "`resume`: a sweep is resumed with the settings it had ({}); only `threads` goes with it, not `{key}`",
+                file.display()
+            );
+        }
+        let text = zograd_files::read_text(&file, MAX_SMALL_BYTES)
+            .about("this folder holds no sweep")
+            .about(named())?;
+        let mut plan: Plan = toml::from_str(&text)
+            .map_err(|e| RunError::input(e.message().trim()))
+            .about(named())?;
+        if let Some(threads) = more.get("threads") {
+            plan.train.insert("threads".into(), threads.clone());
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            plan,
+        })
+    }
+
+    /// Runs the points that are not done yet, then compares all; `sweep.json` says the same.
+    ///
+    /// # Errors
+    /// Wrong input, or something that failed while running.
+    pub fn run(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<SweepReport> {
+        let points = self.plan.points();
+        let mut outcomes = Vec::new();
+        for (number, point) in points.iter().enumerate() {
+            let run = self.folder.join(point.folder());
+            if state(&run)? != State::Over {
+                let eps = point
+                    .eps
+                    .map_or(String::new(), |eps| format!(", eps {eps:e}"));
+                let (number, of, method) = (number + 1, points.len(), &point.method);
+                let lr = point.lr;
+                watch.note(&format!("point {number} of {of}: {method}, lr {lr:e}{eps}"));
+                self.work(point, &run, runs, watch)
+                    .inspect_err(|_| withdraw(&self.folder))?;
+            }
+            // a point that was interrupted is no result
+            let run = RunRecord::read(&run)?;
+            if !run.over() {
+                break;
+            }
+            outcomes.push(Outcome::of(point, &run));
+        }
+        let report = SweepReport {
+            missing: points.len() - outcomes.len(),
+            best: advise(&outcomes),
+            points: outcomes,
+            sweep: self.folder.clone(),
+        };
+        let path = self.folder.join("sweep.json");
+        let text = serde_json::to_string_pretty(&report).while_running()? + "\n";
+        zograd_files::replace(&path, |path| std::fs::write(path, text)).on_file(&path)?;
+        Ok(report)
+    }
+
+    /// Runs a point, or resumes it; a gradient method keeps no log to resume from and begins again.
+    fn work(&self, point: &Point, run: &Path, runs: &Runs, watch: &mut dyn Watch) -> Result<()> {
+        match state(run)? {
+            State::Over => {}
+            State::Begun if !Kind::of(&point.method).has_gradient() => {
+                runs.resume(run, Given::new(), watch)?;
+            }
+            State::New | State::Begun => {
+                if run.exists() {
+                    std::fs::remove_dir_all(run).on_file(run)?;
+                }
+                let given = self.plan.settings(point, runs.methods());
+                runs.train(given.with("out", as_text(run)?), watch)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn state(run: &Path) -> Result<State> {
+    if !run.join(CONFIG).exists() {
+        return Ok(State::New);
+    }
+    let read = RunRecord::read(run)?;
+    Ok(match (read.over(), read.steps.is_empty()) {
+        (true, _) => State::Over,
+        // killed before the first step was written down
+        (false, true) => State::New,
+        (false, false) => State::Begun,
+    })
+}
+
+/// Takes away a sweep that has not begun: input that is wrong leaves nothing behind.
+fn withdraw(folder: &Path) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    if entries.into_iter().all(|entry| entry.file_name() == SWEEP) {
+        // what stays is in nobody's way
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}

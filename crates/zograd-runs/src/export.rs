@@ -1,0 +1,154 @@
+//! A tuned model as the little that tells it from its base.
+
+use crate::Runs;
+use crate::backend::{Job, RunBackend, dispatch};
+use crate::error::{Blame, Result, refuse};
+use crate::folder::{BEST, CONFIG, LOG, RunFolder, SUMMARY};
+use crate::inputs::load;
+use crate::replay::note_tail;
+use crate::settings::{Machine, Storage};
+use crate::watch::Watch;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use zograd_files::MAX_SMALL_BYTES;
+use zograd_models::content_hash;
+use zograd_trainer::trajectory::{Trajectory, TrajectoryWriter};
+
+/// Name of the file that says what an exported log leads to.
+const MANIFEST: &str = "export.json";
+
+/// What an exported log leads from and to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Manifest {
+    /// The version of zograd that packed it.
+    pub zograd: String,
+    /// The base model as the run was given it.
+    pub base: String,
+    /// Content hash of the base's weights.
+    pub base_weights: String,
+    /// The step of the tuned weights: the last one in the log.
+    pub step: u64,
+    /// Content hash of the tuned weights.
+    pub weights: String,
+}
+
+/// What was exported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Exported {
+    /// Where it is.
+    pub out: PathBuf,
+    /// The size of its files together.
+    pub bytes: u64,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
+
+impl Exported {
+    /// The exported log.
+    pub fn log(&self) -> PathBuf {
+        self.out.join(LOG)
+    }
+}
+
+impl Runs {
+    /// Packs the log of a run up to its best step, its settings and the hashes of the weights at both ends.
+    ///
+    /// # Errors
+    /// A folder without a run or without tuned weights, an output folder that is not empty.
+    pub fn export(&self, run: &Path, out: &Path, watch: &mut dyn Watch) -> Result<Exported> {
+        let named = || run.display().to_string();
+        let log = run.join(LOG);
+        if run.join(SUMMARY).exists() && !log.exists() {
+            refuse!(
+                "{}: a run of a gradient method or of linear probing has no log; its weights are in {BEST}/",
+                named()
+            );
+        }
+        let mut log = Trajectory::read(&log).about_file(run)?;
+        note_tail(&log.tail, watch);
+        RunFolder::check(out)?;
+        if log.header.adapter.is_some() {
+            refuse!(
+                "{}: the run tuned an adapter, which is small already: share {}, or the run's {LOG}",
+                named(),
+                run.join(BEST).display()
+            );
+        }
+        let last = log.records.len() as u64;
+        let step = best_step(run)?.unwrap_or(last);
+        if step > last {
+            refuse!("{}: the log ends before the best step, {step}", named());
+        }
+        let machine = Machine::cpu(log.header.dtype).complete()?;
+        let job = HashJob {
+            folder: &run.join(BEST),
+            storage: machine.storage(),
+        };
+        let manifest = Manifest {
+            zograd: env!("CARGO_PKG_VERSION").into(),
+            base: log.header.model.clone(),
+            base_weights: log.header.weights.clone(),
+            step,
+            weights: dispatch(machine.backend(), job)?,
+        };
+        log.records.truncate(step as usize);
+        let bytes = pack(run, out, &log, &manifest).while_running()?;
+        Ok(Exported {
+            out: out.to_owned(),
+            bytes,
+            manifest,
+        })
+    }
+}
+
+/// The best step of a finished run, if one was evaluated.
+fn best_step(run: &Path) -> Result<Option<u64>> {
+    let path = run.join(SUMMARY);
+    let text = zograd_files::read_text(&path, MAX_SMALL_BYTES)
+        .about("the run is not finished")
+        .about_file(run)?;
+    let summary: Value = serde_json::from_str(&text).about_file(&path)?;
+    Ok(summary["best_step"].as_u64())
+}
+
+/// Writes the three files; returns their size.
+fn pack(run: &Path, to: &Path, log: &Trajectory, manifest: &Manifest) -> Result<u64> {
+    let out = |name: &str| to.join(name);
+    std::fs::create_dir_all(to).on_file(to)?;
+    let mut writer = TrajectoryWriter::create(&out(LOG), log.header.clone()).while_running()?;
+    for record in &log.records {
+        writer.append(record).while_running()?;
+    }
+    writer.sync().while_running()?;
+    let config = run.join(CONFIG);
+    let copied = std::fs::copy(&config, out(CONFIG)).on_file(&config)?;
+    let text = serde_json::to_string_pretty(manifest).while_running()? + "\n";
+    let file = out(MANIFEST);
+    zograd_files::replace(&file, |path| std::fs::write(path, &text)).on_file(&file)?;
+    Ok(writer.bytes() + copied + text.len() as u64)
+}
+
+/// Whether replayed weights are those that the file beside the log promises; `None` if there is no such file, or it
+/// speaks of another step.
+pub(crate) fn as_promised(log: &Path, step: u64, weights: &str) -> Option<bool> {
+    let text = zograd_files::read_text(&log.with_file_name(MANIFEST), MAX_SMALL_BYTES).ok()?;
+    let manifest: Manifest = serde_json::from_str(&text).ok()?;
+    (manifest.step == step).then(|| manifest.weights == weights)
+}
+
+struct HashJob<'a> {
+    folder: &'a Path,
+    storage: Storage,
+}
+
+impl Job for HashJob<'_> {
+    type Output = String;
+
+    fn run<B: RunBackend>(self, device: &B::Device) -> Result<String> {
+        let model = load::<B>(self.folder, self.storage, device).about_file(self.folder)?;
+        Ok(content_hash(&model))
+    }
+}

@@ -1,0 +1,25 @@
+//! The names of the files in the folder of a run.
+
+/// The settings: `zograd train --config` with them runs the same again.
+pub const CONFIG: &str = "config.toml";
+
+/// Which rows were used.
+pub const EXAMPLES: &str = "examples.json";
+
+/// A line for every step and evaluation.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// The trajectory log.
+pub const LOG: &str = "trajectory.zog";
+
+/// What came out, once the run has ended.
+pub const SUMMARY: &str = "summary.json";
+
+/// The best weights: a folder.
+pub const BEST: &str = "best";
+
+/// The f32 originals of anchored weights, there and in a checkpoint.
+pub const ANCHOR: &str = "anchor.f32";
+
+/// The adapter that the run began with, where the log alone might not be enough to make it again: a folder.
+pub const START: &str = "start";

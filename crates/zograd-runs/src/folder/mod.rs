@@ -1,0 +1,21 @@
+//! The folder of a run: what is written into it, what is read from it, and what of it belongs together.
+
+mod checkpoint;
+mod environment;
+mod files;
+pub(crate) mod metrics;
+mod read;
+mod rows;
+mod summary;
+mod whole_steps;
+mod write;
+
+pub(crate) use checkpoint::{check_seal, checkpoint_folder, checkpoints, seal};
+pub use environment::Environment;
+pub use files::{ANCHOR, BEST, CONFIG, EXAMPLES, LOG, METRICS, START, SUMMARY};
+pub use read::RunRecord;
+pub use rows::{ExampleRows, numbers};
+pub(crate) use summary::named_scores;
+pub use summary::{Summary, scores};
+pub use whole_steps::{Interrupted, check_unfinished};
+pub use write::RunFolder;

@@ -1,0 +1,127 @@
+//! What came out of a run.
+
+use crate::settings::Published;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use zograd_tasks::SplitCounts;
+use zograd_tasks::metrics::Metric;
+use zograd_trainer::{EvalRecord, Evaluation, Event, StopReason};
+
+/// What came out of a run: `summary.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Summary {
+    /// The model in words.
+    pub model: String,
+    /// The task in words.
+    pub task: String,
+    /// The method's name.
+    pub method: String,
+    /// `full`, `lora`, `prefix` or `head`.
+    pub tune: String,
+    /// Where it was computed.
+    pub backend: String,
+    /// How the weights were stored.
+    pub dtype: String,
+    /// How many numbers moved.
+    pub parameters: u64,
+    /// How many examples there were.
+    pub counts: SplitCounts,
+    /// What was minimised.
+    pub objective: String,
+    /// What the scores are.
+    pub metric: Metric,
+    /// Loss of the start weights on the test examples, in nats an example; NaN, `null` in JSON, if it is not finite.
+    #[serde(deserialize_with = "number")]
+    pub loss_before: f64,
+    /// That of the best weights.
+    #[serde(deserialize_with = "number")]
+    pub loss_after: f64,
+    /// The step of the best weights.
+    pub best_step: Option<u64>,
+    /// Steps done.
+    pub steps: u64,
+    /// Forward passes of training; a backward pass counts as two.
+    pub forwards: u64,
+    /// Passes over the weights.
+    pub passes: u64,
+    /// Tokens that went through the layers in training.
+    pub tokens: u64,
+    /// Steps without an update.
+    pub skipped: u64,
+    /// Steps whose losses were equal to the last bit.
+    pub flat: u64,
+    /// What was not as it should be, and how often.
+    pub events: BTreeMap<Event, u64>,
+    /// Prompts that were cut.
+    pub truncated: usize,
+    /// Seconds of training, evaluations not counted.
+    pub seconds: f64,
+    /// Peak resident memory of the process in bytes, where the system tells.
+    pub peak_memory_bytes: Option<u64>,
+    /// Memory of the weights in bytes.
+    pub weight_bytes: u64,
+    /// Why the run ended.
+    pub stop: StopReason,
+    /// What a paper reports for these settings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paper: Option<Published>,
+    /// The folder.
+    pub run: PathBuf,
+    /// The scores by the names of their metrics: `accuracy_before`, `accuracy_after`, `best_dev_accuracy` and the
+    /// like.
+    #[serde(flatten)]
+    pub scores: Map<String, Value>,
+}
+
+impl Summary {
+    /// Score of the start weights on the test examples, from 0 to 1.
+    pub fn before(&self) -> Option<f64> {
+        self.score(&format!("{}_before", self.metric.key()))
+    }
+
+    /// Score of the best weights on the test examples, from 0 to 1.
+    pub fn after(&self) -> Option<f64> {
+        self.score(&format!("{}_after", self.metric.key()))
+    }
+
+    /// The best score on the development examples, from 0 to 1.
+    pub fn best_dev(&self) -> Option<f64> {
+        self.score(&format!("best_dev_{}", self.metric.key()))
+    }
+
+    fn score(&self, name: &str) -> Option<f64> {
+        self.scores.get(name)?.as_f64()
+    }
+}
+
+/// What the metrics were on the test examples before and after, and on the development examples at best.
+pub(crate) fn named_scores(
+    before: &Evaluation,
+    after: &Evaluation,
+    best: Option<&EvalRecord>,
+) -> Map<String, Value> {
+    let mut named = scores(before, "_before");
+    named.extend(scores(after, "_after"));
+    let best = best.map(|record| record.dev_score.value());
+    named.insert(format!("best_dev_{}", after.metric.key()), best.into());
+    named
+}
+
+/// The scores of an evaluation by their names in JSON, which end with `suffix`.
+pub fn scores(evaluation: &Evaluation, suffix: &str) -> Map<String, Value> {
+    let named = |metric: Metric, score: f64| (format!("{}{suffix}", metric.key()), score.into());
+    let exact = evaluation
+        .exact_match
+        .map(|score| named(Metric::ExactMatch, score));
+    let own = named(evaluation.metric, evaluation.score);
+    // for a task scored by exact match both are the same
+    [Some(own), exact].into_iter().flatten().collect()
+}
+
+/// A number; JSON's `null` stands for one that is not finite.
+fn number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
+}

@@ -1,0 +1,52 @@
+//! Loading and measuring a model.
+
+use crate::backend::RunBackend;
+use crate::error::{Blame, Result};
+use crate::watch::Watch;
+use std::path::Path;
+use zograd_models::{LoadOptions, Opt, Storage};
+use zograd_tasks::Prompt;
+use zograd_trainer::{Evaluation, Scoring, evaluate};
+
+/// Loads the weights of a model folder; the caller says whose folder it is.
+///
+/// # Errors
+/// Files that are missing, damaged, or of another shape than config.json says.
+pub fn load<B: RunBackend>(folder: &Path, storage: Storage, device: &B::Device) -> Result<Opt<B>> {
+    let (model, _) = Opt::load(folder, &LoadOptions::of(storage), device).or_input()?;
+    Ok(model)
+}
+
+/// Prompts, and how the answers to them are scored.
+#[derive(Clone, Copy, Debug)]
+pub struct Questions<'a> {
+    /// The prompts.
+    pub prompts: &'a [Prompt],
+    /// How answers are produced and scored.
+    pub scoring: &'a Scoring,
+    /// Examples of a forward.
+    pub batch_size: usize,
+}
+
+/// Evaluates; whoever looks on is told that this is `what`.
+///
+/// # Errors
+/// Prompts the model cannot score.
+pub fn score<B: RunBackend>(
+    model: &Opt<B>,
+    questions: Questions<'_>,
+    what: &'static str,
+    watch: &mut dyn Watch,
+) -> Result<Evaluation> {
+    let Questions {
+        prompts,
+        scoring,
+        batch_size,
+    } = questions;
+    watch.work_begins(what, prompts.len() as u64);
+    let evaluation = evaluate(model, prompts, scoring, batch_size, |done| {
+        watch.work_done(done as u64);
+    });
+    watch.work_ends();
+    evaluation.or_input()
+}

@@ -1,0 +1,119 @@
+//! From rows to prompts.
+
+use crate::error::{Blame, Result, refuse};
+use crate::watch::Watch;
+use std::path::Path;
+use zograd_models::OptConfig;
+use zograd_tasks::{Demonstrations, EncodedCandidate, Form, Prompt, PromptEncoder, Sample, Task};
+
+/// An encoder for the tokenizer in `folder`.
+///
+/// # Errors
+/// A tokenizer that cannot be loaded.
+pub fn encoder(folder: &Path, bos_id: Option<u32>, max_length: usize) -> Result<PromptEncoder> {
+    let tokenizer = zograd_models::tokenizer::load(folder)
+        .about("no usable tokenizer (give its folder with `tokenizer`)")?;
+    let encoder = PromptEncoder::new(tokenizer)
+        .about(format!("`tokenizer = {}`", folder.display()))?
+        .with_max_length(max_length);
+    Ok(match bos_id {
+        Some(id) => encoder.with_bos(Some(id)),
+        None => encoder,
+    })
+}
+
+/// What to subtract from the scores of candidates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Calibration {
+    /// Nothing.
+    #[default]
+    None,
+    /// Their scores without the input.
+    Sfc,
+    /// Their scores without the input, after the demonstrations.
+    IclSfc,
+}
+
+/// The prompts of `samples`: after the demonstrations, if there are any.
+///
+/// # Errors
+/// A sample that cannot be made into a prompt.
+pub fn prompts(
+    encoder: &PromptEncoder,
+    task: &dyn Task,
+    samples: &[Sample],
+    demonstrations: &[Sample],
+    calibration: Calibration,
+) -> Result<Vec<Prompt>> {
+    let shown = Demonstrations::new(task, demonstrations);
+    let form = match demonstrations {
+        [] => Form::Train,
+        _ => Form::InContext(&shown),
+    };
+    let calibration = match calibration {
+        Calibration::None => None,
+        Calibration::Sfc => Some(Form::Calibration),
+        Calibration::IclSfc => Some(Form::InContextCalibration(&shown)),
+    };
+    let prepare = |sample| encoder.prepare(task, sample, form, calibration).or_input();
+    samples.iter().map(prepare).collect()
+}
+
+/// The longest prompt: what was asked for, or all the model's positions.
+///
+/// # Errors
+/// A length out of range.
+pub fn max_length(asked: Option<usize>, config: &OptConfig) -> Result<usize> {
+    let limit = config.max_position_embeddings;
+    match asked.unwrap_or(limit) {
+        n if n < 2 || n > limit => {
+            refuse!("`max-length = {n}`: the model has {limit} positions; use 2 to {limit}")
+        }
+        n => Ok(n),
+    }
+}
+
+/// Refuses token ids the model has no row for.
+///
+/// # Errors
+/// Such an id.
+pub fn check_ids(prompts: &[Prompt], config: &OptConfig) -> Result<()> {
+    let sequences = prompts.iter().flat_map(sequences);
+    let largest = sequences.flat_map(|c| &c.ids).max().copied().unwrap_or(0);
+    if largest as usize >= config.vocab_size {
+        refuse!(
+            "the tokenizer gives token id {largest}, but the model's vocabulary has {} entries; use the \
+             tokenizer the model was trained with (`tokenizer`, `bos-id`)",
+            config.vocab_size
+        );
+    }
+    Ok(())
+}
+
+/// Every token sequence of a prompt.
+fn sequences(prompt: &Prompt) -> impl Iterator<Item = &EncodedCandidate> {
+    let question = prompt.question.iter().map(|question| &question.prompt);
+    let scored = prompt.candidates.iter().chain(&prompt.calibration);
+    scored.chain(question)
+}
+
+/// How many prompts were cut to the maximum length.
+pub fn truncated(prompts: &[Prompt]) -> usize {
+    let is_cut = |p: &&Prompt| sequences(p).any(|c| c.truncated > 0);
+    prompts.iter().filter(is_cut).count()
+}
+
+/// Says so if prompts, each with this many demonstrations, were cut.
+pub fn note_truncation(prompts: &[Prompt], shots: usize, watch: &mut dyn Watch) {
+    let (cut, all) = (truncated(prompts), prompts.len());
+    if cut > 0 {
+        watch.note(&format!(
+            "note: {cut} of {all} prompts are too long and were cut from the left{} (`max-length`)",
+            match shots {
+                0 => "",
+                _ => ", so that demonstrations are missing",
+            }
+        ));
+    }
+}

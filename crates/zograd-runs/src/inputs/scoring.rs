@@ -1,0 +1,59 @@
+//! How a task's answers are produced and scored.
+
+use crate::error::{Blame, Result, refuse};
+use zograd_models::{Decoding, Generation, OptConfig};
+use zograd_tasks::{PromptEncoder, Task};
+use zograd_trainer::{Scoring, Writer};
+
+/// An encoder whose prompts leave room for an answer of `max_new_tokens`.
+///
+/// # Errors
+/// A number of tokens for a task whose answers are chosen, or no token.
+pub fn with_room(
+    encoder: PromptEncoder,
+    task: &dyn Task,
+    max_new_tokens: Option<usize>,
+) -> Result<PromptEncoder> {
+    match max_new_tokens {
+        Some(0) => refuse!("`max-new-tokens = 0`: use at least 1"),
+        Some(n) if task.is_generation() => Ok(encoder.with_max_new_tokens(n)),
+        Some(_) => refuse!(
+            "`max-new-tokens`: the answers of task {} are chosen, not written",
+            task.name()
+        ),
+        None => Ok(encoder),
+    }
+}
+
+/// Choice among candidates, or written answers that end at a line break or the end of the text, as in
+/// the originals.
+///
+/// # Errors
+/// Beams for a task whose answers are chosen, or a number of them out of range.
+pub fn scoring(
+    task: &dyn Task,
+    encoder: &PromptEncoder,
+    config: &OptConfig,
+    beams: Option<usize>,
+) -> Result<Scoring> {
+    if !task.is_generation() {
+        if beams.is_some() {
+            refuse!(
+                "`beams`: the answers of task {} are chosen, not written",
+                task.name()
+            );
+        }
+        return Ok(Scoring::choice());
+    }
+    let line_break = encoder.last_id("\n").or_input()?;
+    let generation = Generation {
+        max_new_tokens: encoder.max_new_tokens(),
+        stop: line_break.into_iter().chain(config.eos_token_id).collect(),
+        decoding: beams.map_or(Decoding::Greedy, Decoding::Beams),
+    };
+    generation.check().or_input()?;
+    Ok(Scoring::written(
+        task.metric(),
+        Writer::new(encoder.clone(), generation),
+    ))
+}

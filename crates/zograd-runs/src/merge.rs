@@ -1,0 +1,72 @@
+//! A plain model from a model and its LoRA adapter.
+
+use crate::Runs;
+use crate::backend::{Job, RunBackend, dispatch};
+use crate::error::{Blame, Result, refuse};
+use crate::folder::RunFolder;
+use crate::inputs::{self, Sources};
+use crate::settings::{Inputs, Machine, Storage};
+use crate::watch::Watch;
+use std::path::Path;
+use zograd_models::{AdapterConfig, OptConfig, content_hash, save_pretrained};
+
+impl Runs {
+    /// Writes the model of `inputs` with the adapter added to its weights into `out`; returns their content hash.
+    ///
+    /// # Errors
+    /// An adapter that does not fit or is no LoRA, a folder that is not empty.
+    pub fn merge(
+        &self,
+        inputs: &Inputs,
+        adapter: &Path,
+        storage: Storage,
+        out: &Path,
+        watch: &mut dyn Watch,
+    ) -> Result<String> {
+        RunFolder::check(out)?;
+        let sources = Sources::find(inputs, self.tasks())?;
+        let config = OptConfig::from_folder(&sources.model).about("`model`")?;
+        if let AdapterConfig::Prefix(_) = inputs::check_adapter_folder(adapter, &config)? {
+            refuse!(
+                "`adapter = {}`: a prefix is no change of weights and cannot be merged; use it with `zograd eval \
+                 --adapter`",
+                adapter.display()
+            );
+        }
+        let machine = Machine::cpu(storage).complete()?;
+        let job = MergeJob {
+            sources: &sources,
+            adapter,
+            out,
+            storage,
+            watch,
+        };
+        dispatch(machine.backend(), job)
+    }
+}
+
+struct MergeJob<'a> {
+    sources: &'a Sources,
+    adapter: &'a Path,
+    out: &'a Path,
+    storage: Storage,
+    watch: &'a mut dyn Watch,
+}
+
+impl Job for MergeJob<'_> {
+    type Output = String;
+
+    fn run<B: RunBackend>(self, device: &B::Device) -> Result<String> {
+        let base = inputs::load::<B>(&self.sources.model, self.storage, device).about("`model`")?;
+        let model = inputs::attach(base, self.adapter, self.storage, self.watch)?;
+        let model = model.merged().or_input()?;
+        save_pretrained(
+            &model,
+            model.config(),
+            Some(&self.sources.tokenizer),
+            self.out,
+        )
+        .while_running()?;
+        Ok(content_hash(&model))
+    }
+}

@@ -1,0 +1,177 @@
+//! What a program can run.
+
+use crate::backend::dispatch;
+use crate::error::{Blame, Result, RunError, refuse};
+use crate::folder::{CONFIG, Interrupted, Summary, check_unfinished};
+use crate::replay::check_noise;
+use crate::settings::{Given, Keys, Kind, Settings};
+use crate::train::{Prepared, TrainJob};
+use crate::watch::Watch;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use zograd_select::{Method, Methods};
+use zograd_tasks::Task;
+
+/// What a program can run: the methods and tasks it knows, and the flag that asks it to stop.
+///
+/// The crate's documentation has an example.
+#[derive(Clone)]
+pub struct Runs {
+    methods: Methods,
+    tasks: Vec<Arc<dyn Task>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Runs {
+    /// With everything that is built in.
+    pub fn new() -> Self {
+        Self {
+            methods: Methods::built_in(),
+            tasks: Vec::new(),
+            stop: Arc::default(),
+        }
+    }
+
+    /// With one more method: settings choose it by its name, and it gets log, resume and replay like a built-in one.
+    #[must_use]
+    pub fn with_method(mut self, method: Method) -> Self {
+        self.methods = self.methods.with(method);
+        self
+    }
+
+    /// With one more task, which settings choose by its name.
+    #[must_use]
+    pub fn with_task(mut self, task: Arc<dyn Task>) -> Self {
+        self.tasks.push(task);
+        self
+    }
+
+    /// Runs finish their step and save when this flag is raised.
+    #[must_use]
+    pub fn stopped_by(mut self, flag: Arc<AtomicBool>) -> Self {
+        self.stop = flag;
+        self
+    }
+
+    /// The methods that settings choose from.
+    pub fn methods(&self) -> &Methods {
+        &self.methods
+    }
+
+    pub(crate) fn tasks(&self) -> &[Arc<dyn Task>] {
+        &self.tasks
+    }
+
+    pub(crate) fn stop(&self) -> &AtomicBool {
+        &self.stop
+    }
+
+    /// All settings that a run has.
+    pub fn keys(&self) -> Keys {
+        Settings::keys(&self.methods)
+    }
+
+    /// These settings with all defaults filled in, if they are possible, as far as can be told without reading anything.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check(&self, given: Given) -> Result<Settings> {
+        Settings::resolve(given, &self.methods)
+    }
+
+    /// Fine-tunes with these settings to the end, or until asked to stop, and leaves a run folder.
+    ///
+    /// # Errors
+    /// Wrong input, or something that failed while running.
+    pub fn train(&self, given: Given, watch: &mut dyn Watch) -> Result<Summary> {
+        let settings = self.check(given)?;
+        self.run(settings, None, watch)
+    }
+
+    /// Resumes the run in this folder, to the end or until asked to stop. It ends in the same bits as one that was
+    /// never interrupted. `more` may hold `threads` and no other setting.
+    ///
+    /// # Errors
+    /// A folder without a run that can be resumed, or something that failed while running.
+    pub fn resume(&self, run: &Path, more: Given, watch: &mut dyn Watch) -> Result<Summary> {
+        if let Err(key) = more.only(&["threads"]) {
+            refuse!(
+                "`resume`: a run is resumed with the settings it had ({}); only `threads` goes with it, not `{key}`",
+                run.join(CONFIG).display()
+            );
+        }
+        let (settings, interrupted) = self.reopen(run, more)?;
+        self.run(settings, Some(interrupted), watch)
+    }
+
+    /// The settings of an interrupted run, and what it has done.
+    fn reopen(&self, run: &Path, more: Given) -> Result<(Settings, Interrupted)> {
+        let config = run.join(CONFIG);
+        let given = Given::read(&config, &self.keys())
+            .map_err(|error| error.within("`resume`: this folder holds no run"))?;
+        let given = more.or(given).with("out", as_text(run)?);
+        let settings = self.check(given).about("`resume`")?;
+        if Kind::of(&settings.method) != Kind::ZerothOrder {
+            check_unfinished(run)?;
+            refuse!(
+                "`resume = {}`: a run of {} keeps no log and cannot be resumed; start it again with --config {}",
+                run.display(),
+                settings.method,
+                config.display()
+            );
+        }
+        let interrupted = Interrupted::read(run, settings.sizes.dev != 0)?;
+        check_noise(interrupted.header()).about("`resume`")?;
+        Ok((settings, interrupted))
+    }
+
+    fn run(
+        &self,
+        settings: Settings,
+        interrupted: Option<Interrupted>,
+        watch: &mut dyn Watch,
+    ) -> Result<Summary> {
+        with_threads(settings.machine.threads, || {
+            let prepared = Prepared::new(self, settings, interrupted)?;
+            let backend = prepared.backend();
+            let job = TrainJob {
+                prepared,
+                runs: self,
+                watch,
+            };
+            dispatch(backend, job)
+        })
+    }
+}
+
+/// Does `work` with so many CPU threads; with those that there are, if it is not said.
+///
+/// # Errors
+/// Those of `work`; threads that the system does not give.
+pub fn with_threads<T: Send>(
+    threads: Option<usize>,
+    work: impl FnOnce() -> Result<T> + Send,
+) -> Result<T> {
+    match threads {
+        Some(threads) if threads != rayon::current_num_threads() => {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.while_running()
+                .about(format!("`threads = {threads}`"))?
+                .install(work)
+        }
+        _ => work(),
+    }
+}
+
+/// A path as settings have it.
+pub(crate) fn as_text(path: &Path) -> Result<&str> {
+    path.to_str()
+        .ok_or_else(|| RunError::input(format!("{}: the path is no UTF-8", path.display())))
+}

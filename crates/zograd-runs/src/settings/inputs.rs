@@ -1,0 +1,136 @@
+//! Which model, task and rows.
+
+use super::owner::Owner;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+use zograd_select::Setting;
+
+/// Which model and task, and how prompts are made.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Inputs {
+    /// A model folder, or a hub id.
+    pub model: Option<String>,
+    /// A tokenizer folder, if the model folder has none.
+    pub tokenizer: Option<PathBuf>,
+    /// A task's name, or the TOML file of one's own.
+    pub task: Option<String>,
+    /// The folder with the rows.
+    pub data: Option<PathBuf>,
+    /// The token that begins every prompt.
+    pub bos_id: Option<u32>,
+    /// The longest prompt in tokens.
+    pub max_length: Option<usize>,
+    /// The longest written answer in tokens.
+    pub max_new_tokens: Option<usize>,
+}
+
+impl Owner for Inputs {
+    const NAME: &'static str = "every run";
+    const HEADING: &'static str = "Input";
+    const SETTINGS: &'static [Setting] = &[
+        Setting::text(
+            "model",
+            "DIR|ID",
+            "A Hugging Face model folder, or a hub id such as facebook/opt-125m",
+        )
+        .or("a tiny built-in OPT"),
+        Setting::path("tokenizer", "DIR", "Tokenizer folder, if the model folder has none"),
+        Setting::text(
+            "task",
+            "NAME",
+            "The task, such as sst2, or the TOML file of your own",
+        )
+        .or("a small sentiment task that is built in"),
+        Setting::path(
+            "data",
+            "DIR",
+            "Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)",
+        ),
+        Setting::count("bos-id", "ID", "Token id that begins every prompt")
+            .or("the tokenizer's; the originals use 0"),
+        Setting::count("max-length", "N", "Longest prompt in tokens, cut from the left")
+            .or("the model's positions"),
+        Setting::count(
+            "max-new-tokens",
+            "N",
+            "Longest written answer in tokens; prompts leave room for it (tasks with written answers)",
+        )
+        .or("50"),
+    ];
+}
+
+impl Inputs {
+    /// Whether model and task are those that are built in.
+    pub fn built_in(&self) -> bool {
+        self.model.is_none() && self.task.is_none()
+    }
+
+    /// The same with paths that mean the same from any folder.
+    pub(super) fn absolute(self) -> Self {
+        Self {
+            model: self.model.map(absolute_if_folder),
+            tokenizer: self.tokenizer.map(absolute),
+            task: self.task.map(absolute_if_task_file),
+            data: self.data.map(absolute),
+            ..self
+        }
+    }
+}
+
+/// How many rows a run uses.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ExampleCounts {
+    /// To learn from.
+    pub train_examples: Option<usize>,
+    /// To choose the best weights by.
+    pub dev_examples: Option<usize>,
+    /// To report.
+    pub test_examples: Option<usize>,
+}
+
+impl Owner for ExampleCounts {
+    const NAME: &'static str = "every run";
+    const HEADING: &'static str = "Input";
+    const SETTINGS: &'static [Setting] = &[
+        Setting::count("train-examples", "N", "Training examples drawn from the train rows")
+            .or("1000"),
+        Setting::count(
+            "dev-examples",
+            "N",
+            "Development examples, drawn from the remaining train rows: the best weights are those that do best on \
+             them",
+        )
+        .or("500"),
+        Setting::count(
+            "test-examples",
+            "N",
+            "Test examples drawn from the validation rows, scored before and after",
+        )
+        .or("1000"),
+    ];
+}
+
+/// A path that means the same from any folder.
+fn absolute(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// The same for a model, which may also be the name of one on the hub.
+fn absolute_if_folder(model: String) -> String {
+    match Path::new(&model).is_dir() {
+        true => absolute(model.into()).display().to_string(),
+        false => model,
+    }
+}
+
+/// The same for a task, which may be the name of a built-in one.
+fn absolute_if_task_file(name: String) -> String {
+    match crate::inputs::is_task_file(&name) {
+        true => absolute(name.into()).display().to_string(),
+        false => name,
+    }
+}

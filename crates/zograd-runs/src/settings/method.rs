@@ -1,0 +1,165 @@
+//! How a run finds better weights.
+
+use super::given::Given;
+use super::gradient::GradientOptions;
+use super::machine::Storage;
+use super::owner::{Owner, table};
+use super::tuning::Tune;
+use super::zeroth_order::{PerturbationOptions, ZerothOrder};
+use crate::error::{Blame, Result, refuse};
+use serde::{Deserialize, Serialize};
+use zograd_select::{Choice, MethodSpec, Methods, Setting};
+use zograd_trainer::{Backpropagation, GradientOptimizer};
+
+/// Which method.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct MethodChoice {
+    /// Its name.
+    pub method: Option<String>,
+}
+
+impl Owner for MethodChoice {
+    const NAME: &'static str = "every run";
+    const HEADING: &'static str = "Method";
+    const SETTINGS: &'static [Setting] =
+        &[Setting::text("method", "METHOD", "The method").or("gv")];
+}
+
+/// What stands beside the zeroth-order methods to compare them with.
+const BASELINES: [(Choice, Kind); 3] = [
+    (
+        Choice {
+            name: "adam",
+            help: "Baseline: backpropagation with Adam, counted as 3 forwards (a backward as two)",
+        },
+        Kind::Gradient(GradientOptimizer::Adam),
+    ),
+    (
+        Choice {
+            name: "adamw",
+            help: "Baseline: backpropagation with AdamW, the same",
+        },
+        Kind::Gradient(GradientOptimizer::AdamW),
+    ),
+    (
+        Choice {
+            name: "linear-probing",
+            help: "Baseline: a new head by logistic regression on what the model gives the head; no steps",
+        },
+        Kind::LinearProbe,
+    ),
+];
+
+/// A kind of method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Kind {
+    /// Forward passes only.
+    ZerothOrder,
+    /// Backpropagation.
+    Gradient(GradientOptimizer),
+    /// Logistic regression on features.
+    LinearProbe,
+}
+
+impl Kind {
+    /// The kind of the method with this name; of one that does not exist that of the zeroth-order methods.
+    pub fn of(name: &str) -> Self {
+        let found = BASELINES.iter().find(|(choice, _)| choice.name == name);
+        found.map_or(Self::ZerothOrder, |(_, kind)| *kind)
+    }
+
+    /// Whether it is backpropagation.
+    pub fn has_gradient(self) -> bool {
+        matches!(self, Self::Gradient(_))
+    }
+}
+
+/// The method where none is given.
+pub const DEFAULT_METHOD: &str = "gv";
+
+/// All methods, with a line of help each.
+pub(super) fn choices(methods: &Methods) -> Vec<Choice> {
+    let own = methods.iter().map(|method| Choice {
+        name: method.name,
+        help: method.about,
+    });
+    own.chain(BASELINES.map(|(choice, _)| choice)).collect()
+}
+
+/// How a run finds better weights.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Procedure {
+    /// Forward passes only.
+    ZerothOrder(ZerothOrder),
+    /// A gradient baseline.
+    Gradient(Backpropagation),
+    /// Logistic regression on features, the other baseline.
+    LinearProbe,
+}
+
+impl Procedure {
+    /// Takes what the method with this name has, and fills in what was left open; with the settings as they are to be
+    /// written.
+    ///
+    /// # Errors
+    /// A setting out of its range.
+    pub(super) fn take(
+        given: &mut Given,
+        name: &str,
+        methods: &Methods,
+        (tune, storage): (Tune, Storage),
+        batch_size: usize,
+    ) -> Result<(Self, toml::Table)> {
+        match Kind::of(name) {
+            Kind::ZerothOrder => {
+                let spec = match methods.get(name) {
+                    Some(method) => given.take_method(method)?,
+                    None => MethodSpec::new(name),
+                };
+                let spec = methods.complete(&spec).or_input()?;
+                let mut options: PerturbationOptions = given.take()?;
+                let perturbation = options.complete(tune, storage)?;
+                let mut written = in_files(&spec)?;
+                written.extend(table(&options)?);
+                Ok((Self::ZerothOrder(perturbation.with(spec)), written))
+            }
+            Kind::Gradient(optimizer) => {
+                let mut options: GradientOptions = given.take()?;
+                let how = options.complete(optimizer, storage, batch_size)?;
+                Ok((Self::Gradient(how), table(&options)?))
+            }
+            Kind::LinearProbe if tune != Tune::Head => {
+                refuse!("`tune = {tune}`: linear probing makes a new head; leave `tune` out")
+            }
+            Kind::LinearProbe => Ok((Self::LinearProbe, toml::Table::new())),
+        }
+    }
+
+    /// What a step costs in forward passes; `None` where there are no steps.
+    ///
+    /// # Errors
+    /// A method that is not there, or whose settings are out of range.
+    pub(super) fn forwards(&self, methods: &Methods) -> Result<Option<u64>> {
+        Ok(match self {
+            Self::ZerothOrder(zo) => Some(methods.build(&zo.method).or_input()?.forwards() as u64),
+            Self::Gradient(settings) => Some(settings.forwards()),
+            Self::LinearProbe => None,
+        })
+    }
+}
+
+/// The settings of a method as a file has them. A switch that is off is left out.
+fn in_files(spec: &MethodSpec) -> Result<toml::Table> {
+    let mut table = toml::Table::new();
+    for (field, value) in spec.settings() {
+        if *value != serde_json::Value::Bool(false) {
+            let value = toml::Value::try_from(value).or_input()?;
+            table.insert(field.replace('_', "-"), value);
+        }
+    }
+    Ok(table)
+}

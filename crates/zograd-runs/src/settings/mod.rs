@@ -1,0 +1,327 @@
+//! What was decided before a run: what was given and the defaults together.
+//!
+//! Settings are declared once, by whoever owns them ([`Owner`]): from these declarations come the flags of the
+//! command, its help, the keys of files, and what is refused. Users give values by key ([`Given`]); every owner takes
+//! its own as a typed struct, and what nobody takes is refused by the names of those who would.
+
+mod budget;
+mod evaluation;
+mod given;
+mod gradient;
+mod inputs;
+mod machine;
+mod method;
+mod names;
+mod objective;
+mod owner;
+mod place;
+mod preset_files;
+mod presets;
+mod tuning;
+mod zeroth_order;
+
+pub use budget::{Budget, Draw, EvalOptions, StepSizes};
+pub use evaluation::{Measurement, SplitName};
+pub use given::Given;
+pub use gradient::GradientOptions;
+pub use inputs::{ExampleCounts, Inputs};
+pub use machine::{BackendName, Machine, STORAGES, Storage};
+pub use method::{DEFAULT_METHOD, Kind, MethodChoice, Procedure};
+pub use objective::{ObjectiveChoice, ObjectiveName};
+pub use owner::{Key, Keys, Owner};
+pub use place::{Place, PresetChoice};
+pub use presets::{Paper, Preset, Published};
+pub(crate) use tuning::check_adapter;
+pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
+pub use zeroth_order::{PerturbationOptions, ZerothOrder};
+
+use crate::error::{Blame, Result, refuse};
+use owner::table;
+use std::path::PathBuf;
+use zograd_models::{AdapterConfig, BaseNote};
+use zograd_perturb::{ParameterSpace, Selection, noise};
+use zograd_select::Methods;
+use zograd_tasks::SplitSizes;
+use zograd_trainer::trajectory::{AdapterStart, Header};
+use zograd_trainer::{Schedule, TrainConfig};
+
+/// Learning rate of the built-in run, chosen for a curve that can be watched: 1e-4 is faster, 1e-3 diverges.
+const BUILT_IN_LR: f64 = 2e-5;
+
+/// Settings that do not alter a number of a run.
+pub(crate) const WITHOUT_EFFECT: [&str; 3] = ["threads", "preset", "out"];
+
+/// Everything that was decided before a run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The named settings it began from.
+    pub preset: Option<String>,
+    /// Model, task, prompts.
+    pub inputs: Inputs,
+    /// How many rows.
+    pub sizes: SplitSizes,
+    /// What is tuned.
+    pub tune: Tune,
+    /// What is tuned instead of the weights.
+    pub adapter: Option<AdapterConfig>,
+    /// The method's name.
+    pub method: String,
+    /// How better weights are found.
+    pub procedure: Procedure,
+    /// What is minimised; of `auto` the task decides. Linear probing has its own.
+    pub objective: Option<ObjectiveName>,
+    /// The loop.
+    pub config: TrainConfig,
+    /// Where to compute.
+    pub machine: Machine,
+    /// The folder that was asked for.
+    pub out: Option<PathBuf>,
+    /// What else is to be written, as it was taken.
+    taken: toml::Table,
+}
+
+impl Settings {
+    /// All keys of a run, by methods of these.
+    pub fn keys(methods: &Methods) -> Keys {
+        Keys::default()
+            .and::<PresetChoice>()
+            .and::<Inputs>()
+            .and::<ExampleCounts>()
+            .and::<TuneChoice>()
+            .and::<LoraOptions>()
+            .and::<PrefixOptions>()
+            .and::<MethodChoice>()
+            .choosing("method", method::choices(methods))
+            .and_methods(methods, MethodChoice::HEADING)
+            .and::<ObjectiveChoice>()
+            .and::<PerturbationOptions>()
+            .and::<StepSizes>()
+            .and::<GradientOptions>()
+            .and::<Draw>()
+            .and::<Budget>()
+            .and::<EvalOptions>()
+            .and::<Machine>()
+            .and::<Place>()
+    }
+
+    /// What was given, completed by the preset that it names and by the defaults.
+    ///
+    /// # Errors
+    /// An unknown preset or method, a value out of range, a setting that goes with another choice.
+    pub fn resolve(given: Given, methods: &Methods) -> Result<Self> {
+        let mut given = Preset::complete(given, methods)?;
+        let PresetChoice { preset } = given.take()?;
+        let Place { out } = given.take()?;
+        let inputs: Inputs = given.take()?;
+        let built_in = inputs.built_in();
+        let machine = given.take::<Machine>()?.complete()?;
+        let MethodChoice { method } = given.take()?;
+        let method = method.unwrap_or_else(|| DEFAULT_METHOD.into());
+        let kind = Kind::of(&method);
+
+        let TuneChoice { tune } = given.take()?;
+        let tune = tune.unwrap_or(match kind {
+            Kind::LinearProbe => Tune::Head,
+            _ => Tune::Full,
+        });
+        let (adapter, mut taken) = take_adapter(&mut given, tune)?;
+        let mut draw: Draw = given.take()?;
+        draw.complete()?;
+        let batch_size = draw.batch_size.unwrap_or(1);
+        let (procedure, own) = Procedure::take(
+            &mut given,
+            &method,
+            methods,
+            (tune, machine.storage()),
+            batch_size,
+        )?;
+        taken.extend(own);
+
+        let mut steps = Stepped::default();
+        if let Some(per_step) = procedure.forwards(methods)? {
+            steps = Stepped::take(&mut given, kind, (tune, built_in), per_step)?;
+            taken.extend(steps.written()?);
+        }
+        let sizes = take_sizes(&mut given, built_in)?;
+        let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
+        given.finish(&Self::keys(methods), |key| {
+            match key.starts_with("lora") || key.starts_with("prefix") {
+                true => format!("`tune = {tune}`"),
+                false => method.clone(),
+            }
+        })?;
+
+        let mut config = TrainConfig::new(
+            steps.budget.steps.unwrap_or(1),
+            steps.sizes.lr.unwrap_or(0.0),
+        );
+        config.guards = steps.budget.guards()?;
+        if let Procedure::ZerothOrder(zo) = &procedure {
+            config.anchor_every = zo.anchor_every;
+        }
+        config.schedule = steps.sizes.schedule.unwrap_or(Schedule::Constant);
+        config.weight_decay = steps.sizes.weight_decay.unwrap_or(0.0);
+        config.batch_size = batch_size;
+        config.seed = draw.seed.unwrap_or(0);
+        config.eval_every = steps.budget.eval_every.unwrap_or(1);
+        config.eval_batch_size = eval_batch_size;
+        config.check().or_input()?;
+        taken.extend(table(&draw)?);
+        Ok(Self {
+            preset,
+            inputs: inputs.absolute(),
+            sizes,
+            tune,
+            adapter,
+            method,
+            procedure,
+            objective: steps.objective,
+            config,
+            machine,
+            out,
+            taken,
+        })
+    }
+
+    /// These settings as a file has them: a run with them is the same.
+    ///
+    /// # Errors
+    /// A value that TOML cannot hold.
+    pub fn given(&self) -> Result<Given> {
+        let mut values = self.taken.clone();
+        let examples = ExampleCounts {
+            train_examples: Some(self.sizes.train),
+            dev_examples: Some(self.sizes.dev),
+            test_examples: Some(self.sizes.test),
+        };
+        let eval = EvalOptions {
+            eval_batch_size: Some(self.config.eval_batch_size),
+        };
+        let objective = ObjectiveChoice {
+            objective: self.objective,
+        };
+        let preset = PresetChoice {
+            preset: self.preset.clone(),
+        };
+        values.extend(table(&preset)?);
+        values.extend(table(&self.inputs)?);
+        values.extend(table(&examples)?);
+        values.extend(table(&TuneChoice {
+            tune: Some(self.tune),
+        })?);
+        values.extend(table(&MethodChoice {
+            method: Some(self.method.clone()),
+        })?);
+        values.extend(table(&objective)?);
+        values.extend(table(&eval)?);
+        values.extend(table(&self.machine)?);
+        Ok(values.into())
+    }
+
+    /// Which parameters move.
+    pub fn selection(&self) -> Selection {
+        self.tune.selection()
+    }
+
+    /// What the log of a zeroth-order run says of it.
+    pub(crate) fn header(
+        &self,
+        zo: &ZerothOrder,
+        space: &ParameterSpace,
+        base: &BaseNote,
+        adapter: Option<AdapterStart>,
+    ) -> Header {
+        Header {
+            format: Header::format_of(adapter.as_ref()),
+            model: base.model.clone(),
+            weights: base.weights.clone(),
+            dtype: base.dtype,
+            dimension: space.dimension(),
+            selection: self.selection(),
+            adapter,
+            noise: zo.noise,
+            noise_version: noise::VERSION,
+            arithmetic: zo.arithmetic,
+            eps: zo.eps,
+            method: zo.method.clone(),
+            config: self.config.clone(),
+        }
+    }
+}
+
+/// The settings of the adapter that is tuned, if one is.
+fn take_adapter(given: &mut Given, tune: Tune) -> Result<(Option<AdapterConfig>, toml::Table)> {
+    Ok(match tune {
+        Tune::Full | Tune::Head => (None, toml::Table::new()),
+        Tune::Lora => {
+            let mut options: LoraOptions = given.take()?;
+            (Some(options.complete()), table(&options)?)
+        }
+        Tune::Prefix => {
+            let mut options: PrefixOptions = given.take()?;
+            (Some(options.complete()), table(&options)?)
+        }
+    })
+}
+
+fn take_sizes(given: &mut Given, built_in: bool) -> Result<SplitSizes> {
+    let examples: ExampleCounts = given.take()?;
+    let (dev, test) = if built_in { (200, 500) } else { (500, 1000) };
+    Ok(SplitSizes {
+        train: budget::at_least_one("train-examples", examples.train_examples.unwrap_or(1000))?,
+        dev: examples.dev_examples.unwrap_or(dev),
+        test: budget::at_least_one("test-examples", examples.test_examples.unwrap_or(test))?,
+        demonstrations: 0,
+    })
+}
+
+/// What methods with steps have.
+#[derive(Default)]
+struct Stepped {
+    sizes: StepSizes,
+    budget: Budget,
+    objective: Option<ObjectiveName>,
+}
+
+impl Stepped {
+    fn take(
+        given: &mut Given,
+        kind: Kind,
+        (tune, built_in): (Tune, bool),
+        per_step: u64,
+    ) -> Result<Self> {
+        let (mut sizes, mut budget) = (given.take::<StepSizes>()?, given.take::<Budget>()?);
+        let steps = budget.resolve(per_step, built_in)?;
+        let gradient = kind.has_gradient();
+        sizes.lr.get_or_insert(match tune {
+            Tune::Full if built_in && !gradient => BUILT_IN_LR,
+            tune => tune.default_lr(gradient),
+        });
+        sizes.schedule.get_or_insert(Schedule::Constant);
+        sizes.weight_decay.get_or_insert(0.0);
+        budget.eval_every.get_or_insert(steps.div_ceil(10));
+        let ObjectiveChoice { objective } = given.take()?;
+        let objective = objective.unwrap_or(ObjectiveName::Auto);
+        if gradient {
+            objective.check_differentiable()?;
+            let never = ["flat-loss", "vanishing-gradient", "update-too-far"];
+            if let Some(guard) = &budget.guard
+                && let Some(event) = never.into_iter().find(|event| guard.contains(event))
+            {
+                refuse!("`guard = {guard}`: {event} does not happen to a gradient method");
+            }
+        }
+        Ok(Self {
+            sizes,
+            budget,
+            objective: Some(objective),
+        })
+    }
+
+    fn written(&self) -> Result<toml::Table> {
+        let mut written = table(&self.sizes)?;
+        written.extend(table(&self.budget)?);
+        Ok(written)
+    }
+}

@@ -1,0 +1,88 @@
+//! What a run minimises.
+
+use super::names::names;
+use super::owner::Owner;
+use crate::error::{Result, refuse};
+use serde::{Deserialize, Serialize};
+use zograd_select::{Choice, Setting};
+use zograd_tasks::Task;
+use zograd_trainer::{Accuracy, AnswerF1, Classification, Objective, TeacherForcing};
+
+names! {
+    /// What training minimises.
+    pub enum ObjectiveName {
+        Auto = "auto", "What the originals train the task on: one of the next two";
+        Classification = "classification", "Cross-entropy over the candidates";
+        TeacherForcing = "teacher-forcing", "Log-likelihood of the right answer's tokens";
+        Accuracy = "accuracy", "The share of right choices itself";
+        F1 = "f1", "The word overlap of written answers itself: the model writes in every forward";
+    }
+}
+
+/// What a run minimises.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct ObjectiveChoice {
+    /// Its name.
+    pub objective: Option<ObjectiveName>,
+}
+
+impl Owner for ObjectiveChoice {
+    const NAME: &'static str = "methods with steps";
+    const HEADING: &'static str = "Method";
+    const SETTINGS: &'static [Setting] = &[Setting::choice(
+        "objective",
+        "OBJECTIVE",
+        "What to minimise",
+        ObjectiveName::CHOICES,
+    )
+    .or("auto")];
+}
+
+impl ObjectiveName {
+    /// What `auto` means for a task: what the originals train it on.
+    ///
+    /// # Errors
+    /// An objective that the task cannot have.
+    pub fn of_task(self, task: &dyn Task) -> Result<Self> {
+        let written = task.is_generation();
+        Ok(match self {
+            Self::Auto if task.trains_as_classification() => Self::Classification,
+            Self::Auto => Self::TeacherForcing,
+            Self::Classification | Self::Accuracy if written => refuse!(
+                "`objective = {self}`: task {} has no candidates to choose from; use teacher-forcing or f1",
+                task.name()
+            ),
+            Self::F1 if !written => refuse!(
+                "`objective = f1`: the answers of task {} are chosen, not written; use accuracy",
+                task.name()
+            ),
+            name => name,
+        })
+    }
+
+    /// Refuses an objective that has no gradient.
+    ///
+    /// # Errors
+    /// Such an objective.
+    pub fn check_differentiable(self) -> Result<()> {
+        match self {
+            Self::Accuracy | Self::F1 => refuse!(
+                "`objective = {self}`: it has no gradient; use classification or teacher-forcing, or a \
+                 zeroth-order method"
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// The objective; of `auto` that of tasks with candidates.
+    pub fn build(self) -> Box<dyn Objective> {
+        match self {
+            Self::Auto | Self::Classification => Box::new(Classification),
+            Self::TeacherForcing => Box::new(TeacherForcing),
+            Self::Accuracy => Box::new(Accuracy),
+            Self::F1 => Box::new(AnswerF1),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Linear probing: a new head by logistic regression on features.
+
+use super::run::Work;
+use crate::backend::RunBackend;
+use crate::error::{Blame, Result};
+use crate::inputs::{Questions, score};
+use std::time::Instant;
+use zograd_models::Opt;
+use zograd_trainer::{
+    DevScore, EvalRecord, LinearProbe, LinearProbeStage, Observer, StepRecord, StopReason,
+    TrainSummary, fit_linear_probe, peak_memory_bytes,
+};
+
+/// Gives `model` a head by linear probing, and scores it on the development examples. Also says how many numbers were
+/// fitted.
+///
+/// # Errors
+/// Training examples without two different answers, or something that failed while running.
+pub(super) fn probe<B: RunBackend>(
+    model: Opt<B>,
+    mut work: Work<'_, '_>,
+) -> Result<(Opt<B>, TrainSummary, Option<u64>)> {
+    let start = Instant::now();
+    let mut summary = TrainSummary::beginning();
+    let fitted = fit(&model, &mut work);
+    let Some((model, probe)) = fitted? else {
+        summary.stop = StopReason::Interrupted;
+        work.recorder
+            .watch
+            .note("interrupted before the fit was done: best/ holds the start weights");
+        work.recorder.finish()?;
+        return Ok((model, summary, None));
+    };
+    let fitted = (probe.tokens.len() * model.config().word_embed_proj_dim) as u64;
+    summary.steps = 1;
+    summary.forwards = probe.forwards;
+    summary.tokens = probe.run;
+    summary.seconds = start.elapsed().as_secs_f64();
+    work.recorder.watch.note(&format!(
+        "linear probe of {} tokens, C = {:.3e}{}",
+        probe.tokens.len(),
+        probe.c,
+        match probe.validation {
+            Some(share) => format!(", {:.1}% of held-out tokens right", 100.0 * share),
+            None => String::new(),
+        }
+    ));
+    Observer::<Opt<B>>::on_step(work.recorder, &record(&summary, &probe)).while_running()?;
+    if !work.examples.dev.is_empty() {
+        let start = Instant::now();
+        let questions = Questions {
+            prompts: work.examples.dev,
+            scoring: work.examples.scoring,
+            batch_size: work.settings.config.eval_batch_size,
+        };
+        let evaluation = score(&model, questions, "dev", work.recorder.watch)?;
+        let dev_score = DevScore::new(evaluation.metric, evaluation.score);
+        let (steps, forwards) = (summary.steps, summary.forwards);
+        let mut record = EvalRecord::new(steps, forwards, dev_score, evaluation.loss);
+        record.best = true;
+        record.seconds = start.elapsed().as_secs_f64();
+        work.recorder.on_eval(&record, &model).while_running()?;
+        summary.best = Some(record);
+    }
+    work.recorder.finish()?;
+    Ok((model, summary, Some(fitted)))
+}
+
+/// The fit, with a bar for each of its stages.
+fn fit<B: RunBackend>(
+    model: &Opt<B>,
+    work: &mut Work<'_, '_>,
+) -> Result<Option<(Opt<B>, LinearProbe)>> {
+    let train = work.examples.train;
+    let batch = work.settings.config.batch_size;
+    let watch = &mut *work.recorder.watch;
+    watch.work_begins("features", train.len() as u64);
+    let mut fitting = false;
+    let progress = |stage| match stage {
+        LinearProbeStage::Features(done) => watch.work_done(done as u64),
+        LinearProbeStage::Fits { done, of } => {
+            if !std::mem::replace(&mut fitting, true) {
+                watch.work_ends();
+                watch.work_begins("fits", of as u64);
+            }
+            watch.work_done(done as u64);
+        }
+    };
+    let fitted = fit_linear_probe(model.clone(), train, batch, work.stop, progress);
+    work.recorder.watch.work_ends();
+    fitted.while_running()
+}
+
+/// The fit as the one step of its run.
+fn record(summary: &TrainSummary, probe: &LinearProbe) -> StepRecord {
+    let mut record = StepRecord::new(summary.steps, vec![probe.loss]);
+    record.forwards = summary.forwards;
+    record.tokens = summary.tokens;
+    record.seconds = summary.seconds;
+    record.peak_memory_bytes = peak_memory_bytes();
+    record
+}

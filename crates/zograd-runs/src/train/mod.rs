@@ -1,0 +1,13 @@
+//! Training: a run from its settings to its summary, and a run resumed.
+
+mod gradient;
+mod linear_probe;
+mod prepare;
+mod recorder;
+mod run;
+mod start;
+mod zeroth_order;
+
+pub(crate) use prepare::Prepared;
+pub(crate) use run::TrainJob;
+pub(crate) use start::{start_folder, tuned_by, without_adapter};

@@ -1,0 +1,155 @@
+//! All that a run reads before it computes or writes anything.
+
+use crate::Runs;
+use crate::error::{Blame, Result, refuse};
+use crate::folder::{ExampleRows, Interrupted, RunFolder};
+use crate::inputs::{self, Calibration, Sources};
+use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
+use std::path::PathBuf;
+use zograd_models::OptConfig;
+use zograd_perturb::Seed;
+use zograd_tasks::{Prompt, SplitCounts, Splits};
+use zograd_trainer::{Examples, Objective, Scoring, answer_tokens};
+
+/// The prompts of a run.
+pub(super) struct Data {
+    pub(super) train: Vec<Prompt>,
+    pub(super) dev: Vec<Prompt>,
+    pub(super) test: Vec<Prompt>,
+}
+
+impl Data {
+    /// What a run learns from and chooses its weights by.
+    pub(super) fn examples<'a>(&'a self, scoring: &'a Scoring) -> Examples<'a> {
+        Examples {
+            train: &self.train,
+            dev: &self.dev,
+            scoring,
+        }
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> [&[Prompt]; 3] {
+        [&self.train, &self.dev, &self.test]
+    }
+}
+
+/// A run that can begin, or be resumed.
+pub(crate) struct Prepared {
+    pub(super) settings: Settings,
+    pub(super) sources: Sources,
+    pub(super) objective: Box<dyn Objective>,
+    pub(super) scoring: Scoring,
+    pub(super) data: Data,
+    pub(super) rows: ExampleRows,
+    pub(super) counts: SplitCounts,
+    pub(super) out: PathBuf,
+    pub(super) interrupted: Option<Interrupted>,
+    pub(super) published: Option<Published>,
+}
+
+impl Prepared {
+    /// Reads everything but the weights.
+    ///
+    /// # Errors
+    /// Whatever is missing or does not go together, by the name of its setting.
+    pub(crate) fn new(
+        runs: &Runs,
+        mut settings: Settings,
+        interrupted: Option<Interrupted>,
+    ) -> Result<Self> {
+        let sources = Sources::find(&settings.inputs, runs.tasks())?;
+        let config = OptConfig::from_folder(&sources.model).about("`model`")?;
+        let max_length = inputs::max_length(settings.inputs.max_length, &config)?;
+        crate::settings::check_adapter(settings.adapter.as_ref(), &config)?;
+        settings.inputs.max_length = Some(max_length);
+        let task = sources.task.as_ref();
+        let encoder = inputs::encoder(&sources.tokenizer, settings.inputs.bos_id, max_length)?;
+        let encoder = inputs::with_room(encoder, task, settings.inputs.max_new_tokens)?;
+        let scoring = inputs::scoring(task, &encoder, &config, None)?;
+        if scoring.writer().is_some() {
+            settings.inputs.max_new_tokens = Some(encoder.max_new_tokens());
+        }
+        let asked = settings.objective.unwrap_or(ObjectiveName::Auto);
+        let mut objective = asked.of_task(task)?;
+        match settings.procedure {
+            Procedure::LinearProbe => objective = ObjectiveName::TeacherForcing,
+            _ => settings.objective = Some(objective),
+        }
+        let seed = settings.config.seed;
+        let splits =
+            Splits::load(task, &sources.data, settings.sizes, Seed::new(seed)).or_input()?;
+        let encode =
+            |samples: &[_]| inputs::prompts(&encoder, task, samples, &[], Calibration::None);
+        let data = Data {
+            train: encode(&splits.train)?,
+            dev: encode(&splits.dev)?,
+            test: encode(&splits.test)?,
+        };
+        for prompts in data.all() {
+            inputs::check_ids(prompts, &config)?;
+        }
+        if data.train.is_empty() {
+            refuse!("`train-examples = 0`: use at least 1");
+        }
+        if matches!(settings.procedure, Procedure::LinearProbe) {
+            answer_tokens(&data.train).or_input()?;
+        }
+        let out = match &settings.out {
+            Some(path) => path.clone(),
+            None => RunFolder::free(&format!("{}-{}", sources.task_name, settings.method)),
+        };
+        if interrupted.is_none() {
+            RunFolder::check(&out)?;
+        }
+        let published = match &settings.preset {
+            Some(name) => Some(Preset::named(name)?.published(&settings.given()?)),
+            None => None,
+        };
+        Ok(Self {
+            objective: objective.build(),
+            rows: ExampleRows::new(seed, &splits),
+            counts: splits.counts,
+            settings,
+            sources,
+            scoring,
+            data,
+            out,
+            interrupted,
+            published,
+        })
+    }
+
+    /// Where it is to be computed.
+    pub(crate) fn backend(&self) -> BackendName {
+        self.settings.machine.backend()
+    }
+
+    /// What is going to be done, in a line.
+    pub(super) fn in_words(&self) -> String {
+        let settings = &self.settings;
+        let config = &settings.config;
+        let steps = |more: String| {
+            let objective = settings.objective.unwrap_or(ObjectiveName::Auto);
+            format!(
+                ", {} steps on {objective}, lr {:e}{more}",
+                config.steps, config.lr
+            )
+        };
+        let how = match &settings.procedure {
+            Procedure::ZerothOrder(zo) => steps(format!(", eps {:e}", zo.eps)),
+            Procedure::Gradient(_) => steps(String::new()),
+            Procedure::LinearProbe => String::new(),
+        };
+        format!(
+            "{} on {}: {}{how}, batch {}; {} train, {} dev, {} test examples",
+            self.sources.model_name,
+            self.sources.task_name,
+            settings.method,
+            config.batch_size,
+            self.counts.train.got,
+            self.counts.dev.got,
+            self.counts.test.got,
+        )
+    }
+}

@@ -1,0 +1,300 @@
+//! The run itself, on the backend that was chosen.
+
+use super::gradient;
+use super::linear_probe;
+use super::prepare::Prepared;
+use super::recorder::Recorder;
+use super::start;
+use super::zeroth_order::{self, Start};
+use crate::Runs;
+use crate::backend::{Job, RunBackend};
+use crate::error::{Blame, Result, refuse};
+use crate::folder::{Environment, Interrupted, RunFolder, Summary, named_scores};
+use crate::inputs::{Questions, load, note_truncation, score, truncated};
+use crate::replay::check_base;
+use crate::settings::{Procedure, Settings};
+use crate::watch::Watch;
+use burn::module::Module;
+use std::sync::atomic::AtomicBool;
+use zograd_models::{BaseNote, Opt, content_hash};
+use zograd_perturb::ParameterSpace;
+use zograd_select::Methods;
+use zograd_trainer::trajectory::{AdapterStart, Header, TrajectoryWriter};
+use zograd_trainer::{
+    Evaluation, Examples, Objective, StopReason, TrainSummary, peak_memory_bytes,
+};
+
+/// A run, to be begun or resumed on a backend.
+pub(crate) struct TrainJob<'a> {
+    pub(crate) prepared: Prepared,
+    pub(crate) runs: &'a Runs,
+    pub(crate) watch: &'a mut dyn Watch,
+}
+
+/// What every way of training is given.
+pub(super) struct Work<'a, 'w> {
+    pub(super) settings: &'a Settings,
+    pub(super) methods: &'a Methods,
+    pub(super) objective: &'a dyn Objective,
+    pub(super) examples: Examples<'a>,
+    pub(super) recorder: &'a mut Recorder<'w>,
+    pub(super) stop: &'a AtomicBool,
+}
+
+/// What the run starts from.
+struct Beginning<B: RunBackend> {
+    note: BaseNote,
+    model: Opt<B>,
+    adapter: Option<AdapterStart>,
+    space: ParameterSpace,
+    /// What its log says; gradient methods have none.
+    header: Option<Header>,
+}
+
+/// What training gave.
+struct Trained<B: RunBackend> {
+    model: Opt<B>,
+    summary: TrainSummary,
+    /// How many numbers moved.
+    parameters: u64,
+}
+
+impl Job for TrainJob<'_> {
+    type Output = Summary;
+
+    fn run<B: RunBackend>(self, device: &B::Device) -> Result<Summary> {
+        let Self {
+            mut prepared,
+            runs,
+            watch,
+        } = self;
+        let interrupted = prepared.interrupted.take();
+        let beginning = begin::<B>(&prepared, interrupted.as_ref(), device)?;
+        // from here on something is written: the input was fine
+        let (folder, log) = open(&prepared, runs, interrupted.as_ref(), &beginning)?;
+        watch.run_begins(&prepared.in_words());
+        for (kind, count) in prepared.counts.short() {
+            watch.note(&format!(
+                "note: asked for {} {kind} examples, the data has {}",
+                count.asked, count.got
+            ));
+        }
+        for prompts in prepared.data.all() {
+            note_truncation(prompts, 0, watch);
+        }
+        let weight_bytes =
+            (beginning.model.num_params() * prepared.settings.machine.storage().bytes()) as u64;
+        let questions = Questions {
+            prompts: &prepared.data.test,
+            scoring: &prepared.scoring,
+            batch_size: prepared.settings.config.eval_batch_size,
+        };
+        // the handles are dropped with the clone: the weights are moved in place again
+        let plain = beginning.model.clone().without_adapter();
+        let before = score(&plain, questions, "before", watch)?;
+        drop(plain);
+
+        let note = beginning.note.clone();
+        let mut recorder = Recorder::new(folder, log, note, &prepared.sources, watch);
+        let trained = train(
+            &prepared,
+            runs,
+            beginning,
+            interrupted,
+            &mut recorder,
+            device,
+        )?;
+        let Trained {
+            model,
+            summary,
+            parameters,
+        } = trained;
+        if let (StopReason::Guard, Some(event)) = (summary.stop, recorder.last_event()) {
+            recorder.watch.note(&format!(
+                "stopped by a guard after step {}: {event}; {}",
+                summary.steps,
+                event.advice()
+            ));
+        }
+        let settings = &prepared.settings;
+        let after = recorder
+            .test_best::<B>(model, &summary, questions, settings, device)
+            .while_running()?;
+        let scores = (&before, &after);
+        let mut report = sum_up(&prepared, scores, summary, parameters, weight_bytes);
+        report.run = recorder.folder.path().to_path_buf();
+        recorder.summarise(&report)?;
+        // a run that a guard stopped is not resumed either
+        if report.stop != StopReason::Interrupted {
+            recorder.remove_scaffolding();
+        }
+        Ok(report)
+    }
+}
+
+/// Loads the weights, and puts beside them what is tuned.
+fn begin<B: RunBackend>(
+    prepared: &Prepared,
+    interrupted: Option<&Interrupted>,
+    device: &B::Device,
+) -> Result<Beginning<B>> {
+    let settings = &prepared.settings;
+    let base =
+        load::<B>(&prepared.sources.model, settings.machine.storage(), device).about("`model`")?;
+    let note = BaseNote {
+        model: prepared.sources.model_name.clone(),
+        weights: content_hash(&base),
+        dtype: settings.machine.storage(),
+    };
+    if let Some(run) = interrupted {
+        check_base(run.header(), &note.weights)?;
+    }
+    let (model, adapter) = start::begin(settings, base, interrupted, &prepared.out)?;
+    let space = ParameterSpace::select(&model, &settings.selection()).or_input()?;
+    let mut header = match &settings.procedure {
+        Procedure::ZerothOrder(zo) => Some(settings.header(zo, &space, &note, adapter.clone())),
+        Procedure::Gradient(_) | Procedure::LinearProbe => None,
+    };
+    if let (Some(run), Some(header)) = (interrupted, &mut header) {
+        // the same model may be named otherwise: config.toml has an absolute path
+        header.model.clone_from(&run.header().model);
+        if run.header() != header {
+            refuse!(
+                "`resume = {}`: config.toml and the log contradict each other",
+                prepared.out.display()
+            );
+        }
+    }
+    Ok(Beginning {
+        note,
+        model,
+        adapter,
+        space,
+        header,
+    })
+}
+
+/// Makes the folder and the log, or opens those of the run that is resumed.
+fn open<B: RunBackend>(
+    prepared: &Prepared,
+    runs: &Runs,
+    interrupted: Option<&Interrupted>,
+    beginning: &Beginning<B>,
+) -> Result<(RunFolder, Option<TrajectoryWriter>)> {
+    let settings = &prepared.settings;
+    let out = prepared.out.clone();
+    let (folder, log) = match interrupted {
+        None => {
+            let config = settings.given()?.in_order(&runs.keys());
+            let folder = RunFolder::create(out, &config, &prepared.rows)?;
+            // before the log: a run with a log has all that goes with it
+            let (adapter, note) = (beginning.adapter.as_ref(), &beginning.note);
+            start::keep_start(adapter, &beginning.model, note, folder.path())?;
+            let create = |header: &Header| {
+                TrajectoryWriter::create(&folder.log(), header.clone()).while_running()
+            };
+            let log = beginning.header.as_ref().map(create).transpose()?;
+            (folder, log)
+        }
+        Some(run) => (
+            RunFolder::resume(out, run.metrics_bytes)?,
+            Some(run.writer()?),
+        ),
+    };
+    let done = interrupted.map_or(0, |run| run.steps.len());
+    let (backend, dtype) = (settings.machine.backend(), settings.machine.storage());
+    Environment::here(done as u64, backend.to_string(), dtype.to_string()).record(folder.path())?;
+    Ok((folder, log))
+}
+
+fn train<B: RunBackend>(
+    prepared: &Prepared,
+    runs: &Runs,
+    beginning: Beginning<B>,
+    interrupted: Option<Interrupted>,
+    recorder: &mut Recorder<'_>,
+    device: &B::Device,
+) -> Result<Trained<B>> {
+    let settings = &prepared.settings;
+    let work = Work {
+        settings,
+        methods: runs.methods(),
+        objective: prepared.objective.as_ref(),
+        examples: prepared.data.examples(&prepared.scoring),
+        recorder,
+        stop: runs.stop(),
+    };
+    let Beginning {
+        model,
+        space,
+        header,
+        ..
+    } = beginning;
+    let mut parameters = space.dimension();
+    let (model, summary) = match (&settings.procedure, &header) {
+        (Procedure::ZerothOrder(_), Some(header)) => {
+            let start = Start {
+                model,
+                source: &prepared.sources.model,
+                device,
+            };
+            zeroth_order::train(start, header, interrupted, work)?
+        }
+        (Procedure::Gradient(how), _) => gradient::train(model, &settings.selection(), how, work)?,
+        _ => {
+            let (model, summary, fitted) = linear_probe::probe(model, work)?;
+            parameters = fitted.unwrap_or(0);
+            (model, summary)
+        }
+    };
+    Ok(Trained {
+        model,
+        summary,
+        parameters,
+    })
+}
+
+/// The summary of a run; its folder is still to be named.
+fn sum_up(
+    prepared: &Prepared,
+    (before, after): (&Evaluation, &Evaluation),
+    summary: TrainSummary,
+    parameters: u64,
+    weight_bytes: u64,
+) -> Summary {
+    let settings = &prepared.settings;
+    let cut = prepared.data.all().map(truncated);
+    Summary {
+        model: prepared.sources.model_name.clone(),
+        task: prepared.sources.task_name.clone(),
+        method: settings.method.clone(),
+        tune: settings.tune.to_string(),
+        backend: settings.machine.backend().to_string(),
+        dtype: settings.machine.storage().to_string(),
+        parameters,
+        counts: prepared.counts,
+        objective: match (&settings.procedure, settings.objective) {
+            (Procedure::LinearProbe, _) | (_, None) => "logistic-regression".into(),
+            (_, Some(objective)) => objective.to_string(),
+        },
+        metric: after.metric,
+        scores: named_scores(before, after, summary.best.as_ref()),
+        loss_before: before.loss,
+        loss_after: after.loss,
+        best_step: summary.best.as_ref().map(|b| b.step),
+        steps: summary.steps,
+        forwards: summary.forwards,
+        passes: summary.passes,
+        tokens: summary.tokens,
+        skipped: summary.skipped,
+        flat: summary.flat,
+        events: summary.events,
+        truncated: cut.iter().sum(),
+        seconds: summary.seconds,
+        peak_memory_bytes: peak_memory_bytes(),
+        weight_bytes,
+        stop: summary.stop,
+        paper: prepared.published.clone(),
+        run: prepared.out.clone(),
+    }
+}

@@ -1,0 +1,19 @@
+//! Values as people write them.
+
+/// A TOML value as people write it: `1e-5` rather than `0.00001`, no quotes.
+pub fn value(value: &toml::Value) -> String {
+    match value {
+        toml::Value::Float(x) => number(*x),
+        toml::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A number as people write it.
+pub fn number(x: f64) -> String {
+    if x != 0.0 && (x.abs() < 0.01 || x.abs() >= 1e6) {
+        format!("{x:e}")
+    } else {
+        x.to_string()
+    }
+}

@@ -1,0 +1,3 @@
+//! Runs as a library, from outside.
+
+mod hostile;

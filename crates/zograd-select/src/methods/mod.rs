@@ -1,0 +1,30 @@
+//! The methods of this crate, a file each. A new one is its file and two lines here: its module, and its place in the
+//! list, from which everything else is generated.
+
+mod greedy;
+mod guiding_vector;
+mod guiding_vector_history;
+mod mezo;
+mod n_spsa;
+mod pool;
+mod pool_regression;
+
+pub use greedy::Greedy;
+pub use guiding_vector::{GuidingVector, GuidingVectorSettings};
+pub use guiding_vector_history::GuidingVectorHistory;
+pub use mezo::Mezo;
+pub use n_spsa::{NSpsa, NSpsaSettings};
+pub use pool::PoolSettings;
+pub use pool_regression::PoolRegression;
+
+use crate::Method;
+
+/// In the order in which help lists them.
+pub(crate) const BUILT_IN: &[Method] = &[
+    Method::of::<Mezo>(),
+    Method::of::<NSpsa>(),
+    Method::of::<GuidingVector>(),
+    Method::of::<GuidingVectorHistory>(),
+    Method::of::<Greedy>(),
+    Method::of::<PoolRegression>(),
+];

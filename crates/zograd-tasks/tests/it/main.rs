@@ -1,0 +1,10 @@
+//! What the crate promises, from outside. (`hostile` is a program of its own: it counts what the process allocates.)
+
+mod encoder;
+mod json_lines;
+mod metrics;
+mod parquet;
+mod prompts;
+mod reference;
+mod splits;
+mod user_task;

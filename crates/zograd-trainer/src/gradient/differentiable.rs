@@ -1,0 +1,37 @@
+use burn::module::{AutodiffModule, Module, ModuleMapper, Param};
+use burn::tensor::Tensor;
+use burn::tensor::backend::AutodiffBackend;
+use burn_autodiff::Autodiff;
+use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
+use zograd_models::{ModelBackend, Opt};
+use zograd_perturb::Selection;
+
+/// The model on the differentiating backend, where only the selected parameters have gradients.
+pub(super) fn differentiable<B: ModelBackend, C: CheckpointStrategy>(
+    model: Opt<B>,
+    selection: &Selection,
+) -> Opt<Autodiff<B, C>> {
+    Opt::<Autodiff<B, C>>::from_inner(model).map(&mut Track {
+        selection,
+        path: Vec::new(),
+    })
+}
+
+struct Track<'a> {
+    selection: &'a Selection,
+    path: Vec<String>,
+}
+
+impl<B: AutodiffBackend> ModuleMapper<B> for Track<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        param.set_require_grad(self.selection.includes(&self.path.join(".")))
+    }
+}

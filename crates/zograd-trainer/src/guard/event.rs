@@ -1,0 +1,133 @@
+use super::Policy;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use zograd_select::SkipReason;
+
+/// Something about a step that is not as it should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A loss was NaN or infinite.
+    NonFiniteLoss,
+    /// The losses were finite, the update is not.
+    NonFiniteUpdate,
+    /// The update is longer than exact steps have room for.
+    UpdateTooFar,
+    /// The mean loss is 3 times that of the last 100 steps.
+    LossExplosion,
+    /// The losses are equal to the last bit: the slope is exactly 0.
+    FlatLoss,
+    /// The losses differ by no more than their rounding: the slope is noise.
+    VanishingGradient,
+    /// The projected gradient is 10 times the mean magnitude of the last 100 steps.
+    ExplodingGradient,
+}
+
+impl Event {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::NonFiniteLoss,
+        Self::NonFiniteUpdate,
+        Self::UpdateTooFar,
+        Self::LossExplosion,
+        Self::FlatLoss,
+        Self::VanishingGradient,
+        Self::ExplodingGradient,
+    ];
+
+    /// The name, as in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NonFiniteLoss => "non-finite-loss",
+            Self::NonFiniteUpdate => "non-finite-update",
+            Self::UpdateTooFar => "update-too-far",
+            Self::LossExplosion => "loss-explosion",
+            Self::FlatLoss => "flat-loss",
+            Self::VanishingGradient => "vanishing-gradient",
+            Self::ExplodingGradient => "exploding-gradient",
+        }
+    }
+
+    /// What to change when it happens often.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::NonFiniteLoss => {
+                "lower `lr`, or `eps` if there is one; f16 overflows first, bf16 and f32 do not"
+            }
+            Self::NonFiniteUpdate | Self::UpdateTooFar => "lower `lr`",
+            Self::LossExplosion => "lower `lr`, or start again from an earlier step",
+            Self::FlatLoss => "raise `eps`, or use `dtype = f32`",
+            Self::VanishingGradient => "raise `eps`: the losses differ by rounding alone",
+            Self::ExplodingGradient => "lower `lr`, raise `batch-size`, or let `guard` shrink it",
+        }
+    }
+
+    /// What is done about it unless a user says otherwise: what cannot be applied is skipped, everything else is as
+    /// in the published method, noticed and no more.
+    pub fn usual_policy(self) -> Policy {
+        match self {
+            Self::NonFiniteLoss | Self::NonFiniteUpdate | Self::UpdateTooFar => Policy::Skip,
+            _ => Policy::GoOn,
+        }
+    }
+
+    pub(super) fn accepts(self, policy: Policy) -> bool {
+        match self {
+            Self::NonFiniteLoss | Self::NonFiniteUpdate | Self::UpdateTooFar => {
+                matches!(policy, Policy::Skip | Policy::Stop)
+            }
+            Self::FlatLoss | Self::VanishingGradient => policy != Policy::Shrink,
+            Self::LossExplosion | Self::ExplodingGradient => true,
+        }
+    }
+
+    pub(crate) fn skip_reason(self) -> SkipReason {
+        match self {
+            Self::NonFiniteLoss => SkipReason::NonFiniteLoss,
+            Self::NonFiniteUpdate => SkipReason::NonFiniteUpdate,
+            Self::UpdateTooFar => SkipReason::UpdateTooFar,
+            Self::LossExplosion => SkipReason::LossExplosion,
+            Self::FlatLoss | Self::VanishingGradient => SkipReason::VanishingGradient,
+            Self::ExplodingGradient => SkipReason::ExplodingGradient,
+        }
+    }
+
+    /// What was not as it should be about a step that was skipped for this reason.
+    pub(crate) fn of_skip(reason: SkipReason) -> Self {
+        match reason {
+            SkipReason::NonFiniteLoss => Self::NonFiniteLoss,
+            SkipReason::UpdateTooFar => Self::UpdateTooFar,
+            SkipReason::LossExplosion => Self::LossExplosion,
+            SkipReason::VanishingGradient => Self::VanishingGradient,
+            SkipReason::ExplodingGradient => Self::ExplodingGradient,
+            // of those there may be more one day
+            _ => Self::NonFiniteUpdate,
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_json_and_skips_are_told_apart() {
+        for event in Event::ALL {
+            let json = serde_json::to_value(event).expect("JSON");
+            assert_eq!(json, event.name());
+            assert_eq!(
+                Event::of_skip(event.skip_reason()).skip_reason(),
+                event.skip_reason()
+            );
+            // settings as in a file: the command makes flags of them
+            assert!(!event.advice().contains("--"), "{event}");
+        }
+    }
+}

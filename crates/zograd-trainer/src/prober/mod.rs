@@ -1,0 +1,43 @@
+//! Where the losses at directions come from.
+
+mod logged;
+mod loss;
+mod stacked;
+mod walking;
+mod weights;
+
+use crate::TrainError;
+pub use logged::Logged;
+pub use loss::Loss;
+pub use stacked::Stacked;
+pub use walking::Walking;
+pub use weights::{NoWeights, Weights};
+use zograd_perturb::{AppliedUpdate, Direction};
+use zograd_select::SkipReason;
+
+/// What answers "the losses at these directions", and makes the update that they lead to.
+///
+/// A step asks for losses some times, then for at most one update, and in the end for rest. What happens in between is
+/// the prober's own business: it may walk the weights from probe to probe ([`Walking`]), hold several small sets of
+/// them side by side ([`Stacked`]), or know the losses already ([`Logged`]).
+pub trait Prober {
+    /// The losses at `theta + eps * direction`, in the order of `directions`.
+    ///
+    /// # Errors
+    /// A direction that is not finite or too far, or a model that cannot be asked. The step ends, and
+    /// [`Prober::rest`] is called.
+    fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError>;
+
+    /// Replaces `theta` by `theta - lr * (direction + decay * theta)` and comes to rest there. An update that cannot
+    /// be made is refused before anything moved: then it says why.
+    ///
+    /// # Errors
+    /// Whatever else can go wrong.
+    fn update(&mut self, update: &AppliedUpdate) -> Result<Option<SkipReason>, TrainError>;
+
+    /// Comes to rest at `theta`: after an error, a skip, and every update.
+    ///
+    /// # Errors
+    /// The weights could not be moved.
+    fn rest(&mut self) -> Result<(), TrainError>;
+}

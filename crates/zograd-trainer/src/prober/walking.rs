@@ -1,0 +1,51 @@
+use super::{Loss, Prober, weights};
+use crate::TrainError;
+use burn::module::Module;
+use zograd_perturb::{AppliedUpdate, Direction, NoiseBackend, Perturbed};
+use zograd_select::SkipReason;
+
+/// Hop, then look: the weights walk in place from probe to probe, and a function of the module gives the loss there.
+///
+/// It makes a prober of any burn module and any function: one that returns an `f64`, or a [`Loss`].
+///
+/// Passes over the weights: one for each loss, and one for restore and update together.
+pub struct Walking<'m, B: NoiseBackend, M: Module<B>, F> {
+    model: &'m mut Perturbed<B, M>,
+    loss: F,
+}
+
+impl<'m, B: NoiseBackend, M: Module<B>, F> Walking<'m, B, M, F> {
+    /// Walks `model`, and asks `loss` wherever it stands.
+    pub fn new<L: Into<Loss>>(model: &'m mut Perturbed<B, M>, loss: F) -> Self
+    where
+        F: FnMut(&M) -> Result<L, TrainError>,
+    {
+        Self { model, loss }
+    }
+}
+
+impl<B, M, F, L> Prober for Walking<'_, B, M, F>
+where
+    B: NoiseBackend,
+    M: Module<B>,
+    F: FnMut(&M) -> Result<L, TrainError>,
+    L: Into<Loss>,
+{
+    fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
+        directions
+            .iter()
+            .map(|direction| {
+                self.model.move_to(direction)?;
+                Ok((self.loss)(self.model.module())?.into())
+            })
+            .collect()
+    }
+
+    fn update(&mut self, update: &AppliedUpdate) -> Result<Option<SkipReason>, TrainError> {
+        weights::update(self.model, update)
+    }
+
+    fn rest(&mut self) -> Result<(), TrainError> {
+        weights::rest(self.model)
+    }
+}

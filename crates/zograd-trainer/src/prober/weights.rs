@@ -1,0 +1,61 @@
+use crate::TrainError;
+use burn::module::Module;
+use zograd_perturb::{AppliedUpdate, Direction, NoiseBackend, PerturbError, Perturbed};
+use zograd_select::SkipReason;
+
+/// Weights that a prober moves in place.
+pub trait Weights {
+    /// Moves to `theta + eps * there`.
+    ///
+    /// # Errors
+    /// As [`Perturbed::move_to`].
+    fn move_to(&mut self, there: &Direction) -> Result<(), PerturbError>;
+
+    /// Makes an update and stands there.
+    ///
+    /// # Errors
+    /// As [`Perturbed::update`].
+    fn make(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError>;
+}
+
+impl<B: NoiseBackend, M: Module<B>> Weights for Perturbed<B, M> {
+    fn move_to(&mut self, there: &Direction) -> Result<(), PerturbError> {
+        Perturbed::move_to(self, there)
+    }
+
+    fn make(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
+        self.update(&update.direction, update.lr, update.decay)
+    }
+}
+
+/// No weights at all: for a strategy that is only told losses.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoWeights;
+
+impl Weights for NoWeights {
+    fn move_to(&mut self, _there: &Direction) -> Result<(), PerturbError> {
+        Ok(())
+    }
+
+    fn make(&mut self, _update: &AppliedUpdate) -> Result<(), PerturbError> {
+        Ok(())
+    }
+}
+
+/// Makes an update, or says why it was refused.
+pub(super) fn update<W: Weights + ?Sized>(
+    weights: &mut W,
+    update: &AppliedUpdate,
+) -> Result<Option<SkipReason>, TrainError> {
+    match weights.make(update) {
+        Ok(()) => Ok(None),
+        Err(PerturbError::NonFinite(_)) => Ok(Some(SkipReason::NonFiniteUpdate)),
+        Err(PerturbError::TooFar { .. }) => Ok(Some(SkipReason::UpdateTooFar)),
+        Err(other) => Err(other.into()),
+    }
+}
+
+/// Returns to `theta`; after an update the weights stand there already, and this is no pass.
+pub(super) fn rest<W: Weights + ?Sized>(weights: &mut W) -> Result<(), TrainError> {
+    Ok(weights.move_to(&Direction::zero())?)
+}

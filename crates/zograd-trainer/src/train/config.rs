@@ -1,0 +1,145 @@
+use crate::{Guards, Schedule, TrainError};
+use serde::{Deserialize, Serialize};
+
+/// The largest number of examples in a batch: far beyond use, and harmless to memory.
+const MAX_BATCH: usize = 1 << 16;
+
+/// The settings of a run that are not the strategy's, the model's or the data's.
+///
+/// ```
+/// use zograd_trainer::TrainConfig;
+///
+/// let mut config = TrainConfig::new(2000, 1e-6);
+/// config.eval_every = 200;
+/// config.check()?;
+/// # Ok::<(), zograd_trainer::TrainError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct TrainConfig {
+    /// Number of steps.
+    pub steps: u64,
+    /// Learning rate.
+    pub lr: f64,
+    /// How it changes.
+    pub schedule: Schedule,
+    /// Weight decay lambda of `theta <- theta - lr (g d + lambda theta)`; biases and layer norms excepted.
+    pub weight_decay: f64,
+    /// Examples per step.
+    pub batch_size: usize,
+    /// Seed of the noise and of the order of the examples.
+    pub seed: u64,
+    /// Evaluate on the development examples every so many steps and after the last; 0: only then.
+    pub eval_every: u64,
+    /// Examples per forward in evaluations.
+    pub eval_batch_size: usize,
+    /// Bring 16-bit weights with an anchor back to their originals every so many steps, and before every evaluation;
+    /// 0: no anchor.
+    #[serde(default)]
+    pub anchor_every: u64,
+    /// What is done about steps that are not as they should be.
+    #[serde(default)]
+    pub guards: Guards,
+}
+
+impl TrainConfig {
+    /// So many steps with this constant learning rate, on batches of 16, with seed 0, evaluated after the last;
+    /// without weight decay and without an anchor.
+    pub fn new(steps: u64, lr: f64) -> Self {
+        Self {
+            steps,
+            lr,
+            schedule: Schedule::Constant,
+            weight_decay: 0.0,
+            batch_size: 16,
+            seed: 0,
+            eval_every: 0,
+            eval_batch_size: 16,
+            anchor_every: 0,
+            guards: Guards::default(),
+        }
+    }
+
+    /// Learning rate of the step after `step` steps.
+    pub fn lr_at(&self, step: u64) -> f64 {
+        self.lr * self.schedule.factor(step, self.steps)
+    }
+
+    /// Whether an evaluation is due after `step` steps.
+    pub fn evaluates_after(&self, step: u64) -> bool {
+        step == self.steps
+            || (self.eval_every > 0 && step > 0 && step.is_multiple_of(self.eval_every))
+    }
+
+    /// Whether weights with an anchor are brought back to their originals after `step` steps.
+    pub fn anchors_after(&self, step: u64) -> bool {
+        self.anchor_every > 0
+            && (self.evaluates_after(step) || (step > 0 && step.is_multiple_of(self.anchor_every)))
+    }
+
+    /// Whether every setting is in its range.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for the first that is not.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let require = |ok: bool, name, value: f64, fix| match ok {
+            true => Ok(()),
+            false => Err(TrainError::Setting {
+                name,
+                value: value.to_string(),
+                fix,
+            }),
+        };
+        let (lr, decay) = (self.lr, self.weight_decay);
+        let nonnegative = |x: f64| x.is_finite() && x >= 0.0;
+        require(
+            nonnegative(lr),
+            "lr",
+            lr,
+            "use a number of at least 0, such as 1e-6",
+        )?;
+        require(
+            nonnegative(decay),
+            "weight-decay",
+            decay,
+            "use a number of at least 0",
+        )?;
+        require(
+            lr * decay < 1.0,
+            "weight-decay",
+            decay,
+            "`lr` times `weight-decay` must stay below 1",
+        )?;
+        let sizes = [
+            ("batch-size", self.batch_size),
+            ("eval-batch-size", self.eval_batch_size),
+        ];
+        for (name, size) in sizes {
+            require(size > 0, name, 0.0, "use at least 1")?;
+            require(size <= MAX_BATCH, name, size as f64, "use at most 65536")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_out_of_range_is_named_as_in_a_file() {
+        let mut config = TrainConfig::new(10, -1.0);
+        let error = config.check().expect_err("a negative rate").to_string();
+        assert!(error.starts_with("`lr = -1`: "), "{error}");
+        config.lr = 0.5;
+        config.batch_size = 0;
+        let error = config.check().expect_err("an empty batch").to_string();
+        assert_eq!(error, "`batch-size = 0`: use at least 1");
+        config.batch_size = 1;
+        config.weight_decay = 2.0;
+        let error = config.check().expect_err("too much decay").to_string();
+        assert!(error.starts_with("`weight-decay = 2`: "), "{error}");
+        config.weight_decay = 1.0;
+        assert!(config.check().is_ok());
+    }
+}

@@ -1,0 +1,145 @@
+use super::{Examples, ORDER, StopReason, TrainConfig, TrainState, TrainSummary};
+use crate::{
+    Batches, DevScore, EvalRecord, Evaluation, LanguageModel, Objective, Observer, Silent,
+    StepRecord, TrainError, evaluate, peak_memory_bytes,
+};
+use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use zograd_perturb::Seed;
+use zograd_tasks::Prompt;
+
+/// The course of a run, whatever makes its steps: batches, records, stops and evaluations.
+pub(crate) struct Course<'a, M> {
+    pub(crate) objective: &'a dyn Objective,
+    pub(crate) examples: Examples<'a>,
+    pub(crate) config: &'a TrainConfig,
+    pub(crate) observer: Box<dyn Observer<M> + 'a>,
+    pub(crate) stop: Option<&'a AtomicBool>,
+    pub(crate) state: TrainState,
+}
+
+/// What makes the steps of a run.
+pub(crate) trait Stepper<M: Clone> {
+    /// Makes the next step after those of `state`, on `batch`.
+    fn step(&mut self, state: &TrainState, batch: &[&Prompt]) -> Result<Done, TrainError>;
+
+    /// What has to be done between the step of `record`, which was told, and an evaluation or the next step. Returns
+    /// how far rounding has put the weights, if that was measured.
+    fn settle(&mut self, record: &StepRecord) -> Result<Option<f64>, TrainError>;
+
+    /// The model as it is evaluated.
+    fn model(&self) -> Cow<'_, M>;
+}
+
+/// What a step did.
+pub(crate) struct Done {
+    /// Its record, with the forwards, tokens and passes of this step alone.
+    pub(crate) record: StepRecord,
+    /// Whether the guards end the run with it.
+    pub(crate) stops: bool,
+}
+
+impl<'a, M: LanguageModel + Clone> Course<'a, M> {
+    pub(crate) fn new(
+        objective: &'a dyn Objective,
+        examples: Examples<'a>,
+        config: &'a TrainConfig,
+    ) -> Self {
+        Self {
+            objective,
+            examples,
+            config,
+            observer: Box::new(Silent),
+            stop: None,
+            state: TrainState::beginning(),
+        }
+    }
+
+    /// Refuses settings out of their range, and runs without examples.
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
+        self.config.check()?;
+        self.examples.check()
+    }
+
+    /// Makes all steps that are left.
+    pub(crate) fn run(mut self, stepper: &mut impl Stepper<M>) -> Result<TrainSummary, TrainError> {
+        let (config, examples) = (self.config, self.examples);
+        let order = Seed::new(config.seed).child(ORDER);
+        let batches = Batches::new(order, examples.train.len(), config.batch_size);
+        let seconds_before = self.state.summary().seconds;
+        let mut training = Duration::ZERO;
+        while !self.is_over() {
+            let start = Instant::now();
+            let batch = batches.at(self.state.summary().steps);
+            let batch: Vec<&Prompt> = batch.into_iter().map(|i| &examples.train[i]).collect();
+            let done = stepper.step(&self.state, &batch)?;
+            training += start.elapsed();
+            let record = self.summed(done.record, seconds_before + training.as_secs_f64());
+            self.state.count(&record);
+            self.observer.on_step(&record)?;
+            self.note_stop(done.stops);
+            let drift = stepper.settle(&record)?;
+            if self.examples.evaluates_after(record.step, config) {
+                self.evaluate(&stepper.model(), drift)?;
+            }
+        }
+        self.observer
+            .on_end(self.state.summary(), &stepper.model())?;
+        Ok(self.state.into_summary())
+    }
+
+    fn is_over(&self) -> bool {
+        let summary = self.state.summary();
+        summary.steps >= self.config.steps || summary.stop != StopReason::Finished
+    }
+
+    /// The record of a step with the sums of the whole run.
+    fn summed(&self, mut record: StepRecord, seconds: f64) -> StepRecord {
+        let before = self.state.summary();
+        record.forwards += before.forwards;
+        record.tokens += before.tokens;
+        record.passes += before.passes;
+        record.seconds = seconds;
+        record.peak_memory_bytes = peak_memory_bytes();
+        record.weight_decay = self.config.weight_decay;
+        record
+    }
+
+    /// Whether the run ends here: because of a guard, or because it is asked to.
+    fn note_stop(&mut self, guard: bool) {
+        let summary = self.state.summary_mut();
+        if guard {
+            summary.stop = StopReason::Guard;
+        }
+        if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            summary.stop = StopReason::Interrupted;
+        }
+    }
+
+    fn evaluate(&mut self, model: &M, drift: Option<f64>) -> Result<(), TrainError> {
+        let start = Instant::now();
+        let (dev, scoring) = (self.examples.dev, self.examples.scoring);
+        let evaluation = evaluate(model, dev, scoring, self.config.eval_batch_size, |_| ())?;
+        let summary = self.state.summary();
+        let score = DevScore::new(evaluation.metric, evaluation.score);
+        let mut record = EvalRecord::new(summary.steps, summary.forwards, score, evaluation.loss);
+        record.drift = drift;
+        record.best = is_best(&evaluation, summary.best.as_ref());
+        record.seconds = start.elapsed().as_secs_f64();
+        self.observer.on_eval(&record, model)?;
+        if record.best {
+            self.state.summary_mut().best = Some(record);
+        }
+        Ok(())
+    }
+}
+
+/// Higher score, or equal score and lower loss; never with a loss that is not finite.
+fn is_best(this: &Evaluation, best: Option<&EvalRecord>) -> bool {
+    let rank = |score: f64, loss: f64| (score, -loss);
+    this.loss.is_finite()
+        && best.is_none_or(|best| {
+            rank(this.score, this.loss) > rank(best.dev_score.value(), best.dev_loss)
+        })
+}

@@ -1,0 +1,25 @@
+//! Many steps: what a run is made of, and the loop.
+
+mod config;
+mod course;
+mod examples;
+mod state;
+mod summary;
+mod training;
+
+pub use config::TrainConfig;
+pub(crate) use course::{Course, Done, Stepper};
+pub use examples::Examples;
+pub use state::TrainState;
+pub use summary::{StopReason, TrainSummary};
+pub use training::Training;
+use zograd_perturb::Seed;
+
+/// Children of the run's seed: one for the noise of the steps, one for the order of the examples.
+const NOISE: u64 = 0;
+const ORDER: u64 = 1;
+
+/// Seed of the step after `step` steps of the run with this seed.
+pub(crate) fn step_seed(seed: u64, step: u64) -> Seed {
+    Seed::new(seed).child(NOISE).child(step)
+}

@@ -1,0 +1,208 @@
+use super::{Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, step_seed};
+use crate::{
+    LanguageModel, Loss, Measured, Objective, Observer, Prober, Rule, Stacked, StepRecord,
+    StepReport, TrainError, Walking, measure, measure_each, run_judged_step,
+};
+use burn::module::Module;
+use std::borrow::Cow;
+use std::sync::atomic::AtomicBool;
+use zograd_perturb::{Excerpt, NoiseBackend, Perturbed};
+use zograd_select::{StepContext, Strategy};
+use zograd_tasks::Prompt;
+
+/// A run by forward passes only: set up, then [`run`](Training::run).
+///
+/// Each step takes its batch and its seed from (seed, step) alone. After every `eval_every` steps and
+/// after the last one the model is evaluated on the development examples and the observer is told whether
+/// it is the best so far.
+///
+/// ```no_run
+/// # use zograd_trainer::{Classification, Examples, LanguageModel, TrainConfig, TrainError, Training};
+/// # use std::sync::atomic::AtomicBool;
+/// # fn tune<B: zograd_perturb::NoiseBackend, M: burn::module::Module<B> + LanguageModel>(
+/// #     mut model: zograd_perturb::Perturbed<B, M>, strategy: &mut dyn zograd_select::Strategy,
+/// #     examples: Examples<'_>, stop: &AtomicBool,
+/// # ) -> Result<(), TrainError> {
+/// let config = TrainConfig::new(2000, 1e-6);
+/// let summary = Training::new(strategy, &Classification, examples, &config)
+///     .stop(stop)
+///     .run(&mut model)?;
+/// println!("{} forwards", summary.forwards);
+/// # Ok(())
+/// # }
+/// ```
+pub struct Training<'a, M> {
+    strategy: &'a mut dyn Strategy,
+    course: Course<'a, M>,
+}
+
+impl<'a, M: LanguageModel + Clone> Training<'a, M> {
+    /// `strategy` minimises `objective` on `examples`.
+    pub fn new(
+        strategy: &'a mut dyn Strategy,
+        objective: &'a dyn Objective,
+        examples: Examples<'a>,
+        config: &'a TrainConfig,
+    ) -> Self {
+        Self {
+            strategy,
+            course: Course::new(objective, examples, config),
+        }
+    }
+
+    /// Goes on after the steps of `state`: the model and the strategy must be where these left them. The run ends as
+    /// one that was never interrupted.
+    pub fn resume(mut self, state: TrainState) -> Self {
+        self.course.state = state;
+        self
+    }
+
+    /// Tells `observer` what happens; several are a pair of observers.
+    pub fn observer(mut self, observer: impl Observer<M> + 'a) -> Self {
+        self.course.observer = Box::new(observer);
+        self
+    }
+
+    /// When `stop` becomes true, the current step is finished and the run ends, to be resumed.
+    pub fn stop(mut self, stop: &'a AtomicBool) -> Self {
+        self.course.stop = Some(stop);
+        self
+    }
+
+    /// Trains `model` in place.
+    ///
+    /// # Errors
+    /// A setting out of range, no training examples, examples the model cannot score, or an error of the
+    /// observer.
+    pub fn run<B: NoiseBackend>(
+        self,
+        model: &mut Perturbed<B, M>,
+    ) -> Result<TrainSummary, TrainError>
+    where
+        M: Module<B>,
+    {
+        self.course.check()?;
+        let mut steps = Steps {
+            strategy: self.strategy,
+            objective: self.course.objective,
+            examples: self.course.examples,
+            config: self.course.config,
+            at_once: model.module().at_once(&model.space().sizes()),
+            passes: model.passes(),
+            before: None,
+            model,
+        };
+        self.course.run(&mut steps)
+    }
+}
+
+/// Steps by forward passes.
+struct Steps<'a, 'm, B: NoiseBackend, M: Module<B>> {
+    strategy: &'a mut dyn Strategy,
+    objective: &'a dyn Objective,
+    examples: Examples<'a>,
+    config: &'a TrainConfig,
+    model: &'m mut Perturbed<B, M>,
+    /// Probes that are scored together.
+    at_once: usize,
+    /// Passes over the weights up to the last step.
+    passes: u64,
+    /// Some of the weights before the last step, where their drift is measured.
+    before: Option<Excerpt>,
+}
+
+impl<B: NoiseBackend, M: Module<B> + LanguageModel> Steps<'_, '_, B, M> {
+    /// Whether weights with an anchor are brought back to it after `step` steps, where it measures the drift itself.
+    fn samples_before(&self, step: u64) -> bool {
+        self.examples.evaluates_after(step, self.config) && !self.config.anchors_after(step)
+    }
+
+    /// The step, judged by the guards.
+    fn probe(&mut self, state: &TrainState, batch: &[&Prompt]) -> Result<StepReport, TrainError> {
+        let (objective, config) = (self.objective, self.config);
+        let step = state.summary().steps;
+        let context = StepContext::new(step, step_seed(config.seed, step), self.model.eps());
+        let writer = self.examples.scoring.writer();
+        let loss = |measured: &Measured<'_>| measured.loss(objective);
+        let one = |model: &M| measure(model, batch, objective, writer).map(|found| loss(&found));
+        let each = |models: &[M]| -> Result<Vec<Loss>, TrainError> {
+            let found = measure_each(models, batch, objective, writer)?;
+            Ok(found.iter().map(loss).collect())
+        };
+        let mut walking;
+        let mut stacked;
+        let prober: &mut dyn Prober = if self.at_once > 1 {
+            stacked = Stacked::new(self.model, self.at_once, each);
+            &mut stacked
+        } else {
+            walking = Walking::new(self.model, one);
+            &mut walking
+        };
+        let rule = Rule::new(config.lr_at(step), config.weight_decay);
+        run_judged_step(
+            self.strategy,
+            &context,
+            prober,
+            rule,
+            |evaluations, update| {
+                let (slope, monitor) = (update.projected_gradient, state.monitor());
+                let losses = evaluations.iter().map(|e| e.loss);
+                let loss = losses.sum::<f64>() / evaluations.len() as f64;
+                config.guards.judge(monitor, loss, slope, context.eps)
+            },
+        )
+    }
+}
+
+impl<B: NoiseBackend, M: Module<B> + LanguageModel> Stepper<M> for Steps<'_, '_, B, M> {
+    fn step(&mut self, state: &TrainState, batch: &[&Prompt]) -> Result<Done, TrainError> {
+        let step = state.summary().steps + 1;
+        let samples = self.samples_before(step);
+        self.before = samples.then(|| self.model.excerpt());
+        let report = self.probe(state, batch)?;
+        let ruling = report.ruling(&self.config.guards);
+        let losses: Vec<f64> = report.evaluations.iter().map(|e| e.loss).collect();
+        let dimension = self.model.space().dimension() as f64;
+        let length = report.lr * (dimension * report.direction.norm_squared()).sqrt();
+        let passes = std::mem::replace(&mut self.passes, self.model.passes());
+        let mut record = StepRecord::new(step, losses);
+        record.projected_gradient = report.projected_gradient;
+        // + 0.0: an empty sum is -0.0
+        record.update_norm = Some(length + 0.0);
+        record.lr = report.lr;
+        record.forwards = report.evaluations.len() as u64;
+        record.tokens = report.tokens;
+        record.passes = self.model.passes() - passes;
+        record.skipped = report.skipped;
+        record.event = ruling.event;
+        record.update = report.direction;
+        Ok(Done {
+            record,
+            stops: ruling.stops,
+        })
+    }
+
+    fn settle(&mut self, record: &StepRecord) -> Result<Option<f64>, TrainError> {
+        let mut drift = None;
+        if self.config.anchors_after(record.step) {
+            drift = self.model.reanchor()?;
+        }
+        if let Some(before) = self.before.take() {
+            // a skipped step does not decay either
+            let decay = match record.skipped {
+                Some(_) => 0.0,
+                None => record.weight_decay,
+            };
+            let model = &self.model;
+            drift = Some(model.drift_since(&before, &record.update, record.lr, decay)?);
+        }
+        if self.examples.evaluates_after(record.step, self.config) {
+            self.model.check_range()?;
+        }
+        Ok(drift)
+    }
+
+    fn model(&self) -> Cow<'_, M> {
+        Cow::Borrowed(self.model.module())
+    }
+}

@@ -1,0 +1,101 @@
+use super::Header;
+use burn::module::Module;
+use std::path::PathBuf;
+use zograd_perturb::{
+    Arithmetic, Grids, NoiseBackend, NoiseKind, Originals, ParameterSpace, PerturbError, Perturbed,
+};
+
+/// How the model of a run is walked: plainly, on grids, or with an kept. All that is decided by the weights that
+/// the run starts from, for a run that begins, is resumed, or is replayed.
+pub struct Walk {
+    space: ParameterSpace,
+    noise: NoiseKind,
+    eps: f64,
+    arithmetic: Arithmetic,
+    /// Where the originals of anchored weights are kept.
+    originals: PathBuf,
+    grids: Option<Grids>,
+}
+
+impl Walk {
+    /// Of the run with this header, which starts from `model`; the f32 originals of anchored weights are kept in the
+    /// file `originals`.
+    ///
+    /// # Errors
+    /// A selection that names nothing, or weights that are not finite.
+    pub fn from_start<B: NoiseBackend, M: Module<B>>(
+        model: &M,
+        header: &Header,
+        originals: PathBuf,
+    ) -> Result<Self, PerturbError> {
+        let space = ParameterSpace::select(model, &header.selection)?;
+        let grids = match header.arithmetic {
+            Arithmetic::Plain => None,
+            _ => Some(Grids::of(model, &space, header.eps, header.config.lr)?),
+        };
+        Ok(Self {
+            space,
+            noise: header.noise,
+            eps: header.eps,
+            arithmetic: header.arithmetic,
+            originals,
+            grids,
+        })
+    }
+
+    /// `model` at the weights that the run starts from.
+    ///
+    /// # Errors
+    /// The originals cannot be written.
+    pub fn begin<B: NoiseBackend, M: Module<B>>(
+        self,
+        model: M,
+    ) -> Result<Perturbed<B, M>, PerturbError> {
+        let kept = match (&self.grids, self.arithmetic) {
+            (Some(grids), Arithmetic::Anchored) => Some(Originals::create(
+                self.originals.clone(),
+                &model,
+                self.space.clone(),
+                self.noise,
+                grids.clone(),
+            )?),
+            _ => None,
+        };
+        self.walker(model, kept)
+    }
+
+    /// `model` in the middle of its run, with the originals where [`Walk::from_start`] was told.
+    ///
+    /// # Errors
+    /// The originals cannot be read.
+    pub fn resume<B: NoiseBackend, M: Module<B>>(
+        self,
+        model: M,
+    ) -> Result<Perturbed<B, M>, PerturbError> {
+        let kept = match (&self.grids, self.arithmetic) {
+            (Some(grids), Arithmetic::Anchored) => Some(Originals::open(
+                self.originals.clone(),
+                self.space.clone(),
+                self.noise,
+                grids.clone(),
+            )?),
+            _ => None,
+        };
+        self.walker(model, kept)
+    }
+
+    fn walker<B: NoiseBackend, M: Module<B>>(
+        self,
+        model: M,
+        kept: Option<Originals>,
+    ) -> Result<Perturbed<B, M>, PerturbError> {
+        let Self {
+            space, noise, eps, ..
+        } = self;
+        Ok(match (kept, self.grids) {
+            (Some(kept), _) => Perturbed::new(model, space, noise, eps)?.anchored(kept),
+            (None, Some(grids)) => Perturbed::on_grids(model, space, noise, eps, grids)?,
+            (None, None) => Perturbed::new(model, space, noise, eps)?,
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! The trainer from outside: one program, so that it is linked once. The tests with damaged logs count the allocations
+//! of their process, and those on a GPU need a feature; both are programs of their own.
+
+mod adapters;
+mod answers;
+mod gradient;
+mod probers;
+mod steps;
+mod tiny;
+mod trajectory;

@@ -1,0 +1,277 @@
+//! A strategy that is not built in, logged, replayed and resumed.
+
+use crate::tiny::{Cpu, model, prompts};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use zograd_models::{Opt, Storage, content_hash};
+use zograd_perturb::{
+    Arithmetic, Direction, NoiseKind, ParameterSpace, Perturbed, Selection, noise,
+};
+use zograd_select::{Action, Evaluation, MethodSpec, StepContext, Strategy, StrategyError, Update};
+use zograd_trainer::trajectory::{
+    Header, Record, ReplayError, Trajectory, TrajectoryWriter, Walk, replay, retell,
+};
+use zograd_trainer::{
+    Classification, EvalRecord, Examples, Observer, Scoring, StepRecord, StopReason, TrainConfig,
+    TrainError, TrainState, TrainSummary, Training,
+};
+
+const STEPS: u64 = 9;
+const KILLED_AFTER: u64 = 5;
+
+/// One-sided slopes, each averaged with the one before: it needs its memory.
+#[derive(Default)]
+struct Damped {
+    last: f64,
+}
+
+impl Strategy for Damped {
+    fn name(&self) -> &str {
+        "damped"
+    }
+
+    fn forwards(&self) -> usize {
+        2
+    }
+
+    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+        let z = Direction::unit(step.seed.child(0));
+        let [here, there] = told else {
+            return Ok(Action::Evaluate(vec![Direction::zero(), z]));
+        };
+        let slope = (there.loss - here.loss) / step.eps;
+        let damped = 0.5 * (slope + self.last);
+        self.last = slope;
+        Ok(Action::update_or_skip(Update::along(z, damped)))
+    }
+}
+
+/// Keeps what a run tells, and asks it to stop after some step.
+struct Keeper<'a> {
+    stop: &'a AtomicBool,
+    after: u64,
+    steps: Vec<StepRecord>,
+    evals: Vec<EvalRecord>,
+    end: Option<(TrainSummary, Opt<Cpu>)>,
+}
+
+impl Observer<Opt<Cpu>> for Keeper<'_> {
+    fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
+        self.steps.push(record.clone());
+        if record.step == self.after {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn on_eval(&mut self, record: &EvalRecord, _: &Opt<Cpu>) -> Result<(), TrainError> {
+        self.evals.push(record.clone());
+        Ok(())
+    }
+
+    fn on_end(&mut self, summary: &TrainSummary, model: &Opt<Cpu>) -> Result<(), TrainError> {
+        self.end = Some((summary.clone(), model.clone()));
+        Ok(())
+    }
+}
+
+fn header(arithmetic: Arithmetic) -> Header {
+    let mut config = TrainConfig::new(STEPS, 1e-2);
+    (config.batch_size, config.eval_every, config.weight_decay) = (6, 3, 0.1);
+    let space = ParameterSpace::select(&model(), &Selection::All).expect("parameters");
+    Header {
+        format: Header::format_of(None),
+        model: "tiny".into(),
+        weights: content_hash(&model()),
+        dtype: Storage::F32,
+        dimension: space.dimension(),
+        selection: Selection::All,
+        adapter: None,
+        noise: NoiseKind::Gaussian,
+        noise_version: noise::VERSION,
+        arithmetic,
+        eps: 1e-3,
+        // for people: the strategy is given by hand
+        method: MethodSpec::new("mezo"),
+        config,
+    }
+}
+
+fn walk(header: &Header) -> Walk {
+    Walk::from_start(&model(), header, "unused".into()).expect("finite weights")
+}
+
+struct Ran {
+    summary: TrainSummary,
+    state: TrainState,
+    weights: String,
+    end: Opt<Cpu>,
+}
+
+/// Trains on from `state`, and logs it, up to step `until` or the last.
+fn run(
+    model: &mut Perturbed<Cpu, Opt<Cpu>>,
+    strategy: &mut Damped,
+    (header, state): (&Header, TrainState),
+    log: &mut TrajectoryWriter,
+    until: u64,
+) -> Ran {
+    let (prompts, scoring, stop) = (prompts(), Scoring::choice(), AtomicBool::new(false));
+    let (train, dev) = prompts.split_at(16);
+    let examples = Examples {
+        train,
+        dev,
+        scoring: &scoring,
+    };
+    let mut keeper = Keeper {
+        stop: &stop,
+        after: until,
+        steps: vec![],
+        evals: vec![],
+        end: None,
+    };
+    let summary = Training::new(strategy, &Classification, examples, &header.config)
+        .resume(state)
+        .observer((log, &mut keeper))
+        .stop(&stop)
+        .run(model)
+        .expect("trains");
+    let (told, end) = keeper.end.expect("told of the end");
+    assert_eq!(told, summary);
+    assert_eq!(content_hash(&end), content_hash(model.module()));
+    Ran {
+        summary,
+        state: TrainState::after(&keeper.steps, &keeper.evals),
+        weights: content_hash(&end),
+        end,
+    }
+}
+
+/// What stays the same when a run is made again: everything but the time.
+fn timeless(mut summary: TrainSummary) -> TrainSummary {
+    summary.seconds = 0.0;
+    if let Some(best) = &mut summary.best {
+        best.seconds = 0.0;
+    }
+    summary
+}
+
+fn replayed(header: &Header, records: &[Record]) -> (Perturbed<Cpu, Opt<Cpu>>, Damped) {
+    let mut again = walk(header).begin(model()).expect("the start");
+    let mut strategy = Damped::default();
+    replay(&mut again, &mut strategy, header, records, |_| ()).expect("this run's");
+    (again, strategy)
+}
+
+fn whole_run(header: &Header, path: &Path) -> Ran {
+    let mut log = TrajectoryWriter::create(path, header.clone()).expect("a new log");
+    let mut walked = walk(header).begin(model()).expect("the start");
+    let start = (header, TrainState::beginning());
+    run(
+        &mut walked,
+        &mut Damped::default(),
+        start,
+        &mut log,
+        STEPS + 1,
+    )
+}
+
+/// A run that is interrupted, and resumed from a checkpoint or from its log alone.
+fn resumed_run(header: &Header, path: &Path, from_checkpoint: bool) -> Ran {
+    let mut log = TrajectoryWriter::create(path, header.clone()).expect("a new log");
+    let mut walked = walk(header).begin(model()).expect("the start");
+    let start = (header, TrainState::beginning());
+    let first = run(
+        &mut walked,
+        &mut Damped::default(),
+        start,
+        &mut log,
+        KILLED_AFTER,
+    );
+    assert_eq!(first.summary.stop, StopReason::Interrupted);
+    let cut = Trajectory::read(path).expect("a log");
+    assert_eq!(cut.records.len() as u64, KILLED_AFTER);
+
+    let (mut walked, mut strategy) = if from_checkpoint {
+        let mut strategy = Damped::default();
+        retell(&mut strategy, header, &cut.records).expect("this run's");
+        let walked = walk(header).resume(first.end).expect("its own");
+        (walked, strategy)
+    } else {
+        replayed(header, &cut.records)
+    };
+    let end = cut.ends[cut.records.len()];
+    let mut log = TrajectoryWriter::resume(path, header.clone(), end).expect("cut");
+    let rest = (header, first.state);
+    run(&mut walked, &mut strategy, rest, &mut log, STEPS + 1)
+}
+
+#[test]
+fn a_strategy_of_ones_own_is_replayed_and_resumed_to_the_same_bits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for arithmetic in [Arithmetic::Plain, Arithmetic::Exact] {
+        let header = header(arithmetic);
+        let path = folder.path().join(format!("{arithmetic:?}"));
+        let whole = whole_run(&header, &path);
+        assert_eq!(whole.summary.stop, StopReason::Finished);
+        assert_eq!(
+            (whole.summary.steps, whole.summary.forwards),
+            (STEPS, 2 * STEPS)
+        );
+        assert_ne!(whole.weights, header.weights);
+        let log = Trajectory::read(&path).expect("a log");
+        let (again, _) = replayed(&header, &log.records);
+        assert_eq!(
+            content_hash(again.module()),
+            whole.weights,
+            "{arithmetic:?}"
+        );
+
+        for from_checkpoint in [false, true] {
+            let path = folder
+                .path()
+                .join(format!("{arithmetic:?} {from_checkpoint}"));
+            let resumed = resumed_run(&header, &path, from_checkpoint);
+            assert_eq!(
+                resumed.weights, whole.weights,
+                "{arithmetic:?} {from_checkpoint}"
+            );
+            assert_eq!(timeless(resumed.summary), timeless(whole.summary.clone()));
+            let found = Trajectory::read(&path).expect("a log");
+            assert_eq!(found.records, log.records);
+        }
+    }
+}
+
+/// A log whose losses lead elsewhere, or that has too few of them, is not this strategy's.
+#[test]
+fn a_log_that_contradicts_itself_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let header = header(Arithmetic::Plain);
+    let path = folder.path().join("log");
+    whole_run(&header, &path);
+    let log = Trajectory::read(&path).expect("a log");
+    let retold = |change: fn(&mut Record)| {
+        let mut records = log.records.clone();
+        change(&mut records[3]);
+        retell(&mut Damped::default(), &header, &records)
+    };
+    assert!(retold(|_| ()).is_ok());
+    let changes: [fn(&mut Record); 4] = [
+        |record| record.losses[0] += 1e-3,
+        |record| record.losses.push(0.5),
+        |record| record.update = Direction::zero(),
+        |record| record.losses[1] = f64::NAN,
+    ];
+    for change in changes {
+        assert!(matches!(
+            retold(change),
+            Err(ReplayError::Differs { step: 4 })
+        ));
+    }
+    let short = retold(|record| record.losses.truncate(1));
+    assert!(matches!(
+        short,
+        Err(ReplayError::Losses { step: 4, losses: 1 })
+    ));
+}
