@@ -211,7 +211,10 @@ fn a_replay_makes_the_adapter_again() {
 fn flags_of_another_way_of_tuning_are_refused() {
     let dir = scratch();
     for (args, part) in [
-        (&["--lora-r", "4"][..], "--lora-r: only --tune lora has it"),
+        (
+            &["--lora-r", "4"][..],
+            "--lora-r: --tune full has none; --tune lora has",
+        ),
         (
             &["--tune", "lora", "--prefix-tokens", "4"],
             "--tune lora has none; --tune prefix has",

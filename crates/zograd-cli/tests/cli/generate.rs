@@ -185,11 +185,11 @@ fn wrong_input_is_named() {
     for (args, parts) in [
         (
             &["--prompt", "a", "--temperature", "-1"][..],
-            &["--temperature = -1"][..],
+            &["--temperature -1"][..],
         ),
-        (&["--prompt", "a", "--top-p", "2"], &["--top-p = 2"]),
-        (&["--prompt", "a", "--top-k", "0"], &["--top-k = 0"]),
-        (&["--prompt", "a", "--beams", "0"], &["--beams = 0"]),
+        (&["--prompt", "a", "--top-p", "2"], &["--top-p 2"]),
+        (&["--prompt", "a", "--top-k", "0"], &["--top-k 0"]),
+        (&["--prompt", "a", "--beams", "0"], &["--beams 0"]),
         (
             &["--prompt", "a", "--beams", "2", "--seed", "1"],
             &["--beams", "--seed"],

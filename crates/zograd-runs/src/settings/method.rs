@@ -1,8 +1,8 @@
 //! How a run finds better weights.
 
+use super::Chosen;
 use super::given::Given;
 use super::gradient::GradientOptions;
-use super::machine::Storage;
 use super::owner::{Owner, table};
 use super::tuning::Tune;
 use super::zeroth_order::{PerturbationOptions, ZerothOrder};
@@ -111,10 +111,10 @@ impl Procedure {
         given: &mut Given,
         name: &str,
         methods: &Methods,
-        (tune, storage): (Tune, Storage),
-        batch_size: usize,
+        chosen: &Chosen,
     ) -> Result<(Self, toml::Table)> {
-        match Kind::of(name) {
+        let (tune, storage) = (chosen.tune, chosen.storage);
+        match chosen.kind {
             Kind::ZerothOrder => {
                 let spec = match methods.get(name) {
                     Some(method) => given.take_method(method)?,
@@ -129,7 +129,7 @@ impl Procedure {
             }
             Kind::Gradient(optimizer) => {
                 let mut options: GradientOptions = given.take()?;
-                let how = options.complete(optimizer, storage, batch_size)?;
+                let how = options.complete(optimizer, storage, chosen.batch_size)?;
                 Ok((Self::Gradient(how), table(&options)?))
             }
             Kind::LinearProbe if tune != Tune::Head => {

@@ -129,18 +129,19 @@ impl Settings {
         let mut draw: Draw = given.take()?;
         draw.complete()?;
         let batch_size = draw.batch_size.unwrap_or(1);
-        let (procedure, own) = Procedure::take(
-            &mut given,
-            &method,
-            methods,
-            (tune, machine.storage()),
+        let chosen = Chosen {
+            kind,
+            tune,
+            storage: machine.storage(),
             batch_size,
-        )?;
+            built_in,
+        };
+        let (procedure, own) = Procedure::take(&mut given, &method, methods, &chosen)?;
         taken.extend(own);
 
         let mut steps = Stepped::default();
         if let Some(per_step) = procedure.forwards(methods)? {
-            steps = Stepped::take(&mut given, kind, (tune, built_in), per_step)?;
+            steps = Stepped::take(&mut given, &chosen, per_step)?;
             taken.extend(steps.written()?);
         }
         let sizes = take_sizes(&mut given, built_in)?;
@@ -250,6 +251,16 @@ impl Settings {
     }
 }
 
+/// The choices that other settings depend on.
+struct Chosen {
+    kind: Kind,
+    tune: Tune,
+    storage: Storage,
+    batch_size: usize,
+    /// Whether model and task are the built-in ones.
+    built_in: bool,
+}
+
 /// The settings of the adapter that is tuned, if one is.
 fn take_adapter(given: &mut Given, tune: Tune) -> Result<(Option<AdapterConfig>, toml::Table)> {
     Ok(match tune {
@@ -285,17 +296,12 @@ struct Stepped {
 }
 
 impl Stepped {
-    fn take(
-        given: &mut Given,
-        kind: Kind,
-        (tune, built_in): (Tune, bool),
-        per_step: u64,
-    ) -> Result<Self> {
+    fn take(given: &mut Given, chosen: &Chosen, per_step: u64) -> Result<Self> {
         let (mut sizes, mut budget) = (given.take::<StepSizes>()?, given.take::<Budget>()?);
-        let steps = budget.resolve(per_step, built_in)?;
-        let gradient = kind.has_gradient();
-        sizes.lr.get_or_insert(match tune {
-            Tune::Full if built_in && !gradient => BUILT_IN_LR,
+        let steps = budget.resolve(per_step, chosen.built_in)?;
+        let gradient = chosen.kind.has_gradient();
+        sizes.lr.get_or_insert(match chosen.tune {
+            Tune::Full if chosen.built_in && !gradient => BUILT_IN_LR,
             tune => tune.default_lr(gradient),
         });
         sizes.schedule.get_or_insert(Schedule::Constant);
