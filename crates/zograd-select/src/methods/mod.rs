@@ -8,7 +8,6 @@ mod mezo;
 mod n_spsa;
 mod pool;
 mod pool_regression;
-mod toy;
 
 pub use greedy::Greedy;
 pub use guiding_vector::{GuidingVector, GuidingVectorSettings};
@@ -28,5 +27,4 @@ pub(crate) const BUILT_IN: &[Method] = &[
     Method::of::<GuidingVectorHistory>(),
     Method::of::<Greedy>(),
     Method::of::<PoolRegression>(),
-    Method::of::<toy::Toy>(),
 ];
