@@ -59,7 +59,7 @@ pub trait Task: Send + Sync {
         false
     }
 
-    /// Whether the originals train it to tell its endings apart (MeZO's `train_as_classification`);
+    /// Whether MeZO's code trains it to tell its endings apart (MeZO's `train_as_classification`);
     /// otherwise on the text of the right one.
     fn trains_as_classification(&self) -> bool {
         !self.is_generation()

@@ -1,4 +1,4 @@
-//! Stripping as Python's `str.strip` does it: prompts must equal the originals to the byte.
+//! Stripping as Python's `str.strip` does it: prompts must equal those of MeZO's code to the byte.
 
 /// Whether `str.isspace` holds for this character: Unicode's `White_Space` and, unlike Rust, the
 /// four ASCII separators.

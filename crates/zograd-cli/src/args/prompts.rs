@@ -106,6 +106,6 @@ impl Owner for PromptOptions {
         )
         .or("2048"),
         Setting::count("bos-id", "ID", "Token id that begins every prompt")
-            .or("the tokenizer's; the originals use 0"),
+            .or("the tokenizer's; MeZO's code uses 0"),
     ];
 }

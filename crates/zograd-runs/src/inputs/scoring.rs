@@ -26,7 +26,7 @@ pub fn with_room(
 }
 
 /// Choice among candidates, or written answers that end at a line break or the end of the text, as in
-/// the originals.
+/// MeZO's code.
 ///
 /// # Errors
 /// Beams for a task whose answers are chosen, or a number of them out of range.

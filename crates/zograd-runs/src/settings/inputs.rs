@@ -49,7 +49,7 @@ impl Owner for Inputs {
             "Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)",
         ),
         Setting::count("bos-id", "ID", "Token id that begins every prompt")
-            .or("the tokenizer's; the originals use 0"),
+            .or("the tokenizer's; MeZO's code uses 0"),
         Setting::count("max-length", "N", "Longest prompt in tokens, cut from the left")
             .or("the model's positions"),
         Setting::count(

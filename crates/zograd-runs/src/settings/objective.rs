@@ -11,7 +11,7 @@ use zograd_trainer::{Accuracy, AnswerF1, Classification, Objective, TeacherForci
 names! {
     /// What training minimises.
     pub enum ObjectiveName {
-        Auto = "auto", "What the originals train the task on: one of the next two";
+        Auto = "auto", "What MeZO's code trains the task on: one of the next two";
         Classification = "classification", "Cross-entropy over the candidates";
         TeacherForcing = "teacher-forcing", "Log-likelihood of the right answer's tokens";
         Accuracy = "accuracy", "The share of right choices itself";
@@ -41,7 +41,7 @@ impl Owner for ObjectiveChoice {
 }
 
 impl ObjectiveName {
-    /// What `auto` means for a task: what the originals train it on.
+    /// What `auto` means for a task: what MeZO's code trains it on.
     ///
     /// # Errors
     /// An objective that the task cannot have.

@@ -46,7 +46,7 @@ impl Default for NSpsaSettings {
 
 impl Configured for NSpsa {
     const NAME: &'static str = "n-spsa";
-    const ABOUT: &'static str = "The mean of `queries` independent MeZO estimates: 2 q forwards";
+    const ABOUT: &'static str = "The mean of q independent MeZO estimates: 2 q forwards";
     const SETTINGS: &'static [Setting] = &[Setting::count(
         "queries",
         "Q",

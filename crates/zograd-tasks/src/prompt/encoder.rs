@@ -254,7 +254,7 @@ impl PromptEncoder {
         limit: usize,
     ) -> Result<EncodedCandidate, PromptError> {
         let whole = match form {
-            // the originals strip line breaks from the front of all forms but this one
+            // MeZO's code strips line breaks from the front of all forms but this one
             Form::Calibration => text.to_owned(),
             _ => {
                 let shown = form.demonstrations().map_or("", |shown| shown.as_str());

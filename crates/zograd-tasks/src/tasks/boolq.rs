@@ -2,7 +2,7 @@ use crate::{Cloze, DataError, Row, Sample, Task};
 
 /// A yes/no question about a passage (BoolQ, as in SuperGLUE): label 1 is yes.
 ///
-/// Fields `passage`, `question` and `label`. Option 0 is `Yes`, as in the originals.
+/// Fields `passage`, `question` and `label`. Option 0 is `Yes`, as in MeZO's code.
 #[derive(Clone, Copy, Debug)]
 pub struct BoolQ;
 

@@ -5,7 +5,7 @@ use zograd_perturb::{
     Arithmetic, Grids, NoiseBackend, NoiseKind, Originals, ParameterSpace, PerturbError, Perturbed,
 };
 
-/// How the model of a run is walked: plainly, on grids, or with an kept. All that is decided by the weights that
+/// How the model of a run is walked: plainly, on grids, or with originals. All that is decided by the weights that
 /// the run starts from, for a run that begins, is resumed, or is replayed.
 pub struct Walk {
     space: ParameterSpace,
