@@ -146,6 +146,7 @@ mod tests {
         let place = |name| names.iter().position(|n| *n == name);
         assert!(place("zograd-direction") < place("zograd-select"));
         assert!(place("zograd-models") < place("zograd-trainer"));
+        assert!(place("zograd-trainer") < place("zograd-runs"));
         assert_eq!(names.last(), Some(&"zograd-cli"));
         for private in ["xtask", "zograd-benches", "zograd-embed", "zograd-hostile"] {
             assert_eq!(place(private), None, "{private}");

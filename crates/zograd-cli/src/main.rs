@@ -4,6 +4,8 @@
 //! Exit codes: 0 done, 1 something failed while running, 2 the input is wrong (nothing was written),
 //! 130 interrupted by Ctrl-C, 143 by SIGTERM (what was reached is saved).
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod args;
 mod charts;
 mod commands;

@@ -8,6 +8,11 @@
 //! [`guarded`] is for parsers of other libraries that panic on some input, and [`write`] and [`replace`] write files
 //! that an interruption must not leave half written.
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::print_stderr, clippy::print_stdout)
+)]
+
 mod guard;
 mod replace;
 
@@ -34,6 +39,10 @@ pub fn exists(path: &Path) -> bool {
 /// What the system says, or that the path leads to something that is no regular file.
 pub fn open(path: &Path) -> Result<File> {
     check(&path.metadata()?)?;
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "it is known to be a regular file"
+    )]
     File::open(path)
 }
 

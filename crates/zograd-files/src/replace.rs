@@ -35,6 +35,7 @@ pub fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<(
 /// # Errors
 /// What the system says; the old file, if there was one, is then still there.
 pub fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
+    #[allow(clippy::disallowed_methods, reason = "half of a file is put nowhere")]
     replace(path, |partial| fs::write(partial, contents))
 }
 
@@ -47,7 +48,9 @@ pub fn sync_folder(folder: &Path) -> Result<()> {
     if cfg!(unix) {
         let here = folder.as_os_str().is_empty();
         let folder = if here { Path::new(".") } else { folder };
-        return match File::open(folder).and_then(|folder| folder.sync_all()) {
+        #[allow(clippy::disallowed_methods, reason = "a folder is no file")]
+        let opened = File::open(folder);
+        return match opened.and_then(|folder| folder.sync_all()) {
             Err(error) if cannot(error.kind()) => Ok(()),
             other => other,
         };

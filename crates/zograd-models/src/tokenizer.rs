@@ -20,7 +20,7 @@ const BOS: &str = "</s>";
 const PAD: &str = "<pad>";
 
 /// The largest file that is read: vocabularies have some megabytes.
-const MAX_BYTES: u64 = 128 << 20;
+pub(crate) const MAX_BYTES: u64 = 128 << 20;
 
 /// Why a tokenizer could not be loaded, or does not fit a model.
 #[derive(Debug, thiserror::Error)]

@@ -119,7 +119,7 @@ impl Originals {
 
     /// Reads the parameters one after the other.
     pub(crate) fn reader(&self) -> Result<Reader, PerturbError> {
-        let file = File::open(&self.path).map_err(|e| failed(&self.path, &e))?;
+        let file = zograd_files::open(&self.path).map_err(|e| failed(&self.path, &e))?;
         Ok(Reader(BufReader::new(file)))
     }
 

@@ -3,36 +3,16 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{BEST, CONFIG, LOG, RunFolder, SUMMARY};
+use crate::folder::{BEST, CONFIG, LOG, MANIFEST, Manifest, RunFolder, SUMMARY, note_tail};
 use crate::inputs::load;
-use crate::replay::note_tail;
 use crate::settings::{Machine, Storage};
 use crate::watch::Watch;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
 use zograd_models::content_hash;
 use zograd_trainer::trajectory::{Trajectory, TrajectoryWriter};
-
-/// Name of the file that says what an exported log leads to.
-const MANIFEST: &str = "export.json";
-
-/// What an exported log leads from and to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Manifest {
-    /// The version of zograd that packed it.
-    pub zograd: String,
-    /// The base model as the run was given it.
-    pub base: String,
-    /// Content hash of the base's weights.
-    pub base_weights: String,
-    /// The step of the tuned weights: the last one in the log.
-    pub step: u64,
-    /// Content hash of the tuned weights.
-    pub weights: String,
-}
 
 /// What was exported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -127,16 +107,8 @@ fn pack(run: &Path, to: &Path, log: &Trajectory, manifest: &Manifest) -> Result<
     let copied = std::fs::copy(&config, out(CONFIG)).on_file(&config)?;
     let text = serde_json::to_string_pretty(manifest).while_running()? + "\n";
     let file = out(MANIFEST);
-    zograd_files::replace(&file, |path| std::fs::write(path, &text)).on_file(&file)?;
+    zograd_files::write(&file, &text).on_file(&file)?;
     Ok(writer.bytes() + copied + text.len() as u64)
-}
-
-/// Whether replayed weights are those that the file beside the log promises; `None` if there is no such file, or it
-/// speaks of another step.
-pub(crate) fn as_promised(log: &Path, step: u64, weights: &str) -> Option<bool> {
-    let text = zograd_files::read_text(&log.with_file_name(MANIFEST), MAX_SMALL_BYTES).ok()?;
-    let manifest: Manifest = serde_json::from_str(&text).ok()?;
-    (manifest.step == step).then(|| manifest.weights == weights)
 }
 
 struct HashJob<'a> {

@@ -1,4 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::print_stderr, clippy::print_stdout)
+)]
 
 mod backend;
 mod error;
@@ -11,6 +15,7 @@ mod merge;
 mod replay;
 mod runs;
 mod settings;
+mod threads;
 mod train;
 mod watch;
 pub mod words;
@@ -18,9 +23,10 @@ pub mod words;
 pub use backend::{Job, RunBackend, dispatch};
 pub use error::{Blame, Problem, Result, RunError};
 pub use evaluate::Measured;
-pub use export::{Exported, Manifest};
-pub use folder::Summary;
-pub use replay::{Replay, Replayed, note_tail};
-pub use runs::{Runs, with_threads};
+pub use export::Exported;
+pub use folder::{Manifest, Summary, note_tail};
+pub use replay::{Replay, Replayed};
+pub use runs::Runs;
 pub use settings::*;
+pub use threads::with_threads;
 pub use watch::{Quiet, RunNote, Watch};

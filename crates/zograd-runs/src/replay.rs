@@ -3,19 +3,18 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::export::as_promised;
-use crate::folder::RunFolder;
+use crate::folder::{RunFolder, as_promised, check_base, check_noise, note_tail};
 use crate::inputs::{self, Sources};
-use crate::runs::with_threads;
 use crate::settings::{Inputs, Machine};
+use crate::threads::with_threads;
 use crate::train::{start_folder, tuned_by, without_adapter};
 use crate::watch::Watch;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use zograd_models::{BaseNote, content_hash};
-use zograd_perturb::{Arithmetic, noise};
+use zograd_perturb::Arithmetic;
 use zograd_select::Methods;
-use zograd_trainer::trajectory::{Header, Record, Tail, Trajectory, Walk, replay};
+use zograd_trainer::trajectory::{Header, Record, Trajectory, Walk, replay};
 
 /// Which log to replay, over which weights.
 ///
@@ -115,45 +114,6 @@ impl Runs {
             weights,
             out: replay.out.clone(),
         })
-    }
-}
-
-/// Refuses a log whose noise this program cannot make.
-///
-/// # Errors
-/// Another version of the noise.
-pub(crate) fn check_noise(header: &Header) -> Result<()> {
-    if header.noise_version != noise::VERSION {
-        refuse!(
-            "its noise is version {}, this zograd makes version {}; use the zograd that wrote it",
-            header.noise_version,
-            noise::VERSION
-        );
-    }
-    Ok(())
-}
-
-/// Refuses weights that are not those the run started from.
-///
-/// # Errors
-/// Another hash.
-pub(crate) fn check_base(header: &Header, found: &str) -> Result<()> {
-    if header.weights != found {
-        refuse!(
-            "`model`: the run started from other weights: {} ({}), these are {found}; give the model it started from",
-            header.weights,
-            header.model
-        );
-    }
-    Ok(())
-}
-
-/// Says so if the end of a log was left out.
-pub fn note_tail(tail: &Tail, watch: &mut dyn Watch) {
-    if let Tail::Torn { bytes, reason } = tail {
-        watch.note(&format!(
-            "note: the last {bytes} bytes are left out: a record began there and {reason}"
-        ));
     }
 }
 

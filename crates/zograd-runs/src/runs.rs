@@ -2,9 +2,9 @@
 
 use crate::backend::dispatch;
 use crate::error::{Blame, Result, RunError, refuse};
-use crate::folder::{CONFIG, Interrupted, Summary, check_unfinished};
-use crate::replay::check_noise;
+use crate::folder::{CONFIG, Interrupted, Summary, check_noise, check_unfinished};
 use crate::settings::{Given, Keys, Kind, Settings};
+use crate::threads::with_threads;
 use crate::train::{Prepared, TrainJob};
 use crate::watch::Watch;
 use std::path::Path;
@@ -67,10 +67,6 @@ impl Runs {
 
     pub(crate) fn tasks(&self) -> &[Arc<dyn Task>] {
         &self.tasks
-    }
-
-    pub(crate) fn stop(&self) -> &AtomicBool {
-        &self.stop
     }
 
     /// All settings that a run has.
@@ -139,34 +135,16 @@ impl Runs {
         watch: &mut dyn Watch,
     ) -> Result<Summary> {
         with_threads(settings.machine.threads, || {
-            let prepared = Prepared::new(self, settings, interrupted)?;
+            let prepared = Prepared::new(settings, self.tasks(), interrupted)?;
             let backend = prepared.backend();
             let job = TrainJob {
                 prepared,
-                runs: self,
+                methods: &self.methods,
+                stop: &self.stop,
                 watch,
             };
             dispatch(backend, job)
         })
-    }
-}
-
-/// Does `work` with so many CPU threads; with those that there are, if it is not said.
-///
-/// # Errors
-/// Those of `work`; threads that the system does not give.
-pub fn with_threads<T: Send>(
-    threads: Option<usize>,
-    work: impl FnOnce() -> Result<T> + Send,
-) -> Result<T> {
-    match threads {
-        Some(threads) if threads != rayon::current_num_threads() => {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.while_running()
-                .about(format!("`threads = {threads}`"))?
-                .install(work)
-        }
-        _ => work(),
     }
 }
 

@@ -44,6 +44,11 @@
 //! # Ok::<(), zograd_trainer::TrainError>(())
 //! ```
 
+#![cfg_attr(
+    not(test),
+    warn(clippy::disallowed_methods, clippy::print_stderr, clippy::print_stdout)
+)]
+
 mod batches;
 mod error;
 mod evaluate;

@@ -1,7 +1,9 @@
+use std::path::Path;
+
 /// The largest resident set this process has had so far, in bytes; `None` where the system does not say
 /// (it is read from `/proc/self/status`, so anywhere but on Linux).
 pub fn peak_memory_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let status = zograd_files::read_text(Path::new("/proc/self/status"), 1 << 16).ok()?;
     let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kib * 1024)

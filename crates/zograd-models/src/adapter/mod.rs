@@ -13,6 +13,7 @@ mod config;
 mod error;
 mod file;
 mod initial;
+mod keys_and_values;
 mod load;
 mod lora;
 mod lora_stack;

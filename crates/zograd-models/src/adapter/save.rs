@@ -11,7 +11,7 @@ use super::{file, peft};
 use crate::backend::ModelBackend;
 use crate::opt::Opt;
 use crate::weights::SaveError;
-use crate::weights::save::{Parameters, replace, write_tensors};
+use crate::weights::save::{Parameters, write, write_tensors};
 
 /// Writes the adapter of `model`, and nothing of the base, into the folder `out`, which is created:
 ///
@@ -55,5 +55,5 @@ pub fn save_adapter<B: ModelBackend>(
 }
 
 fn write_json(value: &Value, path: &Path) -> Result<(), SaveError> {
-    replace(path, |path| fs::write(path, format!("{value:#}\n")))
+    write(path, format!("{value:#}\n"))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hf_hub::Cache;
 use hf_hub::api::sync::{ApiBuilder, ApiRepo};
+use zograd_files::MAX_SMALL_BYTES;
 
 use super::{Hub, SMALL_FILES, WEIGHTS, shards};
 
@@ -33,7 +34,8 @@ pub(super) fn download(hub: &Hub, model: &str) -> Result<PathBuf, String> {
         .ok_or_else(|| format!("the repository has none of {}", WEIGHTS.join(", ")))?;
     let path = get(&api, &weights)?;
     if weights.ends_with(".index.json") {
-        let index = std::fs::read(path).map_err(|error| error.to_string())?;
+        let index =
+            zograd_files::read(&path, MAX_SMALL_BYTES).map_err(|error| error.to_string())?;
         for shard in shards(&index) {
             get(&api, &shard)?;
         }

@@ -13,6 +13,7 @@ use super::error::SaveError;
 use super::write::{StoredTensor, write_safetensors};
 use crate::config::OptConfig;
 use crate::opt::Opt;
+use crate::tokenizer;
 
 /// Files that make up a tokenizer, and what generation needs; each is copied if it is there.
 const TOKENIZER_FILES: [&str; 7] = [
@@ -56,9 +57,7 @@ pub fn save_pretrained<B: Backend>(
     })?;
     let dtype = parameters.dtype.unwrap_or(DType::F32);
     write_tensors(parameters.tensors, &out.join("model.safetensors"))?;
-    replace(&out.join("config.json"), |path| {
-        fs::write(path, config.to_json(dtype))
-    })?;
+    write(&out.join("config.json"), config.to_json(dtype))?;
     match tokenizer_source {
         Some(folder) => copy_tokenizer(folder, out),
         None => Ok(()),
@@ -70,7 +69,7 @@ pub(crate) fn write_tensors(
     tensors: Vec<(String, StoredTensor)>,
     path: &Path,
 ) -> Result<(), SaveError> {
-    replace(path, |path| write_safetensors(tensors, path))
+    zograd_files::replace(path, |path| write_safetensors(tensors, path)).map_err(failed(path))
 }
 
 fn copy_tokenizer(folder: &Path, out: &Path) -> Result<(), SaveError> {
@@ -80,22 +79,21 @@ fn copy_tokenizer(folder: &Path, out: &Path) -> Result<(), SaveError> {
             continue;
         }
         // read whole before writing: `folder` and `out` may be the same
-        let bytes =
-            fs::read(&from).map_err(|source| SaveError::Tokenizer { path: from, source })?;
-        replace(&out.join(name), |path| fs::write(path, &bytes))?;
+        let bytes = zograd_files::read(&from, tokenizer::MAX_BYTES)
+            .map_err(|source| SaveError::Tokenizer { path: from, source })?;
+        write(&out.join(name), bytes)?;
     }
     Ok(())
 }
 
 /// Writes a file as a whole or not at all.
-pub(crate) fn replace(
-    path: &Path,
-    write: impl FnOnce(&Path) -> io::Result<()>,
-) -> Result<(), SaveError> {
-    zograd_files::replace(path, write).map_err(|source| SaveError::Write {
-        path: path.to_owned(),
-        source,
-    })
+pub(crate) fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<(), SaveError> {
+    zograd_files::write(path, contents).map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> SaveError {
+    let path = path.to_owned();
+    |source| SaveError::Write { path, source }
 }
 
 /// Collects handles of parameters; the values leave the device when they are written.

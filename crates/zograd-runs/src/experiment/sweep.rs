@@ -65,8 +65,7 @@ impl Sweep {
         let named = || format!("`out = {}`", folder.display());
         let text = toml::to_string(&plan).or_input()?;
         std::fs::create_dir_all(&folder).about(named())?;
-        zograd_files::replace(&folder.join(SWEEP), |path| std::fs::write(path, text))
-            .about(named())?;
+        zograd_files::write(&folder.join(SWEEP), text).about(named())?;
         Ok(Self { folder, plan })
     }
 
@@ -132,7 +131,7 @@ impl Sweep {
         };
         let path = self.folder.join("sweep.json");
         let text = serde_json::to_string_pretty(&report).while_running()? + "\n";
-        zograd_files::replace(&path, |path| std::fs::write(path, text)).on_file(&path)?;
+        zograd_files::write(&path, text).on_file(&path)?;
         Ok(report)
     }
 

@@ -3,7 +3,6 @@
 use super::files::ANCHOR;
 use crate::error::{Blame, Result, refuse};
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
@@ -38,9 +37,7 @@ const SEAL: &str = "weights.hash";
 pub fn seal(checkpoint: &Path, weights: &str) -> Result<()> {
     let path = checkpoint.join(SEAL);
     let sealed = contents(checkpoint, weights)?;
-    std::fs::write(&path, sealed)
-        .and_then(|()| File::open(&path)?.sync_all())
-        .on_file(&path)
+    zograd_files::write(&path, sealed).on_file(&path)
 }
 
 /// Refuses a checkpoint whose numbers are not those that were written.

@@ -66,7 +66,7 @@ impl Environment {
             _ => all.push(self),
         }
         let text = serde_json::to_string_pretty(&all).while_running()? + "\n";
-        zograd_files::replace(&path, |path| std::fs::write(path, text)).on_file(&path)
+        zograd_files::write(&path, text).on_file(&path)
     }
 
     /// Whether both are the same in all but when it began.

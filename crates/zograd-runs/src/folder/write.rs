@@ -57,7 +57,7 @@ impl RunFolder {
         std::fs::create_dir_all(&path).about(format!("`out = {}`", path.display()))?;
         let write = |name: &str, text: String| {
             let file = path.join(name);
-            zograd_files::replace(&file, |path| std::fs::write(path, text)).on_file(&file)
+            zograd_files::write(&file, text).on_file(&file)
         };
         write(CONFIG, config.into())?;
         write(
@@ -135,7 +135,7 @@ impl RunFolder {
         synced.on_file(&self.path.join(METRICS))?;
         let path = self.path.join(SUMMARY);
         let text = serde_json::to_string_pretty(summary).while_running()? + "\n";
-        zograd_files::replace(&path, |path| std::fs::write(path, text)).on_file(&path)
+        zograd_files::write(&path, text).on_file(&path)
     }
 }
 

@@ -15,4 +15,4 @@ pub use prompts::{
 pub use scoring::{scoring, with_room};
 pub(crate) use sources::task_word;
 pub use sources::{BUILT_IN_MODEL, BUILT_IN_TASK, Sources};
-pub use task::{built_in_task, is_task_file, open_task};
+pub use task::{built_in_task, open_task};

@@ -1,15 +1,10 @@
 //! The task a command is about: built in, or described in a TOML file.
 
 use crate::error::{Blame, Result};
-use std::ffi::OsStr;
+use crate::settings::is_task_file;
 use std::path::Path;
 use std::sync::Arc;
 use zograd_tasks::{Dataset, Split, Task, UserTask, tasks};
-
-/// Whether a task's name is that of a file rather than of a built-in task.
-pub fn is_task_file(name: &str) -> bool {
-    Path::new(name).extension() == Some(OsStr::new("toml"))
-}
 
 /// The built-in task with this name.
 ///

@@ -2,6 +2,7 @@
 
 use super::owner::Owner;
 use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use zograd_select::Setting;
 
@@ -129,8 +130,13 @@ fn absolute_if_folder(model: String) -> String {
 
 /// The same for a task, which may be the name of a built-in one.
 fn absolute_if_task_file(name: String) -> String {
-    match crate::inputs::is_task_file(&name) {
+    match is_task_file(&name) {
         true => absolute(name.into()).display().to_string(),
         false => name,
     }
+}
+
+/// Whether a task's name is that of a file rather than of a built-in task.
+pub(crate) fn is_task_file(name: &str) -> bool {
+    Path::new(name).extension() == Some(OsStr::new("toml"))
 }

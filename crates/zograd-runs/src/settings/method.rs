@@ -122,10 +122,10 @@ impl Procedure {
                 };
                 let spec = methods.complete(&spec).or_input()?;
                 let mut options: PerturbationOptions = given.take()?;
-                let perturbation = options.complete(tune, storage)?;
-                let mut written = in_files(&spec)?;
+                let how = options.complete(spec, tune, storage)?;
+                let mut written = in_files(&how.method)?;
                 written.extend(table(&options)?);
-                Ok((Self::ZerothOrder(perturbation.with(spec)), written))
+                Ok((Self::ZerothOrder(how), written))
             }
             Kind::Gradient(optimizer) => {
                 let mut options: GradientOptions = given.take()?;

@@ -24,6 +24,7 @@ pub use budget::{Budget, Draw, EvalOptions, StepSizes};
 pub use evaluation::{Measurement, SplitName};
 pub use given::Given;
 pub use gradient::GradientOptions;
+pub(crate) use inputs::is_task_file;
 pub use inputs::{ExampleCounts, Inputs};
 pub use machine::{BackendName, Machine, STORAGES, Storage};
 pub use method::{DEFAULT_METHOD, Kind, MethodChoice, Procedure};

@@ -87,16 +87,14 @@ pub struct ZerothOrder {
     pub anchor_every: u64,
 }
 
-impl ZerothOrder {
-    /// The same perturbations, by this method.
-    pub(super) fn with(self, method: MethodSpec) -> Self {
-        Self { method, ..self }
-    }
-}
-
 impl PerturbationOptions {
-    /// Fills in what was left open; the method is still to be named.
-    pub(super) fn complete(&mut self, tune: Tune, storage: Storage) -> Result<ZerothOrder> {
+    /// Fills in what was left open, for this method.
+    pub(super) fn complete(
+        &mut self,
+        method: MethodSpec,
+        tune: Tune,
+        storage: Storage,
+    ) -> Result<ZerothOrder> {
         let eps = *self.eps.get_or_insert(tune.default_eps());
         if !EPS.contains(&eps) {
             refuse!(
@@ -112,7 +110,7 @@ impl PerturbationOptions {
             (_, Some(_)) => refuse!("`anchor-every`: only with `arithmetic = anchored`"),
         };
         Ok(ZerothOrder {
-            method: MethodSpec::new(super::method::DEFAULT_METHOD),
+            method,
             noise: *self.noise.get_or_insert(NoiseKind::Gaussian),
             arithmetic,
             eps,

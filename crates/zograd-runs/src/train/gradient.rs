@@ -1,6 +1,6 @@
 //! The baselines that know the gradient.
 
-use super::run::Work;
+use super::work::Work;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result};
 use zograd_models::Opt;

@@ -1,6 +1,6 @@
 //! Linear probing: a new head by logistic regression on features.
 
-use super::run::Work;
+use super::work::Work;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result};
 use crate::inputs::{Questions, score};

@@ -6,6 +6,7 @@ mod prepare;
 mod recorder;
 mod run;
 mod start;
+mod work;
 mod zeroth_order;
 
 pub(crate) use prepare::Prepared;

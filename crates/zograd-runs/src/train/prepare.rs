@@ -1,14 +1,14 @@
 //! All that a run reads before it computes or writes anything.
 
-use crate::Runs;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{ExampleRows, Interrupted, RunFolder};
 use crate::inputs::{self, Calibration, Sources};
 use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
 use std::path::PathBuf;
+use std::sync::Arc;
 use zograd_models::OptConfig;
 use zograd_perturb::Seed;
-use zograd_tasks::{Prompt, SplitCounts, Splits};
+use zograd_tasks::{Prompt, SplitCounts, Splits, Task};
 use zograd_trainer::{Examples, Objective, Scoring, answer_tokens};
 
 /// The prompts of a run.
@@ -49,16 +49,16 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Reads everything but the weights.
+    /// Reads everything but the weights. `tasks` are those that are not built in.
     ///
     /// # Errors
     /// Whatever is missing or does not go together, by the name of its setting.
     pub(crate) fn new(
-        runs: &Runs,
         mut settings: Settings,
+        tasks: &[Arc<dyn Task>],
         interrupted: Option<Interrupted>,
     ) -> Result<Self> {
-        let sources = Sources::find(&settings.inputs, runs.tasks())?;
+        let sources = Sources::find(&settings.inputs, tasks)?;
         let config = OptConfig::from_folder(&sources.model).about("`model`")?;
         let max_length = inputs::max_length(settings.inputs.max_length, &config)?;
         crate::settings::check_adapter(settings.adapter.as_ref(), &config)?;

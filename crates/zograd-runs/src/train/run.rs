@@ -5,40 +5,30 @@ use super::linear_probe;
 use super::prepare::Prepared;
 use super::recorder::Recorder;
 use super::start;
+use super::work::Work;
 use super::zeroth_order::{self, Start};
-use crate::Runs;
 use crate::backend::{Job, RunBackend};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{Environment, Interrupted, RunFolder, Summary, named_scores};
+use crate::folder::{Environment, Interrupted, RunFolder, Summary, check_base, named_scores};
 use crate::inputs::{Questions, load, note_truncation, score, truncated};
-use crate::replay::check_base;
 use crate::settings::{Procedure, Settings};
 use crate::watch::Watch;
 use burn::module::Module;
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use zograd_models::{BaseNote, Opt, content_hash};
 use zograd_perturb::ParameterSpace;
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{AdapterStart, Header, TrajectoryWriter};
-use zograd_trainer::{
-    Evaluation, Examples, Objective, StopReason, TrainSummary, peak_memory_bytes,
-};
+use zograd_trainer::{Evaluation, StopReason, TrainSummary, peak_memory_bytes};
 
 /// A run, to be begun or resumed on a backend.
 pub(crate) struct TrainJob<'a> {
     pub(crate) prepared: Prepared,
-    pub(crate) runs: &'a Runs,
+    pub(crate) methods: &'a Methods,
+    /// Raised to ask for an early end.
+    pub(crate) stop: &'a AtomicBool,
     pub(crate) watch: &'a mut dyn Watch,
-}
-
-/// What every way of training is given.
-pub(super) struct Work<'a, 'w> {
-    pub(super) settings: &'a Settings,
-    pub(super) methods: &'a Methods,
-    pub(super) objective: &'a dyn Objective,
-    pub(super) examples: Examples<'a>,
-    pub(super) recorder: &'a mut Recorder<'w>,
-    pub(super) stop: &'a AtomicBool,
 }
 
 /// What the run starts from.
@@ -65,13 +55,14 @@ impl Job for TrainJob<'_> {
     fn run<B: RunBackend>(self, device: &B::Device) -> Result<Summary> {
         let Self {
             mut prepared,
-            runs,
+            methods,
+            stop,
             watch,
         } = self;
         let interrupted = prepared.interrupted.take();
         let beginning = begin::<B>(&prepared, interrupted.as_ref(), device)?;
         // from here on something is written: the input was fine
-        let (folder, log) = open(&prepared, runs, interrupted.as_ref(), &beginning)?;
+        let (folder, log) = open(&prepared, methods, interrupted.as_ref(), &beginning)?;
         watch.run_begins(&prepared.in_words());
         for (kind, count) in prepared.counts.short() {
             watch.note(&format!(
@@ -96,14 +87,16 @@ impl Job for TrainJob<'_> {
 
         let note = beginning.note.clone();
         let mut recorder = Recorder::new(folder, log, note, &prepared.sources, watch);
-        let trained = train(
-            &prepared,
-            runs,
-            beginning,
-            interrupted,
-            &mut recorder,
-            device,
-        )?;
+        let work = Work {
+            settings: &prepared.settings,
+            methods,
+            objective: prepared.objective.as_ref(),
+            examples: prepared.data.examples(&prepared.scoring),
+            recorder: &mut recorder,
+            stop,
+        };
+        let source = &prepared.sources.model;
+        let trained = train(work, beginning, interrupted, source, device)?;
         let Trained {
             model,
             summary,
@@ -177,7 +170,7 @@ fn begin<B: RunBackend>(
 /// Makes the folder and the log, or opens those of the run that is resumed.
 fn open<B: RunBackend>(
     prepared: &Prepared,
-    runs: &Runs,
+    methods: &Methods,
     interrupted: Option<&Interrupted>,
     beginning: &Beginning<B>,
 ) -> Result<(RunFolder, Option<TrajectoryWriter>)> {
@@ -185,7 +178,7 @@ fn open<B: RunBackend>(
     let out = prepared.out.clone();
     let (folder, log) = match interrupted {
         None => {
-            let config = settings.given()?.in_order(&runs.keys());
+            let config = settings.given()?.in_order(&Settings::keys(methods));
             let folder = RunFolder::create(out, &config, &prepared.rows)?;
             // before the log: a run with a log has all that goes with it
             let (adapter, note) = (beginning.adapter.as_ref(), &beginning.note);
@@ -207,23 +200,15 @@ fn open<B: RunBackend>(
     Ok((folder, log))
 }
 
+/// Trains by the method of the settings; `source` is the folder of the base weights.
 fn train<B: RunBackend>(
-    prepared: &Prepared,
-    runs: &Runs,
+    work: Work<'_, '_>,
     beginning: Beginning<B>,
     interrupted: Option<Interrupted>,
-    recorder: &mut Recorder<'_>,
+    source: &Path,
     device: &B::Device,
 ) -> Result<Trained<B>> {
-    let settings = &prepared.settings;
-    let work = Work {
-        settings,
-        methods: runs.methods(),
-        objective: prepared.objective.as_ref(),
-        examples: prepared.data.examples(&prepared.scoring),
-        recorder,
-        stop: runs.stop(),
-    };
+    let settings = work.settings;
     let Beginning {
         model,
         space,
@@ -235,7 +220,7 @@ fn train<B: RunBackend>(
         (Procedure::ZerothOrder(_), Some(header)) => {
             let start = Start {
                 model,
-                source: &prepared.sources.model,
+                source,
                 device,
             };
             zeroth_order::train(start, header, interrupted, work)?

@@ -1,7 +1,7 @@
 //! Training by forward passes only, from the start or from where a run was interrupted.
 
-use super::run::Work;
 use super::start::without_adapter;
+use super::work::Work;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result};
 use crate::folder::{ANCHOR, Interrupted, check_seal};

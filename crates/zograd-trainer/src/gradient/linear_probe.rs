@@ -66,7 +66,8 @@ pub fn fit_linear_probe<B: ModelBackend>(
     let Some((data, run)) = features(&model, &tokens, chunks, stop, &mut progress)? else {
         return Ok(None);
     };
-    let Some((c, validation)) = data.choose::<B>(&device, stop, &mut progress) else {
+    let mut fitted = |done, of| progress(LinearProbeStage::Fits { done, of });
+    let Some((c, validation)) = data.choose::<B>(&device, stop, &mut fitted) else {
         return Ok(None);
     };
     let rows = data.fit_all::<B>(c, &device);

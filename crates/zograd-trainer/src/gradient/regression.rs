@@ -1,6 +1,5 @@
 //! Multinomial logistic regression on features of a model.
 
-use super::LinearProbeStage;
 use burn::module::{Module, Param};
 use burn::optim::{GradientsParams, LBFGSConfig, LineSearchFn};
 use burn::tensor::activation::log_softmax;
@@ -164,12 +163,13 @@ impl Regression {
     }
 
     /// The strength with the most held-out examples right, the strongest penalty among equals; C = 1 where there are too
-    /// few examples to hold any out. `None` if `stop` was raised.
+    /// few examples to hold any out. `None` if `stop` was raised. `progress` is told how many fits are done, and how many there
+    /// are.
     pub(super) fn choose<B: ModelBackend>(
         &self,
         device: &B::Device,
         stop: &AtomicBool,
-        progress: &mut dyn FnMut(LinearProbeStage),
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Option<(f64, Option<f64>)> {
         let folds = self.folds();
         let (n, held) = (folds.len(), |fold| {
@@ -191,7 +191,7 @@ impl Regression {
                 weights = self.fit(&train, c, weights);
                 *right += self.right(weights.clone(), &test, device);
                 done += 1;
-                progress(LinearProbeStage::Fits { done, of });
+                progress(done, of);
             }
         }
         let mut best = (1.0, 0);

@@ -110,7 +110,7 @@ fn write(files: &[File]) -> zograd_runs::Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).about_file(path)?;
         }
-        zograd_files::replace(path, |path| std::fs::write(path, bytes)).about_file(path)?;
+        zograd_files::write(path, bytes).about_file(path)?;
     }
     Ok(())
 }

@@ -57,7 +57,7 @@ fn draw(report: &SweepReport) -> Result<()> {
     let best = best.map(|b| (b.method.as_str(), b.lr, b.eps));
     if let Some(svg) = plot::svg(&report.points, best)? {
         let path = report.sweep.join("sweep.svg");
-        zograd_files::replace(&path, |path| std::fs::write(path, svg)).on_file(&path)?;
+        zograd_files::write(&path, svg).on_file(&path)?;
     }
     Ok(())
 }

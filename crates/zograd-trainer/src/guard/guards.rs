@@ -1,0 +1,112 @@
+use super::{Event, Monitor, Policy, Ruling, Verdict};
+use crate::TrainError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+/// The policies of a run, one an event.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Guards(BTreeMap<Event, Policy>);
+
+impl Guards {
+    /// What is done about `event`.
+    pub fn policy(&self, event: Event) -> Policy {
+        self.0
+            .get(&event)
+            .copied()
+            .unwrap_or_else(|| event.usual_policy())
+    }
+
+    /// Sets what is done about an event.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] for a policy that makes no sense for the event: an update that is not finite can be
+    /// neither made nor made shorter.
+    pub fn set(&mut self, event: Event, policy: Policy) -> Result<(), TrainError> {
+        if !event.accepts(policy) {
+            return Err(TrainError::Setting {
+                name: "guard",
+                value: format!("{event}={}", policy.name()),
+                fix: "this event cannot be answered so; use skip or stop",
+            });
+        }
+        self.0.insert(event, policy);
+        Ok(())
+    }
+
+    /// What is done about an update that was found with losses of this mean and this projected gradient, measured with
+    /// this `eps`, after the steps that `monitor` has seen.
+    pub fn judge(&self, monitor: &Monitor, loss: f64, slope: f64, eps: f64) -> Ruling {
+        match monitor.unusual(loss, slope, eps) {
+            None => Ruling::default(),
+            Some((event, factor)) => monitor.ruling(event, factor, self.policy(event)),
+        }
+    }
+
+    /// What is done about a step that cannot be applied because of `event`.
+    pub fn skipped(&self, event: Event) -> Ruling {
+        Ruling {
+            verdict: Verdict::Skip(event.skip_reason()),
+            event: Some(event),
+            stops: self.policy(event) == Policy::Stop,
+        }
+    }
+}
+
+impl FromStr for Guards {
+    type Err = TrainError;
+
+    /// `EVENT=POLICY`, with commas between several.
+    fn from_str(text: &str) -> Result<Self, TrainError> {
+        let mut guards = Self::default();
+        for pair in text.split(',').map(str::trim).filter(|p| !p.is_empty()) {
+            let setting = |fix| TrainError::Setting {
+                name: "guard",
+                value: pair.to_owned(),
+                fix,
+            };
+            let Some((event, policy)) = pair.split_once('=') else {
+                return Err(setting(
+                    "write EVENT=POLICY, such as exploding-gradient=shrink",
+                ));
+            };
+            let event = Event::ALL.into_iter().find(|e| e.name() == event.trim());
+            let event = event.ok_or_else(|| {
+                setting(
+                    "the events are non-finite-loss, non-finite-update, update-too-far, loss-explosion, \
+                     flat-loss, vanishing-gradient and exploding-gradient",
+                )
+            })?;
+            let policy = Policy::ALL.into_iter().find(|p| p.name() == policy.trim());
+            let policy =
+                policy.ok_or_else(|| setting("the policies are go-on, skip, shrink and stop"))?;
+            guards.set(event, policy)?;
+        }
+        Ok(guards)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn policies_are_parsed_and_checked() {
+        let guards: Guards = "exploding-gradient=shrink, flat-loss=stop"
+            .parse()
+            .expect("two");
+        assert_eq!(guards.policy(Event::ExplodingGradient), Policy::Shrink);
+        assert_eq!(guards.policy(Event::FlatLoss), Policy::Stop);
+        assert_eq!(guards.policy(Event::LossExplosion), Policy::GoOn);
+        for (wrong, says) in [
+            ("exploding", "EVENT=POLICY"),
+            ("explosion=skip", "the events are"),
+            ("loss-explosion=panic", "the policies are"),
+            ("non-finite-loss=go-on", "skip or stop"),
+        ] {
+            let error = wrong.parse::<Guards>().expect_err(wrong).to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+}
