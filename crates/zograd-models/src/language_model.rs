@@ -45,6 +45,12 @@ pub trait LanguageModel {
         models.iter().map(|model| model.log_probs(plan)).collect()
     }
 
+    /// Whether weight decay acts on the parameter with this path in the module. Models spare their biases and norms.
+    fn decays(&self, parameter: &str) -> bool {
+        let _ = parameter;
+        true
+    }
+
     /// What the model writes after each prompt.
     ///
     /// # Errors
@@ -73,6 +79,13 @@ impl<B: ModelBackend> LanguageModel for Opt<B> {
 
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
         Opt::log_probs_of_each(models, plan)
+    }
+
+    /// Not on biases and layer norms, as in MeZO's code.
+    fn decays(&self, parameter: &str) -> bool {
+        !["bias", "layer_norm"]
+            .iter()
+            .any(|part| parameter.contains(part))
     }
 
     fn generate(

@@ -1,8 +1,8 @@
 //! How far the weights are from where exact arithmetic would have put them.
 
 use crate::kernel;
-use crate::perturbed::terms;
-use crate::{Direction, Excerpt, NoiseBackend, NoisePass, PerturbError, Perturbed};
+use crate::perturbed::{Decay, terms};
+use crate::{AppliedUpdate, Direction, Excerpt, NoiseBackend, PerturbError, Perturbed};
 use burn::module::Module;
 
 impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
@@ -11,8 +11,8 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         Excerpt::of(self.module(), self.space())
     }
 
-    /// The largest distance of a weight of the excerpt from `theta - lr * (direction + decay * theta)`, where `theta` is
-    /// what `before` saw: what the probes since then and the update have left of rounding. Exactly 0 for
+    /// The largest distance of a weight of the excerpt from where `update` puts it from `theta`, which is what `before`
+    /// saw: what the probes since then and the update have left of rounding. Exactly 0 for
     /// [`Arithmetic::Exact`](crate::Arithmetic::Exact).
     ///
     /// # Errors
@@ -20,11 +20,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     pub fn drift_since(
         &self,
         before: &Excerpt,
-        direction: &Direction,
-        lr: f64,
-        decay: f64,
+        update: &AppliedUpdate,
     ) -> Result<f64, PerturbError> {
-        let step = direction * -lr;
+        let step = &update.direction * -update.lr;
+        let decay = Decay::of(update)?;
         let terms = match self.grids() {
             Some(_) => terms::exact(&Direction::zero(), &step)?,
             None => terms::plain(&step)?,
@@ -32,17 +31,8 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         let now = self.excerpt().0;
         let mut worst = 0f64;
         for (index, spec) in self.space().parameters().iter().enumerate() {
-            let pass = NoisePass {
-                tensor: spec.id,
-                kind: self.kind(),
-                terms: &terms,
-                shrink: if spec.decays {
-                    (lr * decay) as f32
-                } else {
-                    0.0
-                },
-                grid: self.grids().map(|grids| grids.at(index)),
-            };
+            let grid = self.grids().map(|grids| grids.at(index));
+            let pass = decay.pass_over(spec, self.kind(), &terms, grid);
             let mut expected = before.0[index].clone();
             if pass.grid.is_some() {
                 let mut narrow: Vec<f32> = expected.iter().map(|w| *w as f32).collect();

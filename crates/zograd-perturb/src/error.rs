@@ -25,17 +25,17 @@ pub enum PerturbError {
     /// The file with the f32 originals could not be read or written.
     #[error("the f32 originals: {0}")]
     Originals(String),
-    /// A weight has outgrown the range in which additions are exact.
+    /// A weight has outgrown the range in which additions are exact; the weights were not moved further.
     #[error(
-        "{name} has grown to {largest:.3e}, and steps are exact below {range:.3e} only; use a smaller learning rate, or plain arithmetic"
+        "{name} has grown to {largest:.3e}, and steps are exact below {limit:.3e} only; use a smaller learning rate, or plain arithmetic"
     )]
     OffGrid {
         /// The parameter.
         name: String,
         /// Its largest magnitude.
         largest: f64,
-        /// The range of its grid.
-        range: f64,
+        /// The largest that its grid has room for.
+        limit: f64,
     },
     /// No parameter of the module is selected.
     #[error("no parameter matches {patterns}; the module has: {names}")]

@@ -70,9 +70,14 @@ impl Grid {
         2f64.powi(self.exponent)
     }
 
-    /// Weights must stay below this: `2^24 g`.
+    /// Sums of weights and noise must stay below this: `2^24 g`.
     pub fn range(self) -> f64 {
         2f64.powi(24 + self.exponent)
+    }
+
+    /// Weights must stay below this, so that they are below [`Self::range`] after any hop as well.
+    pub fn limit(self) -> f64 {
+        self.range() - self.longest_hop()
     }
 
     /// The sum of a pass must stay within this of the base: `2^22 g`.

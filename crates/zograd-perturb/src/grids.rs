@@ -1,4 +1,5 @@
 use crate::grid::LARGEST_NOISE;
+use crate::perturbed::Decay;
 use crate::{Grid, ParameterSpace, PerturbError};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::Backend;
@@ -35,27 +36,43 @@ impl Grids {
         })
     }
 
-    /// Whether all weights are where additions are exact.
+    /// How far every weight may still move before one of them is where additions are no longer exact, with the longest
+    /// hop from there. Reads every weight once.
     ///
     /// # Errors
     /// [`PerturbError::OffGrid`] for the first parameter that has outgrown its grid.
-    pub fn hold<B: Backend, M: Module<B>>(
+    pub(crate) fn room<B: Backend, M: Module<B>>(
         &self,
         module: &M,
         space: &ParameterSpace,
-    ) -> Result<(), PerturbError> {
+    ) -> Result<f64, PerturbError> {
         self.check(space)?;
-        let outgrown = largest(module, space)?.into_iter().zip(&self.grids);
-        for (name, (largest, grid)) in space.names().zip(outgrown) {
-            if largest > grid.range() {
-                return Err(PerturbError::OffGrid {
-                    name: name.into(),
-                    largest,
-                    range: grid.range(),
-                });
-            }
+        let mut room = f64::INFINITY;
+        for (index, largest) in largest(module, space)?.into_iter().enumerate() {
+            self.check_size(index, largest)?;
+            room = room.min(self.at(index).limit() - largest);
         }
-        Ok(())
+        Ok(room)
+    }
+
+    /// Whether the parameter at this place may have weights of this size.
+    pub(crate) fn check_size(&self, index: usize, largest: f64) -> Result<(), PerturbError> {
+        let limit = self.at(index).limit();
+        match largest <= limit {
+            true => Ok(()),
+            false => Err(PerturbError::OffGrid {
+                name: self.names[index].clone(),
+                largest,
+                limit,
+            }),
+        }
+    }
+
+    /// How far a weight is moved at most by an update whose coefficients have this sum of magnitudes, rounded at so many
+    /// terms and once for the decay.
+    pub(crate) fn growth(&self, reach: f64, terms: usize) -> f64 {
+        let spacings = self.grids.iter().map(|grid| grid.spacing());
+        reach * LARGEST_NOISE + (terms + 1) as f64 * spacings.fold(0.0, f64::max)
     }
 
     /// Whether these are the grids of this space.
@@ -76,6 +93,11 @@ impl Grids {
     pub(crate) fn reach(&self) -> f64 {
         let hops = self.grids.iter().map(|grid| grid.longest_hop());
         hops.fold(f64::INFINITY, f64::min) / LARGEST_NOISE
+    }
+
+    /// The same for a pass that takes off this share of the weights: it may be as long as the longest hop at a quarter.
+    pub(crate) fn reach_beside(&self, decay: Decay) -> f64 {
+        self.reach() * (1.0 - 4.0 * f64::from(decay.shrink))
     }
 }
 

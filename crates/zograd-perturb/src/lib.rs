@@ -17,7 +17,7 @@
 //! use burn::module::Module;
 //! use burn::nn::LinearConfig;
 //! use burn_ndarray::NdArray;
-//! use zograd_perturb::{Direction, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
+//! use zograd_perturb::{AppliedUpdate, Direction, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 //!
 //! let layer = LinearConfig::new(8, 4).init::<NdArray<f32>>(&Default::default());
 //! let space = ParameterSpace::select(&layer, &Selection::All)?;
@@ -27,7 +27,8 @@
 //! let mut model = Perturbed::new(layer, space, NoiseKind::Gaussian, 1e-3)?;
 //! model.move_to(&z)?; // theta + eps z
 //! model.move_to(&-&z)?; // theta - eps z
-//! model.update(&(&z * 0.25), 1e-2, 0.0)?; // theta - lr * 0.25 z, restored and updated in one pass
+//! // theta - lr * 0.25 z: restored and updated in one pass
+//! model.update(&AppliedUpdate::new(&z * 0.25, 1e-2))?;
 //! assert_eq!(model.passes(), 3);
 //! let _tuned = model.into_module()?;
 //! # Ok::<(), zograd_perturb::PerturbError>(())
@@ -52,6 +53,8 @@ mod kernel;
 pub mod noise;
 mod originals;
 mod perturbed;
+mod resolution;
+mod self_check;
 mod space;
 
 pub use backend::{NoiseBackend, NoisePass};
@@ -62,5 +65,7 @@ pub use grids::Grids;
 pub use noise::NoiseKind;
 pub use originals::Originals;
 pub use perturbed::{AppliedUpdate, Perturbed};
-pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId, decays};
+pub use resolution::Resolution;
+pub use self_check::is_exact_on;
+pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId};
 pub use zograd_direction::{Direction, Seed};

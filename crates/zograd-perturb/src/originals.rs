@@ -8,7 +8,7 @@
 
 use crate::perturbed::terms::{self, MergedPass};
 use crate::{
-    AppliedUpdate, Grid, Grids, NoiseKind, NoisePass, ParameterSpace, ParameterSpec, PerturbError,
+    AppliedUpdate, Grid, Grids, NoiseKind, ParameterSpace, ParameterSpec, PerturbError, Resolution,
     kernel,
 };
 use burn::module::{Module, ModuleVisitor, Param};
@@ -55,7 +55,7 @@ impl Originals {
                 result: Ok(()),
             };
             module.visit(&mut dump);
-            dump.result
+            dump.result.map_err(|e| failed(&originals.path, &e))
         })?;
         Ok(originals)
     }
@@ -89,29 +89,32 @@ impl Originals {
         })
     }
 
+    /// How finely the originals can be moved.
+    pub(crate) fn resolution(&self) -> Resolution {
+        Resolution::new(self.kind, &self.space, &self.grids)
+    }
+
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Makes `updates` in the file: it is replaced at once, by one with all of them.
+    /// Makes `updates` in the file: it is replaced at once, by one with all of them, or not at all.
     pub(crate) fn advance(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
         let passes = terms::merged(updates, self.grids.reach())?;
         let mut reader = self.reader()?;
+        let failed = |e: std::io::Error| failed(&self.path, &e);
         self.replace(|out| {
             for (index, spec) in self.space.parameters().iter().enumerate() {
-                let mut weights = reader.next(spec)?;
-                for MergedPass { terms, shrink } in &passes {
-                    let pass = NoisePass {
-                        tensor: spec.id,
-                        kind: self.kind,
-                        terms,
-                        shrink: if spec.decays { *shrink } else { 0.0 },
-                        grid: Some(self.grids.at(index)),
-                    };
+                let mut weights = reader.next(spec).map_err(failed)?;
+                let grid = Some(self.grids.at(index));
+                for MergedPass { terms, decay } in &passes {
+                    let pass = decay.pass_over(spec, self.kind, terms, grid);
                     kernel::add_noise(&mut weights, &pass);
+                    let sizes = weights.iter().map(|w| f64::from(w.abs()));
+                    self.grids.check_size(index, sizes.fold(0.0, f64::max))?;
                 }
-                write(out, &weights)?;
+                write(out, &weights).map_err(failed)?;
             }
             Ok(())
         })
@@ -126,16 +129,17 @@ impl Originals {
     /// Writes a new file, brings it to the disk and puts it in the place of the old one.
     fn replace(
         &self,
-        fill: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
+        fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), PerturbError>,
     ) -> Result<(), PerturbError> {
+        let failed = |e: std::io::Error| failed(&self.path, &e);
         let partial = self.path.with_extension("partial");
-        let write = || {
-            let mut out = BufWriter::new(File::create(&partial)?);
-            fill(&mut out)?;
+        let mut out = BufWriter::new(File::create(&partial).map_err(failed)?);
+        fill(&mut out)?;
+        let finish = || {
             out.into_inner()?.sync_all()?;
             std::fs::rename(&partial, &self.path)
         };
-        write().map_err(|e| failed(&self.path, &e))
+        finish().map_err(failed)
     }
 }
 

@@ -70,12 +70,6 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// Whether weight decay acts on the parameter of this name: not on biases and layer norms, as in MeZO's code.
-pub fn decays(name: &str) -> bool {
-    let spared = ["bias", "layer_norm", "layernorm"];
-    !spared.iter().any(|part| name.contains(part))
-}
-
 /// One parameter that moves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -88,7 +82,7 @@ pub struct ParameterSpec {
     pub shape: Vec<usize>,
     /// How it is stored.
     pub dtype: DType,
-    /// Whether weight decay acts on it ([`decays`]).
+    /// Whether weight decay acts on it ([`ParameterSpace::decaying`]).
     pub decays: bool,
 }
 
@@ -96,11 +90,17 @@ impl ParameterSpec {
     fn new(name: String, shape: Vec<usize>, dtype: DType) -> Self {
         Self {
             id: TensorId::of(&name),
-            decays: decays(&name),
             name,
             shape,
             dtype,
+            decays: true,
         }
+    }
+
+    /// Whether both are the same tensor, whether it decays or not.
+    pub(crate) fn is_tensor_of(&self, other: &Self) -> bool {
+        let tensor = |spec: &Self| (spec.id, spec.dtype);
+        tensor(self) == tensor(other) && self.name == other.name && self.shape == other.shape
     }
 
     /// Number of elements.
@@ -124,7 +124,7 @@ pub struct ParameterSpace {
 }
 
 impl ParameterSpace {
-    /// The parameters of `module` that `selection` includes.
+    /// The parameters of `module` that `selection` includes. All of them decay, unless [`Self::decaying`] says otherwise.
     ///
     /// # Errors
     /// If nothing is selected, one parameter stands at two places, a selected parameter is stored in a type no
@@ -171,6 +171,15 @@ impl ParameterSpace {
             });
         }
         Ok(Self { parameters })
+    }
+
+    /// The same parameters, of which those decay whose names `decays` says so of. What should not decay is the model's to
+    /// say: biases and norms as a rule.
+    pub fn decaying(mut self, decays: impl Fn(&str) -> bool) -> Self {
+        for parameter in &mut self.parameters {
+            parameter.decays = decays(&parameter.name);
+        }
+        self
     }
 
     /// The selected parameters, in the module's order.
@@ -255,16 +264,18 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "ndarray")]
     #[test]
-    fn decay_spares_biases_and_layer_norms() {
-        for (name, expected) in [
-            ("decoder.layers.0.fc1.weight", true),
-            ("decoder.layers.0.fc1.bias", false),
-            ("decoder.final_layer_norm.weight", false),
-            ("decoder.embed_tokens.weight", true),
-        ] {
-            assert_eq!(decays(name), expected, "{name}");
-        }
+    fn all_parameters_decay_unless_the_model_says_otherwise() {
+        type B = burn_ndarray::NdArray<f32>;
+        let layer = burn::nn::LinearConfig::new(3, 2).init::<B>(&Default::default());
+        let space = ParameterSpace::select(&layer, &Selection::All).expect("two parameters");
+        let decaying = |space: &ParameterSpace| -> Vec<bool> {
+            space.parameters().iter().map(|p| p.decays).collect()
+        };
+        assert_eq!(decaying(&space), [true, true]);
+        let space = space.decaying(|name| name == "weight");
+        assert_eq!(decaying(&space), [true, false]);
     }
 
     /// FNV-1a's published test vector, and the id of a real name.

@@ -10,8 +10,8 @@ use burn_wgpu::{CubeBackend, Wgpu, WgpuDevice, WgpuRuntime};
 use proptest::prelude::*;
 use std::sync::Once;
 use zograd_perturb::{
-    Direction, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, Perturbed, Seed,
-    Selection, TensorId, noise,
+    AppliedUpdate, Direction, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, Perturbed,
+    Seed, Selection, TensorId, noise,
 };
 
 /// The backend that fuses operations, and the one below it.
@@ -184,7 +184,8 @@ fn a_module_walks_as_on_the_cpu() {
         module.move_to(&there).expect("finite");
         let sum = module.module().weight.val() + module.module().bias.val().unsqueeze_dim(1);
         let sum = values(sum);
-        module.update(&there, 0.1, 0.01).expect("finite");
+        let update = AppliedUpdate::new(there, 0.1).with_decay(0.01, 3);
+        module.update(&update).expect("finite");
         let end = module.into_module().expect("finite");
         (sum, values(end.weight.val()))
     }

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.seed = 7;
     // all that has to be known besides the start weights
     let header = Header {
-        format: Header::format_of(None),
+        format: Header::format_of(None, Arithmetic::Exact, &config),
         model: "embedded".into(),
         weights: content_hash(&model),
         dtype: Storage::F32,

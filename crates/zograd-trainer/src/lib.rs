@@ -83,7 +83,7 @@ pub use prober::{Logged, Loss, NoWeights, Prober, Stacked, Walking, Weights};
 pub use record::{DevScore, EvalRecord, StepRecord};
 pub use schedule::Schedule;
 pub use step::{Rule, StepReport, run_judged_step, run_step};
-pub use train::{Examples, StopReason, TrainConfig, TrainState, TrainSummary, Training};
+pub use train::{BestBy, Examples, StopReason, TrainConfig, TrainState, TrainSummary, Training};
 pub use writer::{Writer, Written};
 pub use zograd_models::LanguageModel;
 

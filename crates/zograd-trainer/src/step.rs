@@ -147,11 +147,8 @@ fn attempt(
         Verdict::Skip(reason) => report.skipped = Some(reason),
         Verdict::Apply(factor) => {
             report.lr = rule.lr * factor;
-            let update = AppliedUpdate {
-                direction: update.direction,
-                lr: report.lr,
-                decay: rule.decay,
-            };
+            let update = AppliedUpdate::new(update.direction, report.lr)
+                .with_decay(rule.decay, context.step);
             report.skipped = prober.update(&update)?;
             if report.skipped.is_none() {
                 report.direction = update.direction;

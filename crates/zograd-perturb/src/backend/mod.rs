@@ -13,7 +13,8 @@ mod ndarray;
 /// What one pass does to one tensor:
 ///
 /// ```text
-/// w[i] <- w[i] + (fma(-shrink, w[i], sum[i]) - base),   sum[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], base))
+/// w[i] <- w[i] + (fma(-shrink, w[i] + dither, sum[i]) - base)
+/// sum[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], base))
 /// ```
 ///
 /// All in f32 with fused multiply-adds in this order (f64 weights: what touches them in f64), then rounded
@@ -30,6 +31,9 @@ pub struct NoisePass<'a> {
     pub terms: &'a [(Seed, f32)],
     /// Share of the weight itself that is taken off: 0, or `lr * weight_decay`.
     pub shrink: f32,
+    /// Added to a weight before its share is taken: 0, or on a grid what keeps the rounding of decay from being the same
+    /// at every step.
+    pub dither: f32,
     /// The grid that increments are rounded to, term by term.
     pub grid: Option<Grid>,
 }
@@ -42,6 +46,7 @@ impl<'a> NoisePass<'a> {
             kind,
             terms,
             shrink: 0.0,
+            dither: 0.0,
             grid: None,
         }
     }

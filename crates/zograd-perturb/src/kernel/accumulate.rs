@@ -86,7 +86,7 @@ impl Accumulator {
         }
     }
 
-    /// `weights[i] <- weights[i] + (fma(-shrink, weights[i], sums[i]) - base)`.
+    /// `weights[i] <- weights[i] + (fma(-shrink, weights[i] + dither, sums[i]) - base)`.
     pub(super) fn apply<W: Weight>(self, weights: &mut [W], shift: Shift, sums: &[f32]) {
         match self {
             Self::Baseline => apply(weights, shift, sums),
@@ -149,19 +149,18 @@ fn add_one<W: Weight, const N: usize>(
     shift: Shift,
     weights: &mut [W],
 ) {
-    let Shift { shrink, base } = shift;
     match kind {
         NoiseKind::Gaussian => {
             for (w, bits) in weights.iter_mut().zip(bits.as_chunks().0) {
                 let z = normals.at(u16::from_le_bytes(*bits));
-                let sum = c.iter().fold(base, |sum, c| c.mul_add(z, sum));
-                *w = w.moved(shrink, base, sum);
+                let sum = c.iter().fold(shift.base, |sum, c| c.mul_add(z, sum));
+                *w = w.moved(shift, sum);
             }
         }
         NoiseKind::Rademacher => {
             with_signs(weights, bits, |w, sign| {
-                let sum = c.iter().fold(base, |sum, c| sum + signed(*c, sign));
-                *w = w.moved(shrink, base, sum);
+                let sum = c.iter().fold(shift.base, |sum, c| sum + signed(*c, sign));
+                *w = w.moved(shift, sum);
             });
         }
     }
@@ -196,7 +195,7 @@ fn signed(c: f32, sign: u32) -> f32 {
 #[inline(always)]
 fn apply<W: Weight>(weights: &mut [W], shift: Shift, sums: &[f32]) {
     for (w, sum) in weights.iter_mut().zip(sums) {
-        *w = w.moved(shift.shrink, shift.base, *sum);
+        *w = w.moved(shift, *sum);
     }
 }
 

@@ -115,11 +115,11 @@ pub(super) fn add_one<W: Weight, const N: usize>(
     normals: &Normals,
     bits: &[u8],
     c: [f32; N],
-    Shift { shrink, base }: Shift,
+    shift: Shift,
     weights: &mut [W],
 ) {
     let gaussian = Gaussian::load(normals, c);
-    let start = _mm512_set1_ps(base);
+    let start = _mm512_set1_ps(shift.base);
     let (vectors, rest) = weights.as_chunks_mut::<LANES>();
     let (vector_bits, rest_bits) = bits.split_at(vectors.len() * LANES * 2);
     let (vector_bits, _) = vector_bits.as_chunks::<{ 2 * LANES }>();
@@ -128,12 +128,12 @@ pub(super) fn add_one<W: Weight, const N: usize>(
         // SAFETY: `sums` is 16 f32; the store needs no alignment.
         unsafe { _mm512_storeu_ps(sums.as_mut_ptr(), gaussian.added(bits, start)) };
         for (w, sum) in weights.iter_mut().zip(sums) {
-            *w = w.moved(shrink, base, sum);
+            *w = w.moved(shift, sum);
         }
     }
     for (w, bits) in rest.iter_mut().zip(rest_bits.as_chunks::<2>().0) {
         let z = normals.at(u16::from_le_bytes(*bits));
-        let sum = c.iter().fold(base, |sum, c| c.mul_add(z, sum));
-        *w = w.moved(shrink, base, sum);
+        let sum = c.iter().fold(shift.base, |sum, c| c.mul_add(z, sum));
+        *w = w.moved(shift, sum);
     }
 }

@@ -10,7 +10,7 @@ use crate::NoisePass;
 use crate::noise::{ALIGNMENT, BitStream};
 use accumulate::Accumulator;
 use rayon::prelude::*;
-use shift::Shift;
+pub(crate) use shift::Shift;
 use std::ops::Range;
 pub(crate) use weight::Weight;
 use zograd_direction::Seed;
@@ -134,7 +134,7 @@ mod tests {
         }
         let moved = weights.iter().zip(&sums);
         moved
-            .map(|(w, sum)| w.moved(pass.shrink, pass.base(), *sum))
+            .map(|(w, sum)| w.moved(Shift::of(pass), *sum))
             .collect()
     }
 
@@ -150,6 +150,7 @@ mod tests {
             kind,
             terms,
             shrink,
+            dither: 0.0,
             grid: None,
         }
     }
@@ -164,11 +165,12 @@ mod tests {
             repeat in 1u64..4,
             shrink in prop_oneof![Just(0.0f32), 0.0f32..0.1],
             grid in prop_oneof![Just(None), Just(Some(Grid::holding(1.6, 0.1, 0.0)))],
+            dither in prop_oneof![Just(0.0f32), -10f32..10.0],
         ) {
             // some neighbours have the same seed
             let terms: Vec<_> = (1u64..).map(|k| Seed::new(k / repeat)).zip(coefficients).collect();
             for kind in NoiseKind::ALL {
-                let pass = NoisePass { grid, ..pass(kind, &terms, shrink) };
+                let pass = NoisePass { grid, dither, ..pass(kind, &terms, shrink) };
                 let expected = by_definition(&weights(n), &pass);
                 for threads in [1, 2, 7] {
                     let pool = rayon::ThreadPoolBuilder::new()

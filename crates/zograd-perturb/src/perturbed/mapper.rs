@@ -1,9 +1,7 @@
-use super::terms::Terms;
+use super::{Decay, terms::Terms};
 use crate::excerpt::{EXCERPT, leading};
 use crate::originals::Reader;
-use crate::{
-    Grid, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, ParameterSpec, PerturbError,
-};
+use crate::{Grid, Grids, NoiseBackend, NoiseKind, ParameterSpace, ParameterSpec, PerturbError};
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use std::cell::RefCell;
@@ -53,7 +51,7 @@ pub(super) struct AddNoise<'a> {
     pub kind: NoiseKind,
     /// For parameters that decay, and for those that do not.
     pub terms: &'a [Terms; 2],
-    pub shrink: f32,
+    pub decay: Decay,
     pub grids: Option<&'a Grids>,
 }
 
@@ -64,13 +62,9 @@ impl ParameterPass for AddNoise<'_> {
         spec: &ParameterSpec,
         tensor: Tensor<B, D>,
     ) -> Tensor<B, D> {
-        let pass = NoisePass {
-            tensor: spec.id,
-            kind: self.kind,
-            terms: &self.terms[usize::from(!spec.decays)],
-            shrink: if spec.decays { self.shrink } else { 0.0 },
-            grid: self.grids.map(|grids| grids.at(index)),
-        };
+        let terms = &self.terms[usize::from(!spec.decays)];
+        let grid = self.grids.map(|grids| grids.at(index));
+        let pass = self.decay.pass_over(spec, self.kind, terms, grid);
         let moved = B::add_noise(tensor.into_primitive().tensor(), &pass);
         Tensor::from_primitive(TensorPrimitive::Float(moved))
     }

@@ -1,17 +1,20 @@
+mod decay;
 mod mapper;
 pub(crate) mod terms;
+mod update;
 
 use crate::grids::check_dtypes;
 use crate::{
     Arithmetic, Grids, NoiseBackend, NoiseKind, Originals, ParameterSpace, ParameterSpec,
-    PerturbError, Selection,
+    PerturbError, Resolution, Selection,
 };
 use burn::module::Module;
+pub(crate) use decay::Decay;
 use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo};
 use std::collections::HashMap;
 use std::marker::PhantomData;
-pub use terms::AppliedUpdate;
 use terms::{MergedPass, Terms};
+pub use update::AppliedUpdate;
 use zograd_direction::Direction;
 
 /// A module "at" a direction: its weights are `theta + eps * at`.
@@ -35,6 +38,8 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
     eps: f64,
     /// If the arithmetic is exact.
     grids: Option<Grids>,
+    /// How far every weight may still move on its grid before they are looked at again.
+    room: f64,
     /// If the arithmetic is anchored.
     originals: Option<Originals>,
     /// Updates that the originals lack.
@@ -58,7 +63,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         eps: f64,
     ) -> Result<Self, PerturbError> {
         let whole = ParameterSpace::select(&module, &Selection::All)?;
-        let foreign = |p: &&ParameterSpec| whole.get(&p.name) != Some(*p);
+        let foreign = |p: &&ParameterSpec| {
+            let own = whole.get(&p.name);
+            !own.is_some_and(|own| own.is_tensor_of(p))
+        };
         if let Some(parameter) = space.parameters().iter().find(foreign) {
             return Err(PerturbError::ForeignSpace(parameter.name.clone()));
         }
@@ -70,6 +78,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             kind,
             eps,
             grids: None,
+            room: f64::NEG_INFINITY,
             originals: None,
             queued: Vec::new(),
             at: Direction::zero(),
@@ -117,15 +126,34 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         }
     }
 
-    /// Whether additions are still exact: no weight has outgrown its grid. Reads every weight once; nothing to
-    /// do for [`Arithmetic::Plain`].
+    /// Whether additions will still be exact: no weight has outgrown its grid. Every pass that leaves `theta` makes sure
+    /// of that first; this is for the time after the last. Reads the weights only if the updates since they were last
+    /// read may have made one too large; nothing to do for [`Arithmetic::Plain`].
     ///
     /// # Errors
     /// [`PerturbError::OffGrid`] names the parameter that has.
-    pub fn check_range(&self) -> Result<(), PerturbError> {
-        match &self.grids {
-            Some(grids) => grids.hold(self.module(), &self.space),
-            None => Ok(()),
+    pub fn check_range(&mut self) -> Result<(), PerturbError> {
+        if let (Some(grids), Some(module)) = (&self.grids, &self.module)
+            && self.at.is_zero()
+            && self.room < 0.0
+        {
+            self.room = grids.room(module, &self.space)?;
+        }
+        Ok(())
+    }
+
+    /// `theta` was moved by coefficients with this sum of magnitudes.
+    fn grow(&mut self, reach: f64, terms: usize) {
+        if let Some(grids) = &self.grids {
+            self.room -= grids.growth(reach, terms);
+        }
+    }
+
+    /// How finely the weights, or their originals, can be moved; `None` if they are on no grids.
+    pub fn resolution(&self) -> Option<Resolution> {
+        match (&self.grids, &self.originals) {
+            (Some(grids), _) => Some(Resolution::new(self.kind, &self.space, grids)),
+            (None, originals) => originals.as_ref().map(Originals::resolution),
         }
     }
 
@@ -167,7 +195,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// Moves to `theta + eps * there`. Costs one pass, or none if the module is there already.
     ///
     /// # Errors
-    /// [`PerturbError::NonFinite`] and [`PerturbError::TooFar`], before anything moved.
+    /// [`PerturbError::NonFinite`], [`PerturbError::TooFar`] and [`PerturbError::OffGrid`], before anything moved.
     pub fn move_to(&mut self, there: &Direction) -> Result<(), PerturbError> {
         if *there == self.at {
             return Ok(());
@@ -187,20 +215,13 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// that [`ParameterSpec::decays`] names, and stands there: restore and update in one pass.
     ///
     /// # Errors
-    /// [`PerturbError::NonFinite`] and [`PerturbError::TooFar`], before anything moved.
-    pub fn update(
-        &mut self,
-        direction: &Direction,
-        lr: f64,
-        decay: f64,
-    ) -> Result<(), PerturbError> {
-        let shrink = lr * decay;
-        if !shrink.is_finite() {
-            return Err(PerturbError::NonFinite(format!("decay {shrink}")));
-        }
+    /// [`PerturbError::NonFinite`], [`PerturbError::TooFar`] and [`PerturbError::OffGrid`], before anything moved.
+    pub fn update(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
+        let decay = Decay::of(update)?;
+        let (direction, lr) = (&update.direction, update.lr);
         let terms = if self.grids.is_some() {
             let step = direction * -lr;
-            if shrink != 0.0 {
+            if !decay.is_none() {
                 // the decay is a share of theta, so theta must be there
                 let step = terms::exact(&Direction::zero(), &step)?;
                 self.move_to(&Direction::zero())?;
@@ -216,18 +237,16 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
                 hop.add_scaled(direction, -lr);
                 terms::plain(&hop)
             };
-            [hop(shrink)?, hop(0.0)?]
+            [hop(lr * update.decay)?, hop(0.0)?]
         };
-        if !(terms[1].is_empty() && shrink == 0.0) {
-            self.pass(&terms, shrink)?;
+        if !(terms[1].is_empty() && decay.is_none()) {
+            self.pass(&terms, decay)?;
         }
         self.at = Direction::zero();
+        let reach: f64 = direction.terms().iter().map(|(_, c)| (c * lr).abs()).sum();
+        self.grow(reach, direction.len());
         if self.originals.is_some() {
-            self.queue(AppliedUpdate {
-                direction: direction.clone(),
-                lr,
-                decay,
-            });
+            self.queue(update.clone());
         }
         Ok(())
     }
@@ -236,20 +255,22 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// no order of sums matters, many of them share a pass.
     ///
     /// # Errors
-    /// As [`Self::update`]; without grids the updates before the one that is refused have been made.
+    /// As [`Self::update`]; the updates before the one that is refused have been made, but on grids only if a weight has
+    /// outgrown them.
     pub fn update_all(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
         if self.arithmetic() != Arithmetic::Exact {
             let mut updates = updates.iter();
-            return updates
-                .try_for_each(|update| self.update(&update.direction, update.lr, update.decay));
+            return updates.try_for_each(|update| self.update(update));
         }
         let passes = terms::merged(updates, self.reach())?;
         for pass in &passes {
-            self.check_reach(&pass.terms)?;
+            self.check_reach(&pass.terms, pass.decay)?;
         }
         self.move_to(&Direction::zero())?;
-        for MergedPass { terms, shrink } in passes {
-            self.pass(&[terms.clone(), terms], f64::from(shrink))?;
+        for MergedPass { terms, decay } in passes {
+            let (reach, count) = (terms::reach(&terms), terms.len());
+            self.pass(&[terms.clone(), terms], decay)?;
+            self.grow(reach, count);
         }
         if self.originals.is_some() {
             self.queued.extend_from_slice(updates);
@@ -320,19 +341,20 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
 
     /// A pass that does the same to parameters that decay and to those that do not.
     fn pass_everywhere(&mut self, terms: Terms) -> Result<(), PerturbError> {
-        self.pass(&[terms.clone(), terms], 0.0)
+        self.pass(&[terms.clone(), terms], Decay::NONE)
     }
 
     /// One pass over the weights: these increments for parameters that decay and for those that do not, and
-    /// the share that is taken off the former.
-    fn pass(&mut self, terms: &[Terms; 2], shrink: f64) -> Result<(), PerturbError> {
-        self.check_reach(&terms[1])?;
+    /// what is taken off the former.
+    fn pass(&mut self, terms: &[Terms; 2], decay: Decay) -> Result<(), PerturbError> {
+        self.check_reach(&terms[1], decay)?;
+        self.check_range()?;
         self.streams += terms[0].chunk_by(|a, b| a.0 == b.0).count() as u64;
         let grids = self.grids.take();
         self.map(AddNoise {
             kind: self.kind,
             terms,
-            shrink: shrink as f32,
+            decay,
             grids: grids.as_ref(),
         });
         self.grids = grids;
@@ -340,15 +362,15 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         Ok(())
     }
 
-    fn check_reach(&self, terms: &Terms) -> Result<(), PerturbError> {
-        let reach = terms::reach(terms);
-        if reach > self.reach() {
-            return Err(PerturbError::TooFar {
-                by: reach,
-                most: self.reach(),
-            });
+    fn check_reach(&self, terms: &Terms, decay: Decay) -> Result<(), PerturbError> {
+        let Some(grids) = &self.grids else {
+            return Ok(());
+        };
+        let (by, most) = (terms::reach(terms), grids.reach_beside(decay));
+        match by > most {
+            true => Err(PerturbError::TooFar { by, most }),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     /// The largest sum of coefficients' magnitudes of a pass.
@@ -397,7 +419,7 @@ mod tests {
             let model = Perturbed::new(module, space, kind, 1e-3).expect("its own space");
             let mut model = model.anchored(originals.expect("a file"));
             let z = Direction::unit(Seed::new(1));
-            model.update(&z, 1e-2, 0.0).expect("a pass");
+            model.update(&AppliedUpdate::new(z, 1e-2)).expect("a pass");
             model
         };
         let mut undisturbed = model("a");

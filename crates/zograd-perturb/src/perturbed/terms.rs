@@ -1,5 +1,6 @@
+use super::Decay;
 use crate::grid::odd;
-use crate::{Direction, PerturbError, Seed};
+use crate::{AppliedUpdate, Direction, PerturbError, Seed};
 
 /// The streams of a pass as the kernels take them.
 pub(crate) type Terms = Vec<(Seed, f32)>;
@@ -38,22 +39,11 @@ pub(crate) fn reach(terms: &[(Seed, f32)]) -> f64 {
     terms.iter().map(|(_, c)| f64::from(c.abs())).sum()
 }
 
-/// An update that was made, or is to be made again: `theta <- theta - lr * (direction + decay * theta)`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct AppliedUpdate {
-    /// The direction.
-    pub direction: Direction,
-    /// The learning rate.
-    pub lr: f64,
-    /// The weight decay.
-    pub decay: f64,
-}
-
 /// One pass that makes several updates.
 pub(crate) struct MergedPass {
     pub(crate) terms: Terms,
-    /// For parameters that decay.
-    pub(crate) shrink: f32,
+    /// Of parameters that decay.
+    pub(crate) decay: Decay,
 }
 
 /// Noise streams of a merged pass at most: the bits that are read ahead, 2 KiB a stream, stay in the L2 cache.
@@ -68,17 +58,17 @@ pub(crate) fn merged(
     let mut passes: Vec<MergedPass> = Vec::new();
     for update in updates {
         let terms = exact(&Direction::zero(), &(&update.direction * -update.lr))?;
-        let shrink = (update.lr * update.decay) as f32;
+        let decay = Decay::of(update)?;
         match passes.last_mut() {
             Some(last)
-                if shrink == 0.0
-                    && last.shrink == 0.0
+                if decay.is_none()
+                    && last.decay.is_none()
                     && last.terms.len() + terms.len() <= MERGED_STREAMS
                     && reach(&last.terms) + reach(&terms) <= most =>
             {
                 last.terms.extend(terms);
             }
-            _ => passes.push(MergedPass { terms, shrink }),
+            _ => passes.push(MergedPass { terms, decay }),
         }
     }
     Ok(passes)

@@ -49,15 +49,21 @@ impl<B: Backend> Net<B> {
     }
 }
 
+/// All its parameters, of which the matrix decays.
+fn space_of<B: Backend>(net: &Net<B>) -> ParameterSpace {
+    let space = ParameterSpace::select(net, &Selection::All).expect("parameters");
+    space.decaying(|name| name == "embed")
+}
+
 fn perturbed<B: NoiseBackend>(dtype: DType, eps: f64) -> Perturbed<B, Net<B>> {
     let net = Net::<B>::new(dtype);
-    let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
+    let space = space_of(&net);
     Perturbed::new(net, space, NoiseKind::Gaussian, eps).expect("its own space")
 }
 
 fn on_grids<B: NoiseBackend>(kind: NoiseKind, eps: f64) -> Perturbed<B, Net<B>> {
     let net = Net::<B>::new(DType::F32);
-    let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
+    let space = space_of(&net);
     let grids = Grids::of(&net, &space, eps, 0.0).expect("f32");
     Perturbed::on_grids(net, space, kind, eps, grids).expect("its own space")
 }
@@ -78,6 +84,10 @@ fn max_difference(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
 
 fn z(k: u64) -> Direction {
     Direction::unit(Seed::new(k))
+}
+
+fn decayed(direction: Direction, lr: f64, decay: f64, step: u64) -> AppliedUpdate {
+    AppliedUpdate::new(direction, lr).with_decay(decay, step)
 }
 
 /// theta + eps * d computed from the definition of the noise, in f64.
@@ -154,7 +164,8 @@ fn updates_with_decay<B: NoiseBackend>() {
     let step = z(1) * 0.3 - z(2) * 0.3;
     let mut model = perturbed::<B>(DType::F32, 1e-2);
     model.move_to(&-(z(1) - z(2))).expect("a pass");
-    model.update(&step, lr, decay).expect("a pass");
+    let update = AppliedUpdate::new(step.clone(), lr).with_decay(decay, 0);
+    model.update(&update).expect("a pass");
     assert_eq!(model.passes(), 2);
     assert!(model.at().is_zero());
     let mut target = expected(&start, &step, -lr);
@@ -196,10 +207,9 @@ fn exact_steps_forget_the_path<B: NoiseBackend>() {
 }
 
 fn updates(n: u64) -> Vec<AppliedUpdate> {
-    let update = |k| AppliedUpdate {
-        direction: (z(2 * k) - z(2 * k + 1)) * (k as f64 + 0.7).sin(),
-        lr: 1e-5 * (k % 100 + 1) as f64,
-        decay: 0.0,
+    let update = |k| {
+        let direction = (z(2 * k) - z(2 * k + 1)) * (k as f64 + 0.7).sin();
+        AppliedUpdate::new(direction, 1e-5 * (k % 100 + 1) as f64)
     };
     (0..n).map(update).collect()
 }
@@ -208,10 +218,10 @@ fn updates(n: u64) -> Vec<AppliedUpdate> {
 fn exact_updates_can_be_merged<B: NoiseBackend>() {
     let updates = updates(100);
     let mut live = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
-    for AppliedUpdate { direction, lr, .. } in &updates {
-        live.move_to(direction).expect("a pass");
-        live.move_to(&-direction).expect("a pass");
-        live.update(direction, *lr, 0.0).expect("a pass");
+    for update in &updates {
+        live.move_to(&update.direction).expect("a pass");
+        live.move_to(&-&update.direction).expect("a pass");
+        live.update(update).expect("a pass");
     }
     let mut merged = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
     merged.update_all(&updates).expect("passes");
@@ -225,12 +235,7 @@ fn plain_updates_can_be_made_together<B: NoiseBackend>() {
     updates[7].decay = 0.1;
     let mut single = perturbed::<B>(DType::F32, 1e-3);
     for update in &updates {
-        let AppliedUpdate {
-            direction,
-            lr,
-            decay,
-        } = update;
-        single.update(direction, *lr, *decay).expect("a pass");
+        single.update(update).expect("a pass");
     }
     let mut together = perturbed::<B>(DType::F32, 1e-3);
     together.update_all(&updates).expect("passes");
@@ -245,7 +250,7 @@ fn stays_in_place<B: NoiseBackend>(pointer: impl Fn(&Net<B>) -> *const u8) {
     for k in 2..6 {
         model.move_to(&z(k)).expect("a pass");
     }
-    model.update(&z(9), 1e-3, 0.1).expect("a pass");
+    model.update(&decayed(z(9), 1e-3, 0.1, 0)).expect("a pass");
     assert_eq!(pointer(model.module()), before);
 }
 
@@ -253,7 +258,8 @@ fn refuses_nan_and_keeps_the_weights<B: NoiseBackend>() {
     let mut model = perturbed::<B>(DType::F32, 1e-3);
     let start = model.module().weights();
     for bad in [f64::NAN, f64::INFINITY, 1e300] {
-        let error = model.update(&(z(1) * bad), 1.0, 0.0).expect_err("refused");
+        let error = model.update(&AppliedUpdate::new(z(1) * bad, 1.0));
+        let error = error.expect_err("refused");
         assert!(matches!(error, PerturbError::NonFinite(_)), "{error}");
         assert!(model.move_to(&(z(1) * (bad * 1e10))).is_err());
     }
@@ -280,6 +286,8 @@ macro_rules! on_every_backend {
             fn exact_updates_can_be_merged() { super::exact_updates_can_be_merged::<B>(); }
             #[test]
             fn plain_updates_can_be_made_together() { super::plain_updates_can_be_made_together::<B>(); }
+            #[test]
+            fn exact_decay_adds_up() { super::exact_decay_adds_up::<B>(); }
             #[test]
             fn stays_in_place() { super::stays_in_place::<B>($pointer); }
             #[test]
@@ -315,8 +323,8 @@ fn backends_agree_to_the_bit() {
     a.move_to(&d).expect("a pass");
     b.move_to(&d).expect("a pass");
     assert_eq!(a.module().weights(), b.module().weights());
-    a.update(&z(13), 0.1, 0.1).expect("a pass");
-    b.update(&z(13), 0.1, 0.1).expect("a pass");
+    a.update(&decayed(z(13), 0.1, 0.1, 0)).expect("a pass");
+    b.update(&decayed(z(13), 0.1, 0.1, 0)).expect("a pass");
     assert_eq!(a.module().weights(), b.module().weights());
 }
 
@@ -394,7 +402,9 @@ fn decay_below_the_spacing_of_numbers_adds_up() {
         let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
         model = Perturbed::new(net, space, NoiseKind::Gaussian, 1e-3).expect("its own space");
         for k in 0..400 {
-            model.update(&z(k), 1e-4, decay).expect("a pass");
+            model
+                .update(&decayed(z(k), 1e-4, decay, k))
+                .expect("a pass");
         }
         mean(&model.module().weights()[0])
     };
@@ -444,13 +454,63 @@ fn exact_decay_does_not_depend_on_probes() {
     for k in 0..20 {
         live.move_to(&z(k)).expect("a pass");
         live.move_to(&-z(k)).expect("a pass");
-        live.update(&z(k), 1e-3, 0.1).expect("a pass");
-        alone.update(&z(k), 1e-3, 0.1).expect("a pass");
+        live.update(&decayed(z(k), 1e-3, 0.1, k)).expect("a pass");
+        alone.update(&decayed(z(k), 1e-3, 0.1, k)).expect("a pass");
     }
     assert_eq!(live.module().weights(), alone.module().weights());
     // 20 * 1e-4 of weights up to 0.75, and noise of 20 steps
     let moved = max_difference(&live.module().weights(), &start);
     assert!((1e-3..0.1).contains(&moved), "{moved}");
+}
+
+/// On a grid the decay of a step at usual learning rates is far below the spacing of the numbers. It must act on every
+/// weight all the same: within 10 percent of what theory says, or two spacings of 2^-23 for the smallest weights.
+fn exact_decay_adds_up<B: NoiseBackend>() {
+    const STEPS: u64 = 6000;
+    const LAMBDA: f64 = 0.1;
+    for lr in [1e-6, 1e-7] {
+        let mut model = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+        let start = model.module().weights();
+        for step in 0..STEPS {
+            let update = decayed(Direction::zero(), lr, LAMBDA, step);
+            model.update(&update).expect("a pass");
+        }
+        let end = model.module().weights();
+        let mut far = 0;
+        for (w, end) in start[0].iter().zip(&end[0]) {
+            let theory = f64::from(*w) * lr * LAMBDA * STEPS as f64;
+            let shrunk = f64::from(*w) - f64::from(*end);
+            let allowed = (0.1 * theory.abs()).max(2.0 / 8_388_608.0);
+            assert!(
+                (shrunk - theory).abs() <= allowed,
+                "{w}: {shrunk} for {theory}"
+            );
+            far += usize::from(0.1 * theory.abs() > 2.0 / 8_388_608.0);
+        }
+        // most of the weights are large enough for the 10 percent
+        assert!(2 * far > start[0].len(), "{far}");
+        assert_eq!(start[1..], end[1..]);
+    }
+}
+
+/// Decayed updates made together are those made one after the other, in the same bits.
+#[cfg(feature = "ndarray")]
+#[test]
+fn decayed_updates_on_grids_can_be_made_together() {
+    type B = burn_ndarray::NdArray<f32>;
+    let updates: Vec<_> = updates(40)
+        .into_iter()
+        .zip(0..)
+        .map(|(update, step)| update.with_decay(0.01, step))
+        .collect();
+    let mut live = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+    for update in &updates {
+        live.move_to(&update.direction).expect("a pass");
+        live.update(update).expect("a pass");
+    }
+    let mut together = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+    together.update_all(&updates).expect("passes");
+    assert_eq!(together.module().weights(), live.module().weights());
 }
 
 #[cfg(feature = "ndarray")]
@@ -459,15 +519,73 @@ fn exact_steps_refuse_what_would_round() {
     type B = burn_ndarray::NdArray<f32>;
     let mut model = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
     let start = model.module().weights();
-    let error = model.update(&z(1), 1.0, 0.0).expect_err("too far");
+    let error = model.update(&AppliedUpdate::new(z(1), 1.0));
+    let error = error.expect_err("too far");
     assert!(matches!(error, PerturbError::TooFar { .. }), "{error}");
     assert_eq!(model.module().weights(), start);
-    // walking out of the range step by step is found
-    for _ in 0..200 {
-        model.update(&z(1), 0.02, 0.0).expect("a pass");
-    }
-    let error = model.check_range().expect_err("outgrown");
+    // walking out of the range step by step is found, at the first step that is not on it any more
+    let update = AppliedUpdate::new(z(1), 0.02);
+    let made = (0..200).find(|_| model.check_range().is_err() || model.update(&update).is_err());
+    let largest = |model: &Perturbed<B, Net<B>>| {
+        let weights = model.module().weights();
+        weights
+            .into_iter()
+            .flatten()
+            .map(f32::abs)
+            .fold(0.0, f32::max)
+    };
+    // 2 on a grid of 2^-23, less the longest hop
+    assert!(made.is_some() && largest(&model) > 1.5, "{made:?}");
+    let error = model.update(&update).expect_err("outgrown");
     assert!(matches!(error, PerturbError::OffGrid { .. }), "{error}");
+    assert!(model.move_to(&z(1)).is_err());
+    let mut together = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+    let error = together
+        .update_all(&vec![update; 200])
+        .expect_err("outgrown");
+    assert!(matches!(error, PerturbError::OffGrid { .. }), "{error}");
+}
+
+/// Weights inside the range whose probes are not lose bits, so they are refused.
+#[cfg(feature = "ndarray")]
+#[test]
+fn exact_steps_leave_room_for_probes() {
+    type B = burn_ndarray::NdArray<f32>;
+    let grids = |net: &Net<B>, space: &ParameterSpace| Grids::of(net, space, 1e-3, 0.0);
+    for (weight, fits) in [(1.45, true), (1.99, false)] {
+        let net = Net::<B>::new(DType::F32);
+        let space = ParameterSpace::select(&net, &Selection::All).expect("parameters");
+        // of weights up to 0.75: the range is 2
+        let grids = grids(&net, &space).expect("f32");
+        let mut grown = net;
+        grown.embed = grown.embed.map(|w| w * 0.0 + weight);
+        let model = Perturbed::on_grids(grown, space, NoiseKind::Gaussian, 1e-3, grids);
+        let mut model = model.expect("its own space");
+        assert_eq!(model.check_range().is_ok(), fits, "{weight}");
+        assert_eq!(model.move_to(&z(1)).is_ok(), fits, "{weight}");
+    }
+}
+
+/// Originals that outgrow their grids keep their file as it was.
+#[cfg(feature = "flex")]
+#[test]
+fn originals_that_outgrow_their_grids_are_refused() {
+    type B = burn_flex::Flex;
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut model = small::<B>(DType::F16);
+    let (net, space) = (model.module(), model.space().clone());
+    let grids = Grids::of(net, &space, 1e-2, 0.0).expect("finite");
+    let path = dir.path().join("originals");
+    let originals = Originals::create(path.clone(), net, space, NoiseKind::Gaussian, grids);
+    model = model.anchored(originals.expect("a file"));
+    let before = std::fs::read(&path).expect("a file");
+    for _ in 0..100 {
+        let update = AppliedUpdate::new(z(1), 0.02);
+        model.update(&update).expect("a pass");
+    }
+    let error = model.reanchor().expect_err("outgrown");
+    assert!(matches!(error, PerturbError::OffGrid { .. }), "{error}");
+    assert_eq!(std::fs::read(&path).expect("a file"), before);
 }
 
 #[cfg(feature = "flex")]
@@ -545,8 +663,8 @@ fn the_originals_learn_of_updates_that_are_made_together() {
         if together {
             model.update_all(&updates).expect("passes");
         } else {
-            for AppliedUpdate { direction, lr, .. } in &updates {
-                model.update(direction, *lr, 0.0).expect("a pass");
+            for update in &updates {
+                model.update(update).expect("a pass");
             }
         }
         model.reanchor().expect("a file");
@@ -583,17 +701,17 @@ fn anchored_weights_are_those_of_the_exact_run() {
     wide.embed = Param::from_tensor(Tensor::from_data(matrix, &device));
     wide.bias = Param::from_tensor(Tensor::from_data(vector(bias), &device));
     wide.final_layer_norm = Param::from_tensor(Tensor::from_data(vector(norm), &device));
-    let wide_space = ParameterSpace::select(&wide, &Selection::All).expect("parameters");
+    let wide_space = space_of(&wide);
     let mut wide =
         Perturbed::on_grids(wide, wide_space, NoiseKind::Gaussian, 1e-3, grids).expect("f32");
 
     model = model.anchored(originals.expect("a file"));
     for (k, update) in updates(250).into_iter().enumerate() {
-        let AppliedUpdate { direction, lr, .. } = &update;
         let decay = if k % 50 == 7 { 0.1 } else { 0.0 };
-        model.move_to(direction).expect("a pass");
-        model.update(direction, *lr, decay).expect("a pass");
-        wide.update(direction, *lr, decay).expect("a pass");
+        let update = update.with_decay(decay, k as u64);
+        model.move_to(&update.direction).expect("a pass");
+        model.update(&update).expect("a pass");
+        wide.update(&update).expect("a pass");
         if k % 100 == 99 {
             model.reanchor().expect("a file");
         }

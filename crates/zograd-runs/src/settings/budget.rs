@@ -4,7 +4,7 @@ use super::owner::Owner;
 use crate::error::{Blame, Result, refuse};
 use serde::{Deserialize, Serialize};
 use zograd_select::{Choice, Setting};
-use zograd_trainer::{Guards, Schedule};
+use zograd_trainer::{BestBy, Guards, Schedule};
 
 /// Forward passes of the built-in run: about a minute on two cores.
 const BUILT_IN_FORWARDS: u64 = 4800;
@@ -79,7 +79,20 @@ pub struct Budget {
     pub guard: Option<String>,
     /// Steps between evaluations.
     pub eval_every: Option<u64>,
+    /// What the best weights are chosen by.
+    pub best_by: Option<BestBy>,
 }
+
+const BEST_BY: &[Choice] = &[
+    Choice {
+        name: "score",
+        help: "The score, and of equal ones the loss",
+    },
+    Choice {
+        name: "loss",
+        help: "The loss, as the scripts of MeZO and MeZO-GV do",
+    },
+];
 
 impl Owner for Budget {
     const NAME: &'static str = "methods with steps";
@@ -96,7 +109,7 @@ impl Owner for Budget {
             "EVENT=POLICY",
             "What to do about a step that is not as it should be: EVENT=POLICY, with commas between several. Events: \
              non-finite-loss, non-finite-update, update-too-far (skip, stop); loss-explosion, exploding-gradient \
-             (go-on, skip, shrink, stop); flat-loss, vanishing-gradient (go-on, skip, stop)",
+             (go-on, skip, shrink, stop); flat-loss, vanishing-gradient, update-below-grid (go-on, skip, stop)",
         )
         .or("skip the first three, go on after the others; all are counted"),
         Setting::count(
@@ -105,6 +118,13 @@ impl Owner for Budget {
             "Evaluate on the development examples every N steps; 0: only at the end",
         )
         .or("a tenth of the steps"),
+        Setting::choice(
+            "best-by",
+            "WHAT",
+            "What the best weights are chosen by, on the development examples",
+            BEST_BY,
+        )
+        .or("score"),
     ];
 }
 

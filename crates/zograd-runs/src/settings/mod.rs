@@ -40,7 +40,7 @@ use crate::error::{Blame, Result, refuse};
 use owner::table;
 use std::path::PathBuf;
 use zograd_models::{AdapterConfig, BaseNote};
-use zograd_perturb::{ParameterSpace, Selection, noise};
+use zograd_perturb::{Arithmetic, ParameterSpace, Selection, noise};
 use zograd_select::Methods;
 use zograd_tasks::SplitSizes;
 use zograd_trainer::trajectory::{AdapterStart, Header};
@@ -167,6 +167,7 @@ impl Settings {
         config.batch_size = batch_size;
         config.seed = draw.seed.unwrap_or(0);
         config.eval_every = steps.budget.eval_every.unwrap_or(1);
+        config.best_by = steps.budget.best_by.unwrap_or_default();
         config.eval_batch_size = eval_batch_size;
         config.check().or_input()?;
         taken.extend(table(&draw)?);
@@ -221,6 +222,19 @@ impl Settings {
         Ok(values.into())
     }
 
+    /// Whether weights are moved exactly.
+    pub(crate) fn is_exact(&self) -> bool {
+        matches!(&self.procedure, Procedure::ZerothOrder(zo) if zo.arithmetic == Arithmetic::Exact)
+    }
+
+    /// The same, but with plain arithmetic.
+    pub(crate) fn make_plain(&mut self) {
+        if let Procedure::ZerothOrder(zo) = &mut self.procedure {
+            zo.arithmetic = Arithmetic::Plain;
+            self.taken.insert("arithmetic".into(), "plain".into());
+        }
+    }
+
     /// Which parameters move.
     pub fn selection(&self) -> Selection {
         self.tune.selection()
@@ -235,7 +249,7 @@ impl Settings {
         adapter: Option<AdapterStart>,
     ) -> Header {
         Header {
-            format: Header::format_of(adapter.as_ref()),
+            format: Header::format_of(adapter.as_ref(), zo.arithmetic, &self.config),
             model: base.model.clone(),
             weights: base.weights.clone(),
             dtype: base.dtype,
@@ -308,11 +322,17 @@ impl Stepped {
         sizes.schedule.get_or_insert(Schedule::Constant);
         sizes.weight_decay.get_or_insert(0.0);
         budget.eval_every.get_or_insert(steps.div_ceil(10));
+        budget.best_by.get_or_insert_default();
         let ObjectiveChoice { objective } = given.take()?;
         let objective = objective.unwrap_or(ObjectiveName::Auto);
         if gradient {
             objective.check_differentiable()?;
-            let never = ["flat-loss", "vanishing-gradient", "update-too-far"];
+            let never = [
+                "flat-loss",
+                "vanishing-gradient",
+                "update-below-grid",
+                "update-too-far",
+            ];
             if let Some(guard) = &budget.guard
                 && let Some(event) = never.into_iter().find(|event| guard.contains(event))
             {

@@ -203,6 +203,7 @@ mod tests {
     use super::*;
     use crate::settings::{Procedure, Settings};
     use std::path::Path;
+    use zograd_trainer::BestBy;
 
     /// Names of the files below `folder`.
     fn files_below(folder: &Path, prefix: &str, names: &mut Vec<String>) {
@@ -246,6 +247,8 @@ mod tests {
             };
             assert_eq!(file, parts[3], "the file's name is its method: {name}");
             assert!(preset.paper.lr_grid.contains(&train.config.lr));
+            // as the scripts of the originals choose
+            assert_eq!(train.config.best_by, BestBy::Loss, "{name}");
             let Procedure::ZerothOrder(zo) = train.procedure else {
                 panic!("{name}: a gradient");
             };

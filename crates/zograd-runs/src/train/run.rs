@@ -17,7 +17,7 @@ use burn::module::Module;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use zograd_models::{BaseNote, Opt, content_hash};
-use zograd_perturb::ParameterSpace;
+use zograd_perturb::{ParameterSpace, is_exact_on};
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{AdapterStart, Header, TrajectoryWriter};
 use zograd_trainer::{Evaluation, StopReason, TrainSummary, peak_memory_bytes};
@@ -60,6 +60,17 @@ impl Job for TrainJob<'_> {
             watch,
         } = self;
         let interrupted = prepared.interrupted.take();
+        if prepared.settings.is_exact() && !is_exact_on::<B>(device) {
+            if interrupted.is_some() {
+                refuse!(
+                    "`arithmetic = exact`: this device rounds fused multiply-adds twice; resume on another `backend`"
+                );
+            }
+            prepared.settings.make_plain();
+            watch.note(
+                "note: this device rounds fused multiply-adds twice, so steps are not exact: using `arithmetic = plain`",
+            );
+        }
         let beginning = begin::<B>(&prepared, interrupted.as_ref(), device)?;
         // from here on something is written: the input was fine
         let (folder, log) = open(&prepared, methods, interrupted.as_ref(), &beginning)?;

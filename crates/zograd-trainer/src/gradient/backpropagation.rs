@@ -139,7 +139,7 @@ impl<'a, B: ModelBackend, C: CheckpointStrategy> Steps<'a, B, C> {
             return Ruling::default();
         }
         // no eps: a gradient does not drown in the rounding of two losses
-        guards.judge(monitor, loss, length, f64::INFINITY)
+        guards.judge(monitor, loss, length, f64::INFINITY, 1.0)
     }
 }
 

@@ -7,7 +7,7 @@ use burn::optim::{Adam, AdamConfig, AdamW, AdamWConfig, GradientsParams};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
 use serde::{Deserialize, Serialize};
-use zograd_perturb::decays;
+use zograd_models::LanguageModel;
 
 /// What makes a step of a gradient: burn's optimisers, with PyTorch's defaults (betas 0.9 and 0.999, epsilon 1e-8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,7 +27,7 @@ pub(super) enum Optimizer<B: AutodiffBackend, M: AutodiffModule<B>> {
     AdamW([OptimizerAdaptor<AdamW, M, B>; 2]),
 }
 
-impl<B: AutodiffBackend, M: AutodiffModule<B>> Optimizer<B, M> {
+impl<B: AutodiffBackend, M: AutodiffModule<B> + LanguageModel> Optimizer<B, M> {
     pub(super) fn new(kind: &GradientOptimizer, weight_decay: f64) -> Self {
         let penalties = [weight_decay as f32, 0.0];
         match kind {
@@ -57,6 +57,7 @@ impl<B: AutodiffBackend, M: AutodiffModule<B>> Optimizer<B, M> {
     ) -> M {
         let mut split = Split {
             from: &mut gradients,
+            decays: &|name| model.decays(name),
             scale,
             path: Vec::new(),
             groups: [GradientsParams::new(), GradientsParams::new()],
@@ -90,6 +91,7 @@ where
 /// Scales gradients and sorts them by whether their parameter decays.
 struct Split<'a> {
     from: &'a mut GradientsParams,
+    decays: &'a dyn Fn(&str) -> bool,
     scale: f64,
     path: Vec<String>,
     groups: [GradientsParams; 2],
@@ -106,7 +108,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for Split<'_> {
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(gradient) = self.from.remove::<B::InnerBackend, D>(param.id) {
-            let group = usize::from(!decays(&self.path.join(".")));
+            let group = usize::from(!(self.decays)(&self.path.join(".")));
             self.groups[group].register(param.id, gradient.mul_scalar(self.scale));
         }
     }

@@ -20,19 +20,22 @@ pub enum Event {
     FlatLoss,
     /// The losses differ by no more than their rounding: the slope is noise.
     VanishingGradient,
+    /// Most of the update is finer than the grid of the weights, and is rounded away.
+    UpdateBelowGrid,
     /// The projected gradient is 10 times the mean magnitude of the last 100 steps.
     ExplodingGradient,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::NonFiniteLoss,
         Self::NonFiniteUpdate,
         Self::UpdateTooFar,
         Self::LossExplosion,
         Self::FlatLoss,
         Self::VanishingGradient,
+        Self::UpdateBelowGrid,
         Self::ExplodingGradient,
     ];
 
@@ -45,6 +48,7 @@ impl Event {
             Self::LossExplosion => "loss-explosion",
             Self::FlatLoss => "flat-loss",
             Self::VanishingGradient => "vanishing-gradient",
+            Self::UpdateBelowGrid => "update-below-grid",
             Self::ExplodingGradient => "exploding-gradient",
         }
     }
@@ -59,6 +63,9 @@ impl Event {
             Self::LossExplosion => "lower `lr`, or start again from an earlier step",
             Self::FlatLoss => "raise `eps`, or use `dtype = f32`",
             Self::VanishingGradient => "raise `eps`: the losses differ by rounding alone",
+            Self::UpdateBelowGrid => {
+                "raise `lr`, or use `arithmetic = plain`: exact steps round most of the update away"
+            }
             Self::ExplodingGradient => "lower `lr`, raise `batch-size`, or let `guard` shrink it",
         }
     }
@@ -77,7 +84,9 @@ impl Event {
             Self::NonFiniteLoss | Self::NonFiniteUpdate | Self::UpdateTooFar => {
                 matches!(policy, Policy::Skip | Policy::Stop)
             }
-            Self::FlatLoss | Self::VanishingGradient => policy != Policy::Shrink,
+            Self::FlatLoss | Self::VanishingGradient | Self::UpdateBelowGrid => {
+                policy != Policy::Shrink
+            }
             Self::LossExplosion | Self::ExplodingGradient => true,
         }
     }
@@ -88,7 +97,9 @@ impl Event {
             Self::NonFiniteUpdate => SkipReason::NonFiniteUpdate,
             Self::UpdateTooFar => SkipReason::UpdateTooFar,
             Self::LossExplosion => SkipReason::LossExplosion,
-            Self::FlatLoss | Self::VanishingGradient => SkipReason::VanishingGradient,
+            Self::FlatLoss | Self::VanishingGradient | Self::UpdateBelowGrid => {
+                SkipReason::VanishingGradient
+            }
             Self::ExplodingGradient => SkipReason::ExplodingGradient,
         }
     }

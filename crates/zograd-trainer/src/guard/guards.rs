@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+/// An update of which less reaches the weights is below their grid.
+const FEWEST_ARRIVE: f64 = 0.5;
+
 /// The policies of a run, one an event.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -36,9 +39,22 @@ impl Guards {
     }
 
     /// What is done about an update that was found with losses of this mean and this projected gradient, measured with
-    /// this `eps`, after the steps that `monitor` has seen.
-    pub fn judge(&self, monitor: &Monitor, loss: f64, slope: f64, eps: f64) -> Ruling {
-        match monitor.unusual(loss, slope, eps) {
+    /// this `eps`, after the steps that `monitor` has seen; `arriving` is the share of it that will reach the weights
+    /// ([`Resolution::arriving`](zograd_perturb::Resolution::arriving)).
+    pub fn judge(
+        &self,
+        monitor: &Monitor,
+        loss: f64,
+        slope: f64,
+        eps: f64,
+        arriving: f64,
+    ) -> Ruling {
+        let below_grid = (arriving < FEWEST_ARRIVE).then_some((Event::UpdateBelowGrid, 1.0));
+        let events = [monitor.unusual(loss, slope, eps), below_grid];
+        let mut events = events.into_iter().flatten();
+        // what something is done about goes before what is counted only
+        let acted = |(event, _): &(Event, f64)| self.policy(*event) != Policy::GoOn;
+        match events.clone().find(acted).or_else(|| events.next()) {
             None => Ruling::default(),
             Some((event, factor)) => monitor.ruling(event, factor, self.policy(event)),
         }
@@ -75,7 +91,7 @@ impl FromStr for Guards {
             let event = event.ok_or_else(|| {
                 setting(
                     "the events are non-finite-loss, non-finite-update, update-too-far, loss-explosion, \
-                     flat-loss, vanishing-gradient and exploding-gradient",
+                     flat-loss, vanishing-gradient, update-below-grid and exploding-gradient",
                 )
             })?;
             let policy = Policy::ALL.into_iter().find(|p| p.name() == policy.trim());
@@ -90,6 +106,27 @@ impl FromStr for Guards {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_update_below_the_grid_is_an_event_of_its_own() {
+        let monitor = Monitor::default();
+        let judge = |guards: &Guards, slope, arriving| {
+            let ruling = guards.judge(&monitor, 0.7, slope, 1e-3, arriving);
+            (ruling.event, ruling.verdict)
+        };
+        let go_on = Guards::default();
+        let applied = Verdict::Apply(1.0);
+        let below = Some(Event::UpdateBelowGrid);
+        assert_eq!(judge(&go_on, 1.0, 0.6), (None, applied));
+        assert_eq!(judge(&go_on, 1.0, 0.4), (below, applied));
+        let vanishing = Some(Event::VanishingGradient);
+        assert_eq!(judge(&go_on, 1e-6, 0.4), (vanishing, applied));
+        // the guard is not ignored because two events coincide
+        let skips: Guards = "update-below-grid=skip".parse().expect("a guard");
+        let (event, verdict) = judge(&skips, 1e-6, 0.4);
+        assert_eq!(event, below);
+        assert!(matches!(verdict, Verdict::Skip(_)), "{verdict:?}");
+    }
 
     #[test]
     fn policies_are_parsed_and_checked() {

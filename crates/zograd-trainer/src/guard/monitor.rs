@@ -19,8 +19,8 @@ const ROUNDING: f64 = 8.0 / 16_777_216.0;
 /// What [`Policy::Shrink`] multiplies the learning rate of a step with whose loss has exploded.
 const SHRINK: f64 = 0.1;
 
-/// Steps in a row with the same quiet event ([`Event::FlatLoss`], [`Event::VanishingGradient`]) before
-/// [`Policy::Stop`] stops: one alone is chance.
+/// Steps in a row with the same quiet event ([`Event::FlatLoss`], [`Event::VanishingGradient`],
+/// [`Event::UpdateBelowGrid`]) before [`Policy::Stop`] stops: one alone is chance.
 const PATIENCE: u64 = 10;
 
 /// What is usual in a run: the losses and slopes of its last steps. A function of the steps alone.
@@ -85,7 +85,6 @@ impl Monitor {
     pub(super) fn ruling(&self, event: Event, factor: f64, policy: Policy) -> Ruling {
         let (verdict, stops) = match policy {
             Policy::GoOn => (Verdict::Apply(1.0), false),
-            Policy::Skip if event == Event::FlatLoss => (Verdict::Apply(1.0), false),
             Policy::Skip => (Verdict::Skip(event.skip_reason()), false),
             Policy::Shrink => (Verdict::Apply(factor), false),
             Policy::Stop if self.is_quiet(event) => (Verdict::Apply(1.0), false),
@@ -100,7 +99,10 @@ impl Monitor {
 
     /// Whether this is a quiet event that has not happened often enough in a row to stop for.
     fn is_quiet(&self, event: Event) -> bool {
-        let quiet = matches!(event, Event::FlatLoss | Event::VanishingGradient);
+        let quiet = matches!(
+            event,
+            Event::FlatLoss | Event::VanishingGradient | Event::UpdateBelowGrid
+        );
         let before = if self.last == Some(event) {
             self.in_a_row
         } else {
@@ -173,6 +175,15 @@ mod tests {
         assert_eq!(verdict(Policy::Skip), (skip, false));
         assert_eq!(verdict(Policy::Shrink), (Verdict::Apply(0.5), false));
         assert_eq!(verdict(Policy::Stop), (skip, true));
+    }
+
+    /// A step without a slope that is skipped does not decay the weights either.
+    #[test]
+    fn a_flat_step_is_skipped_if_asked_for() {
+        let verdict = |policy| usual().ruling(Event::FlatLoss, 1.0, policy).verdict;
+        assert_eq!(verdict(Policy::GoOn), Verdict::Apply(1.0));
+        let reason = SkipReason::VanishingGradient;
+        assert_eq!(verdict(Policy::Skip), Verdict::Skip(reason));
     }
 
     #[test]

@@ -24,7 +24,7 @@ impl<B: NoiseBackend, M: Module<B>> Weights for Perturbed<B, M> {
     }
 
     fn make(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
-        self.update(&update.direction, update.lr, update.decay)
+        self.update(update)
     }
 }
 

@@ -1,3 +1,4 @@
+use super::BestBy;
 use crate::{Guards, Schedule, TrainError};
 use serde::{Deserialize, Serialize};
 
@@ -23,7 +24,8 @@ pub struct TrainConfig {
     pub lr: f64,
     /// How it changes.
     pub schedule: Schedule,
-    /// Weight decay lambda of `theta <- theta - lr (g d + lambda theta)`; biases and layer norms excepted.
+    /// Weight decay lambda of `theta <- theta - lr (g d + lambda theta)`; what the model spares excepted
+    /// ([`LanguageModel::decays`](crate::LanguageModel::decays)).
     pub weight_decay: f64,
     /// Examples per step.
     pub batch_size: usize,
@@ -31,6 +33,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Evaluate on the development examples every so many steps and after the last; 0: only then.
     pub eval_every: u64,
+    /// What the best weights are chosen by.
+    #[serde(default, skip_serializing_if = "BestBy::is_default")]
+    pub best_by: BestBy,
     /// Examples per forward in evaluations.
     pub eval_batch_size: usize,
     /// Bring 16-bit weights with an anchor back to their originals every so many steps, and before every evaluation;
@@ -54,6 +59,7 @@ impl TrainConfig {
             batch_size: 16,
             seed: 0,
             eval_every: 0,
+            best_by: BestBy::Score,
             eval_batch_size: 16,
             anchor_every: 0,
             guards: Guards::default(),

@@ -1,7 +1,7 @@
 use super::{Examples, ORDER, StopReason, TrainConfig, TrainState, TrainSummary};
 use crate::{
-    Batches, DevScore, EvalRecord, Evaluation, LanguageModel, Objective, Observer, Silent,
-    StepRecord, TrainError, evaluate, peak_memory_bytes,
+    Batches, DevScore, EvalRecord, LanguageModel, Objective, Observer, Silent, StepRecord,
+    TrainError, evaluate, peak_memory_bytes,
 };
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,7 +66,7 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
     pub(crate) fn run(mut self, stepper: &mut impl Stepper<M>) -> Result<TrainSummary, TrainError> {
         let (config, examples) = (self.config, self.examples);
         let order = Seed::new(config.seed).child(ORDER);
-        let batches = Batches::new(order, examples.train.len(), config.batch_size);
+        let mut batches = Batches::new(order, examples.train.len(), config.batch_size);
         let seconds_before = self.state.summary().seconds;
         let mut training = Duration::ZERO;
         while !self.is_over() {
@@ -125,7 +125,8 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
         let score = DevScore::new(evaluation.metric, evaluation.score);
         let mut record = EvalRecord::new(summary.steps, summary.forwards, score, evaluation.loss);
         record.drift = drift;
-        record.best = is_best(&evaluation, summary.best.as_ref());
+        let best = summary.best.as_ref();
+        record.best = self.config.best_by.prefers(&evaluation, best);
         record.seconds = start.elapsed().as_secs_f64();
         self.observer.on_eval(&record, model)?;
         if record.best {
@@ -133,13 +134,4 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
         }
         Ok(())
     }
-}
-
-/// Higher score, or equal score and lower loss; never with a loss that is not finite.
-fn is_best(this: &Evaluation, best: Option<&EvalRecord>) -> bool {
-    let rank = |score: f64, loss: f64| (score, -loss);
-    this.loss.is_finite()
-        && best.is_none_or(|best| {
-            rank(this.score, this.loss) > rank(best.dev_score.value(), best.dev_loss)
-        })
 }

@@ -6,7 +6,7 @@ use zograd_tasks::Prompt;
 pub struct Examples<'a> {
     /// Steps draw their batches from these.
     pub train: &'a [Prompt],
-    /// The best weights are those with the best score on these. May be empty: then nothing is
+    /// The best weights are those that do best on these ([`TrainConfig::best_by`]). May be empty: then nothing is
     /// evaluated and no weights are the best.
     pub dev: &'a [Prompt],
     /// How predictions are made and scored.

@@ -1,5 +1,6 @@
 //! Many steps: what a run is made of, and the loop.
 
+mod best_by;
 mod config;
 mod course;
 mod examples;
@@ -7,6 +8,7 @@ mod state;
 mod summary;
 mod training;
 
+pub use best_by::BestBy;
 pub use config::TrainConfig;
 pub(crate) use course::{Course, Done, Stepper};
 pub use examples::Examples;

@@ -1,4 +1,5 @@
 use super::{Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, step_seed};
+use crate::trajectory::Record;
 use crate::{
     LanguageModel, Loss, Measured, Objective, Observer, Prober, Rule, Stacked, StepRecord,
     StepReport, TrainError, Walking, measure, measure_each, run_judged_step,
@@ -6,7 +7,7 @@ use crate::{
 use burn::module::Module;
 use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
-use zograd_perturb::{Excerpt, NoiseBackend, Perturbed};
+use zograd_perturb::{AppliedUpdate, Direction, Excerpt, NoiseBackend, Perturbed, Resolution};
 use zograd_select::{StepContext, Strategy};
 use zograd_tasks::Prompt;
 
@@ -90,6 +91,7 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
             at_once: model.module().at_once(&model.space().sizes()),
             passes: model.passes(),
             before: None,
+            resolution: model.resolution(),
             model,
         };
         self.course.run(&mut steps)
@@ -109,6 +111,8 @@ struct Steps<'a, 'm, B: NoiseBackend, M: Module<B>> {
     passes: u64,
     /// Some of the weights before the last step, where their drift is measured.
     before: Option<Excerpt>,
+    /// How finely the weights can be moved, if they are on grids.
+    resolution: Option<Resolution>,
 }
 
 impl<B: NoiseBackend, M: Module<B> + LanguageModel> Steps<'_, '_, B, M> {
@@ -119,7 +123,7 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel> Steps<'_, '_, B, M> {
 
     /// The step, judged by the guards.
     fn probe(&mut self, state: &TrainState, batch: &[&Prompt]) -> Result<StepReport, TrainError> {
-        let (objective, config) = (self.objective, self.config);
+        let (objective, config, resolution) = (self.objective, self.config, &self.resolution);
         let step = state.summary().steps;
         let context = StepContext::new(step, step_seed(config.seed, step), self.model.eps());
         let writer = self.examples.scoring.writer();
@@ -148,7 +152,11 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel> Steps<'_, '_, B, M> {
                 let (slope, monitor) = (update.projected_gradient, state.monitor());
                 let losses = evaluations.iter().map(|e| e.loss);
                 let loss = losses.sum::<f64>() / evaluations.len() as f64;
-                config.guards.judge(monitor, loss, slope, context.eps)
+                let arriving = resolution.as_ref().map_or(1.0, |resolution| {
+                    resolution.arriving(&update.direction, rule.lr)
+                });
+                let guards = &config.guards;
+                guards.judge(monitor, loss, slope, context.eps, arriving)
             },
         )
     }
@@ -189,16 +197,11 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel> Stepper<M> for Steps<'_, '_,
         }
         if let Some(before) = self.before.take() {
             // a skipped step does not decay either
-            let decay = match record.skipped {
-                Some(_) => 0.0,
-                None => record.weight_decay,
-            };
-            let model = &self.model;
-            drift = Some(model.drift_since(&before, &record.update, record.lr, decay)?);
+            let nothing = AppliedUpdate::new(Direction::zero(), 0.0);
+            let update = Record::from(record).applied().unwrap_or(nothing);
+            drift = Some(self.model.drift_since(&before, &update)?);
         }
-        if self.examples.evaluates_after(record.step, self.config) {
-            self.model.check_range()?;
-        }
+        self.model.check_range()?;
         Ok(drift)
     }
 

@@ -62,10 +62,9 @@ impl From<&StepRecord> for Record {
 impl Record {
     /// The update that this step made, if it was not skipped.
     pub fn applied(&self) -> Option<AppliedUpdate> {
-        self.skipped.is_none().then(|| AppliedUpdate {
-            direction: self.update.clone(),
-            lr: self.lr,
-            decay: self.weight_decay,
+        self.skipped.is_none().then(|| {
+            AppliedUpdate::new(self.update.clone(), self.lr)
+                .with_decay(self.weight_decay, self.step.saturating_sub(1))
         })
     }
 

@@ -13,10 +13,12 @@ use zograd_select::MethodSpec;
 /// |---|---|
 /// | 1 | runs that tune all weights |
 /// | 2 | [`Header::adapter`] |
+/// | 3 | weight decay that adds up on grids |
 ///
 /// A log has the oldest version that can say what it says, so that programs which do not know adapters read
-/// logs without them, and refuse the others by their number.
-pub const FORMAT_VERSION: u32 = 2;
+/// logs without them, and refuse the others by their number. Before version 3 weight decay was rounded to the grid at
+/// every step, mostly to nothing; logs of such runs are refused.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// What a run started from and how it went on: everything that [`replay`](super::replay()) needs besides
 /// the start weights and the records.
@@ -53,12 +55,22 @@ pub struct Header {
 }
 
 impl Header {
-    /// Version of the log of a run with or without an adapter.
-    pub fn format_of(adapter: Option<&AdapterStart>) -> u32 {
+    /// Version of the log of a run with or without an adapter, whose weights are moved so, with these settings.
+    pub fn format_of(
+        adapter: Option<&AdapterStart>,
+        arithmetic: Arithmetic,
+        config: &TrainConfig,
+    ) -> u32 {
         match adapter {
+            _ if decays_on_grids(arithmetic, config) => 3,
             None => 1,
             Some(_) => 2,
         }
+    }
+
+    /// Whether the run's weight decay was rounded away, as before version 3.
+    pub(super) fn has_lost_decay(&self) -> bool {
+        self.format < 3 && decays_on_grids(self.arithmetic, &self.config)
     }
 
     /// Seed of the step with this number (from 1).
@@ -73,4 +85,9 @@ impl Header {
             weight_decay: self.config.weight_decay,
         }
     }
+}
+
+/// Whether weight decay is rounded to grids: those of the weights, or of their f32 originals.
+fn decays_on_grids(arithmetic: Arithmetic, config: &TrainConfig) -> bool {
+    arithmetic != Arithmetic::Plain && config.weight_decay != 0.0
 }

@@ -64,6 +64,14 @@ pub enum TrajectoryError {
         /// The version it has.
         found: u32,
     },
+    /// The run decayed its weights by a rule that this version does not have.
+    #[error(
+        "{path}: its weight decay was rounded away, as zograd no longer does; replay it with the zograd that wrote it"
+    )]
+    LostDecay {
+        /// The file.
+        path: PathBuf,
+    },
     /// A record or header is larger than the format allows.
     #[error("{what} of {bytes} bytes is larger than a log can hold")]
     TooLarge {

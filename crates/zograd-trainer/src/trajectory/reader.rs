@@ -80,6 +80,9 @@ impl Trajectory {
         }
         let header: Header = serde_json::from_value(value).map_err(|e| damaged(e.to_string()))?;
         header.config.check().map_err(|e| damaged(e.to_string()))?;
+        if header.has_lost_decay() {
+            return Err(TrajectoryError::LostDecay { path: path() });
+        }
 
         let end = |rest: &[u8]| (bytes.len() - rest.len()) as u64;
         let (mut records, mut ends) = (Vec::new(), vec![end(rest)]);

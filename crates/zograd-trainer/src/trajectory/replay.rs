@@ -137,6 +137,7 @@ fn merge<B: NoiseBackend, M: Module<B>>(
     for records in records.chunks(STEPS_TOGETHER) {
         let updates: Vec<_> = records.iter().filter_map(Record::applied).collect();
         model.update_all(&updates)?;
+        model.check_range()?;
         if let Some(last) = records.last() {
             progress(last.step);
         }

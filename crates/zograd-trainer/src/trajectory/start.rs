@@ -1,4 +1,5 @@
 use super::Header;
+use crate::LanguageModel;
 use burn::module::Module;
 use std::path::PathBuf;
 use zograd_perturb::{
@@ -23,12 +24,13 @@ impl Walk {
     ///
     /// # Errors
     /// A selection that names nothing, or weights that are not finite.
-    pub fn from_start<B: NoiseBackend, M: Module<B>>(
+    pub fn from_start<B: NoiseBackend, M: Module<B> + LanguageModel>(
         model: &M,
         header: &Header,
         originals: PathBuf,
     ) -> Result<Self, PerturbError> {
         let space = ParameterSpace::select(model, &header.selection)?;
+        let space = space.decaying(|name| model.decays(name));
         let grids = match header.arithmetic {
             Arithmetic::Plain => None,
             _ => Some(Grids::of(model, &space, header.eps, header.config.lr)?),

@@ -5,15 +5,16 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::{Opt, Storage, content_hash};
 use zograd_perturb::{
-    Arithmetic, Direction, NoiseKind, ParameterSpace, Perturbed, Selection, noise,
+    Arithmetic, Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Selection, noise,
 };
 use zograd_select::{Action, Evaluation, MethodSpec, StepContext, Strategy, StrategyError, Update};
 use zograd_trainer::trajectory::{
-    Header, Record, ReplayError, Trajectory, TrajectoryWriter, Walk, replay, retell,
+    Header, Record, ReplayError, Trajectory, TrajectoryError, TrajectoryWriter, Walk, replay,
+    retell,
 };
 use zograd_trainer::{
-    Classification, EvalRecord, Examples, Observer, Scoring, StepRecord, StopReason, TrainConfig,
-    TrainError, TrainState, TrainSummary, Training,
+    Classification, EvalRecord, Event, Examples, Observer, Scoring, StepRecord, StopReason,
+    TrainConfig, TrainError, TrainState, TrainSummary, Training,
 };
 
 const STEPS: u64 = 9;
@@ -80,7 +81,7 @@ fn header(arithmetic: Arithmetic) -> Header {
     (config.batch_size, config.eval_every, config.weight_decay) = (6, 3, 0.1);
     let space = ParameterSpace::select(&model(), &Selection::All).expect("parameters");
     Header {
-        format: Header::format_of(None),
+        format: Header::format_of(None, arithmetic, &config),
         model: "tiny".into(),
         weights: content_hash(&model()),
         dtype: Storage::F32,
@@ -274,4 +275,118 @@ fn a_log_that_contradicts_itself_is_refused() {
         short,
         Err(ReplayError::Losses { step: 4, losses: 1 })
     ));
+}
+
+/// Before version 3 of the format weight decay was rounded away on grids: such a log would replay to other weights.
+#[test]
+fn a_log_whose_decay_was_rounded_away_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (arithmetic, decay, refused) in [
+        (Arithmetic::Exact, 0.1, true),
+        (Arithmetic::Anchored, 0.1, true),
+        (Arithmetic::Exact, 0.0, false),
+        (Arithmetic::Plain, 0.1, false),
+    ] {
+        let mut header = header(arithmetic);
+        (header.format, header.config.weight_decay) = (1, decay);
+        let path = folder.path().join(format!("{arithmetic:?}{decay}"));
+        TrajectoryWriter::create(&path, header.clone()).expect("a log");
+        match Trajectory::read(&path) {
+            Err(TrajectoryError::LostDecay { .. }) => assert!(refused, "{arithmetic:?} {decay}"),
+            other => assert!(
+                !refused && other.is_ok(),
+                "{arithmetic:?} {decay}: {other:?}"
+            ),
+        }
+        let format = Header::format_of(None, arithmetic, &header.config);
+        assert_eq!(format, if refused { 3 } else { 1 });
+    }
+}
+
+/// Updates that the grid rounds away are counted; without a grid there is nothing to round to.
+#[test]
+fn updates_below_the_grid_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let below = |arithmetic, lr| {
+        let mut header = header(arithmetic);
+        header.config.lr = lr;
+        let ran = whole_run(&header, &folder.path().join(format!("{arithmetic:?}{lr}")));
+        let events = ran.summary.events;
+        events.get(&Event::UpdateBelowGrid).copied().unwrap_or(0)
+    };
+    assert_eq!(below(Arithmetic::Exact, 1e-10), STEPS);
+    assert_eq!(below(Arithmetic::Exact, 1e-2), 0);
+    assert_eq!(below(Arithmetic::Plain, 1e-10), 0);
+}
+
+/// Every step goes far in the same direction.
+struct Straight;
+
+impl Strategy for Straight {
+    fn name(&self) -> &str {
+        "straight"
+    }
+
+    fn forwards(&self) -> usize {
+        1
+    }
+
+    fn next(&mut self, _: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+        let z = Direction::unit(7.into());
+        Ok(match told {
+            [] => Action::Evaluate(vec![Direction::zero()]),
+            _ => Action::update_or_skip(Update::along(z, 150.0)),
+        })
+    }
+}
+
+/// A tensor that outgrows its grid ends the run by name: without development examples, between evaluations, and in a
+/// replay.
+#[test]
+fn a_tensor_that_outgrows_its_grid_ends_run_and_replay() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("log");
+    let mut header = header(Arithmetic::Exact);
+    (header.config.steps, header.config.eval_every) = (50, 0);
+    let mut log = TrajectoryWriter::create(&path, header.clone()).expect("a new log");
+    let (prompts, scoring) = (prompts(), Scoring::choice());
+    let examples = Examples {
+        train: &prompts,
+        dev: &[],
+        scoring: &scoring,
+    };
+    let mut walked = walk(&header).begin(model()).expect("the start");
+    let ran = Training::new(&mut Straight, &Classification, examples, &header.config)
+        .observer(&mut log)
+        .run(&mut walked);
+    let error = ran.expect_err("outgrown").to_string();
+    assert!(error.contains("has grown to"), "{error}");
+    let records = Trajectory::read(&path).expect("a log").records;
+    assert!(records.len() < 10, "{}", records.len());
+    assert!(records.iter().all(|record| record.skipped.is_none()));
+    let mut again = walk(&header).begin(model()).expect("the start");
+    let replayed = replay(&mut again, &mut Straight, &header, &records, |_| ());
+    assert!(
+        matches!(
+            replayed,
+            Err(ReplayError::Perturb(PerturbError::OffGrid { .. }))
+        ),
+        "{replayed:?}"
+    );
+}
+
+/// What decays is the model's to say.
+#[test]
+fn what_decays_is_what_the_model_says() {
+    let walked = walk(&header(Arithmetic::Exact))
+        .begin(model())
+        .expect("the start");
+    let parameters = walked.space().parameters();
+    for parameter in parameters {
+        let spared = ["bias", "layer_norm"]
+            .iter()
+            .any(|part| parameter.name.contains(part));
+        assert_eq!(parameter.decays, !spared, "{}", parameter.name);
+    }
+    assert!(parameters.iter().any(|p| p.decays) && parameters.iter().any(|p| !p.decays));
 }

@@ -34,6 +34,7 @@ where
             kind: pass.kind,
             terms: pass.terms.to_vec(),
             shrink: pass.shrink,
+            dither: pass.dither,
             grid: pass.grid,
             backend: PhantomData,
         };
@@ -55,6 +56,7 @@ struct AddNoise<B> {
     kind: NoiseKind,
     terms: Vec<(Seed, f32)>,
     shrink: f32,
+    dither: f32,
     grid: Option<Grid>,
     backend: PhantomData<fn() -> B>,
 }
@@ -67,6 +69,7 @@ impl<B: FusionBackend + NoiseBackend> Operation<B::FusionRuntime> for AddNoise<B
             kind: self.kind,
             terms: &self.terms,
             shrink: self.shrink,
+            dither: self.dither,
             grid: self.grid,
         };
         let moved = B::add_noise(tensor, &pass);

@@ -32,6 +32,7 @@ pub(super) fn add_noise<W: Float, N: Size>(
     tensor_low: u32,
     tensor_high: u32,
     shrink: f32,
+    dither: f32,
     base: f32,
     #[comptime] kind: NoiseKind,
     #[define(W)] _dtype: StorageType,
@@ -92,7 +93,7 @@ pub(super) fn add_noise<W: Float, N: Size>(
             for lane in 0..lanes {
                 let w = f32::cast_from(old[lane]);
                 let sum = sums[comptime!(v * lanes + lane)];
-                new[lane] = W::cast_from(w + (fma(-shrink, w, sum) - base));
+                new[lane] = W::cast_from(w + (fma(-shrink, w + dither, sum) - base));
             }
             weights[first + v] = new;
         }

@@ -99,6 +99,7 @@ fn launch<R: CubeRuntime>(tensor: CubeTensor<R>, pass: &NoisePass<'_>) -> CubeTe
             tensor_low,
             tensor_high,
             pass.shrink,
+            pass.dither,
             pass.base(),
             pass.kind,
             tensor.dtype.into(),
