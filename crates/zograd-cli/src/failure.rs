@@ -25,8 +25,12 @@ pub fn report_usage(answer: &clap::Error) -> ExitCode {
     if !answer.use_stderr()
         || answer.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     {
-        // fails only if nobody reads
-        let _ = answer.print();
+        if let Err(error) = answer.print()
+            && error.kind() != std::io::ErrorKind::BrokenPipe
+        {
+            say(format_args!("error: the standard output: {error}"));
+            return ExitCode::from(1);
+        }
         return ExitCode::from(answer.exit_code() as u8);
     }
     let text = answer.to_string();

@@ -2,18 +2,36 @@
 
 use std::io::Write;
 
-/// Prints a line on the standard error. Whether anybody reads it does not matter: a run of hours must not end
+/// Prints a line on the standard error, without control characters. Whether anybody reads it does not matter: a run of hours must not end
 /// because a terminal was closed.
 pub fn say(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", harmless(&line.to_string()));
 }
 
-/// Prints a line on the standard output.
+/// Prints lines on the standard output. Control characters in them, which names from somebody's files may hold, are
+/// written as JSON writes them: they do nothing to a terminal, and JSON stays what it is.
 ///
 /// # Errors
 /// It cannot be written.
-pub fn answer(line: impl std::fmt::Display) -> std::io::Result<()> {
-    writeln!(std::io::stdout(), "{line}")
+pub fn answer(lines: impl std::fmt::Display) -> std::io::Result<()> {
+    let text = harmless(&lines.to_string());
+    let mut out = std::io::stdout().lock();
+    let written = writeln!(out, "{text}").and_then(|()| out.flush());
+    written
+        .map_err(|error| std::io::Error::new(error.kind(), format!("the standard output: {error}")))
+}
+
+/// The text with all control characters but line ends and tabs escaped as JSON does it.
+pub fn harmless(text: &str) -> String {
+    let mut harmless = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => harmless.push(c),
+            c if c.is_control() => harmless += &format!("\\u{:04x}", u32::from(c)),
+            c => harmless.push(c),
+        }
+    }
+    harmless
 }
 
 /// A text that may hold names from somebody's files, as one line that does nothing to a terminal: line ends
@@ -32,10 +50,17 @@ pub fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::one_line;
+    use super::{harmless, one_line};
 
     #[test]
     fn names_from_files_do_nothing_to_the_terminal() {
         assert_eq!(one_line("a\nb\u{1b}[2J\u{7f}\n"), "a; b\\u{1b}[2J\\u{7f}");
+    }
+
+    #[test]
+    fn results_do_nothing_to_it_either() {
+        let text = "{\"name\": \"\u{9b}31m\"}\n\u{1b}[31m";
+        let line = "{\"name\": \"\\u009b31m\"}\n\\u001b[31m";
+        assert_eq!(harmless(text), line);
     }
 }

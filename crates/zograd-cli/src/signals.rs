@@ -27,7 +27,11 @@ impl Stop {
             asked: Arc::default(),
             signal: Arc::new(AtomicI32::new(SIGINT)),
         };
-        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("signal handlers")?;
+        // what the process was told to ignore stays ignored: SIGHUP under nohup, SIGINT in the background of a script
+        let heeded = [SIGINT, SIGTERM, SIGHUP]
+            .into_iter()
+            .filter(|s| !is_ignored(*s));
+        let mut signals = Signals::new(heeded).context("signal handlers")?;
         let raised = stop.clone();
         std::thread::spawn(move || {
             for signal in signals.forever() {
@@ -45,4 +49,13 @@ impl Stop {
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from((128 + self.signal.load(Ordering::Relaxed)) as u8)
     }
+}
+
+/// Whether the process was started with this signal ignored.
+fn is_ignored(signal: i32) -> bool {
+    let mut now = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action the call only writes the present one, where there is room for it
+    let asked = unsafe { libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr()) };
+    // SAFETY: it was written if the call says so
+    asked == 0 && unsafe { now.assume_init() }.sa_sigaction == libc::SIG_IGN
 }

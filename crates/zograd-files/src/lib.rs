@@ -5,7 +5,7 @@
 //! All readers of files open theirs through this crate, which lets regular files pass and gives the others
 //! an error in words. Links are followed: the cache of Hugging Face consists of them.
 //!
-//! [`guarded`] is for parsers of other libraries that panic on some input, and [`write`] and [`replace`] write files
+//! [`guarded`] is for parsers of other libraries that panic on some input, and [`write`], [`create`] and [`replace`] write files
 //! that an interruption must not leave half written.
 
 #![cfg_attr(
@@ -17,7 +17,7 @@ mod guard;
 mod replace;
 
 pub use guard::guarded;
-pub use replace::{replace, sync_folder, write};
+pub use replace::{create, replace, sync_folder, write};
 
 use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Read, Result};

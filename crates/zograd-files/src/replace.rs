@@ -39,6 +39,22 @@ pub fn write(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
     replace(path, |partial| fs::write(partial, contents))
 }
 
+/// Writes a file with these contents that does not exist yet, as [`replace`] does: as a whole or not at all, with the
+/// permissions of every new file.
+///
+/// # Errors
+/// It exists, or what the system says.
+pub fn create(path: &Path, contents: impl AsRef<[u8]>) -> Result<()> {
+    // takes the name, so that no other process does
+    File::create_new(path)?;
+    let written = write(path, contents);
+    if written.is_err() {
+        // the error that is reported matters, not whether the empty file could be removed
+        let _ = fs::remove_file(path);
+    }
+    written
+}
+
 /// Brings the names in a folder to the disk, where the system can: not where folders are no files (Windows), on file
 /// systems that know no such thing, or in a folder that may not be read.
 ///
@@ -67,6 +83,16 @@ fn cannot(kind: ErrorKind) -> bool {
 mod tests {
     use super::*;
     use std::io::Error;
+
+    #[test]
+    fn a_file_is_created_once() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        create(&path, "one").expect("created");
+        let error = create(&path, "two").expect_err("it exists");
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).expect("there"), b"one");
+    }
 
     #[test]
     fn the_old_file_stays_until_the_new_one_is_complete() {

@@ -17,6 +17,9 @@ pub enum RunError {
     /// What was given could be used, and something failed while running: a full disk, say.
     #[error("{0}")]
     Running(#[source] Problem),
+    /// It was asked to stop, and did, with nothing done that was not written down.
+    #[error("{0}")]
+    Stopped(#[source] Problem),
 }
 
 /// What went wrong, in words.
@@ -30,7 +33,7 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(words: impl Into<String>) -> Self {
+    pub(crate) fn new(words: impl Into<String>) -> Self {
         Self {
             words: vec![words.into()],
             source: None,
@@ -87,7 +90,7 @@ impl RunError {
     /// The same, with where it happened before it.
     #[must_use]
     pub fn within(mut self, place: impl Into<String>) -> Self {
-        let (Self::Input(problem) | Self::Running(problem)) = &mut self;
+        let (Self::Input(problem) | Self::Running(problem) | Self::Stopped(problem)) = &mut self;
         problem.words.insert(0, place.into());
         self
     }
@@ -108,8 +111,10 @@ impl RunError {
     }
 
     fn while_running(self) -> Self {
-        let (Self::Input(problem) | Self::Running(problem)) = self;
-        Self::Running(problem)
+        match self {
+            Self::Input(problem) | Self::Running(problem) => Self::Running(problem),
+            stopped @ Self::Stopped(_) => stopped,
+        }
     }
 }
 

@@ -10,7 +10,6 @@ use crate::threads::with_threads;
 use crate::watch::Watch;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use zograd_models::OptConfig;
@@ -123,6 +122,7 @@ impl Measuring {
                 prompts: &prompts,
                 scoring: &scoring,
                 batch_size: self.batch_size,
+                stop: None,
             },
             watch,
         };
@@ -229,16 +229,10 @@ fn check_predictions(path: &Path) -> Result<()> {
 
 /// Writes the whole file or none of it.
 fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let folder = folder.unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder).while_running()?;
-    let mut out = BufWriter::new(&mut file);
+    let mut lines = Vec::new();
     for prediction in predictions {
-        serde_json::to_writer(&mut out, prediction).while_running()?;
-        writeln!(out).while_running()?;
+        serde_json::to_writer(&mut lines, prediction).while_running()?;
+        lines.push(b'\n');
     }
-    out.flush().while_running()?;
-    drop(out);
-    file.persist_noclobber(path).while_running()?;
-    Ok(())
+    zograd_files::create(path, lines).while_running()
 }

@@ -3,12 +3,14 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{BEST, CONFIG, LOG, MANIFEST, Manifest, RunFolder, SUMMARY, note_tail};
+use crate::folder::{
+    BEST, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunFolder, RunRecord, SUMMARY, Summary,
+    note_tail,
+};
 use crate::inputs::load;
 use crate::settings::{Machine, Storage};
 use crate::watch::Watch;
 use serde::Serialize;
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
 use zograd_models::content_hash;
@@ -58,10 +60,22 @@ impl Runs {
             );
         }
         let last = log.records.len() as u64;
-        let step = best_step(run)?.unwrap_or(last);
-        if step > last {
-            refuse!("{}: the log ends before the best step, {step}", named());
+        let summary = summary(run)?;
+        if summary.steps != last {
+            refuse!(
+                "{}: the log has {last} steps and {SUMMARY} says {}: one of them was changed",
+                named(),
+                summary.steps
+            );
         }
+        let record = RunRecord::read(run)?;
+        if record.best().map(|best| best.step) != summary.best_step {
+            refuse!(
+                "{}: {SUMMARY} and {METRICS} name other best steps: one of them was changed",
+                named()
+            );
+        }
+        let step = summary.best_step.unwrap_or(last);
         let machine = Machine::cpu(log.header.dtype).complete()?;
         let job = HashJob {
             folder: &run.join(BEST),
@@ -74,6 +88,16 @@ impl Runs {
             step,
             weights: dispatch(machine.backend(), job)?,
         };
+        if summary
+            .best_weights
+            .is_some_and(|best| best != manifest.weights)
+        {
+            refuse!(
+                "{}: {BEST}/ does not hold the weights that the run put there; `zograd replay` with `best` makes them \
+                 again from the log",
+                named()
+            );
+        }
         log.records.truncate(step as usize);
         let bytes = pack(run, out, &log, &manifest).while_running()?;
         Ok(Exported {
@@ -84,14 +108,13 @@ impl Runs {
     }
 }
 
-/// The best step of a finished run, if one was evaluated.
-fn best_step(run: &Path) -> Result<Option<u64>> {
+/// What came out of a finished run.
+fn summary(run: &Path) -> Result<Summary> {
     let path = run.join(SUMMARY);
     let text = zograd_files::read_text(&path, MAX_SMALL_BYTES)
         .about("the run is not finished")
         .about_file(run)?;
-    let summary: Value = serde_json::from_str(&text).about_file(&path)?;
-    Ok(summary["best_step"].as_u64())
+    serde_json::from_str(&text).about_file(&path)
 }
 
 /// Writes the three files; returns their size.

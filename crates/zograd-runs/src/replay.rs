@@ -3,18 +3,17 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{RunFolder, as_promised, check_base, check_noise, note_tail};
+use crate::folder::{RunFolder, check_noise, note_tail};
 use crate::inputs::{self, Sources};
+use crate::promise::Promise;
 use crate::settings::{Inputs, Machine};
 use crate::threads::with_threads;
-use crate::train::{start_folder, tuned_by, without_adapter};
+use crate::train::{Rebuild, start_folder};
 use crate::watch::Watch;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use zograd_models::{BaseNote, content_hash};
-use zograd_perturb::Arithmetic;
-use zograd_select::Methods;
-use zograd_trainer::trajectory::{Header, Record, Trajectory, Walk, replay};
+use zograd_models::BaseNote;
+use zograd_trainer::trajectory::Trajectory;
 
 /// Which log to replay, over which weights.
 ///
@@ -35,6 +34,8 @@ pub struct Replay {
     pub out: PathBuf,
     /// The step to stop after; the last, if it is not said.
     pub to_step: Option<u64>,
+    /// To stop after the step whose weights were the best, as `summary.json` beside the log says.
+    pub best: bool,
     /// The weights the run started from.
     pub inputs: Inputs,
     /// Where to compute: the bits are those of the run on the backend of the run.
@@ -48,6 +49,7 @@ impl Replay {
             log: log.into(),
             out: out.into(),
             to_step: None,
+            best: false,
             inputs: Inputs::default(),
             machine: Machine::default(),
         }
@@ -64,7 +66,7 @@ pub struct Replayed {
     pub weights: String,
     /// Where the tuned model is.
     pub out: PathBuf,
-    /// Whether the weights are those that an export beside the log promises; none if it promises nothing.
+    /// Whether the weights are those that a file beside the log promises ([`Promise`]); none if it says nothing of them.
     pub as_exported: Option<bool>,
 }
 
@@ -76,7 +78,20 @@ impl Runs {
     pub fn replay(&self, replay: &Replay, watch: &mut dyn Watch) -> Result<Replayed> {
         let log = Trajectory::read(&replay.log).about("`log`")?;
         note_tail(&log.tail, watch);
-        let steps = replay.to_step.unwrap_or(log.records.len() as u64);
+        let named = || format!("`log = {}`", replay.log.display());
+        let promise = Promise::beside(&replay.log)?;
+        let last = log.records.len() as u64;
+        let steps = match (replay.to_step, replay.best) {
+            (Some(_), true) => refuse!("`to-step` and `best`: give one of them"),
+            (Some(step), false) => step,
+            (None, true) => best_step(promise.as_ref()).about(named())?,
+            (None, false) => {
+                if let Some(promise) = &promise {
+                    promise.check_length(last).about(named())?;
+                }
+                last
+            }
+        };
         let records = usize::try_from(steps).ok();
         let Some(records) = records.and_then(|steps| log.records.get(..steps)) else {
             refuse!(
@@ -84,7 +99,7 @@ impl Runs {
                 log.records.len()
             );
         };
-        check_noise(&log.header).about(format!("`log = {}`", replay.log.display()))?;
+        check_noise(&log.header).about(named())?;
         RunFolder::check(&replay.out)?;
         let inputs = Inputs {
             model: replay.inputs.model.clone(),
@@ -98,33 +113,64 @@ impl Runs {
         }
         .complete()?;
         let job = ReplayJob {
-            sources: &sources,
-            machine: &machine,
-            methods: self.methods(),
-            start: &start_folder(replay.log.parent().unwrap_or(Path::new(""))),
-            header: &log.header,
-            records,
+            rebuild: Rebuild {
+                model: &sources.model,
+                storage: machine.storage(),
+                methods: self.methods(),
+                start: &start_folder(replay.log.parent().unwrap_or(Path::new(""))),
+                header: &log.header,
+                records,
+                originals: replay.out.with_added_extension("anchor.f32"),
+            },
+            tokenizer: &sources.tokenizer,
             out: &replay.out,
             watch,
         };
+        note_end(replay, &log, promise.as_ref(), job.watch);
         let weights = with_threads(machine.threads, || dispatch(machine.backend(), job))?;
         Ok(Replayed {
             steps,
-            as_exported: as_promised(&replay.log, steps, &weights),
+            as_exported: promise.and_then(|p| p.kept(steps, &weights, machine.backend())),
             weights,
             out: replay.out.clone(),
         })
     }
 }
 
+/// The step of the best weights.
+fn best_step(promise: Option<&Promise>) -> Result<u64> {
+    match promise.map(|promise| (promise.file, promise.best_step, promise.steps)) {
+        Some((_, Some(step), _)) => Ok(step),
+        // an export ends with its best step, and a run without evaluations keeps its last weights
+        Some((_, None, last)) => Ok(last),
+        None => refuse!("`best`: no file beside it says which step was the best; give `to-step`"),
+    }
+}
+
+/// Says what the end of the log is not.
+fn note_end(replay: &Replay, log: &Trajectory, promise: Option<&Promise>, watch: &mut dyn Watch) {
+    if replay.best || replay.to_step.is_some() {
+        return;
+    }
+    let (steps, due) = (log.records.len() as u64, log.header.config.steps);
+    match promise {
+        None if steps < due => watch.note(&format!(
+            "note: {steps} of the run's {due} steps; no file beside the log says whether there are more"
+        )),
+        Some(promise) => {
+            if let Some(best) = promise.best_step.filter(|best| *best != steps) {
+                watch.note(&format!(
+                    "note: these are the last weights; the best were those of step {best} (`best`)"
+                ));
+            }
+        }
+        None => {}
+    }
+}
+
 struct ReplayJob<'a> {
-    sources: &'a Sources,
-    machine: &'a Machine,
-    methods: &'a Methods,
-    /// Where the run may have kept the adapter it began with.
-    start: &'a Path,
-    header: &'a Header,
-    records: &'a [Record],
+    rebuild: Rebuild<'a>,
+    tokenizer: &'a Path,
     out: &'a Path,
     watch: &'a mut dyn Watch,
 }
@@ -133,35 +179,14 @@ impl Job for ReplayJob<'_> {
     type Output = String;
 
     fn run<B: RunBackend>(self, device: &B::Device) -> Result<String> {
-        let header = self.header;
-        let storage = self.machine.storage();
-        let base = inputs::load::<B>(&self.sources.model, storage, device).about("`model`")?;
-        check_base(header, &content_hash(&base))?;
-        let model = match &header.adapter {
-            Some(start) => start.again(base, self.start).about("`log`")?,
-            None => without_adapter(base, tuned_by(&header.selection)),
-        };
-        let originals = self.out.with_extension("anchor.f32");
-        let walk = Walk::from_start(&model, header, originals.clone()).or_input()?;
-        let mut model = walk.begin(model).while_running()?;
-        let mut strategy = self.methods.build(&header.method).about("`log`")?;
-        self.watch.work_begins("replay", self.records.len() as u64);
-        let strategy = strategy.as_mut();
-        let replayed = replay(&mut model, strategy, header, self.records, |step| {
-            self.watch.work_done(step);
-        });
-        self.watch.work_ends();
-        replayed.while_running()?;
-        if header.arithmetic == Arithmetic::Anchored {
-            std::fs::remove_file(&originals).on_file(&originals)?;
-        }
-        let model = model.into_module().or_input()?;
+        let header = self.rebuild.header;
+        let model = self.rebuild.run::<B>(device, self.watch)?;
         let base = BaseNote {
             model: header.model.clone(),
             weights: header.weights.clone(),
             dtype: header.dtype,
         };
-        inputs::keep(&model, &base, Some(&self.sources.tokenizer), self.out)?;
+        inputs::keep(&model, &base, Some(self.tokenizer), self.out)?;
         Ok(inputs::tuned_hash(&model))
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::backend::dispatch;
 use crate::error::{Blame, Result, RunError, refuse};
-use crate::folder::{CONFIG, Interrupted, Summary, check_noise, check_unfinished};
+use crate::folder::{CONFIG, Interrupted, Lock, Summary, check_noise, check_unfinished};
 use crate::settings::{Given, Keys, Kind, Settings};
 use crate::threads::with_threads;
 use crate::train::{Prepared, TrainJob};
@@ -40,8 +40,21 @@ impl Runs {
     }
 
     /// With one more method: settings choose it by its name, and it gets log, resume and replay like a built-in one.
+    ///
+    /// # Panics
+    /// It has the name of a baseline, or a setting by the key of another: settings could not tell them apart.
     #[must_use]
     pub fn with_method(mut self, method: Method) -> Self {
+        let name = method.name;
+        assert!(Kind::of(name) == Kind::ZerothOrder, "{name} is a baseline");
+        let keys = self.keys();
+        for key in keys.iter().filter(|key| key.of_some_methods().is_none()) {
+            let own = method.settings.iter().find(|s| s.key == key.setting.key);
+            if let Some(own) = own {
+                let (key, owner) = (own.key, key.owners.join(", "));
+                panic!("`{key}` of the method {name} is also a setting of {owner}");
+            }
+        }
         self.methods = self.methods.with(method);
         self
     }
@@ -85,33 +98,38 @@ impl Runs {
     /// Fine-tunes with these settings to the end, or until asked to stop, and leaves a run folder.
     ///
     /// # Errors
-    /// Wrong input, or something that failed while running.
+    /// Wrong input, or something that failed while running; [`RunError::Stopped`] if it was asked to stop before its
+    /// first step.
     pub fn train(&self, given: Given, watch: &mut dyn Watch) -> Result<Summary> {
         let settings = self.check(given)?;
         self.run(settings, None, watch)
     }
 
     /// Resumes the run in this folder, to the end or until asked to stop. It ends in the same bits as one that was
-    /// never interrupted. `more` may hold `threads` and no other setting.
+    /// never interrupted. `more` may hold `threads`, and `model`, `tokenizer` and `data` if they have moved: that they
+    /// are the same is made sure of.
     ///
     /// # Errors
-    /// A folder without a run that can be resumed, or something that failed while running.
+    /// A folder without a run that can be resumed, one that another process works on, or one that was made of something
+    /// else; something that failed while running; [`RunError::Stopped`] if it was asked to stop before its next step.
     pub fn resume(&self, run: &Path, more: Given, watch: &mut dyn Watch) -> Result<Summary> {
-        if let Err(key) = more.only(&["threads"]) {
+        if let Err(key) = more.only(&["threads", "model", "tokenizer", "data"]) {
             refuse!(
-                "`resume`: a run is resumed with the settings it had ({}); only `threads` goes with it, not `{key}`",
+                "`resume`: a run is resumed with the settings it had ({}); only `threads` goes with it, and `model`, \
+                 `tokenizer` and `data` where they have moved; not `{key}`",
                 run.join(CONFIG).display()
             );
         }
-        let (settings, interrupted) = self.reopen(run, more)?;
-        self.run(settings, Some(interrupted), watch)
+        let (settings, interrupted, lock) = self.reopen(run, more)?;
+        self.run(settings, Some((interrupted, lock)), watch)
     }
 
-    /// The settings of an interrupted run, and what it has done.
-    fn reopen(&self, run: &Path, more: Given) -> Result<(Settings, Interrupted)> {
+    /// The settings of an interrupted run, what it has done, and its folder for this process alone.
+    fn reopen(&self, run: &Path, more: Given) -> Result<(Settings, Interrupted, Lock)> {
         let config = run.join(CONFIG);
         let given = Given::read(&config, &self.keys())
             .map_err(|error| error.within("`resume`: this folder holds no run"))?;
+        // of the model's own tokenizer nothing was written down, so that it moves with the model
         let given = more.or(given).with("out", as_text(run)?);
         let settings = self.check(given).about("`resume`")?;
         if Kind::of(&settings.method) != Kind::ZerothOrder {
@@ -123,22 +141,26 @@ impl Runs {
                 config.display()
             );
         }
+        check_unfinished(run)?;
+        // before anything is read that another process may be writing
+        let lock = Lock::take(run).about("`resume`")?;
         let interrupted = Interrupted::read(run, settings.sizes.dev != 0)?;
         check_noise(interrupted.header()).about("`resume`")?;
-        Ok((settings, interrupted))
+        Ok((settings, interrupted, lock))
     }
 
     fn run(
         &self,
         settings: Settings,
-        interrupted: Option<Interrupted>,
+        resumed: Option<(Interrupted, Lock)>,
         watch: &mut dyn Watch,
     ) -> Result<Summary> {
         with_threads(settings.machine.threads, || {
-            let prepared = Prepared::new(settings, self.tasks(), interrupted)?;
+            let (prepared, destination) = Prepared::new(settings, self.tasks(), resumed)?;
             let backend = prepared.backend();
             let job = TrainJob {
                 prepared,
+                destination,
                 methods: &self.methods,
                 stop: &self.stop,
                 watch,

@@ -6,6 +6,7 @@ mod built_in;
 
 use built_in::{BuiltIn, Cpu};
 use std::error::Error;
+use std::ops::ControlFlow;
 use zograd_models::Opt;
 use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Selection};
 use zograd_select::Greedy;
@@ -47,7 +48,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let look = |model: &Opt<Cpu>| -> Result<(f64, f64), TrainError> {
         let prompts: Vec<&Prompt> = dev.iter().collect();
         let margin = measure(model, &prompts, &Margin, None)?.loss(&Margin).mean;
-        Ok((margin, evaluate(model, &dev, &scoring, 25, |_| ())?.score))
+        Ok((
+            margin,
+            evaluate(model, &dev, &scoring, 25, |_| ControlFlow::Continue(()))?.score,
+        ))
     };
 
     let space = ParameterSpace::select(&model, &Selection::All)?;

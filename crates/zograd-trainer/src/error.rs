@@ -45,6 +45,9 @@ pub enum TrainError {
     /// A text could not be had from the tokenizer.
     #[error(transparent)]
     Prompt(#[from] zograd_tasks::PromptError),
+    /// Whoever was told of the progress asked for an end.
+    #[error("stopped before the end, as asked")]
+    Stopped,
     /// There is nothing to train or evaluate on.
     #[error("there are no {0} examples")]
     NoExamples(&'static str),

@@ -18,6 +18,9 @@ pub struct ReplayArgs {
     /// Stop after this step [default: the last]
     #[arg(long, value_name = "N")]
     pub to_step: Option<u64>,
+    /// Stop after the step whose weights were the best, as summary.json beside the log says
+    #[arg(long, conflicts_with = "to_step")]
+    pub best: bool,
     #[command(flatten)]
     pub machine: MachineArgs,
     /// Print one JSON object instead of text

@@ -1,7 +1,7 @@
 //! `zograd generate`: what a model writes after a text.
 
 use crate::args::GenerateArgs;
-use crate::output::{answer, say};
+use crate::output::{answer, harmless, say};
 use serde::Serialize;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
@@ -247,7 +247,7 @@ impl<'a> Stream<'a> {
         }
         if let Some(new) = text.get(self.printed..) {
             let mut out = std::io::stdout();
-            let _ = write!(out, "{new}").and_then(|()| out.flush());
+            let _ = write!(out, "{}", harmless(new)).and_then(|()| out.flush());
             self.printed = text.len();
         }
     }

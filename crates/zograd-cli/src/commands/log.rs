@@ -9,7 +9,7 @@ use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
 use zograd_perturb::Direction;
-use zograd_runs::{Blame, Runs, note_tail};
+use zograd_runs::{Blame, Promise, Runs, note_tail};
 use zograd_select::SkipReason;
 use zograd_trainer::trajectory::{Record, Tail, Trajectory, retell};
 
@@ -70,16 +70,29 @@ fn verify(args: &LogArgs) -> Result<ExitCode> {
     let runs = Runs::new();
     let mut strategy = runs.methods().build(&log.header.method).or_input()?;
     retell(strategy.as_mut(), &log.header, &log.records).or_input()?;
-    let (steps, torn) = (log.records.len(), torn(&log.tail));
+    let (steps, torn) = (log.records.len() as u64, torn(&log.tail));
+    let promise = Promise::beside(&args.file)?;
+    let (due, said_by) = match &promise {
+        Some(promise) => (promise.steps, promise.file),
+        None => (log.header.config.steps, "its header"),
+    };
+    let whole = torn == 0 && steps == due;
     if args.json {
-        answer(json!({"steps": steps, "torn_bytes": torn, "whole": torn == 0}))?;
+        answer(json!({"steps": steps, "steps_due": due, "torn_bytes": torn, "whole": whole}))?;
     } else {
         answer(format_args!(
             "{steps} steps, every update follows from the logged losses"
         ))?;
         note_tail(&log.tail, &mut Console::default());
+        match (whole, steps == due) {
+            (true, _) => answer("whole")?,
+            (false, true) => answer("NOT whole")?,
+            (false, false) => answer(format_args!(
+                "NOT whole: {said_by} says {due} steps; the run did not come to its end, or the log was cut or lengthened"
+            ))?,
+        }
     }
-    Ok(ExitCode::from(u8::from(torn > 0)))
+    Ok(ExitCode::from(u8::from(!whole)))
 }
 
 fn export(args: &LogArgs) -> Result<ExitCode> {

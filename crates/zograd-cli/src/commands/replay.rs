@@ -14,6 +14,7 @@ use zograd_runs::{Replay, Runs};
 pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
     let mut replay = Replay::new(&args.log, &args.out);
     replay.to_step = args.to_step;
+    replay.best = args.best;
     replay.inputs = args.model.inputs();
     replay.machine = args.machine.machine();
     let rebuilt = Runs::new().replay(&replay, &mut Console::default())?;
@@ -27,8 +28,8 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
             args.out.display()
         ))?;
         let note = match promised {
-            Some(true) => ", as exported",
-            Some(false) => ", NOT those that were exported",
+            Some(true) => ", as the file beside the log says",
+            Some(false) => ", NOT those that the file beside the log says",
             None => "",
         };
         answer(format_args!("weights {}{note}", rebuilt.weights))?;

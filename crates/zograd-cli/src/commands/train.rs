@@ -2,12 +2,12 @@
 
 use crate::args::{TrainArgs, as_flags};
 use crate::console::Console;
-use crate::output::answer;
+use crate::output::{answer, one_line, say};
 use crate::signals::Stop;
 use crate::threads::set_threads;
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{Published, Runs, Summary};
+use zograd_runs::{Published, RunError, Runs, Summary};
 use zograd_trainer::StopReason;
 
 /// Fine-tunes a model.
@@ -21,13 +21,20 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     let summary = match args.resumed()? {
         Some(run) => {
             set_threads(args.given.get("threads"))?;
-            runs.resume(run, args.given.clone(), &mut console)?
+            runs.resume(run, args.given.clone(), &mut console)
         }
         None => {
             let given = args.with_file()?;
             set_threads(given.get("threads"))?;
-            runs.train(given, &mut console)?
+            runs.train(given, &mut console)
         }
+    };
+    let summary = match summary {
+        Err(RunError::Stopped(why)) => {
+            say(one_line(&why.to_string()));
+            return Ok(stop.exit_code());
+        }
+        other => other?,
     };
     if args.json {
         answer(serde_json::to_string(&summary)?)?;
@@ -44,19 +51,25 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
 /// Prints what a person wants to know of a run.
 fn print(r: &Summary) -> std::io::Result<()> {
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let score = |score: Option<f64>| score.unwrap_or(f64::NAN);
-    let (before, after) = (score(r.before()), score(r.after()));
-    answer(format_args!(
-        "{:<14} {before:.4} -> {after:.4}",
-        format!("test {}", r.metric)
-    ))?;
-    if let Some(paper) = &r.paper {
-        answer(format_args!("paper          {}", beside(paper, after)))?;
+    let before = r.before().unwrap_or(f64::NAN);
+    let test = format!("test {}", r.metric);
+    match r.after() {
+        Some(after) => {
+            answer(format_args!("{test:<14} {before:.4} -> {after:.4}"))?;
+            if let Some(paper) = &r.paper {
+                answer(format_args!("paper          {}", beside(paper, after)))?;
+            }
+            answer(format_args!(
+                "test loss      {:.4} -> {:.4}",
+                r.loss_before, r.loss_after
+            ))?;
+        }
+        // interrupted: what was reached is not measured
+        None => {
+            answer(format_args!("{test:<14} {before:.4} before"))?;
+            answer(format_args!("test loss      {:.4} before", r.loss_before))?;
+        }
     }
-    answer(format_args!(
-        "test loss      {:.4} -> {:.4}",
-        r.loss_before, r.loss_after
-    ))?;
     answer(format_args!(
         "method         {}, {} steps, {} forward passes, {}",
         r.method,

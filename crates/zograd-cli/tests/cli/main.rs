@@ -6,6 +6,7 @@ mod errors;
 mod generate;
 #[cfg(unix)]
 mod hostile;
+mod integrity;
 mod memory;
 mod presets;
 mod reference;

@@ -63,7 +63,8 @@ fn assert_nested(html: &str) {
 fn the_page_needs_no_other_file_and_says_what_the_runs_say() {
     let dir = scratch();
     let folders = runs(dir.path());
-    let rows = run_json(dir.path(), &[&["report", "--json"][..], &folders].concat());
+    let page = ["report", "--json", "--out", "report.html"];
+    let rows = run_json(dir.path(), &[&page[..], &folders].concat());
     let html = fs::read_to_string(dir.path().join("report.html")).expect("a page");
     assert_nested(&html);
     for part in ["http-equiv", "src=", "href=", "url(", "@import", "<script"] {
@@ -174,7 +175,8 @@ fn unfinished_runs_and_sweeps_can_be_looked_at_and_other_folders_cannot() {
     let metrics = dir.path().join("a/metrics.jsonl");
     let text = fs::read_to_string(&metrics).expect("metrics");
     fs::write(&metrics, &text[..text.len() - 100]).expect("written");
-    let rows = run_json(dir.path(), &["report", "--json", "a"]);
+    let page = ["report", "--json", "--out", "report.html", "a"];
+    let rows = run_json(dir.path(), &page);
     assert_eq!(
         (&rows[0]["finished"], &rows[0]["test_after"]),
         (&0.into(), &Value::Null)

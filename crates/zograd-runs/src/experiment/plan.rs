@@ -2,7 +2,10 @@
 
 use crate::error::{Result, RunError, refuse};
 use crate::inputs::task_word;
-use crate::settings::{DEFAULT_METHOD, Given, Kind, Preset, Settings, Tune};
+use crate::settings::{
+    DEFAULT_METHOD, ExampleCounts, Given, Kind, PerturbationOptions, Preset, Settings, StepSizes,
+    Tune,
+};
 use serde::{Deserialize, Serialize};
 use zograd_select::Methods;
 
@@ -75,12 +78,16 @@ impl Plan {
     /// points.
     pub fn new(lists: Lists, given: Given, methods: &Methods) -> Result<Self> {
         let preset = given.text("preset").map(Preset::named).transpose()?;
+        let lr = given.clone().take::<StepSizes>()?.lr;
+        let eps = given.clone().take::<PerturbationOptions>()?.eps;
+        let method = given.text("method").map(String::from);
+        // of several methods that of the preset says which of its settings hold
+        let ours = preset.as_ref().map(|preset| preset.method().to_owned());
+        let ours = ours.filter(|ours| lists.method.contains(ours));
+        let first = method.clone().or(ours);
+        let first = first.or_else(|| lists.method.first().cloned());
         // the values of a preset are those of what it tunes
         let preset = preset.filter(|preset| !preset.differs("tune", &given));
-        let number = |key: &str| given.get(key).and_then(toml::Value::as_float);
-        let (lr, eps) = (number("lr"), number("eps"));
-        let method = given.text("method").map(String::from);
-        let first = method.clone().or_else(|| lists.method.first().cloned());
         let train = Preset::complete(given.with_some("method", first), methods)?;
         let chosen = method.or_else(|| train.text("method").map(String::from));
         let chosen = chosen.unwrap_or_else(|| DEFAULT_METHOD.into());
@@ -115,17 +122,14 @@ impl Plan {
     /// Resolves every point once, so that what no point can have is refused before any runs; writes down what all
     /// share, with paths that mean the same from any folder.
     fn settle(&mut self, mut train: Given, methods: &Methods) -> Result<()> {
+        let mut taken = Given::new();
         for point in self.points() {
             let settings = Settings::resolve(self.at(&point, train.clone(), methods), methods)?;
-            let resolved = settings.given()?;
-            if self.method.len() == 1 {
-                train = train.firm(&resolved);
-            }
-            for key in ["model", "tokenizer", "task", "data"] {
-                if let Some(value) = resolved.get(key) {
-                    train = train.with(key, value.clone());
-                }
-            }
+            taken = taken.or(settings.given()?);
+        }
+        train = train.firm(&taken);
+        for key in ["model", "tokenizer", "task", "data"] {
+            train = train.with_some(key, taken.get(key).cloned());
         }
         for key in ["preset", "method", "lr", "eps", "out"] {
             train = train.without(key);
@@ -158,11 +162,13 @@ impl Plan {
         self.at(point, self.train.clone().into(), methods)
     }
 
-    /// These settings at a point. Of several methods each takes the settings that it has.
+    /// These settings at a point. Of several methods each takes the settings that it has; what none of them has is
+    /// refused.
     fn at(&self, point: &Point, train: Given, methods: &Methods) -> Given {
         let mut train = train;
         if self.method.len() > 1 {
-            let own = methods.iter().flat_map(|method| method.settings);
+            let known = self.method.iter().filter_map(|name| methods.get(name));
+            let own = known.flat_map(|method| method.settings);
             train = train.suggesting(own.map(|setting| setting.key));
         }
         let train = train
@@ -235,7 +241,7 @@ fn completed(mut train: Given, gradient: bool) -> Result<Given> {
     if train.get("guard").is_none() {
         train = train.with("guard", if gradient { GRADIENT_GUARD } else { GUARD });
     }
-    if train.get("dev-examples").and_then(toml::Value::as_integer) == Some(0) {
+    if train.clone().take::<ExampleCounts>()?.dev_examples == Some(0) {
         refuse!("`dev-examples = 0`: a sweep chooses by the score on the development examples");
     }
     Ok(train)

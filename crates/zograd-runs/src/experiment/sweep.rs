@@ -8,12 +8,13 @@ use super::outcome::Outcome;
 use super::plan::{Lists, Plan, Point};
 use crate::Runs;
 use crate::error::{Blame, Result, RunError, refuse};
-use crate::folder::{CONFIG, RunFolder, RunRecord};
+use crate::folder::{CONFIG, LOCK, Lock, RunFolder, RunRecord};
 use crate::runs::as_text;
-use crate::settings::{Given, Kind};
+use crate::settings::{Given, Kind, Machine};
 use crate::watch::Watch;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use zograd_files::MAX_SMALL_BYTES;
 
 /// Name of the file that makes a folder a sweep.
@@ -27,6 +28,8 @@ pub struct Sweep {
     pub folder: PathBuf,
     /// Its points.
     pub plan: Plan,
+    /// No other process works on it.
+    _lock: Arc<Lock>,
 }
 
 /// What `sweep.json` says.
@@ -60,13 +63,19 @@ impl Sweep {
     pub fn new(lists: Lists, given: Given, runs: &Runs) -> Result<Self> {
         let out = given.text("out").map(PathBuf::from);
         let plan = Plan::new(lists, given, runs.methods())?;
-        let folder = out.unwrap_or_else(|| RunFolder::free(&format!("{}-sweep", plan.task())));
-        RunFolder::check(&folder)?;
-        let named = || format!("`out = {}`", folder.display());
         let text = toml::to_string(&plan).or_input()?;
-        std::fs::create_dir_all(&folder).about(named())?;
-        zograd_files::write(&folder.join(SWEEP), text).about(named())?;
-        Ok(Self { folder, plan })
+        let claimed = match out {
+            Some(out) => RunFolder::claim(out)?,
+            None => RunFolder::claim_free(&format!("{}-sweep", plan.task()))?,
+        };
+        let (folder, lock) = (claimed.path, claimed.lock.into());
+        zograd_files::write(&folder.join(SWEEP), text)
+            .about(format!("`out = {}`", folder.display()))?;
+        Ok(Self {
+            folder,
+            plan,
+            _lock: lock,
+        })
     }
 
     /// A sweep that was interrupted; `more` may hold `threads` and no other setting.
@@ -82,9 +91,11 @@ impl Sweep {
                 file.display()
             );
         }
+        more.clone().take::<Machine>()?.complete()?;
         let text = zograd_files::read_text(&file, MAX_SMALL_BYTES)
             .about("this folder holds no sweep")
             .about(named())?;
+        let lock = Lock::take(folder).about("`resume`")?.into();
         let mut plan: Plan = toml::from_str(&text)
             .map_err(|e| RunError::input(e.message().trim()))
             .about(named())?;
@@ -94,6 +105,7 @@ impl Sweep {
         Ok(Self {
             folder: folder.to_owned(),
             plan,
+            _lock: lock,
         })
     }
 
@@ -113,8 +125,10 @@ impl Sweep {
                 let (number, of, method) = (number + 1, points.len(), &point.method);
                 let lr = point.lr;
                 watch.note(&format!("point {number} of {of}: {method}, lr {lr:e}{eps}"));
-                self.work(point, &run, runs, watch)
-                    .inspect_err(|_| withdraw(&self.folder))?;
+                match self.work(point, &run, runs, watch) {
+                    Err(RunError::Stopped(_)) => break,
+                    other => other.inspect_err(|_| withdraw(&self.folder))?,
+                }
             }
             // a point that was interrupted is no result
             let run = RunRecord::read(&run)?;
@@ -140,10 +154,13 @@ impl Sweep {
         match state(run)? {
             State::Over => {}
             State::Begun if !Kind::of(&point.method).has_gradient() => {
-                runs.resume(run, Given::new(), watch)?;
+                let threads = self.plan.train.get("threads").cloned();
+                runs.resume(run, Given::new().with_some("threads", threads), watch)?;
             }
             State::New | State::Begun => {
                 if run.exists() {
+                    // refused where another process is at work in it
+                    drop(Lock::take(run)?);
                     std::fs::remove_dir_all(run).on_file(run)?;
                 }
                 let given = self.plan.settings(point, runs.methods());
@@ -170,7 +187,12 @@ fn state(run: &Path) -> Result<State> {
 /// Takes away a sweep that has not begun: input that is wrong leaves nothing behind.
 fn withdraw(folder: &Path) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    if entries.into_iter().all(|entry| entry.file_name() == SWEEP) {
+    let names = entries.into_iter().map(|entry| entry.file_name());
+    let own = [SWEEP, LOCK];
+    if names
+        .into_iter()
+        .all(|name| own.iter().any(|own| name == *own))
+    {
         // what stays is in nobody's way
         let _ = std::fs::remove_dir_all(folder);
     }

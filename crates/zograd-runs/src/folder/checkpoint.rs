@@ -1,9 +1,7 @@
 //! Checkpoints: the weights after some step, so that a resumed run need not walk all the way from the start.
 
-use super::files::ANCHOR;
+use super::hash::{self, Hash};
 use crate::error::{Blame, Result, refuse};
-use sha2::{Digest, Sha256};
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
 
@@ -27,7 +25,7 @@ pub fn checkpoints(run: &Path) -> Vec<(u64, PathBuf)> {
         .collect()
 }
 
-/// Name of the file in a checkpoint that says which weights it holds.
+/// Name of the file in a checkpoint that says what it holds.
 const SEAL: &str = "weights.hash";
 
 /// Writes into a checkpoint what [`check_seal`] compares: files of numbers have no checksums.
@@ -36,11 +34,10 @@ const SEAL: &str = "weights.hash";
 /// A file cannot be read or written.
 pub fn seal(checkpoint: &Path, weights: &str) -> Result<()> {
     let path = checkpoint.join(SEAL);
-    let sealed = contents(checkpoint, weights)?;
-    zograd_files::write(&path, sealed).on_file(&path)
+    zograd_files::write(&path, contents(checkpoint, weights)?).on_file(&path)
 }
 
-/// Refuses a checkpoint whose numbers are not those that were written.
+/// Refuses a checkpoint that does not hold what was written: other numbers, another configuration.
 ///
 /// # Errors
 /// Another hash, or none.
@@ -56,24 +53,34 @@ pub fn check_seal(checkpoint: &Path, weights: &str) -> Result<()> {
     Ok(())
 }
 
-/// The content hash of a checkpoint's weights, and that of the file with their f32 originals if there is one.
-fn contents(checkpoint: &Path, weights: &str) -> Result<String> {
-    let path = checkpoint.join(ANCHOR);
-    if !zograd_files::exists(&path) {
-        return Ok(weights.to_owned());
+/// A hash of a folder with weights that have this content hash, and of the files beside them.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn folder_hash(folder: &Path, weights: &str) -> Result<String> {
+    let mut hash = Hash::new();
+    hash.part(contents(folder, weights)?.as_bytes());
+    Ok(hash.short())
+}
+
+/// The content hash of a folder's weights, and the hashes of the files beside them: one says what the numbers are, the
+/// others what they mean.
+fn contents(folder: &Path, weights: &str) -> Result<String> {
+    let entries = std::fs::read_dir(folder).about_file(folder)?;
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry.about_file(folder)?.file_name();
+        names.push(name.to_string_lossy().into_owned());
     }
-    let hash = || {
-        let mut file = zograd_files::open(&path)?;
-        let mut hash = Sha256::new();
-        let mut block = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut block)? {
-                0 => return std::io::Result::Ok(hash.finalize()),
-                n => hash.update(&block[..n]),
-            }
-        }
-    };
-    let hash = hash().about_file(&path)?;
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("{weights}\n{ANCHOR} sha256:{hex}"))
+    names.retain(|name| {
+        name != SEAL && !name.ends_with(".safetensors") && !name.ends_with(".partial")
+    });
+    names.sort();
+    let mut contents = weights.to_owned();
+    for name in names {
+        let path = folder.join(&name);
+        let hash = hash::file(&path).about_file(&path)?;
+        contents += &format!("\n{name} sha256:{hash}");
+    }
+    Ok(contents)
 }

@@ -6,8 +6,14 @@ pub const CONFIG: &str = "config.toml";
 /// Which rows were used.
 pub const EXAMPLES: &str = "examples.json";
 
+/// Hashes of what the run was made of.
+pub const INPUTS: &str = "inputs.json";
+
 /// A line for every step and evaluation.
 pub const METRICS: &str = "metrics.jsonl";
+
+/// A hash for every line of the metrics.
+pub const SEALS: &str = "metrics.seals";
 
 /// The trajectory log.
 pub const LOG: &str = "trajectory.zog";

@@ -72,7 +72,7 @@ impl RunRecord {
         for (line, _) in metrics::lines(&metrics) {
             match line {
                 Line::Step(step) => run.steps.push(step),
-                Line::Eval(eval) => run.evals.push(eval),
+                Line::Eval(eval) => run.evals.push(eval.record),
             }
         }
         Ok(run)

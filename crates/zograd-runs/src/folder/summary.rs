@@ -36,11 +36,17 @@ pub struct Summary {
     /// Loss of the start weights on the test examples, in nats an example; NaN, `null` in JSON, if it is not finite.
     #[serde(deserialize_with = "number")]
     pub loss_before: f64,
-    /// That of the best weights.
+    /// That of the best weights; NaN, `null` in JSON, too, if the run was interrupted.
     #[serde(deserialize_with = "number")]
     pub loss_after: f64,
     /// The step of the best weights.
     pub best_step: Option<u64>,
+    /// Content hash of what was tuned, after the last step.
+    #[serde(default)]
+    pub weights: String,
+    /// Content hash of what was tuned, as it lies in `best/`, if the run came to an end.
+    #[serde(default)]
+    pub best_weights: Option<String>,
     /// Steps done.
     pub steps: u64,
     /// Forward passes of training; a backward pass counts as two.
@@ -100,13 +106,15 @@ impl Summary {
 /// What the metrics were on the test examples before and after, and on the development examples at best.
 pub(crate) fn named_scores(
     before: &Evaluation,
-    after: &Evaluation,
+    after: Option<&Evaluation>,
     best: Option<&EvalRecord>,
 ) -> Map<String, Value> {
     let mut named = scores(before, "_before");
-    named.extend(scores(after, "_after"));
+    if let Some(after) = after {
+        named.extend(scores(after, "_after"));
+    }
     let best = best.map(|record| record.dev_score.value());
-    named.insert(format!("best_dev_{}", after.metric.key()), best.into());
+    named.insert(format!("best_dev_{}", before.metric.key()), best.into());
     named
 }
 

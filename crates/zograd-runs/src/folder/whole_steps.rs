@@ -5,8 +5,9 @@
 //! because a step is a function of the settings and its number.
 
 use super::checkpoint::checkpoints;
-use super::files::{LOG, METRICS, SUMMARY};
+use super::files::{LOG, METRICS, SEALS, SUMMARY};
 use super::metrics::{self, Line};
+use super::origin::Origin;
 use super::read::MAX_METRICS_BYTES;
 use crate::error::{Blame, Result, refuse};
 use serde_json::Value;
@@ -22,11 +23,14 @@ const MAX_SUM: u64 = 1 << 60;
 #[derive(Debug)]
 pub struct Interrupted {
     folder: PathBuf,
+    origin: Origin,
     log: Trajectory,
     /// Metrics of the whole steps.
     pub steps: Vec<StepRecord>,
     /// Evaluations among them.
     pub evals: Vec<EvalRecord>,
+    /// What the folder of the best weights held when they were saved.
+    pub best_hash: Option<String>,
     /// Length of the metrics up to there.
     pub metrics_bytes: u64,
 }
@@ -35,31 +39,40 @@ impl Interrupted {
     /// Reads the folder of a run. Changes nothing.
     ///
     /// # Errors
-    /// A folder without a run, a run that is finished, a log whose header is damaged.
+    /// A folder without a run, a run that is finished, a log whose header is damaged, settings that were changed.
     pub fn read(folder: &Path, evaluates: bool) -> Result<Self> {
         let named = || format!("`resume = {}`", folder.display());
         check_unfinished(folder)?;
         let log = Trajectory::read(&folder.join(LOG)).about(named())?;
-        let metrics = match zograd_files::read(&folder.join(METRICS), MAX_METRICS_BYTES) {
-            Ok(bytes) => bytes,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
-            Err(e) => return Err(e).about(METRICS).about(named()),
+        let origin = Origin::read(folder).about(named())?;
+        let read = |file| match zograd_files::read(&folder.join(file), MAX_METRICS_BYTES) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+            other => other.about(file).about(named()),
         };
+        let (metrics, seals) = (read(METRICS)?, read(SEALS)?);
+        if seals.is_empty() && !metrics.is_empty() {
+            refuse!(
+                "{}: {SEALS} is gone, which says that {METRICS} is as it was written; put it back, or remove both to \
+                 make all steps again",
+                named()
+            );
+        }
         let mut run = Self {
             folder: folder.to_owned(),
+            origin,
             log,
             steps: Vec::new(),
             evals: Vec::new(),
+            best_hash: None,
             metrics_bytes: 0,
         };
-        run.read_metrics(&metrics, evaluates);
+        run.read_metrics(metrics::sealed_lines(&metrics, &seals), evaluates);
         Ok(run)
     }
 
     /// Takes up the lines of the whole steps.
-    fn read_metrics(&mut self, bytes: &[u8], evaluates: bool) {
+    fn read_metrics(&mut self, mut lines: impl Iterator<Item = (Line, u64)>, evaluates: bool) {
         let config = self.log.header.config.clone();
-        let mut lines = metrics::lines(bytes);
         while let Some((Line::Step(mut step), bytes)) = lines.next() {
             let number = self.steps.len() as u64 + 1;
             let Some(record) = self.log.records.get(self.steps.len()) else {
@@ -72,8 +85,11 @@ impl Interrupted {
             let mut whole = bytes;
             if evaluates && config.evaluates_after(number) {
                 match lines.next() {
-                    Some((Line::Eval(eval), bytes)) if eval.step == number => {
-                        self.evals.push(eval);
+                    Some((Line::Eval(eval), bytes)) if eval.record.step == number => {
+                        if eval.record.best {
+                            self.best_hash = eval.best_hash;
+                        }
+                        self.evals.push(eval.record);
                         whole += bytes;
                     }
                     _ => return,
@@ -84,9 +100,24 @@ impl Interrupted {
         }
     }
 
+    /// Lines of the metrics up to the last whole step.
+    pub fn metrics_lines(&self) -> u64 {
+        (self.steps.len() + self.evals.len()) as u64
+    }
+
+    /// Steps that the log has and that are made again all the same.
+    pub fn left_out(&self) -> usize {
+        self.log.records.len() - self.steps.len()
+    }
+
     /// Where it lies.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// What it was made of.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// The run's header.
@@ -137,7 +168,10 @@ pub fn check_unfinished(folder: &Path) -> Result<()> {
         .about(named())?;
     let summary: Value = serde_json::from_str(&text).unwrap_or_default();
     if summary["stop"] != "interrupted" {
-        refuse!("{}: the run is finished; its weights are in best/", named());
+        refuse!(
+            "{}: the run is finished, as {SUMMARY} says; its weights are in best/",
+            named()
+        );
     }
     Ok(())
 }

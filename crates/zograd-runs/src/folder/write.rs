@@ -1,60 +1,110 @@
 //! Writing the folder of a run.
 
 use crate::error::{Blame, Result, refuse};
+use crate::runs::as_text;
 use serde::Serialize;
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::files::{ANCHOR, BEST, CONFIG, EXAMPLES, LOG, METRICS, SUMMARY};
+use super::files::{ANCHOR, BEST, CONFIG, EXAMPLES, LOG, METRICS, SEALS, SUMMARY};
+use super::lock::{Lock, is_empty};
+use super::metrics::Chain;
+use super::origin::Origin;
+use super::read::MAX_METRICS_BYTES;
+use super::whole_steps::Interrupted;
 
 /// A folder that a run writes into.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     metrics: File,
+    seals: File,
+    chain: Chain,
+    /// No other process writes here.
+    _lock: Lock,
+}
+
+/// A folder that belongs to this process and has nothing in it yet.
+#[derive(Debug)]
+pub struct Claimed {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What keeps others out.
+    pub lock: Lock,
 }
 
 impl RunFolder {
     /// Refuses a folder that has something in it: nothing is ever written over.
     ///
     /// # Errors
-    /// It exists and is not an empty folder.
+    /// It exists and is not an empty folder, or its name is no UTF-8, which no summary could hold.
     pub fn check(path: &Path) -> Result<()> {
-        match std::fs::read_dir(path) {
-            Ok(mut entries) => {
-                if entries.next().is_some() {
-                    refuse!(
-                        "`out = {}`: the folder is not empty; name a new one, or remove it",
-                        path.display()
-                    );
-                }
-                Ok(())
-            }
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        as_text(path).about("`out`")?;
+        match is_empty(path) {
+            Ok(true) => Ok(()),
+            Ok(false) => refuse!(
+                "`out = {}`: the folder is not empty; name a new one, or remove it",
+                path.display()
+            ),
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
             Err(e) => Err(e).about(format!("`out = {}`", path.display())),
         }
     }
 
-    /// The first of `runs/NAME`, `runs/NAME-2`, `runs/NAME-3` .. that does not exist.
-    pub fn free(name: &str) -> PathBuf {
-        let numbered = |k| match k {
-            1 => format!("runs/{name}"),
-            k => format!("runs/{name}-{k}"),
-        };
-        let mut paths = (1u64..).map(|k| PathBuf::from(numbered(k)));
-        paths
-            .find(|path| !path.exists())
-            .unwrap_or_else(|| PathBuf::from("runs").join(name))
-    }
-
-    /// Creates the folder and writes its `config.toml` and `examples.json`.
+    /// Makes this folder, unless there is an empty one, and takes it.
     ///
     /// # Errors
-    /// As [`Self::check`], or the folder cannot be written.
-    pub fn create(path: PathBuf, config: &str, examples: &impl Serialize) -> Result<Self> {
+    /// As [`Self::check`], another process has it, or it cannot be made.
+    pub fn claim(path: PathBuf) -> Result<Claimed> {
+        let named = || format!("`out = {}`", path.display());
         Self::check(&path)?;
-        std::fs::create_dir_all(&path).about(format!("`out = {}`", path.display()))?;
+        std::fs::create_dir_all(&path).about(named())?;
+        let lock = Lock::take(&path).about(named())?;
+        // another process may have come and gone in between
+        Self::check(&path)?;
+        Ok(Claimed { path, lock })
+    }
+
+    /// Makes and takes the first of `runs/NAME`, `runs/NAME-2`, `runs/NAME-3` .. that does not exist. Of processes that
+    /// do so at the same time each gets its own.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn claim_free(name: &str) -> Result<Claimed> {
+        let runs = Path::new("runs");
+        let mut number = 1u64;
+        loop {
+            let path = runs.join(match number {
+                1 => name.to_owned(),
+                k => format!("{name}-{k}"),
+            });
+            if let Some(above) = path.parent() {
+                std::fs::create_dir_all(above).about_file(above)?;
+            }
+            // makes the folder or says that it is there, in one step
+            match std::fs::create_dir(&path) {
+                Ok(()) => {
+                    let lock = Lock::take(&path)?;
+                    return Ok(Claimed { path, lock });
+                }
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => number += 1,
+                Err(e) => return Err(e).about_file(&path),
+            }
+        }
+    }
+
+    /// Writes the `config.toml`, `examples.json` and `inputs.json` of a run that begins in this folder.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn create(
+        claimed: Claimed,
+        config: &str,
+        examples: &impl Serialize,
+        origin: &Origin,
+    ) -> Result<Self> {
+        let Claimed { path, lock } = claimed;
         let write = |name: &str, text: String| {
             let file = path.join(name);
             zograd_files::write(&file, text).on_file(&file)
@@ -64,29 +114,39 @@ impl RunFolder {
             EXAMPLES,
             serde_json::to_string(examples).while_running()? + "\n",
         )?;
-        let metrics = path.join(METRICS);
-        let metrics = File::create(&metrics).on_file(&metrics)?;
-        Ok(Self { metrics, path })
+        origin.write(&path)?;
+        let (metrics, seals) = (path.join(METRICS), path.join(SEALS));
+        Ok(Self {
+            seals: File::create(&seals).on_file(&seals)?,
+            metrics: File::create(&metrics).on_file(&metrics)?,
+            chain: Chain::default(),
+            path,
+            _lock: lock,
+        })
     }
 
-    /// Resumes in a folder: the first `bytes` bytes of its metrics are kept.
+    /// Resumes in a folder: the metrics of the whole steps are kept. What the run summed up when it was interrupted is
+    /// removed, because it is no longer true.
     ///
     /// # Errors
-    /// The metrics cannot be opened or cut.
-    pub fn resume(path: PathBuf, bytes: u64) -> Result<Self> {
-        let file = path.join(METRICS);
-        let open = || {
-            let mut metrics = File::options()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .open(&file)?;
-            metrics.set_len(bytes)?;
-            metrics.seek(SeekFrom::End(0))?;
-            std::io::Result::Ok(metrics)
-        };
-        let metrics = open().on_file(&file)?;
-        Ok(Self { metrics, path })
+    /// A file cannot be opened or cut.
+    pub fn resume(claimed: Claimed, run: &Interrupted) -> Result<Self> {
+        let Claimed { path, lock } = claimed;
+        let summary = path.join(SUMMARY);
+        match std::fs::remove_file(&summary) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e).on_file(&summary),
+            _ => {}
+        }
+        let sealed = run.metrics_lines() * Chain::BYTES;
+        let seals = zograd_files::read(&path.join(SEALS), MAX_METRICS_BYTES).unwrap_or_default();
+        let chain = Chain::after(seals.get(..sealed as usize).unwrap_or_default());
+        Ok(Self {
+            metrics: cut(&path.join(METRICS), run.metrics_bytes)?,
+            seals: cut(&path.join(SEALS), sealed)?,
+            chain,
+            path,
+            _lock: lock,
+        })
     }
 
     /// Where the trajectory log is.
@@ -123,7 +183,9 @@ impl RunFolder {
         let mut line = serde_json::to_vec(&Line { kind, record }).while_running()?;
         line.push(b'\n');
         let written = self.metrics.write_all(&line);
-        written.on_file(&self.path.join(METRICS))
+        written.on_file(&self.path.join(METRICS))?;
+        let written = self.seals.write_all(self.chain.seal(&line).as_bytes());
+        written.on_file(&self.path.join(SEALS))
     }
 
     /// Writes `summary.json`, after the metrics are on the disk: what it sums up is there.
@@ -137,6 +199,21 @@ impl RunFolder {
         let text = serde_json::to_string_pretty(summary).while_running()? + "\n";
         zograd_files::write(&path, text).on_file(&path)
     }
+}
+
+/// A file to be appended to, of which only the first `bytes` bytes are kept.
+fn cut(path: &Path, bytes: u64) -> Result<File> {
+    let open = || {
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
+        file.set_len(bytes)?;
+        file.seek(SeekFrom::End(0))?;
+        std::io::Result::Ok(file)
+    };
+    open().on_file(path)
 }
 
 #[cfg(test)]
@@ -156,5 +233,16 @@ mod tests {
             error.starts_with("`out = ") && error.contains("not empty"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_folder_belongs_to_one_process_at_a_time() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let claimed = RunFolder::claim(dir.path().to_owned()).expect("free");
+        let error = Lock::take(dir.path()).expect_err("taken").to_string();
+        assert!(error.contains("another process"), "{error}");
+        drop(claimed);
+        // what was taken and not written into is still free
+        RunFolder::claim(dir.path().to_owned()).expect("free again");
     }
 }

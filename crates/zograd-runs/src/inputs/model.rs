@@ -1,12 +1,14 @@
 //! Loading and measuring a model.
 
 use crate::backend::RunBackend;
-use crate::error::{Blame, Result};
+use crate::error::{Blame, Problem, Result, RunError};
 use crate::watch::Watch;
+use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::{LoadOptions, Opt, Storage};
 use zograd_tasks::Prompt;
-use zograd_trainer::{Evaluation, Scoring, evaluate};
+use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
 
 /// Loads the weights of a model folder; the caller says whose folder it is.
 ///
@@ -26,12 +28,14 @@ pub struct Questions<'a> {
     pub scoring: &'a Scoring,
     /// Examples of a forward.
     pub batch_size: usize,
+    /// When it becomes true, the evaluation is given up.
+    pub stop: Option<&'a AtomicBool>,
 }
 
 /// Evaluates; whoever looks on is told that this is `what`.
 ///
 /// # Errors
-/// Prompts the model cannot score.
+/// Prompts the model cannot score; [`RunError::Stopped`] if it was given up.
 pub fn score<B: RunBackend>(
     model: &Opt<B>,
     questions: Questions<'_>,
@@ -42,11 +46,24 @@ pub fn score<B: RunBackend>(
         prompts,
         scoring,
         batch_size,
+        stop,
     } = questions;
+    let goes_on = || match stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    };
+    let given_up = || RunError::Stopped(Problem::new(format!("interrupted: {what}")));
+    if goes_on().is_break() {
+        return Err(given_up());
+    }
     watch.work_begins(what, prompts.len() as u64);
     let evaluation = evaluate(model, prompts, scoring, batch_size, |done| {
         watch.work_done(done as u64);
+        goes_on()
     });
     watch.work_ends();
-    evaluation.or_input()
+    match evaluation {
+        Err(TrainError::Stopped) => Err(given_up()),
+        other => other.or_input(),
+    }
 }

@@ -84,14 +84,11 @@ impl Given {
     /// These settings, completed by weaker ones.
     #[must_use]
     pub fn or(mut self, weaker: Self) -> Self {
+        // two ways to say how long to run: the stronger replaces the weaker, whichever it is
+        let length = ["steps", "forwards"];
+        let replaced = length.iter().any(|key| self.values.contains_key(*key));
         for (key, value) in weaker.values {
-            // two ways to say how long to run: the stronger replaces the weaker, whichever it is
-            let other = match key.as_str() {
-                "steps" => "forwards",
-                "forwards" => "steps",
-                _ => "",
-            };
-            if self.values.contains_key(&key) || self.values.contains_key(other) {
+            if self.values.contains_key(&key) || replaced && length.contains(&key.as_str()) {
                 continue;
             }
             if weaker.suggested.contains(&key) {
@@ -135,14 +132,14 @@ impl Given {
     /// # Errors
     /// As [`Given::read`].
     pub fn parse(text: &str, keys: &Keys) -> Result<Self> {
-        let values: Table = text.parse().map_err(|e: toml::de::Error| {
+        let mut values: Table = text.parse().map_err(|e: toml::de::Error| {
             let line = e
                 .span()
                 .map_or(0, |span| text[..span.start].lines().count().max(1));
             RunError::input(format!("line {line}: {}", e.message()))
         })?;
-        for (key, value) in &values {
-            check(&keys.named(key)?.setting, value)?;
+        for (key, value) in &mut values {
+            *value = check(&keys.named(key)?.setting, value)?;
         }
         if values.contains_key("steps") && values.contains_key("forwards") {
             refuse!("give `steps` or `forwards`, not both");
@@ -196,16 +193,7 @@ impl Given {
         let Some(key) = given.into_iter().find(|key| !self.suggested.contains(*key)) else {
             return Ok(());
         };
-        let owners = &keys.named(key)?.owners;
-        let have = match owners.as_slice() {
-            [one] if !one.ends_with('s') => "has",
-            _ => "have",
-        };
-        refuse!(
-            "`{key}`: {} has none; {} {have}",
-            who(key),
-            owners.join(", ")
-        )
+        refuse!("`{key}`: {} has none; {}", who(key), keys.named(key)?.had())
     }
 
     /// As TOML, in the order of these keys.

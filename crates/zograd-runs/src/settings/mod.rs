@@ -219,6 +219,9 @@ impl Settings {
         values.extend(table(&objective)?);
         values.extend(table(&eval)?);
         values.extend(table(&self.machine)?);
+        if let (Some(name), Procedure::ZerothOrder(zo)) = (&self.preset, &self.procedure) {
+            values.extend(Preset::named(name)?.switched_off(&zo.method));
+        }
         Ok(values.into())
     }
 

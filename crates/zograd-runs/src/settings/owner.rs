@@ -34,6 +34,17 @@ pub struct Key {
 }
 
 impl Key {
+    /// Who has it, as a clause: "gv, greedy have".
+    pub(super) fn had(&self) -> String {
+        let one = match self.owners.as_slice() {
+            // the name of a method is no plural, whatever it ends with
+            [one] => self.of_methods || !(one.ends_with('s') || one.contains(',')),
+            _ => false,
+        };
+        let have = if one { "has" } else { "have" };
+        format!("{} {have}", self.owners.join(", "))
+    }
+
     /// The methods that have it, if not all have.
     pub fn of_some_methods(&self) -> Option<String> {
         self.of_methods.then(|| self.owners.join(", "))

@@ -8,7 +8,7 @@ use super::method::{DEFAULT_METHOD, Kind};
 use super::preset_files::FILES;
 use crate::error::{Blame, Result, RunError};
 use serde::{Deserialize, Serialize};
-use zograd_select::Methods;
+use zograd_select::{MethodSpec, Methods};
 
 /// Settings that do not change what is computed, only where.
 const OF_THE_MACHINE: [&str; 2] = ["backend", "threads"];
@@ -106,8 +106,7 @@ impl Preset {
     /// The settings that hold beside what was given, which may choose another method, or tune something else. What
     /// these choices do not have at all is left out when settings are resolved.
     fn beside(&self, given: &Given, methods: &Methods) -> Given {
-        let ours = self.train.get("method").and_then(toml::Value::as_str);
-        let ours = ours.unwrap_or(DEFAULT_METHOD);
+        let ours = self.method();
         let theirs = given.text("method").unwrap_or(ours);
         let mut settings = Given::from(self.train.clone());
         let mut drop = |keys: &[&str]| {
@@ -130,6 +129,21 @@ impl Preset {
             drop(&["tune"]);
         }
         settings
+    }
+
+    /// Its method's name.
+    pub fn method(&self) -> &str {
+        let method = self.train.get("method").and_then(toml::Value::as_str);
+        method.unwrap_or(DEFAULT_METHOD)
+    }
+
+    /// The switches of this method that are off and that the preset would turn on, as a file has them.
+    pub(super) fn switched_off(&self, method: &MethodSpec) -> toml::Table {
+        let off = method.settings().iter().filter(|(_, on)| **on == false);
+        let keys = off.map(|(field, _)| field.replace('_', "-"));
+        keys.filter(|key| self.train.get(key) == Some(&true.into()))
+            .map(|key| (key, false.into()))
+            .collect()
     }
 
     /// Whether another value was given for a setting than this preset has.

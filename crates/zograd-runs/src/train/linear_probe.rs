@@ -2,7 +2,7 @@
 
 use super::work::Work;
 use crate::backend::RunBackend;
-use crate::error::{Blame, Result};
+use crate::error::{Blame, Result, RunError};
 use crate::inputs::{Questions, score};
 use std::time::Instant;
 use zograd_models::Opt;
@@ -52,8 +52,16 @@ pub(super) fn probe<B: RunBackend>(
             prompts: work.examples.dev,
             scoring: work.examples.scoring,
             batch_size: work.settings.config.eval_batch_size,
+            stop: Some(work.stop),
         };
-        let evaluation = score(&model, questions, "dev", work.recorder.watch)?;
+        let evaluation = match score(&model, questions, "dev", work.recorder.watch) {
+            Err(RunError::Stopped(_)) => {
+                summary.stop = StopReason::Interrupted;
+                work.recorder.finish()?;
+                return Ok((model, summary, Some(fitted)));
+            }
+            other => other?,
+        };
         let dev_score = DevScore::new(evaluation.metric, evaluation.score);
         let (steps, forwards) = (summary.steps, summary.forwards);
         let mut record = EvalRecord::new(steps, forwards, dev_score, evaluation.loss);

@@ -2,7 +2,9 @@
 
 mod gradient;
 mod linear_probe;
+mod origin;
 mod prepare;
+mod rebuild;
 mod recorder;
 mod run;
 mod start;
@@ -10,5 +12,6 @@ mod work;
 mod zeroth_order;
 
 pub(crate) use prepare::Prepared;
+pub(crate) use rebuild::Rebuild;
 pub(crate) use run::TrainJob;
-pub(crate) use start::{start_folder, tuned_by, without_adapter};
+pub(crate) use start::start_folder;

@@ -1,7 +1,8 @@
 //! All that a run reads before it computes or writes anything.
 
+use super::origin::origin;
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{ExampleRows, Interrupted, RunFolder};
+use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
 use crate::inputs::{self, Calibration, Sources};
 use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
 use std::path::PathBuf;
@@ -34,6 +35,41 @@ impl Data {
     }
 }
 
+/// Where a run goes.
+pub(crate) enum Destination {
+    /// A folder that is to be made.
+    Named(PathBuf),
+    /// The first free folder below `runs/` with this name.
+    Free(String),
+    /// The folder of a run that is resumed.
+    Resumed(Box<Interrupted>, Lock),
+}
+
+impl Destination {
+    /// What is resumed.
+    pub(super) fn interrupted(&self) -> Option<&Interrupted> {
+        match self {
+            Self::Resumed(run, _) => Some(run),
+            Self::Named(_) | Self::Free(_) => None,
+        }
+    }
+
+    /// The folder, made if need be and taken for this process, and what is resumed in it.
+    ///
+    /// # Errors
+    /// It has something in it, another process has it, or it cannot be made.
+    pub(super) fn claim(self) -> Result<(Claimed, Option<Interrupted>)> {
+        Ok(match self {
+            Self::Named(path) => (RunFolder::claim(path)?, None),
+            Self::Free(name) => (RunFolder::claim_free(&name)?, None),
+            Self::Resumed(run, lock) => {
+                let path = run.folder().to_owned();
+                (Claimed { path, lock }, Some(*run))
+            }
+        })
+    }
+}
+
 /// A run that can begin, or be resumed.
 pub(crate) struct Prepared {
     pub(super) settings: Settings,
@@ -42,9 +78,8 @@ pub(crate) struct Prepared {
     pub(super) scoring: Scoring,
     pub(super) data: Data,
     pub(super) rows: ExampleRows,
+    pub(super) origin: Origin,
     pub(super) counts: SplitCounts,
-    pub(super) out: PathBuf,
-    pub(super) interrupted: Option<Interrupted>,
     pub(super) published: Option<Published>,
 }
 
@@ -56,8 +91,8 @@ impl Prepared {
     pub(crate) fn new(
         mut settings: Settings,
         tasks: &[Arc<dyn Task>],
-        interrupted: Option<Interrupted>,
-    ) -> Result<Self> {
+        resumed: Option<(Interrupted, Lock)>,
+    ) -> Result<(Self, Destination)> {
         let sources = Sources::find(&settings.inputs, tasks)?;
         let config = OptConfig::from_folder(&sources.model).about("`model`")?;
         let max_length = inputs::max_length(settings.inputs.max_length, &config)?;
@@ -86,6 +121,12 @@ impl Prepared {
             dev: encode(&splits.dev)?,
             test: encode(&splits.test)?,
         };
+        let named = settings.inputs.task.as_deref();
+        let origin = origin(&sources, named, &config, &splits, data.all())?;
+        if let Some((run, _)) = &resumed {
+            let named = || format!("`resume = {}`", run.folder().display());
+            run.origin().check(&origin).about(named())?;
+        }
         for prompts in data.all() {
             inputs::check_ids(prompts, &config)?;
         }
@@ -95,29 +136,30 @@ impl Prepared {
         if matches!(settings.procedure, Procedure::LinearProbe) {
             answer_tokens(&data.train).or_input()?;
         }
-        let out = match &settings.out {
-            Some(path) => path.clone(),
-            None => RunFolder::free(&format!("{}-{}", sources.task_name, settings.method)),
+        let destination = match (resumed, &settings.out) {
+            (Some((run, lock)), _) => Destination::Resumed(Box::new(run), lock),
+            (None, Some(path)) => {
+                RunFolder::check(path)?;
+                Destination::Named(path.clone())
+            }
+            (None, None) => Destination::Free(format!("{}-{}", sources.task_name, settings.method)),
         };
-        if interrupted.is_none() {
-            RunFolder::check(&out)?;
-        }
         let published = match &settings.preset {
             Some(name) => Some(Preset::named(name)?.published(&settings.given()?)),
             None => None,
         };
-        Ok(Self {
+        let prepared = Self {
             objective: objective.build(),
             rows: ExampleRows::new(seed, &splits),
+            origin,
             counts: splits.counts,
             settings,
             sources,
             scoring,
             data,
-            out,
-            interrupted,
             published,
-        })
+        };
+        Ok((prepared, destination))
     }
 
     /// Where it is to be computed.

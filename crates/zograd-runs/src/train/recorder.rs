@@ -1,19 +1,22 @@
 //! Writes what happens into the run folder, and tells whoever looks on.
 
 use crate::backend::RunBackend;
-use crate::error::{Blame, Result};
+use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    ANCHOR, Interrupted, RunFolder, Summary, checkpoint_folder, checkpoints, seal,
+    ANCHOR, BEST, Interrupted, RunFolder, Summary, checkpoint_folder, checkpoints, folder_hash,
+    seal,
 };
-use crate::inputs::{Questions, Sources, keep, load, score, tuned_hash};
-use crate::settings::Settings;
+use crate::inputs::{Sources, keep, load, tuned_hash};
+use crate::settings::Storage;
 use crate::watch::{RunNote, Watch};
+use serde::Serialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use zograd_models::{BaseNote, Opt};
 use zograd_trainer::trajectory::{Record, TrajectoryWriter};
 use zograd_trainer::{
-    EvalRecord, Evaluation, Event, Observer, StepRecord, StopReason, TrainError, TrainSummary,
+    EvalRecord, Event, Observer, StepRecord, StopReason, TrainConfig, TrainError, TrainSummary,
 };
 
 /// Writes what happens into the run folder, and tells whoever looks on.
@@ -26,9 +29,32 @@ pub(super) struct Recorder<'a> {
     tokenizer: PathBuf,
     title: String,
     pub(super) watch: &'a mut dyn Watch,
+    /// What `best/` holds, if it was written.
+    best: Option<BestFolder>,
+    /// The step of the checkpoint that this process wrote last.
+    checkpointed: Option<u64>,
+    /// When the model is evaluated, if there is anything to evaluate it on.
+    evaluates: Option<TrainConfig>,
+    /// An evaluation is due after the last step.
+    due: bool,
     /// Kinds of events that were told.
     told: BTreeSet<Event>,
     last_event: Option<Event>,
+}
+
+/// What `best/` holds.
+struct BestFolder {
+    hash: String,
+    /// Written by this process; otherwise by one that was interrupted, and who knows by whom since.
+    ours: bool,
+}
+
+/// An evaluation whose weights are the best, as it stands in the metrics.
+#[derive(Serialize)]
+struct BestLine<'a> {
+    #[serde(flatten)]
+    record: &'a EvalRecord,
+    best_hash: &'a str,
 }
 
 impl<'a> Recorder<'a> {
@@ -37,6 +63,7 @@ impl<'a> Recorder<'a> {
         log: Option<TrajectoryWriter>,
         base: BaseNote,
         sources: &Sources,
+        evaluates: Option<TrainConfig>,
         watch: &'a mut dyn Watch,
     ) -> Self {
         Self {
@@ -46,6 +73,10 @@ impl<'a> Recorder<'a> {
             tokenizer: sources.tokenizer.clone(),
             title: format!("{} on {}", sources.model_name, sources.task_name),
             watch,
+            best: None,
+            checkpointed: None,
+            evaluates,
+            due: false,
             told: BTreeSet::new(),
             last_event: None,
         }
@@ -56,6 +87,19 @@ impl<'a> Recorder<'a> {
         let (done, evals) = interrupted.map_or((&[][..], &[][..]), |run| {
             (run.steps.as_slice(), run.evals.as_slice())
         });
+        if let Some(run) = interrupted {
+            remove_halves(self.folder.path());
+            // the last step may have been half written down
+            if run.left_out() > 1 {
+                self.watch.note(&format!(
+                    "note: the metrics of the last {} steps of the log are missing or were changed; these steps are \
+                     made again",
+                    run.left_out()
+                ));
+            }
+        }
+        let hash = interrupted.and_then(|run| run.best_hash.clone());
+        self.best = hash.map(|hash| BestFolder { hash, ours: false });
         self.told.extend(done.iter().filter_map(|step| step.event));
         self.last_event = done.last().and_then(|step| step.event);
         self.watch.training_begins(&RunNote {
@@ -114,10 +158,14 @@ impl<'a> Recorder<'a> {
 
     /// Keeps the weights, so that a resumed run need not walk all the way from the start. A
     /// failure is told and survived: the checkpoint before is still there, and the log is enough.
-    pub(super) fn checkpoint<B: RunBackend>(&mut self, model: &Opt<B>, step: u64) {
+    fn checkpoint<B: RunBackend>(&mut self, model: &Opt<B>, step: u64) {
         let Some(log) = &mut self.log else {
             return;
         };
+        // an evaluation and the end of the run may come after the same step
+        if self.checkpointed == Some(step) {
+            return;
+        }
         let folder = checkpoint_folder(self.folder.path(), step);
         let partial = self.folder.path().join("checkpoint.partial");
         let save = || -> Result<()> {
@@ -134,15 +182,19 @@ impl<'a> Recorder<'a> {
                     .on_file(&copy)?;
             }
             seal(&partial, &tuned_hash(model))?;
-            if !folder.exists() {
-                std::fs::rename(&partial, &folder).on_file(&folder)?;
-                zograd_files::sync_folder(self.folder.path()).on_file(self.folder.path())?;
+            if folder.exists() {
+                // of steps that are made again, or not as it was written
+                std::fs::remove_dir_all(&folder).on_file(&folder)?;
             }
-            Ok(())
+            std::fs::rename(&partial, &folder).on_file(&folder)?;
+            zograd_files::sync_folder(self.folder.path()).on_file(self.folder.path())
         };
         let synced = log.sync().while_running();
         match synced.and_then(|()| save()) {
-            Ok(()) => self.remove_checkpoints(Some(step)),
+            Ok(()) => {
+                self.checkpointed = Some(step);
+                self.remove_checkpoints(Some(step));
+            }
             Err(error) => {
                 let _ = std::fs::remove_dir_all(&partial);
                 self.watch.note(&format!(
@@ -157,6 +209,7 @@ impl<'a> Recorder<'a> {
         self.remove_checkpoints(None);
         // if it stays it costs space only
         let _ = std::fs::remove_file(self.folder.anchor());
+        remove_halves(self.folder.path());
     }
 
     /// Removes all checkpoints but one.
@@ -169,39 +222,115 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    fn save<B: RunBackend>(&self, model: &Opt<B>) -> Result<()> {
-        let tokenizer = Some(self.tokenizer.as_path());
-        keep(model, &self.base, tokenizer, &self.folder.best())
+    /// Keeps these weights as the best, with all that belongs to them.
+    fn keep_best<B: RunBackend>(&mut self, model: &Opt<B>) -> Result<String> {
+        let (tokenizer, best) = (self.tokenizer.as_path(), self.folder.best());
+        keep(model, &self.base, Some(tokenizer), &best)?;
+        let hash = folder_hash(&best, &tuned_hash(model)).while_running()?;
+        self.best = Some(BestFolder {
+            hash: hash.clone(),
+            ours: true,
+        });
+        Ok(hash)
     }
 
-    /// The test score of the best weights, which are the last ones or lie in `best/`.
-    pub(super) fn test_best<B: RunBackend>(
+    /// Keeps the last weights, if none were evaluated.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub(super) fn keep_last<B: RunBackend>(
+        &mut self,
+        model: &Opt<B>,
+        summary: &TrainSummary,
+    ) -> Result<()> {
+        match summary.best {
+            Some(_) => Ok(()),
+            None => self.keep_best(model).map(drop),
+        }
+    }
+
+    /// The best weights, which are the last ones or lie in `best/`. Where they do not lie there as they were saved,
+    /// they are made `again`, from the log.
+    ///
+    /// # Errors
+    /// They cannot be read, and there is no log to make them again from.
+    pub(super) fn best_model<B: RunBackend>(
         &mut self,
         model: Opt<B>,
         summary: &TrainSummary,
-        questions: Questions<'_>,
-        settings: &Settings,
+        storage: Storage,
         device: &B::Device,
-    ) -> Result<Evaluation> {
+        again: impl FnOnce(u64, &mut dyn Watch) -> Result<Opt<B>>,
+    ) -> Result<Opt<B>> {
+        let Some(record) = &summary.best else {
+            self.keep_best(&model)?;
+            return Ok(model);
+        };
+        if record.step == summary.steps {
+            if !self.best.as_ref().is_some_and(|best| best.ours) {
+                self.keep_best(&model)?;
+            }
+            return Ok(model);
+        }
+        match self.saved_best(model, storage, device) {
+            Ok(model) => Ok(model),
+            Err(error) if self.log.is_none() => Err(error),
+            Err(error) => {
+                self.watch.note(&format!(
+                    "note: {error}; making the weights of step {} again from the log",
+                    record.step
+                ));
+                let model = again(record.step, self.watch)?;
+                self.keep_best(&model)?;
+                Ok(model)
+            }
+        }
+    }
+
+    /// What lies in `best/`, if it is what was put there.
+    fn saved_best<B: RunBackend>(
+        &self,
+        model: Opt<B>,
+        storage: Storage,
+        device: &B::Device,
+    ) -> Result<Opt<B>> {
         let best = self.folder.best();
-        let model = match &summary.best {
-            Some(record) if record.step != summary.steps && model.adapter().is_some() => model
+        let found = match model.adapter() {
+            Some(_) => model
                 .without_adapter()
                 .with_adapter_from(&best)
                 .about_file(&best)?,
-            Some(record) if record.step != summary.steps => {
+            None => {
                 // one model in memory at a time
                 drop(model);
-                load::<B>(&best, settings.machine.storage(), device).about_file(&best)?
-            }
-            Some(_) => model,
-            None => {
-                self.save(&model)?;
-                model
+                load::<B>(&best, storage, device).about_file(&best)?
             }
         };
-        score(&model, questions, "after", self.watch)
+        let hash = folder_hash(&best, &tuned_hash(&found))?;
+        match &self.best {
+            Some(saved) if saved.hash == hash => Ok(found),
+            _ => refuse!("{}: it is not as it was saved", best.display()),
+        }
     }
+}
+
+/// Removes what was being written when a process was killed.
+fn remove_halves(run: &Path) {
+    let best = run.join(BEST);
+    for folder in [run, &best] {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        for entry in entries.filter(|entry| is_half(&entry.file_name())) {
+            // one that stays costs space only
+            let _ = match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                true => std::fs::remove_dir_all(entry.path()),
+                false => std::fs::remove_file(entry.path()),
+            };
+        }
+    }
+}
+
+fn is_half(name: &OsStr) -> bool {
+    Path::new(name).extension() == Some(OsStr::new("partial"))
 }
 
 impl<B: RunBackend> Observer<Opt<B>> for Recorder<'_> {
@@ -212,6 +341,8 @@ impl<B: RunBackend> Observer<Opt<B>> for Recorder<'_> {
                 .map_err(observer_error)?;
         }
         self.folder.record("step", record).map_err(observer_error)?;
+        let evaluates = self.evaluates.as_ref();
+        self.due = evaluates.is_some_and(|config| config.evaluates_after(record.step));
         self.warn(record);
         self.last_event = record.event;
         self.watch.on_step(record);
@@ -220,10 +351,15 @@ impl<B: RunBackend> Observer<Opt<B>> for Recorder<'_> {
 
     fn on_eval(&mut self, record: &EvalRecord, model: &Opt<B>) -> Result<(), TrainError> {
         // before the metrics say so: a resumed run believes them
-        if record.best {
-            self.save(model).map_err(observer_error)?;
-        }
-        self.folder.record("eval", record).map_err(observer_error)?;
+        let recorded = match record.best {
+            true => self.keep_best(model).and_then(|hash| {
+                let best_hash = hash.as_str();
+                self.folder.record("eval", &BestLine { record, best_hash })
+            }),
+            false => self.folder.record("eval", record),
+        };
+        recorded.map_err(observer_error)?;
+        self.due = false;
         self.watch.on_eval(record);
         self.checkpoint(model, record.step);
         Ok(())
@@ -231,7 +367,8 @@ impl<B: RunBackend> Observer<Opt<B>> for Recorder<'_> {
 
     fn on_end(&mut self, summary: &TrainSummary, model: &Opt<B>) -> Result<(), TrainError> {
         self.finish().map_err(observer_error)?;
-        if summary.stop == StopReason::Interrupted {
+        // a step whose evaluation was interrupted is made again: the checkpoint before it is still of use
+        if summary.stop == StopReason::Interrupted && !self.due {
             self.checkpoint(model, summary.steps);
         }
         Ok(())

@@ -2,29 +2,33 @@
 
 use super::gradient;
 use super::linear_probe;
-use super::prepare::Prepared;
+use super::prepare::{Destination, Prepared};
+use super::rebuild::Rebuild;
 use super::recorder::Recorder;
 use super::start;
-use super::work::Work;
+use super::work::{Work, in_between, stopped};
 use super::zeroth_order::{self, Start};
 use crate::backend::{Job, RunBackend};
-use crate::error::{Blame, Result, refuse};
-use crate::folder::{Environment, Interrupted, RunFolder, Summary, check_base, named_scores};
-use crate::inputs::{Questions, load, note_truncation, score, truncated};
+use crate::error::{Blame, Result, RunError, refuse};
+use crate::folder::{
+    CONFIG, Claimed, Environment, Interrupted, LOG, RunFolder, Summary, check_base, named_scores,
+};
+use crate::inputs::{Questions, load, note_truncation, score, truncated, tuned_hash};
 use crate::settings::{Procedure, Settings};
 use crate::watch::Watch;
 use burn::module::Module;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use zograd_models::{BaseNote, Opt, content_hash};
 use zograd_perturb::{ParameterSpace, is_exact_on};
 use zograd_select::Methods;
-use zograd_trainer::trajectory::{AdapterStart, Header, TrajectoryWriter};
+use zograd_trainer::trajectory::{AdapterStart, Header, Trajectory, TrajectoryWriter};
 use zograd_trainer::{Evaluation, StopReason, TrainSummary, peak_memory_bytes};
 
 /// A run, to be begun or resumed on a backend.
 pub(crate) struct TrainJob<'a> {
     pub(crate) prepared: Prepared,
+    pub(crate) destination: Destination,
     pub(crate) methods: &'a Methods,
     /// Raised to ask for an early end.
     pub(crate) stop: &'a AtomicBool,
@@ -55,13 +59,13 @@ impl Job for TrainJob<'_> {
     fn run<B: RunBackend>(self, device: &B::Device) -> Result<Summary> {
         let Self {
             mut prepared,
+            destination,
             methods,
             stop,
             watch,
         } = self;
-        let interrupted = prepared.interrupted.take();
         if prepared.settings.is_exact() && !is_exact_on::<B>(device) {
-            if interrupted.is_some() {
+            if destination.interrupted().is_some() {
                 refuse!(
                     "`arithmetic = exact`: this device rounds fused multiply-adds twice; resume on another `backend`"
                 );
@@ -71,9 +75,16 @@ impl Job for TrainJob<'_> {
                 "note: this device rounds fused multiply-adds twice, so steps are not exact: using `arithmetic = plain`",
             );
         }
-        let beginning = begin::<B>(&prepared, interrupted.as_ref(), device)?;
+        let beginning = begin::<B>(&prepared, destination.interrupted(), device)?;
         // from here on something is written: the input was fine
-        let (folder, log) = open(&prepared, methods, interrupted.as_ref(), &beginning)?;
+        let (claimed, interrupted) = destination.claim()?;
+        let (folder, log) = open(
+            &prepared,
+            methods,
+            claimed,
+            interrupted.as_ref(),
+            &beginning,
+        )?;
         watch.run_begins(&prepared.in_words());
         for (kind, count) in prepared.counts.short() {
             watch.note(&format!(
@@ -90,14 +101,20 @@ impl Job for TrainJob<'_> {
             prompts: &prepared.data.test,
             scoring: &prepared.scoring,
             batch_size: prepared.settings.config.eval_batch_size,
+            stop: Some(stop),
         };
         // the handles are dropped with the clone: the weights are moved in place again
         let plain = beginning.model.clone().without_adapter();
-        let before = score(&plain, questions, "before", watch)?;
+        let before = score(&plain, questions, "before", watch).map_err(|error| match error {
+            RunError::Stopped(_) => stopped(folder.path(), log.is_some()),
+            other => other,
+        })?;
         drop(plain);
 
         let note = beginning.note.clone();
-        let mut recorder = Recorder::new(folder, log, note, &prepared.sources, watch);
+        let evaluates = !prepared.data.dev.is_empty();
+        let evaluates = evaluates.then(|| prepared.settings.config.clone());
+        let mut recorder = Recorder::new(folder, log, note, &prepared.sources, evaluates, watch);
         let work = Work {
             settings: &prepared.settings,
             methods,
@@ -110,7 +127,7 @@ impl Job for TrainJob<'_> {
         let trained = train(work, beginning, interrupted, source, device)?;
         let Trained {
             model,
-            summary,
+            mut summary,
             parameters,
         } = trained;
         if let (StopReason::Guard, Some(event)) = (summary.stop, recorder.last_event()) {
@@ -120,12 +137,35 @@ impl Job for TrainJob<'_> {
                 event.advice()
             ));
         }
-        let settings = &prepared.settings;
-        let after = recorder
-            .test_best::<B>(model, &summary, questions, settings, device)
-            .while_running()?;
-        let scores = (&before, &after);
+        let has_log = matches!(prepared.settings.procedure, Procedure::ZerothOrder(_));
+        let weights = tuned_hash(&model);
+        let judged = match summary.stop {
+            StopReason::Interrupted => {
+                recorder.keep_last(&model, &summary)?;
+                None
+            }
+            _ => {
+                let trained = (model, &summary);
+                Some(judge(
+                    &prepared,
+                    (methods, stop),
+                    trained,
+                    &mut recorder,
+                    device,
+                )?)
+            }
+        };
+        let (after, best_weights) = judged.unzip();
+        let after = after.flatten();
+        if after.is_none() && summary.stop != StopReason::Interrupted {
+            summary.stop = StopReason::Interrupted;
+            let line = in_between(recorder.folder.path(), has_log);
+            recorder.watch.note(&line);
+        }
+        let scores = (&before, after.as_ref());
         let mut report = sum_up(&prepared, scores, summary, parameters, weight_bytes);
+        report.weights = weights;
+        report.best_weights = best_weights;
         report.run = recorder.folder.path().to_path_buf();
         recorder.summarise(&report)?;
         // a run that a guard stopped is not resumed either
@@ -153,7 +193,7 @@ fn begin<B: RunBackend>(
     if let Some(run) = interrupted {
         check_base(run.header(), &note.weights)?;
     }
-    let (model, adapter) = start::begin(settings, base, interrupted, &prepared.out)?;
+    let (model, adapter) = start::begin(settings, base, interrupted)?;
     let space = ParameterSpace::select(&model, &settings.selection()).or_input()?;
     let mut header = match &settings.procedure {
         Procedure::ZerothOrder(zo) => Some(settings.header(zo, &space, &note, adapter.clone())),
@@ -164,8 +204,8 @@ fn begin<B: RunBackend>(
         header.model.clone_from(&run.header().model);
         if run.header() != header {
             refuse!(
-                "`resume = {}`: config.toml and the log contradict each other",
-                prepared.out.display()
+                "`resume = {}`: {CONFIG} and {LOG} contradict each other",
+                run.folder().display()
             );
         }
     }
@@ -182,15 +222,15 @@ fn begin<B: RunBackend>(
 fn open<B: RunBackend>(
     prepared: &Prepared,
     methods: &Methods,
+    claimed: Claimed,
     interrupted: Option<&Interrupted>,
     beginning: &Beginning<B>,
 ) -> Result<(RunFolder, Option<TrajectoryWriter>)> {
     let settings = &prepared.settings;
-    let out = prepared.out.clone();
     let (folder, log) = match interrupted {
         None => {
             let config = settings.given()?.in_order(&Settings::keys(methods));
-            let folder = RunFolder::create(out, &config, &prepared.rows)?;
+            let folder = RunFolder::create(claimed, &config, &prepared.rows, &prepared.origin)?;
             // before the log: a run with a log has all that goes with it
             let (adapter, note) = (beginning.adapter.as_ref(), &beginning.note);
             start::keep_start(adapter, &beginning.model, note, folder.path())?;
@@ -200,10 +240,7 @@ fn open<B: RunBackend>(
             let log = beginning.header.as_ref().map(create).transpose()?;
             (folder, log)
         }
-        Some(run) => (
-            RunFolder::resume(out, run.metrics_bytes)?,
-            Some(run.writer()?),
-        ),
+        Some(run) => (RunFolder::resume(claimed, run)?, Some(run.writer()?)),
     };
     let done = interrupted.map_or(0, |run| run.steps.len());
     let (backend, dtype) = (settings.machine.backend(), settings.machine.storage());
@@ -211,7 +248,6 @@ fn open<B: RunBackend>(
     Ok((folder, log))
 }
 
-/// Trains by the method of the settings; `source` is the folder of the base weights.
 fn train<B: RunBackend>(
     work: Work<'_, '_>,
     beginning: Beginning<B>,
@@ -250,10 +286,49 @@ fn train<B: RunBackend>(
     })
 }
 
-/// The summary of a run; its folder is still to be named.
+/// The test score of the best weights, if there was time for it, and their hash.
+fn judge<B: RunBackend>(
+    prepared: &Prepared,
+    (methods, stop): (&Methods, &AtomicBool),
+    (model, summary): (Opt<B>, &TrainSummary),
+    recorder: &mut Recorder<'_>,
+    device: &B::Device,
+) -> Result<(Option<Evaluation>, String)> {
+    let settings = &prepared.settings;
+    let storage = settings.machine.storage();
+    let (run, log) = (recorder.folder.path().to_owned(), recorder.folder.log());
+    let again = |step: u64, watch: &mut dyn Watch| {
+        let log = Trajectory::read(&log).while_running()?;
+        let rebuild = Rebuild {
+            model: &prepared.sources.model,
+            storage,
+            methods,
+            start: &start::start_folder(&run),
+            header: &log.header,
+            records: &log.records[..log.records.len().min(step as usize)],
+            originals: run.join("best.f32"),
+        };
+        rebuild.run::<B>(device, watch)
+    };
+    let best = recorder.best_model::<B>(model, summary, storage, device, again);
+    let best = best.while_running()?;
+    let questions = Questions {
+        prompts: &prepared.data.test,
+        scoring: &prepared.scoring,
+        batch_size: settings.config.eval_batch_size,
+        stop: Some(stop),
+    };
+    let weights = tuned_hash(&best);
+    match score(&best, questions, "after", recorder.watch) {
+        Err(RunError::Stopped(_)) => Ok((None, weights)),
+        after => Ok((Some(after.while_running()?), weights)),
+    }
+}
+
+/// The summary of a run; its folder and the hashes of its weights are still to be named.
 fn sum_up(
     prepared: &Prepared,
-    (before, after): (&Evaluation, &Evaluation),
+    (before, after): (&Evaluation, Option<&Evaluation>),
     summary: TrainSummary,
     parameters: u64,
     weight_bytes: u64,
@@ -273,10 +348,12 @@ fn sum_up(
             (Procedure::LinearProbe, _) | (_, None) => "logistic-regression".into(),
             (_, Some(objective)) => objective.to_string(),
         },
-        metric: after.metric,
+        metric: before.metric,
         scores: named_scores(before, after, summary.best.as_ref()),
         loss_before: before.loss,
-        loss_after: after.loss,
+        loss_after: after.map_or(f64::NAN, |after| after.loss),
+        weights: String::new(),
+        best_weights: None,
         best_step: summary.best.as_ref().map(|b| b.step),
         steps: summary.steps,
         forwards: summary.forwards,
@@ -291,6 +368,6 @@ fn sum_up(
         weight_bytes,
         stop: summary.stop,
         paper: prepared.published.clone(),
-        run: prepared.out.clone(),
+        run: PathBuf::new(),
     }
 }

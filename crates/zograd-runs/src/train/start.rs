@@ -33,15 +33,15 @@ pub(super) fn begin<B: RunBackend>(
     settings: &Settings,
     base: Opt<B>,
     interrupted: Option<&Interrupted>,
-    out: &Path,
 ) -> Result<(Opt<B>, Option<AdapterStart>)> {
     let Some(config) = &settings.adapter else {
         return Ok((without_adapter(base, settings.tune), None));
     };
-    let before = interrupted.and_then(|run| run.header().adapter.as_ref());
+    let before = interrupted.and_then(|run| Some((run, run.header().adapter.as_ref()?)));
     match before {
-        Some(start) if start.config == *config => {
-            let model = start.again(base, &start_folder(out)).about("`resume`")?;
+        Some((run, start)) if start.config == *config => {
+            let folder = start_folder(run.folder());
+            let model = start.again(base, &folder).about("`resume`")?;
             Ok((model, Some(start.clone())))
         }
         _ => {

@@ -1,17 +1,21 @@
 //! Training by forward passes only, from the start or from where a run was interrupted.
 
 use super::start::without_adapter;
-use super::work::Work;
+use super::work::{Work, stopped};
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result};
 use crate::folder::{ANCHOR, Interrupted, check_seal};
 use crate::inputs::{load, tuned_hash};
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use zograd_models::Opt;
 use zograd_perturb::{Arithmetic, Perturbed};
 use zograd_select::Strategy;
 use zograd_trainer::trajectory::{Header, Record, Walk, replay, retell};
 use zograd_trainer::{StopReason, TrainState, TrainSummary, Training};
+
+/// Steps that are replayed at once, before it is looked whether to stop.
+const STEPS_BETWEEN_LOOKS: usize = 256;
 
 /// The start weights of a run, and where they came from.
 pub(super) struct Start<'a, B: RunBackend> {
@@ -115,12 +119,21 @@ fn resume<B: RunBackend>(
     }
     let watch = &mut *work.recorder.watch;
     watch.work_begins("replay", after.len() as u64);
-    let replayed = replay(&mut model, strategy, run.header(), after, |step| {
-        watch.work_done(step - before.len() as u64);
-    });
+    let mut replayed = Ok(());
+    for records in after.chunks(STEPS_BETWEEN_LOOKS) {
+        replayed = replay(&mut model, strategy, run.header(), records, |step| {
+            watch.work_done(step - before.len() as u64);
+        });
+        if replayed.is_err() || work.stop.load(Ordering::Relaxed) {
+            break;
+        }
+    }
     watch.work_ends();
     replayed.or_input()?;
-    Ok(model)
+    match work.stop.load(Ordering::Relaxed) {
+        true => Err(stopped(run.folder(), true)),
+        false => Ok(model),
+    }
 }
 
 /// The model of a checkpoint, and its f32 originals in the place of the run's.

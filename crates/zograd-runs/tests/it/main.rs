@@ -1,3 +1,8 @@
-//! Runs as a library, from outside.
+//! The life of a run, from outside. (`hostile` is a program of its own: it counts what the process allocates.)
 
-mod hostile;
+mod folder;
+mod library;
+mod settings;
+mod summary;
+mod support;
+mod sweep;

@@ -5,6 +5,7 @@ mod written;
 
 use crate::{LanguageModel, TrainError, Writer};
 use serde::Serialize;
+use std::ops::ControlFlow;
 use zograd_tasks::Prompt;
 use zograd_tasks::metrics::Metric;
 
@@ -116,16 +117,16 @@ struct Part {
 }
 
 /// Has the model answer every prompt, `batch_size` prompts a forward, and scores the answers.
-/// `progress` is told how many prompts are done.
+/// `progress` is told how many prompts are done, and says whether to go on.
 ///
 /// # Errors
-/// No prompts, or prompts the model cannot score or answer.
+/// No prompts, prompts the model cannot score or answer, or [`TrainError::Stopped`].
 pub fn evaluate<M: LanguageModel>(
     model: &M,
     prompts: &[Prompt],
     scoring: &Scoring,
     batch_size: usize,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Evaluation, TrainError> {
     if prompts.is_empty() {
         return Err(TrainError::NoExamples("evaluation"));
@@ -142,7 +143,10 @@ pub fn evaluate<M: LanguageModel>(
         weight += part.weight;
         non_finite += part.non_finite;
         predictions.extend(part.predictions);
-        progress(predictions.len());
+        let goes_on = progress(predictions.len());
+        if goes_on.is_break() && predictions.len() < prompts.len() {
+            return Err(TrainError::Stopped);
+        }
     }
     let n = predictions.len() as f64;
     let exact = predictions.iter().filter(|prediction| {

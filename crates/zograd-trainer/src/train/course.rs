@@ -4,6 +4,7 @@ use crate::{
     TrainError, evaluate, peak_memory_bytes,
 };
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use zograd_perturb::Seed;
@@ -120,7 +121,19 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
     fn evaluate(&mut self, model: &M, drift: Option<f64>) -> Result<(), TrainError> {
         let start = Instant::now();
         let (dev, scoring) = (self.examples.dev, self.examples.scoring);
-        let evaluation = evaluate(model, dev, scoring, self.config.eval_batch_size, |_| ())?;
+        let goes_on = |_| match self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        };
+        let batch_size = self.config.eval_batch_size;
+        let evaluation = match evaluate(model, dev, scoring, batch_size, goes_on) {
+            // without its evaluation the step is not whole: a resumed run makes both again
+            Err(TrainError::Stopped) => {
+                self.state.summary_mut().stop = StopReason::Interrupted;
+                return Ok(());
+            }
+            other => other?,
+        };
         let summary = self.state.summary();
         let score = DevScore::new(evaluation.metric, evaluation.score);
         let mut record = EvalRecord::new(summary.steps, summary.forwards, score, evaluation.loss);

@@ -2,6 +2,7 @@
 
 use burn::tensor::backend::Backend;
 use burn_ndarray::NdArray;
+use std::ops::ControlFlow;
 use zograd_models::{Decoding, Generation, Opt, OptConfig};
 use zograd_tasks::metrics::{Metric, exact_match, f1};
 use zograd_tasks::{Cloze, Form, Prompt, PromptEncoder, Row, Sample, Task, Tokenizer};
@@ -110,7 +111,8 @@ fn metrics_as_objectives_are_minus_the_scores() {
         (false, Scoring::choice(), &Accuracy),
     ] {
         let prompts = prompts(written, false);
-        let found = evaluate(&model, &prompts, &scoring, 3, |_| ()).expect("evaluated");
+        let found = evaluate(&model, &prompts, &scoring, 3, |_| ControlFlow::Continue(()))
+            .expect("evaluated");
         let batch: Vec<&Prompt> = prompts.iter().collect();
         let measured = measure(&model, &batch, objective, scoring.writer()).expect("measured");
         let loss = measured.loss(objective);
@@ -127,8 +129,12 @@ fn metrics_as_objectives_are_minus_the_scores() {
 fn written_answers_are_what_the_model_generates() {
     let model = model();
     let prompts = prompts(true, false);
-    let [by_f1, by_match] = [Metric::F1, Metric::ExactMatch]
-        .map(|m| evaluate(&model, &prompts, &scoring(m), 2, |_| ()).expect("evaluated"));
+    let [by_f1, by_match] = [Metric::F1, Metric::ExactMatch].map(|m| {
+        evaluate(&model, &prompts, &scoring(m), 2, |_| {
+            ControlFlow::Continue(())
+        })
+        .expect("evaluated")
+    });
     let (mut f1s, mut matches) = (0.0, 0.0);
     for (prompt, prediction) in prompts.iter().zip(&by_f1.predictions) {
         let question = prompt.question.as_ref().expect("a question");
@@ -163,7 +169,9 @@ fn written_answers_are_what_the_model_generates() {
 fn calibrated_scores_are_differences_of_sums() {
     let model = model();
     let plain = prompts(false, false);
-    let found = evaluate(&model, &prompts(false, true), &Scoring::choice(), 3, |_| ());
+    let found = evaluate(&model, &prompts(false, true), &Scoring::choice(), 3, |_| {
+        ControlFlow::Continue(())
+    });
     let mean = |ids: &[u32], scored| {
         let prompt = Prompt {
             candidates: vec![zograd_tasks::EncodedCandidate {
@@ -205,7 +213,8 @@ fn the_writer_decodes_as_it_was_told() {
         ..Generation::greedy(6)
     };
     let scoring = Scoring::written(Metric::F1, Writer::new(encoder(), beams.clone()));
-    let found = evaluate(&model, &prompts, &scoring, 3, |_| ()).expect("evaluated");
+    let found =
+        evaluate(&model, &prompts, &scoring, 3, |_| ControlFlow::Continue(())).expect("evaluated");
     for (prompt, prediction) in prompts.iter().zip(found.predictions) {
         let ids = &prompt.question.as_ref().expect("a question").prompt.ids;
         let alone = model.generate(&[ids], &beams).expect("fits");

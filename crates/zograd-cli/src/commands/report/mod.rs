@@ -40,9 +40,9 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let groups = group(&runs);
     let rows: Vec<Row> = groups.iter().map(Row::of).collect();
     let mut files: Vec<File> = Vec::new();
-    let pictures_only = args.csv.is_some() || args.svg.is_some() || args.png.is_some();
+    let other = args.json || args.csv.is_some() || args.svg.is_some() || args.png.is_some();
     let page = match &args.out {
-        None if pictures_only => None,
+        None if other => None,
         out => Some(out.clone().unwrap_or_else(|| "report.html".into())),
     };
     if let Some(path) = &page {

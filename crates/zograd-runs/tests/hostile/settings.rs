@@ -1,6 +1,6 @@
 //! A file of settings.
 
-use super::trial;
+use crate::trial;
 use zograd_hostile::text;
 use zograd_runs::{Given, Runs};
 

@@ -1,6 +1,6 @@
 //! The folder of an interrupted run: log, metrics, summary.
 
-use super::trial;
+use crate::trial;
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use zograd_hostile::{Seen, bytes as damage, json as json_damage};
 use zograd_models::Storage;
 use zograd_perturb::{Arithmetic, NoiseKind, Selection, noise};
-use zograd_runs::folder::{Interrupted, LOG, RunRecord};
+use zograd_runs::folder::{Interrupted, LOG, Origin, RunFolder, RunRecord, SEALS, metrics_seals};
 use zograd_select::MethodSpec;
 use zograd_trainer::TrainConfig;
 use zograd_trainer::trajectory::{FORMAT_VERSION, Header, Record, TrajectoryWriter};
@@ -41,6 +41,9 @@ fn run() -> (TempDir, Vec<String>) {
         method: MethodSpec::new("mezo"),
         config,
     };
+    let claimed = RunFolder::claim(folder.path().to_owned()).expect("a folder");
+    let origin = Origin::default();
+    drop(RunFolder::create(claimed, "", &"", &origin).expect("a run folder"));
     let path = folder.path().join(LOG);
     let mut log = TrajectoryWriter::create(&path, header).expect("a log");
     let mut lines = Vec::new();
@@ -98,6 +101,8 @@ fn damaged_metrics() {
     let (folder, lines) = run();
     let path = folder.path().join("metrics.jsonl");
     let read = |bytes: &[u8]| {
+        // sealed as if a run had written it, so that the reader is tried
+        fs::write(folder.path().join(SEALS), metrics_seals(bytes)).expect("written");
         fs::write(&path, bytes).expect("written");
         read(folder.path())
     };
@@ -120,7 +125,9 @@ fn damaged_metrics() {
 #[test]
 fn damaged_logs_and_summaries_beside_metrics() {
     let (folder, lines) = run();
-    fs::write(folder.path().join("metrics.jsonl"), lines.join("\n") + "\n").expect("written");
+    let metrics = lines.join("\n") + "\n";
+    fs::write(folder.path().join(SEALS), metrics_seals(metrics.as_bytes())).expect("written");
+    fs::write(folder.path().join("metrics.jsonl"), metrics).expect("written");
     let path = folder.path().join(LOG);
     let log = fs::read(&path).expect("a log");
     trial("run folder, log", 375).run(damage::damaged(log.clone()), |bytes| {

@@ -1,0 +1,131 @@
+//! What a run was made of: `inputs.json` in its folder. A resumed run must be made of the same.
+
+use super::files::{CONFIG, EXAMPLES, INPUTS};
+use super::hash::Hash;
+use crate::error::{Blame, Result, refuse};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use zograd_files::MAX_SMALL_BYTES;
+
+/// The largest file that is hashed: a hundred million rows.
+const MAX_BYTES: u64 = 1 << 30;
+
+/// Hashes of everything beside the weights that the numbers of a run depend on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The model's config.json, as it is understood.
+    pub model: String,
+    /// The file of the task, or the name of a built-in one.
+    pub task: String,
+    /// The tokenizer's files.
+    pub tokenizer: String,
+    /// The rows, as the task reads them.
+    pub rows: String,
+    /// What is made of all these: the prompts.
+    pub prompts: String,
+}
+
+/// The file.
+#[derive(Serialize, Deserialize)]
+struct Sealed {
+    #[serde(flatten)]
+    origin: Origin,
+    /// Hash of the settings as they were written.
+    config: String,
+    /// Hash of the list of rows as it was written.
+    examples: String,
+    /// Hash of all of the above.
+    seal: String,
+}
+
+impl Sealed {
+    fn own_seal(&self) -> String {
+        let Origin {
+            model,
+            task,
+            tokenizer,
+            rows,
+            prompts,
+        } = &self.origin;
+        let mut hash = Hash::new();
+        for part in [model, task, tokenizer, rows, prompts] {
+            hash.part(part.as_bytes());
+        }
+        hash.part(self.config.as_bytes());
+        hash.part(self.examples.as_bytes());
+        hash.short()
+    }
+}
+
+impl Origin {
+    /// Writes the file; the settings and the list of rows are there already.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        let path = folder.join(INPUTS);
+        let mut sealed = Sealed {
+            origin: self.clone(),
+            config: hash_of(folder, CONFIG).while_running()?,
+            examples: hash_of(folder, EXAMPLES).while_running()?,
+            seal: String::new(),
+        };
+        sealed.seal = sealed.own_seal();
+        let text = serde_json::to_string(&sealed).while_running()? + "\n";
+        zograd_files::write(&path, text).on_file(&path)
+    }
+
+    /// Reads the file, and compares the settings and the list of rows with what was written.
+    ///
+    /// # Errors
+    /// One of the three was changed.
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join(INPUTS);
+        let text = zograd_files::read_text(&path, MAX_SMALL_BYTES).about_file(&path)?;
+        let sealed: Sealed = serde_json::from_str(&text).about_file(&path)?;
+        if sealed.seal != sealed.own_seal() {
+            refuse!("{INPUTS} is not as the run wrote it; put it back as it was");
+        }
+        for (file, hash) in [(CONFIG, &sealed.config), (EXAMPLES, &sealed.examples)] {
+            if hash_of(folder, file)? != *hash {
+                refuse!(
+                    "{file} is not as the run wrote it; put it back as it was, or begin a new run with `config`"
+                );
+            }
+        }
+        Ok(sealed.origin)
+    }
+
+    /// Refuses inputs that are not those the run began with.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check(&self, now: &Self) -> Result<()> {
+        let all = [
+            ("`task`: the task's file is", &self.task, &now.task),
+            (
+                "`tokenizer`: the tokenizer's files are",
+                &self.tokenizer,
+                &now.tokenizer,
+            ),
+            ("`data`: the rows are", &self.rows, &now.rows),
+            ("`model`: its config.json is", &self.model, &now.model),
+            ("the prompts are", &self.prompts, &now.prompts),
+        ];
+        match all.into_iter().find(|(_, then, now)| then != now) {
+            None => Ok(()),
+            Some((what, ..)) => refuse!(
+                "{what} not what the run began with; a run is resumed with the same (where they have moved, say \
+                 where they are with `model`, `tokenizer` or `data`)"
+            ),
+        }
+    }
+}
+
+fn hash_of(folder: &Path, name: &str) -> Result<String> {
+    let path = folder.join(name);
+    let bytes = zograd_files::read(&path, MAX_BYTES).about_file(&path)?;
+    let mut hash = Hash::new();
+    hash.part(&bytes);
+    Ok(hash.short())
+}

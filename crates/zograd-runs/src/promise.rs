@@ -1,0 +1,97 @@
+//! What the files beside a log say it leads to.
+
+use crate::error::{Blame, Result, refuse};
+use crate::folder::{MANIFEST, Manifest, SUMMARY, Summary};
+use crate::settings::BackendName;
+use serde::de::DeserializeOwned;
+use std::io::ErrorKind;
+use std::path::Path;
+use zograd_files::MAX_SMALL_BYTES;
+
+/// What the file beside a log, of an export or of a run that ended, says the log leads to. A log that was cut at the end
+/// of a record, or lengthened, looks whole by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Promise {
+    /// The file that says so.
+    pub file: &'static str,
+    /// Steps that the log has.
+    pub steps: u64,
+    /// The step of the best weights, if it is known.
+    pub best_step: Option<u64>,
+    /// Content hash of the weights after the last step.
+    weights: String,
+    /// That of the best weights.
+    best_weights: Option<String>,
+    /// Where these were computed, if it matters.
+    backend: Option<String>,
+}
+
+impl Promise {
+    /// What is said beside this log, if anything is.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn beside(log: &Path) -> Result<Option<Self>> {
+        if let Some(manifest) = read::<Manifest>(&log.with_file_name(MANIFEST))? {
+            return Ok(Some(Self {
+                file: MANIFEST,
+                steps: manifest.step,
+                best_step: None,
+                weights: manifest.weights,
+                best_weights: None,
+                backend: None,
+            }));
+        }
+        let summary = read::<Summary>(&log.with_file_name(SUMMARY))?;
+        Ok(summary.map(|summary| Self {
+            file: SUMMARY,
+            steps: summary.steps,
+            best_step: summary.best_step,
+            weights: summary.weights,
+            best_weights: summary.best_weights,
+            backend: Some(summary.backend),
+        }))
+    }
+
+    /// Refuses a log of another length.
+    ///
+    /// # Errors
+    /// It has fewer or more steps.
+    pub(crate) fn check_length(&self, steps: u64) -> Result<()> {
+        if steps != self.steps {
+            refuse!(
+                "the log has {steps} steps and {} says {}: it was cut, lengthened or mixed up (`to-step` replays a \
+                 part of it all the same)",
+                self.file,
+                self.steps
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether these are the weights after this step; `None` if nothing is said about them.
+    pub(crate) fn kept(&self, step: u64, weights: &str, backend: BackendName) -> Option<bool> {
+        let elsewhere = |said: &String| *said != backend.to_string();
+        if self.backend.as_ref().is_some_and(elsewhere) {
+            return None;
+        }
+        let said = if step == self.steps {
+            Some(&self.weights)
+        } else if Some(step) == self.best_step {
+            self.best_weights.as_ref()
+        } else {
+            None
+        };
+        Some(said.filter(|said| !said.is_empty())? == weights)
+    }
+}
+
+/// The file, unless there is none.
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    match zograd_files::read_text(path, MAX_SMALL_BYTES) {
+        Ok(text) => serde_json::from_str(&text).about_file(path).map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).about_file(path),
+    }
+}

@@ -1,0 +1,88 @@
+//! What a run is made of, as hashes.
+
+use crate::error::{Blame, Result};
+use crate::folder::{Hash, Origin, file_hash};
+use crate::inputs::Sources;
+use crate::settings::is_task_file;
+use burn::tensor::DType;
+use serde::Serialize;
+use std::path::Path;
+use zograd_models::OptConfig;
+use zograd_tasks::{Prompt, Sample, Splits};
+
+/// The files of a folder that a tokenizer may be read from.
+const TOKENIZER_FILES: [&str; 6] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+];
+
+/// The largest file of a task that is hashed.
+const MAX_TASK_BYTES: u64 = 1 << 20;
+
+/// What a run is made of.
+///
+/// # Errors
+/// A file that was read cannot be read again.
+pub(super) fn origin(
+    sources: &Sources,
+    task: Option<&str>,
+    config: &OptConfig,
+    splits: &Splits,
+    prompts: [&[Prompt]; 3],
+) -> Result<Origin> {
+    let rows = [&splits.train, &splits.dev, &splits.test];
+    let rows = rows.map(|samples| samples.iter().map(row).collect::<Vec<_>>());
+    Ok(Origin {
+        // the format of the numbers is the run's, whatever that of the file is
+        model: hash(config.to_json(DType::F32).as_bytes()),
+        task: task_hash(&sources.task_name, task)?,
+        tokenizer: tokenizer_hash(&sources.tokenizer)?,
+        rows: json_hash(&rows)?,
+        prompts: json_hash(&prompts)?,
+    })
+}
+
+/// What a task made of a row.
+fn row(sample: &Sample) -> impl Serialize + '_ {
+    let cloze = &sample.cloze;
+    let texts = (&cloze.context, &cloze.endings, &sample.answers);
+    (sample.row, texts, &sample.correct)
+}
+
+fn task_hash(name: &str, setting: Option<&str>) -> Result<String> {
+    match setting {
+        Some(file) if is_task_file(file) => {
+            let file = Path::new(file);
+            let bytes = zograd_files::read(file, MAX_TASK_BYTES).about_file(file)?;
+            Ok(hash(&bytes))
+        }
+        _ => Ok(hash(name.as_bytes())),
+    }
+}
+
+fn tokenizer_hash(folder: &Path) -> Result<String> {
+    let mut hash = Hash::new();
+    for name in TOKENIZER_FILES {
+        let path = folder.join(name);
+        if zograd_files::exists(&path) {
+            hash.part(name.as_bytes());
+            hash.part(file_hash(&path).about_file(&path)?.as_bytes());
+        }
+    }
+    Ok(hash.short())
+}
+
+fn json_hash(value: &impl Serialize) -> Result<String> {
+    let json = serde_json::to_vec(value).while_running()?;
+    Ok(hash(&json))
+}
+
+fn hash(bytes: &[u8]) -> String {
+    let mut hash = Hash::new();
+    hash.part(bytes);
+    hash.short()
+}

@@ -1,0 +1,534 @@
+//! Settings: what goes with what, what is written down, and what is said of the rest.
+
+use crate::support::{given, refusal};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use toml::Value;
+use zograd_runs::{
+    Budget, Draw, EvalOptions, ExampleCounts, Given, GradientOptions, Inputs, Key, LoraOptions,
+    Machine, MethodChoice, ObjectiveChoice, Owner, PerturbationOptions, Place, PrefixOptions,
+    Preset, PresetChoice, Runs, Settings, StepSizes, Tune, TuneChoice,
+};
+use zograd_select::{Kind, Setting};
+use zograd_tasks::PromptEncoder;
+
+const PROBING: &str = "linear-probing";
+const GRADIENTS: [&str; 2] = ["adam", "adamw"];
+const TUNES: [&str; 4] = ["full", "lora", "prefix", "head"];
+
+/// Values that go with all others, for every setting but those below.
+const FREE: &[(&str, &[&str])] = &[
+    ("model", &["'facebook/opt-125m'"]),
+    ("tokenizer", &["'tokens'"]),
+    ("task", &["'sst2'", "'mine.toml'"]),
+    ("data", &["'rows'"]),
+    ("bos-id", &["0", "2"]),
+    ("max-length", &["32"]),
+    ("max-new-tokens", &["5"]),
+    ("train-examples", &["1", "64"]),
+    ("dev-examples", &["0", "8"]),
+    ("test-examples", &["8"]),
+    ("lora-r", &["1", "4"]),
+    ("lora-alpha", &["1", "0.5"]),
+    ("lora-targets", &["['fc1']", "['v_proj', 'q_proj']"]),
+    ("prefix-tokens", &["1", "7"]),
+    ("prefix-init", &["'random'", "'real'"]),
+    ("pool", &["2", "4", "5"]),
+    ("alpha", &["0.5", "0.7"]),
+    ("faithful-cost", &["true", "false"]),
+    ("queries", &["1", "3"]),
+    ("noise", &["'gaussian'", "'rademacher'"]),
+    ("eps", &["1", "1e-3", "1e-12"]),
+    ("lr", &["0", "1", "3e-7", "1e-300"]),
+    ("schedule", &["'constant'", "'linear'", "'cosine'"]),
+    ("weight-decay", &["0", "0.01"]),
+    ("max-grad-norm", &["1", "0.1", "inf"]),
+    ("micro-batch", &["1", "3"]),
+    ("recompute", &["true", "false"]),
+    ("batch-size", &["1", "5"]),
+    ("seed", &["0", "9223372036854775807"]),
+    ("eval-every", &["0", "1", "7"]),
+    ("eval-batch-size", &["1", "65536"]),
+    ("threads", &["1", "1024"]),
+    ("out", &["'runs/x'"]),
+];
+
+/// Settings that exclude some values of each other.
+const BOUND: [&str; 11] = [
+    "anchor-every",
+    "arithmetic",
+    "backend",
+    "dtype",
+    "forwards",
+    "guard",
+    "method",
+    "objective",
+    "preset",
+    "steps",
+    "tune",
+];
+
+fn methods() -> Vec<&'static str> {
+    let runs = Runs::new();
+    let own = runs.methods().iter().map(|method| method.name);
+    own.chain(GRADIENTS).chain([PROBING]).collect()
+}
+
+/// What a method tunes.
+fn tunes(method: &str) -> &'static [&'static str] {
+    match method {
+        PROBING => &["head"],
+        _ => &TUNES,
+    }
+}
+
+/// Whether a run that tunes so by this method has a setting, by the names of its owners.
+fn has(key: &Key, method: &str, tune: &str) -> bool {
+    key.owners.iter().any(|owner| match *owner {
+        "every run" => true,
+        "methods with steps" => method != PROBING,
+        "zeroth-order methods" => method != PROBING && !GRADIENTS.contains(&method),
+        "adam, adamw" => GRADIENTS.contains(&method),
+        "`tune = lora`" => tune == "lora",
+        "`tune = prefix`" => tune == "prefix",
+        owner => {
+            assert!(methods().contains(&owner), "who is {owner}?");
+            owner == method
+        }
+    })
+}
+
+fn check(given: &Given) -> Settings {
+    match Runs::new().check(given.clone()) {
+        Ok(settings) => settings,
+        Err(error) => panic!("{error}\n{given}"),
+    }
+}
+
+/// As `config.toml` has them.
+fn written(settings: &Settings) -> String {
+    let values = settings.given().expect("TOML");
+    values.in_order(&Runs::new().keys())
+}
+
+/// Writes them, reads them, and compares; gives what was read.
+fn written_and_read(settings: &Settings) -> Given {
+    let text = written(settings);
+    let read = given(&text);
+    assert_eq!(read, settings.given().expect("TOML"), "{text}");
+    let mut again = check(&read);
+    // where a run went is not where the next one goes
+    again.out.clone_from(&settings.out);
+    assert_eq!(format!("{again:?}"), format!("{settings:?}"), "{text}");
+    read
+}
+
+#[test]
+fn every_setting_is_tried_here() {
+    let keys = Runs::new().keys();
+    let declared: BTreeSet<&str> = keys.iter().map(|key| key.setting.key).collect();
+    let tried: BTreeSet<&str> = FREE.iter().map(|(key, _)| *key).chain(BOUND).collect();
+    assert_eq!(declared, tried);
+}
+
+#[test]
+fn the_config_of_a_run_with_nothing_given() {
+    let plain = r#"train-examples = 1000
+dev-examples = 200
+test-examples = 500
+tune = "full"
+method = "gv"
+pool = 4
+alpha = 0.5
+objective = "auto"
+noise = "gaussian"
+arithmetic = "exact"
+eps = 1e-3
+lr = 2e-5
+schedule = "constant"
+weight-decay = 0.0
+batch-size = 16
+seed = 0
+steps = 800
+eval-every = 80
+eval-batch-size = 32
+backend = "ndarray"
+dtype = "f32"
+"#;
+    assert_eq!(written(&check(&Given::new())), plain);
+}
+
+#[test]
+fn a_setting_is_taken_by_its_owners_and_refused_by_their_names() {
+    let keys = Runs::new().keys();
+    for method in methods() {
+        for tune in tunes(method) {
+            let chosen = given(&format!("method = '{method}'\ntune = '{tune}'"));
+            for (key, values) in FREE {
+                let known = keys.named(key).expect("known");
+                let with = chosen.clone().or(given(&format!("{key} = {}", values[0])));
+                if has(known, method, tune) {
+                    check(&with);
+                    continue;
+                }
+                let error = refusal(&with);
+                let who = match key.starts_with("lora") || key.starts_with("prefix") {
+                    true => format!("`tune = {tune}`"),
+                    false => method.into(),
+                };
+                let start = format!("`{key}`: {who} has none; {} ha", known.owners.join(", "));
+                assert!(error.starts_with(&start), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_has_and_several_have() {
+    for (settings, said) in [
+        (
+            "method = 'mezo'\nalpha = 0.5",
+            "`alpha`: mezo has none; gv has",
+        ),
+        (
+            "method = 'gv-history'\npool = 4",
+            "`pool`: gv-history has none; gv, greedy, pool-regression have",
+        ),
+        (
+            "recompute = true",
+            "`recompute`: gv has none; adam, adamw have",
+        ),
+        (
+            "method = 'adam'\neps = 1e-3",
+            "`eps`: adam has none; zeroth-order methods have",
+        ),
+        (
+            "lora-r = 2",
+            "`lora-r`: `tune = full` has none; `tune = lora` has",
+        ),
+    ] {
+        assert_eq!(refusal(&given(settings)), said);
+    }
+}
+
+/// A value for every field, under the key that is declared.
+fn fields_of<T: Owner>(declared: &mut Vec<&'static str>) {
+    let value = |setting: &Setting| -> Value {
+        match setting.kind {
+            Kind::Switch => true.into(),
+            Kind::Count => 2.into(),
+            Kind::Number => 0.5.into(),
+            Kind::Text | Kind::Path => "x".into(),
+            Kind::Choice(choices) => choices[0].name.into(),
+            Kind::Choices(choices) => vec![choices[0].name].into(),
+            other => panic!("a value of {other:?}"),
+        }
+    };
+    let all = T::SETTINGS.iter();
+    let mut all = all.fold(Given::new(), |given, s| given.with(s.key, value(s)));
+    let owner: T = all.take().expect("as declared");
+    assert_eq!(all, Given::new());
+    let fields = serde_json::to_value(&owner).expect("JSON");
+    let fields: BTreeMap<String, serde_json::Value> =
+        serde_json::from_value(fields).expect("a struct");
+    let keys = || T::SETTINGS.iter().map(|setting| setting.key);
+    let named: BTreeSet<&str> = fields.keys().map(String::as_str).collect();
+    assert_eq!(named, keys().collect());
+    assert!(fields.values().all(|value| !value.is_null()), "{fields:?}");
+    declared.extend(keys());
+}
+
+#[test]
+fn every_key_is_the_field_of_one_owner() {
+    let mut declared = Vec::new();
+    fields_of::<PresetChoice>(&mut declared);
+    fields_of::<Inputs>(&mut declared);
+    fields_of::<ExampleCounts>(&mut declared);
+    fields_of::<TuneChoice>(&mut declared);
+    fields_of::<LoraOptions>(&mut declared);
+    fields_of::<PrefixOptions>(&mut declared);
+    fields_of::<MethodChoice>(&mut declared);
+    fields_of::<ObjectiveChoice>(&mut declared);
+    fields_of::<PerturbationOptions>(&mut declared);
+    fields_of::<StepSizes>(&mut declared);
+    fields_of::<GradientOptions>(&mut declared);
+    fields_of::<Draw>(&mut declared);
+    fields_of::<Budget>(&mut declared);
+    fields_of::<EvalOptions>(&mut declared);
+    fields_of::<Machine>(&mut declared);
+    fields_of::<Place>(&mut declared);
+    let keys = Runs::new().keys();
+    for key in keys.iter() {
+        let times = declared.iter().filter(|k| **k == key.setting.key).count();
+        let of_methods = key.of_some_methods().is_some();
+        assert_eq!(times, usize::from(!of_methods), "{}", key.setting.key);
+    }
+    let own = keys.iter().filter(|key| key.of_some_methods().is_none());
+    assert_eq!(own.count(), declared.len());
+}
+
+#[test]
+fn the_default_in_words_is_the_default() {
+    // nothing built in: that has defaults of its own
+    let inputs = "model = 'm'\ntask = 'sst2'\ndata = 'd'\n";
+    let mut numbers = 0;
+    for key in Runs::new().keys().iter() {
+        let name = key.setting.key;
+        let owner = match key.owners[0] {
+            "adam, adamw" => "method = 'adam'".into(),
+            "`tune = lora`" => "tune = 'lora'".into(),
+            "`tune = prefix`" => "tune = 'prefix'".into(),
+            "zeroth-order methods" if name == "anchor-every" => {
+                "backend = 'flex'\ndtype = 'f16'\narithmetic = 'anchored'".into()
+            }
+            method if key.of_some_methods().is_some() => format!("method = '{method}'"),
+            _ => String::new(),
+        };
+        let settings = check(&given(&format!("{inputs}{owner}")));
+        let value = settings.given().expect("TOML").get(name).cloned();
+        if let Ok(number) = key.default.parse::<f64>() {
+            numbers += 1;
+            let value = match name {
+                // known once the task is
+                "max-new-tokens" => Some(PromptEncoder::DEFAULT_MAX_NEW_TOKENS as f64),
+                _ => value.and_then(|v| v.as_float().or(v.as_integer().map(|n| n as f64))),
+            };
+            assert_eq!(value, Some(number), "{name}");
+        } else if key.choices.iter().any(|choice| choice.name == key.default) {
+            assert_eq!(value.expect(name).as_str(), Some(&*key.default), "{name}");
+        }
+    }
+    assert!(numbers >= 17, "{numbers} defaults are numbers");
+    let default = |key: &str| {
+        let keys = Runs::new().keys();
+        keys.named(key).expect("known").default.clone()
+    };
+    let [full, lora, prefix, head] = [Tune::Full, Tune::Lora, Tune::Prefix, Tune::Head];
+    let lr = |tune: Tune| tune.default_lr(false);
+    let adam = [full, lora, prefix, head].map(|tune| format!("{:e}", tune.default_lr(true)));
+    assert_eq!(
+        default("lr"),
+        format!(
+            "{:e}; {:e} with lora, {:e} with prefix, {:e} with head; adam: {}",
+            lr(full),
+            lr(lora),
+            lr(prefix),
+            lr(head),
+            adam.join(", ")
+        )
+    );
+    let [one, two, three] = [full, lora, prefix].map(Tune::default_eps);
+    assert_eq!(head.default_eps(), two);
+    let words = format!("{one:e}; {two:e} with lora or head, {three:e} with prefix");
+    assert_eq!(default("eps"), words);
+}
+
+#[test]
+fn a_run_is_as_long_as_steps_or_forwards_say() {
+    let both = Given::new().with("steps", 3).with("forwards", 60);
+    assert_eq!(refusal(&both), "`steps`, `forwards`: give one of them");
+    let file = Given::parse("steps = 3\nforwards = 60", &Runs::new().keys());
+    let error = file.expect_err("both").to_string();
+    assert_eq!(error, "give `steps` or `forwards`, not both");
+    // a step of gv with a pool of 4 takes 6
+    for (settings, steps) in [
+        ("forwards = 13", 2),
+        ("forwards = 6", 1),
+        ("forwards = 12\nmethod = 'mezo'", 6),
+        ("forwards = 12\nmethod = 'adam'", 4),
+        ("steps = 5", 5),
+    ] {
+        let settings = check(&given(settings));
+        assert_eq!(settings.config.steps, steps);
+        let written = settings.given().expect("TOML");
+        assert_eq!(written.get("forwards"), None);
+    }
+    let error = refusal(&given("forwards = 5"));
+    assert_eq!(
+        error,
+        "`forwards = 5`: one step of this method takes 6 forwards"
+    );
+}
+
+#[test]
+fn what_is_only_suggested_is_left_out_where_nothing_has_it() {
+    let suggestions = given("pool = 7\nqueries = 3\nlora-r = 2\nsteps = 9\nlr = 0.5");
+    let settings = given("method = 'gv'\nlr = 0.25").or_suggested(suggestions.clone());
+    let settings = written_and_read(&check(&settings));
+    for (key, value) in [
+        ("pool", Some(Value::Integer(7))),
+        ("queries", None),
+        ("lora-r", None),
+        ("steps", Some(Value::Integer(9))),
+        ("lr", Some(Value::Float(0.25))),
+    ] {
+        assert_eq!(settings.get(key), value.as_ref(), "{key}");
+    }
+    // what is given is not suggested any more
+    let given = Given::new().with("method", "gv").or_suggested(suggestions);
+    let error = refusal(&given.with("queries", 3));
+    assert_eq!(error, "`queries`: gv has none; n-spsa has");
+}
+
+/// A setting of a preset that the run switched off stays off when its `config.toml` is read again.
+#[test]
+fn whatever_begins_from_a_preset_is_written_so_that_it_is_the_same_again() {
+    let runs = Runs::new();
+    for preset in Preset::all("").expect("they parse") {
+        let machine = format!(
+            "preset = '{}'\nbackend = 'ndarray'\ndtype = 'f32'\n",
+            preset.name
+        );
+        for method in methods() {
+            for tune in tunes(method) {
+                let with = given(&format!("{machine}method = '{method}'\ntune = '{tune}'"));
+                written_and_read(&check(&with));
+            }
+            let known = runs.methods().get(method);
+            let settings = known.map_or(&[][..], |method| method.settings);
+            for switch in settings.iter().filter(|s| s.kind == Kind::Switch) {
+                let with = given(&format!("{machine}method = '{method}'"));
+                let off = check(&with.clone().with(switch.key, false));
+                let again = written_and_read(&off);
+                assert_ne!(again.get(switch.key), Some(&true.into()), "{again}");
+                let on = written_and_read(&check(&with.with(switch.key, true)));
+                assert_eq!(on.get(switch.key), Some(&true.into()), "{on}");
+            }
+        }
+    }
+}
+
+/// A choice for every setting: what it is, or that it is left open.
+#[derive(Clone, Debug)]
+struct Choices {
+    method: usize,
+    tune: Option<usize>,
+    free: Vec<Option<usize>>,
+    storage: usize,
+    arithmetic: usize,
+    budget: usize,
+    guard: usize,
+    objective: usize,
+}
+
+prop_compose! {
+    fn choices()(
+        method in 0..methods().len(),
+        tune in proptest::option::of(0..TUNES.len()),
+        free in proptest::collection::vec(proptest::option::of(0..12usize), FREE.len()),
+        [storage, arithmetic, budget, guard, objective] in proptest::array::uniform5(0..60usize),
+    ) -> Choices {
+        Choices { method, tune, free, storage, arithmetic, budget, guard, objective }
+    }
+}
+
+fn one_of<'a>(texts: &[&'a str], which: usize) -> &'a str {
+    texts[which % texts.len()]
+}
+
+impl Choices {
+    /// Settings that go together.
+    fn given(&self) -> Given {
+        let method = methods()[self.method];
+        let allowed = tunes(method);
+        let tune = self.tune.map(|tune| one_of(allowed, tune));
+        let mut text = vec![format!("method = '{method}'")];
+        text.extend(tune.map(|tune| format!("tune = '{tune}'")));
+        let tune = tune.unwrap_or(allowed[0]);
+        let gradient = GRADIENTS.contains(&method);
+        let mut add = |texts: &[&str], which| text.push(one_of(texts, which).into());
+        let wide = ["", "backend = 'ndarray'", "backend = 'flex'\ndtype = 'f32'"];
+        let narrow = "backend = 'flex'\ndtype = 'bf16'";
+        let is_narrow = !gradient && self.storage % 4 == 3;
+        match is_narrow {
+            true => add(&[narrow], 0),
+            false => add(&wide, self.storage),
+        }
+        if method != PROBING && !gradient {
+            let plain = "arithmetic = 'plain'";
+            match is_narrow {
+                true => {
+                    let anchored = "arithmetic = 'anchored'";
+                    let often = "arithmetic = 'anchored'\nanchor-every = 7";
+                    add(&["", plain, anchored, often], self.arithmetic);
+                }
+                false => add(&["", plain, "arithmetic = 'exact'"], self.arithmetic),
+            }
+        }
+        if method != PROBING {
+            add(&["", "steps = 7", "forwards = 700"], self.budget);
+            let guards = [
+                "",
+                "guard = 'loss-explosion=stop'",
+                "guard = 'flat-loss=skip'",
+            ];
+            add(&guards[..3 - usize::from(gradient)], self.guard);
+            let objectives = [
+                "",
+                "objective = 'teacher-forcing'",
+                "objective = 'accuracy'",
+            ];
+            add(&objectives[..3 - usize::from(gradient)], self.objective);
+        }
+        let keys = Runs::new().keys();
+        for ((key, values), which) in FREE.iter().zip(&self.free) {
+            let known = keys.named(key).expect("known");
+            if let Some(which) = which
+                && has(known, method, tune)
+            {
+                text.push(format!("{key} = {}", one_of(values, *which)));
+            }
+        }
+        given(&text.join("\n"))
+    }
+}
+
+/// One of three strengths gives a setting, or none.
+fn layer(weight: i64) -> impl Strategy<Value = Given> {
+    const KEYS: [&str; 5] = ["steps", "forwards", "pool", "seed", "batch-size"];
+    proptest::collection::vec(any::<bool>(), KEYS.len()).prop_map(move |picked| {
+        let picked = KEYS.iter().zip(picked).filter(|(_, given)| *given);
+        picked.fold(Given::new(), |given, (key, _)| given.with(key, weight))
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn whatever_resolves_is_written_so_that_it_is_the_same_again(choices in choices()) {
+        let asked = choices.given();
+        let read = written_and_read(&check(&asked));
+        // nothing that was given is lost
+        for (key, value) in asked.values() {
+            match key.as_str() {
+                "forwards" => prop_assert!(read.get("steps").is_some()),
+                "out" => prop_assert_eq!(read.get(key), None),
+                "lora-targets" | "task" | "tokenizer" | "data" => {
+                    prop_assert!(read.get(key).is_some(), "{}", key);
+                }
+                _ if *value == Value::Boolean(false) => prop_assert_eq!(read.get(key), None),
+                _ => prop_assert_eq!(read.get(key), Some(value), "{}", key),
+            }
+        }
+    }
+
+    #[test]
+    fn the_stronger_of_two_settings_holds(a in layer(1), b in layer(2), c in layer(3)) {
+        let both = a.clone().or(b.clone());
+        for key in ["pool", "seed", "batch-size"] {
+            prop_assert_eq!(both.get(key), a.get(key).or(b.get(key)));
+        }
+        // `steps` and `forwards` are one question
+        let length = |given: &Given| (given.get("steps").cloned(), given.get("forwards").cloned());
+        match length(&a) {
+            (None, None) => prop_assert_eq!(length(&both), length(&b)),
+            answered => prop_assert_eq!(length(&both), answered),
+        }
+        prop_assert_eq!(both.or(c.clone()), a.clone().or(b.clone().or(c.clone())));
+        prop_assert_eq!(
+            a.clone().or_suggested(b.clone()).or_suggested(c.clone()),
+            a.or_suggested(b.or(c))
+        );
+    }
+}

@@ -1,0 +1,229 @@
+//! Sweeps from Rust: what a plan has, and what becomes of it.
+
+use crate::support::{StopAfter, given, text, tiny};
+use std::fs;
+use std::path::Path;
+use zograd_runs::experiment::{Lists, Outcome, Plan, SWEEP, Sweep, SweepReport};
+use zograd_runs::folder::RunRecord;
+use zograd_runs::{Given, Preset, Quiet, RunError, Runs, Settings};
+
+fn lists(methods: &[&str], lr: &[f64]) -> Lists {
+    let mut lists = Lists::default();
+    lists.method = methods.iter().map(|name| name.to_string()).collect();
+    lists.lr = lr.to_vec();
+    lists
+}
+
+fn plan(lists: Lists, given: Given) -> Result<Plan, RunError> {
+    Plan::new(lists, given, Runs::new().methods())
+}
+
+/// The settings of every point, from the plan as it is written down.
+fn points(plan: &Plan) -> Vec<Settings> {
+    let runs = Runs::new();
+    let text = toml::to_string(plan).expect("TOML");
+    let read: Plan = toml::from_str(&text).expect("a plan");
+    assert_eq!(&read, plan);
+    let points = read.points().into_iter();
+    let settings = points.map(|point| runs.check(read.settings(&point, runs.methods())));
+    settings.collect::<Result<_, _>>().expect(&text)
+}
+
+fn written(settings: &Settings, key: &str) -> Option<toml::Value> {
+    settings.given().expect("TOML").get(key).cloned()
+}
+
+#[test]
+fn of_several_methods_each_takes_what_it_has() {
+    let asked = given("pool = 6\nqueries = 3");
+    let plan = plan(lists(&["mezo", "n-spsa", "gv"], &[1e-5, 1e-6]), asked).expect("a plan");
+    assert_eq!(plan.lr, [1e-6, 1e-5]);
+    let points = points(&plan);
+    let has = |key: &str| -> Vec<Option<i64>> {
+        let values = points.iter().map(|point| written(point, key));
+        values.map(|v| v?.as_integer()).collect()
+    };
+    let [three, six] = [Some(3), Some(6)];
+    assert_eq!(has("queries"), [None, None, three, three, None, None]);
+    assert_eq!(has("pool"), [None, None, None, None, six, six]);
+    // as many steps as 600 forwards give
+    let steps: Vec<u64> = points.iter().map(|point| point.config.steps).collect();
+    assert_eq!(steps, [300, 300, 100, 100, 75, 75]);
+}
+
+#[test]
+fn a_setting_that_none_of_the_methods_has_is_refused() {
+    for (methods, asked, said) in [
+        (
+            &["mezo", "gv"][..],
+            "queries = 3",
+            "`queries`: mezo has none; n-spsa has",
+        ),
+        (
+            &["mezo", "greedy"],
+            "alpha = 0.5",
+            "`alpha`: mezo has none; gv has",
+        ),
+        (
+            &["mezo"],
+            "pool = 3",
+            "`pool`: mezo has none; gv, greedy, pool-regression have",
+        ),
+        (
+            &["mezo", "gv"],
+            "micro-batch = 2",
+            "`micro-batch`: mezo has none; adam, adamw have",
+        ),
+        (
+            &["adam"],
+            "eps = 1e-3",
+            "`eps`: a gradient method does not perturb weights",
+        ),
+        (
+            &["adam", "gv"],
+            "",
+            "`method`: gradient and zeroth-order methods want",
+        ),
+        (
+            &["linear-probing"],
+            "",
+            "`method = linear-probing`: it has nothing to sweep",
+        ),
+        (
+            &["gv"],
+            "dev-examples = 0",
+            "`dev-examples = 0`: a sweep chooses by",
+        ),
+    ] {
+        let error = plan(lists(methods, &[1e-5]), given(asked)).expect_err(said);
+        assert!(matches!(error, RunError::Input(_)));
+        assert!(error.to_string().starts_with(said), "{error}");
+    }
+}
+
+#[test]
+fn a_rate_may_be_a_whole_number_and_nothing_else_than_a_number() {
+    let whole = plan(Lists::default(), Given::new().with("lr", 1)).expect("a plan");
+    assert_eq!(whole.lr, [1.0]);
+    let error = plan(Lists::default(), Given::new().with("lr", "1e-4")).expect_err("a text");
+    assert_eq!(error.to_string(), "`lr = 1e-4`: it takes a number");
+    let error = plan(lists(&[], &[f64::NAN]), Given::new()).expect_err("no number");
+    assert!(error.to_string().starts_with("`lr = NaN`: "), "{error}");
+}
+
+/// The settings of a preset hold for its method wherever that stands, and what the plan says is all that its runs need.
+#[test]
+fn a_plan_that_begins_from_a_preset() {
+    let runs = Runs::new();
+    for preset in Preset::all("").expect("they parse") {
+        let machine = format!("preset = '{}'\nbackend = 'flex'", preset.name);
+        for methods in [
+            &[][..],
+            &["mezo", "gv"],
+            &["gv", "mezo"],
+            &["greedy", "n-spsa"],
+            &["adam", "adamw"],
+        ] {
+            for tune in ["", "tune = 'full'", "tune = 'lora'"] {
+                let asked = given(&format!("{machine}\n{tune}"));
+                let plan = plan(lists(methods, &[]), asked).expect("a plan");
+                assert_eq!(plan.train.get("preset"), None);
+                for point in points(&plan) {
+                    if point.method != preset.method() || tune == "tune = 'lora'" {
+                        continue;
+                    }
+                    let method = runs.methods().get(&point.method).expect("known");
+                    for own in method.settings {
+                        if let Some(value) = preset.train.get(own.key) {
+                            let found = written(&point, own.key);
+                            assert_eq!(found.as_ref(), Some(value), "{} {methods:?}", preset.name);
+                        }
+                    }
+                }
+                if methods.is_empty() && tune.is_empty() {
+                    assert_eq!(
+                        (&plan.lr, &plan.eps),
+                        (&preset.paper.lr_grid, &preset.paper.eps_grid)
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What does not depend on the clock and the folder.
+fn results(points: &[Outcome]) -> Vec<String> {
+    let without = |point: &Outcome| {
+        let mut point = point.clone();
+        point.seconds = 0.0;
+        point.run = Default::default();
+        format!("{point:?}")
+    };
+    points.iter().map(without).collect()
+}
+
+fn new(folder: &Path) -> Sweep {
+    let asked = tiny()
+        .without("lr")
+        .with("pool", 2)
+        .with("out", text(folder));
+    Sweep::new(lists(&["mezo", "gv"], &[1e-5, 1e-4]), asked, &Runs::new()).expect("a sweep")
+}
+
+#[test]
+fn an_interrupted_sweep_is_reopened_and_ends_as_if_it_had_not_been() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    let runs = Runs::new();
+    let whole = new(&at("whole")).run(&runs, &mut Quiet).expect("a report");
+    assert_eq!((whole.points.len(), whole.missing), (4, 0));
+
+    let begun = new(&at("parts"));
+    let mut watch = StopAfter::new(3);
+    let part = begun
+        .run(&watch.stopping(&runs), &mut watch)
+        .expect("a report");
+    assert_eq!((part.points.len(), part.missing), (0, 4));
+
+    let threads = Given::new().with("threads", 1);
+    let again = Sweep::reopen(&at("parts"), &threads).expect("a sweep");
+    assert_eq!(again.plan.points(), begun.plan.points());
+    assert_eq!(again.plan.threads(), Some(1));
+    let rest: SweepReport = again.run(&runs, &mut Quiet).expect("a report");
+    assert_eq!(rest.missing, 0);
+    assert_eq!(results(&rest.points), results(&whole.points));
+    assert_eq!(rest.best, whole.best);
+    // the point that had begun went on with the threads that were asked for
+    let first = RunRecord::read(&rest.points[0].run).expect("a run");
+    let threads = first.environments.last().expect("where it ran").threads;
+    assert_eq!((first.steps.len(), threads), (4, 1));
+
+    // nothing is left to do, and saying so does nothing
+    let done = Sweep::reopen(&at("parts"), &Given::new()).expect("a sweep");
+    let report = done.run(&runs, &mut Quiet).expect("a report");
+    assert_eq!(results(&report.points), results(&whole.points));
+}
+
+#[test]
+fn a_sweep_is_reopened_with_threads_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let sweep = folder.path().join("sweep");
+    new(&sweep);
+    let error = |more: Given| {
+        Sweep::reopen(&sweep, &more)
+            .expect_err("refused")
+            .to_string()
+    };
+    let lr = error(Given::new().with("lr", 1e-3));
+    assert!(lr.contains("only `threads` goes with it, not `lr`"), "{lr}");
+    let threads = error(Given::new().with("threads", 0));
+    assert_eq!(threads, "`threads = 0`: use 1 to 1024");
+    let none = Sweep::reopen(folder.path(), &Given::new()).expect_err("no sweep");
+    assert!(
+        none.to_string().contains("this folder holds no sweep"),
+        "{none}"
+    );
+    fs::write(sweep.join(SWEEP), "method = 3").expect("written");
+    let damaged = error(Given::new());
+    assert!(damaged.starts_with("`resume = "), "{damaged}");
+}
