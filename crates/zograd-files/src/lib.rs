@@ -68,17 +68,29 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Reads a regular file of at most `most` bytes of UTF-8.
+/// Reads a regular file of at most `most` bytes of UTF-8, as [`plain`] text.
 ///
 /// # Errors
 /// As [`read`], or the bytes are no UTF-8.
 pub fn read_text(path: &Path, most: u64) -> Result<String> {
-    String::from_utf8(read(path, most)?).map_err(|error| {
+    let text = String::from_utf8(read(path, most)?).map_err(|error| {
         Error::new(
             ErrorKind::InvalidData,
             format!("byte {} is no UTF-8", error.utf8_error().valid_up_to()),
         )
-    })
+    })?;
+    Ok(plain(text))
+}
+
+/// A text without what editors add to it: the byte order mark in front, and the carriage returns of line breaks
+/// (`\r\n` becomes `\n`, as where Python reads a text file).
+pub fn plain(text: String) -> String {
+    let marked = text.starts_with('\u{feff}');
+    if !marked && !text.contains("\r\n") {
+        return text;
+    }
+    let without_mark = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    without_mark.replace("\r\n", "\n")
 }
 
 fn check(metadata: &Metadata) -> Result<()> {
@@ -110,6 +122,23 @@ mod tests {
         std::fs::write(&path, b"ab\xff").expect("written");
         let error = read_text(&path, 5).expect_err("no text").to_string();
         assert_eq!(error, "byte 2 is no UTF-8");
+    }
+
+    #[test]
+    fn a_text_has_neither_byte_order_mark_nor_carriage_returns() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("file");
+        for (written, text) in [
+            ("\u{feff}a\r\nb\r\n", "a\nb\n"),
+            ("\u{feff}", ""),
+            // neither a mark nor a line break
+            ("a\u{feff}\rb", "a\u{feff}\rb"),
+        ] {
+            std::fs::write(&path, written).expect("written");
+            assert_eq!(read_text(&path, 20).expect("read"), text, "{written:?}");
+            let bytes = read(&path, 20).expect("read");
+            assert_eq!(bytes, written.as_bytes());
+        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::DType;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 use zograd_files::MAX_SMALL_BYTES;
 
@@ -58,9 +57,41 @@ pub enum ConfigError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// Not JSON, a required key missing, or a value of the wrong type.
+    /// generation_config.json is there and could not be read.
+    #[error("cannot read {path}: {source}")]
+    ReadGeneration {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file that was read is refused.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<ConfigError>,
+    },
+    /// Not JSON.
     #[error("the model configuration is not valid: {0}")]
     Json(#[from] serde_json::Error),
+    /// JSON, but no object.
+    #[error("the model configuration is not valid: it is no JSON object")]
+    NoObject,
+    /// A required key is missing.
+    #[error("the model configuration is not valid: {0} is missing")]
+    Missing(&'static str),
+    /// A value of the wrong type.
+    #[error("the model configuration is not valid: {key} is {value}, but must be {expected}")]
+    Type {
+        /// The key.
+        key: &'static str,
+        /// Its value, as JSON.
+        value: String,
+        /// What it must be.
+        expected: &'static str,
+    },
     /// The folder holds another architecture.
     #[error("model_type is {0:?}, but only \"opt\" is supported")]
     ModelType(String),
@@ -163,52 +194,95 @@ pub struct OptConfig {
     pub pad_token_id: Option<u32>,
     /// Id that begins a text.
     pub bos_token_id: Option<u32>,
-    /// Id that ends a text.
-    pub eos_token_id: Option<u32>,
+    /// Ids that end a text; of these, `eos_token_id` may name none, one or several. Where a model folder has a
+    /// generation_config.json that names some, they are meant, as in Hugging Face.
+    pub eos_token_ids: Vec<u32>,
     source: Map<String, Value>,
 }
 
-/// The keys that are read; defaults are those of Hugging Face's `OPTConfig`. Sizes have none on
-/// purpose: a model whose size was guessed is never what the user wanted.
-#[derive(Deserialize)]
-struct Published {
-    model_type: Option<String>,
-    vocab_size: usize,
-    hidden_size: usize,
-    num_hidden_layers: usize,
-    num_attention_heads: usize,
-    ffn_dim: usize,
-    max_position_embeddings: usize,
-    word_embed_proj_dim: Option<usize>,
-    #[serde(default = "relu")]
-    activation_function: String,
-    #[serde(default = "yes")]
-    do_layer_norm_before: bool,
-    #[serde(default, rename = "_remove_final_layer_norm")]
-    remove_final_layer_norm: bool,
-    #[serde(default = "yes")]
-    enable_bias: bool,
-    #[serde(default = "yes")]
-    layer_norm_elementwise_affine: bool,
-    #[serde(default = "yes")]
-    tie_word_embeddings: bool,
-    #[serde(default = "init_std")]
-    init_std: f64,
-    pad_token_id: Option<u32>,
-    bos_token_id: Option<u32>,
-    eos_token_id: Option<u32>,
+/// `config.json`, asked for its keys. Numbers that are whole may be written as such or as `64.0`; `null` is as good
+/// as no key.
+struct Keys<'a>(&'a Map<String, Value>);
+
+impl Keys<'_> {
+    fn get(&self, key: &'static str) -> Option<&Value> {
+        self.0.get(key).filter(|value| !value.is_null())
+    }
+
+    /// What `read` makes of a value, `None` where there is none.
+    fn read<T>(
+        &self,
+        key: &'static str,
+        expected: &'static str,
+        read: impl FnOnce(&Value) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let value = self.get(key).map(|value| {
+            read(value).ok_or_else(|| ConfigError::Type {
+                key,
+                value: value.to_string(),
+                expected,
+            })
+        });
+        value.transpose()
+    }
+
+    fn size(&self, key: &'static str) -> Result<Option<usize>, ConfigError> {
+        let size = |value: &Value| Some(usize::try_from(whole(value)?).unwrap_or(usize::MAX));
+        self.read(key, "a whole number", size)
+    }
+
+    /// Sizes have no default on purpose: a model whose size was guessed is never what the user wanted.
+    fn needed(&self, key: &'static str) -> Result<usize, ConfigError> {
+        self.size(key)?.ok_or(ConfigError::Missing(key))
+    }
+
+    fn switch(&self, key: &'static str, default: bool) -> Result<bool, ConfigError> {
+        let switch = self.read(key, "true or false", Value::as_bool)?;
+        Ok(switch.unwrap_or(default))
+    }
+
+    fn text(&self, key: &'static str) -> Result<Option<&str>, ConfigError> {
+        match self.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(ConfigError::Type {
+                key,
+                value: other.to_string(),
+                expected: "a text",
+            }),
+        }
+    }
+
+    fn number(&self, key: &'static str) -> Result<Option<f64>, ConfigError> {
+        self.read(key, "a number", Value::as_f64)
+    }
+
+    fn token(&self, key: &'static str) -> Result<Option<u32>, ConfigError> {
+        self.read(key, "a token id or null", token)
+    }
+
+    /// One token or a list of them.
+    fn tokens(&self, key: &'static str) -> Result<Option<Vec<u32>>, ConfigError> {
+        let tokens = |value: &Value| match value {
+            Value::Array(ids) => ids.iter().map(token).collect(),
+            id => Some(vec![token(id)?]),
+        };
+        self.read(key, "a token id, a list of them, or null", tokens)
+    }
 }
 
-fn relu() -> String {
-    "relu".to_owned()
+fn token(value: &Value) -> Option<u32> {
+    u32::try_from(whole(value)?).ok()
 }
 
-fn yes() -> bool {
-    true
-}
-
-fn init_std() -> f64 {
-    0.02
+/// A whole number of at least 0, however it is written.
+pub(crate) fn whole(value: &Value) -> Option<u64> {
+    let written_otherwise = || {
+        let number = value.as_f64()?;
+        let exact = number.fract() == 0.0 && (0.0..=2f64.powi(53)).contains(&number);
+        exact.then_some(number as u64)
+    };
+    value.as_u64().or_else(written_otherwise)
 }
 
 impl OptConfig {
@@ -223,18 +297,31 @@ impl OptConfig {
         Self::from_value(source)
     }
 
-    /// Reads `config.json` of a model folder.
+    /// Reads `config.json` of a model folder, and of `generation_config.json`, if there is one, the tokens that
+    /// end a text.
     ///
     /// # Errors
-    /// The file cannot be read, or [`OptConfig::from_json`] refuses it.
+    /// A file cannot be read, or [`OptConfig::from_json`] refuses it.
     pub fn from_folder(folder: &Path) -> Result<Self, ConfigError> {
-        let path = folder.join("config.json");
-        let text = zograd_files::read_text(&path, MAX_SMALL_BYTES)
-            .map_err(|source| ConfigError::Read { path, source })?;
-        Self::from_json(&text)
+        let config = folder.join("config.json");
+        let text = zograd_files::read_text(&config, MAX_SMALL_BYTES).map_err(|source| {
+            let path = config.clone();
+            ConfigError::Read { path, source }
+        })?;
+        let mut read = Self::from_json(&text).map_err(|source| in_file(config, source))?;
+        let generation = folder.join("generation_config.json");
+        if zograd_files::exists(&generation) {
+            let path = generation.clone();
+            let text = zograd_files::read_text(&generation, MAX_SMALL_BYTES)
+                .map_err(|source| ConfigError::ReadGeneration { path, source })?;
+            read = read
+                .with_generation(&text)
+                .map_err(|source| in_file(generation, source))?;
+        }
+        Ok(read)
     }
 
-    /// Reads the text of a `config.json`.
+    /// Reads the text of a `config.json`. Its defaults are those of Hugging Face's `OPTConfig`.
     ///
     /// # Errors
     /// Invalid JSON, a missing size, an unsupported feature, or values that contradict each other.
@@ -242,38 +329,54 @@ impl OptConfig {
         Self::from_value(serde_json::from_str(text)?)
     }
 
-    fn from_value(value: Value) -> Result<Self, ConfigError> {
-        let source: Map<String, Value> = serde_json::from_value(value.clone())?;
-        let read: Published = serde_json::from_value(value)?;
-        if let Some(other) = read.model_type.filter(|name| name != "opt") {
-            return Err(ConfigError::ModelType(other));
+    /// The same shape with the ends of text of a `generation_config.json`, if it names any.
+    fn with_generation(mut self, text: &str) -> Result<Self, ConfigError> {
+        let Value::Object(keys) = serde_json::from_str(text)? else {
+            return Err(ConfigError::NoObject);
+        };
+        if let Some(ids) = Keys(&keys).tokens("eos_token_id")? {
+            self.eos_token_ids = ids;
+            self.check()?;
         }
-        let activation = Activation::parse(&read.activation_function)
-            .ok_or(ConfigError::Activation(read.activation_function))?;
-        if !read.layer_norm_elementwise_affine {
+        Ok(self)
+    }
+
+    fn from_value(value: Value) -> Result<Self, ConfigError> {
+        let Value::Object(source) = value else {
+            return Err(ConfigError::NoObject);
+        };
+        let keys = Keys(&source);
+        if let Some(other) = keys.text("model_type")?.filter(|name| *name != "opt") {
+            return Err(ConfigError::ModelType(other.to_owned()));
+        }
+        let activation = keys.text("activation_function")?.unwrap_or("relu");
+        let activation = Activation::parse(activation)
+            .ok_or_else(|| ConfigError::Activation(activation.to_owned()))?;
+        if !keys.switch("layer_norm_elementwise_affine", true)? {
             return Err(ConfigError::Unsupported {
                 key: "layer_norm_elementwise_affine",
                 value: "false".to_owned(),
                 reason: "the layer norms here have a weight and a bias",
             });
         }
+        let hidden_size = keys.needed("hidden_size")?;
         let config = Self {
-            vocab_size: read.vocab_size,
-            hidden_size: read.hidden_size,
-            word_embed_proj_dim: read.word_embed_proj_dim.unwrap_or(read.hidden_size),
-            num_hidden_layers: read.num_hidden_layers,
-            num_attention_heads: read.num_attention_heads,
-            ffn_dim: read.ffn_dim,
-            max_position_embeddings: read.max_position_embeddings,
+            vocab_size: keys.needed("vocab_size")?,
+            hidden_size,
+            word_embed_proj_dim: keys.size("word_embed_proj_dim")?.unwrap_or(hidden_size),
+            num_hidden_layers: keys.needed("num_hidden_layers")?,
+            num_attention_heads: keys.needed("num_attention_heads")?,
+            ffn_dim: keys.needed("ffn_dim")?,
+            max_position_embeddings: keys.needed("max_position_embeddings")?,
             activation,
-            do_layer_norm_before: read.do_layer_norm_before,
-            remove_final_layer_norm: read.remove_final_layer_norm,
-            enable_bias: read.enable_bias,
-            tie_word_embeddings: read.tie_word_embeddings,
-            init_std: read.init_std,
-            pad_token_id: read.pad_token_id,
-            bos_token_id: read.bos_token_id,
-            eos_token_id: read.eos_token_id,
+            do_layer_norm_before: keys.switch("do_layer_norm_before", true)?,
+            remove_final_layer_norm: keys.switch("_remove_final_layer_norm", false)?,
+            enable_bias: keys.switch("enable_bias", true)?,
+            tie_word_embeddings: keys.switch("tie_word_embeddings", true)?,
+            init_std: keys.number("init_std")?.unwrap_or(0.02),
+            pad_token_id: keys.token("pad_token_id")?,
+            bos_token_id: keys.token("bos_token_id")?,
+            eos_token_ids: keys.tokens("eos_token_id")?.unwrap_or_default(),
             source,
         };
         config.check()?;
@@ -310,15 +413,15 @@ impl OptConfig {
                 reason: "a standard deviation is a finite number of at least 0",
             });
         }
-        for (key, id) in [
-            ("pad_token_id", self.pad_token_id),
-            ("bos_token_id", self.bos_token_id),
-            ("eos_token_id", self.eos_token_id),
+        for (key, ids) in [
+            ("pad_token_id", self.pad_token_id.as_slice()),
+            ("bos_token_id", self.bos_token_id.as_slice()),
+            ("eos_token_id", &self.eos_token_ids),
         ] {
-            if let Some(id) = id.filter(|id| *id as usize >= self.vocab_size) {
+            if let Some(id) = ids.iter().find(|id| **id as usize >= self.vocab_size) {
                 return Err(ConfigError::SpecialToken {
                     key,
-                    id,
+                    id: *id,
                     vocab_size: self.vocab_size,
                 });
             }
@@ -385,6 +488,13 @@ impl OptConfig {
     }
 }
 
+fn in_file(path: PathBuf, source: ConfigError) -> ConfigError {
+    ConfigError::File {
+        path,
+        source: Box::new(source),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -406,6 +516,66 @@ mod tests {
         assert_eq!(config.activation, Activation::Relu);
         assert!(config.do_layer_norm_before && config.enable_bias);
         assert!(config.has_final_layer_norm() && !config.has_projections());
+    }
+
+    #[test]
+    fn whole_numbers_count_however_they_are_written() {
+        let config = with("ffn_dim", Value::from(8.0)).expect("whole");
+        assert_eq!(config.ffn_dim, 8);
+        let config = with("bos_token_id", Value::from(2.0)).expect("whole");
+        assert_eq!(config.bos_token_id, Some(2));
+        let error = with("ffn_dim", Value::from(8.5)).expect_err("a fraction");
+        assert!(error.to_string().contains("ffn_dim is 8.5"), "{error}");
+        let error = with("vocab_size", "8".into()).expect_err("a text");
+        assert!(error.to_string().contains("vocab_size is \"8\""), "{error}");
+    }
+
+    #[test]
+    fn a_text_may_end_in_several_ways() {
+        let ends = |value: Value| with("eos_token_id", value).map(|config| config.eos_token_ids);
+        assert_eq!(ends(serde_json::json!([2, 5])).expect("two"), [2, 5]);
+        assert_eq!(ends(2.into()).expect("one"), [2]);
+        for none in [Value::Null, serde_json::json!([])] {
+            assert!(ends(none).expect("none").is_empty());
+        }
+        let error = ends(serde_json::json!([2, 8])).expect_err("outside");
+        assert!(error.to_string().contains("eos_token_id is 8"), "{error}");
+        let error = ends(serde_json::json!([2, "</s>"])).expect_err("a text");
+        assert!(error.to_string().contains("eos_token_id is [2,"), "{error}");
+    }
+
+    #[test]
+    fn generation_config_says_how_a_text_ends() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let put = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).expect("written");
+            OptConfig::from_folder(folder.path()).map(|config| config.eos_token_ids)
+        };
+        let config = TINY.replace("\"my_own_key\"", "\"eos_token_id\": 2, \"my_own_key\"");
+        assert_eq!(put("config.json", &config).expect("read"), [2]);
+        let name = "generation_config.json";
+        assert_eq!(
+            put(name, r#"{"eos_token_id": [3, 4]}"#).expect("read"),
+            [3, 4]
+        );
+        assert_eq!(put(name, r#"{"eos_token_id": null}"#).expect("read"), [2]);
+        for (text, key) in [
+            (r#"{"eos_token_id": 8}"#, "eos_token_id is 8"),
+            (r#"{"eos_token_id": true}"#, "eos_token_id is true"),
+            ("[]", "no JSON object"),
+        ] {
+            let error = put(name, text).expect_err("refused").to_string();
+            assert!(error.contains(name) && error.contains(key), "{error}");
+        }
+        let error = put(
+            "config.json",
+            &TINY.replace("\"ffn_dim\": 8", "\"ffn_dim\": []"),
+        );
+        let error = error.expect_err("refused").to_string();
+        assert!(
+            error.contains("config.json") && error.contains("ffn_dim is []"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -4,19 +4,22 @@
 #[cfg(feature = "hub")]
 mod download;
 
-use std::env;
+mod environment;
+
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use zograd_files::MAX_SMALL_BYTES;
 
 /// Files worth having beside the weights; each is fetched if the repository has it.
 #[cfg(feature = "hub")]
-const SMALL_FILES: [&str; 7] = [
+const SMALL_FILES: [&str; 8] = [
     "config.json",
     "generation_config.json",
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "vocab.json",
     "merges.txt",
 ];
@@ -65,29 +68,46 @@ pub struct Hub {
     pub endpoint: String,
     /// Never download.
     pub offline: bool,
+    /// What the hub knows the user by; without it only public models are there.
+    pub token: Option<Token>,
+}
+
+/// A secret of the hub, which is not printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(pub String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
 }
 
 impl Hub {
-    /// The cache and hub that Python's `huggingface_hub` would use: `HF_HUB_CACHE`, else
-    /// `HF_HOME/hub`, else `~/.cache/huggingface/hub`; `HF_ENDPOINT`; `HF_HUB_OFFLINE`.
-    pub fn from_env() -> Self {
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
-        let home = || {
-            set("HF_HOME").map_or_else(
-                || {
-                    let home = env::home_dir().unwrap_or_default();
-                    home.join(".cache/huggingface")
-                },
-                PathBuf::from,
-            )
-        };
+    /// A hub at this address, asked without a token.
+    pub fn new(cache: impl Into<PathBuf>, endpoint: &str) -> Self {
         Self {
-            cache: set("HF_HUB_CACHE").map_or_else(|| home().join("hub"), PathBuf::from),
-            endpoint: set("HF_ENDPOINT")
-                .and_then(|value| value.into_string().ok())
-                .unwrap_or_else(|| "https://huggingface.co".to_owned()),
-            offline: set("HF_HUB_OFFLINE").is_some_and(|value| value != "0"),
+            cache: cache.into(),
+            endpoint: endpoint.to_owned(),
+            offline: false,
+            token: None,
         }
+    }
+
+    /// The cache and hub that Python's `huggingface_hub` would use:
+    ///
+    /// | variable | what it says |
+    /// |---|---|
+    /// | `HF_HUB_CACHE`, else `HUGGINGFACE_HUB_CACHE` | the cache |
+    /// | `HF_HOME` | its parent, if neither is set: the cache is its `hub` |
+    /// | `XDG_CACHE_HOME` | the parent of that, `huggingface`, if it is not set either; else `~/.cache` |
+    /// | `HF_ENDPOINT` | the address |
+    /// | `HF_HUB_OFFLINE`, else `TRANSFORMERS_OFFLINE` | `1`, `on`, `yes` or `true`: never download |
+    /// | `HF_TOKEN`, else `HUGGING_FACE_HUB_TOKEN` | the token; else it is in the file `HF_TOKEN_PATH`, else `HF_HOME/token` |
+    /// | `HF_HUB_DISABLE_IMPLICIT_TOKEN` | `1`, `on`, `yes` or `true`: no token |
+    ///
+    /// In paths `~` and `$NAME` are filled in.
+    pub fn from_env() -> Self {
+        environment::hub(&|name| std::env::var_os(name), std::env::home_dir())
     }
 
     /// The folder of `model`: itself if it is one, else the cached or downloaded snapshot of the

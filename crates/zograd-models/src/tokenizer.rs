@@ -1,22 +1,27 @@
 //! Tokenizers of model folders.
 //!
 //! A folder has `tokenizer.json` (the whole tokenizer in one file) or, as the older OPT folders,
-//! `vocab.json` and `merges.txt`; both give the same ids.
+//! `vocab.json` and `merges.txt`; both give the same ids. What the files beside them say is followed:
+//! `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
+
+mod declared;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use declared::Declared;
 use tokenizers::models::bpe::{BPE, Vocab};
+use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::processors::template::TemplateProcessing;
+use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
 use tokenizers::{AddedToken, Tokenizer};
 
 use crate::config::OptConfig;
 
-/// What OPT puts before every text and after every answer.
+/// What OPT puts before every text and after every answer, unless another token is named.
 const BOS: &str = "</s>";
 
-/// What OPT pads batches with.
+/// What OPT pads batches with, unless another token is named.
 const PAD: &str = "<pad>";
 
 /// The largest file that is read: vocabularies have some megabytes.
@@ -45,7 +50,19 @@ pub enum TokenizerError {
         /// The vocabulary file.
         file: PathBuf,
         /// The token.
-        token: &'static str,
+        token: String,
+    },
+    /// An added token whose id is not the one it gets.
+    #[error("{file} gives {token:?} the id {id}, but the vocabulary makes it {found}")]
+    AddedId {
+        /// The file that names the token.
+        file: PathBuf,
+        /// The token.
+        token: String,
+        /// Its id there.
+        id: u32,
+        /// The id of the vocabulary, or the next free one.
+        found: u32,
     },
     /// The tokenizer can produce ids the model has no row for.
     #[error(
@@ -64,19 +81,20 @@ pub enum TokenizerError {
 
 /// Loads the tokenizer of a model folder: `tokenizer.json` if there is one, else the byte-level BPE
 /// of `vocab.json` and `merges.txt` as OPT uses it (no space is put before the text, `</s>` is put
-/// before it, `</s>` and `<pad>` are special).
+/// before it, `</s>` and `<pad>` are special), unless the files beside them say otherwise:
+///
+/// | file | what it says |
+/// |---|---|
+/// | `tokenizer_config.json` | `add_bos_token`, `bos_token` and the other tokens with a role (without `tokenizer.json`); `add_prefix_space`; `added_tokens_decoder` |
+/// | `special_tokens_map.json`, `added_tokens.json` | the same of older folders, in which `tokenizer_config.json` has no `added_tokens_decoder` |
 ///
 /// # Errors
 /// The folder has neither, or a file is not valid.
 pub fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
     let single = folder.join("tokenizer.json");
+    let declared = Declared::read(folder)?;
     if zograd_files::exists(&single) {
-        let bytes = zograd_files::read(&single, MAX_BYTES).map_err(|e| invalid(&single, &e))?;
-        // the library joins and cuts texts of the file by the lengths of others, unchecked: a merge longer
-        // than every token of the vocabulary is a panic in it, for one
-        let tokenizer = zograd_files::guarded(|| Tokenizer::from_bytes(&bytes))
-            .map_err(|panic| invalid(&single, &panic))?;
-        return tokenizer.map_err(|error| invalid(&single, &error));
+        return from_single(&single, declared);
     }
     let (vocab, merges) = (folder.join("vocab.json"), folder.join("merges.txt"));
     if !zograd_files::exists(&vocab) || !zograd_files::exists(&merges) {
@@ -84,10 +102,36 @@ pub fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
             folder: folder.to_owned(),
         });
     }
-    from_vocab_and_merges(&vocab, &merges)
+    from_vocab_and_merges(&vocab, &merges, declared)
 }
 
-fn from_vocab_and_merges(vocab: &Path, merges: &Path) -> Result<Tokenizer, TokenizerError> {
+/// `tokenizer.json`, which is whole; in Hugging Face `add_prefix_space` and added tokens it lacks still count.
+fn from_single(file: &Path, declared: Declared) -> Result<Tokenizer, TokenizerError> {
+    let text = zograd_files::read_text(file, MAX_BYTES).map_err(|e| invalid(file, &e))?;
+    // the library joins and cuts texts of the file by the lengths of others, unchecked: a merge longer
+    // than every token of the vocabulary is a panic in it, for one
+    let tokenizer = zograd_files::guarded(|| Tokenizer::from_bytes(text.as_bytes()))
+        .map_err(|panic| invalid(file, &panic))?;
+    let mut tokenizer = tokenizer.map_err(|error| invalid(file, &error))?;
+    if let (Some(add), Some(PreTokenizerWrapper::ByteLevel(level))) =
+        (declared.add_prefix_space, tokenizer.get_pre_tokenizer())
+    {
+        let level = ByteLevel::new(add, level.trim_offsets, level.use_regex);
+        tokenizer.with_pre_tokenizer(Some(level));
+    }
+    let mut lacking = declared;
+    lacking
+        .added
+        .retain(|_, token| tokenizer.token_to_id(&token.content).is_none());
+    add(&mut tokenizer, lacking)?;
+    Ok(tokenizer)
+}
+
+fn from_vocab_and_merges(
+    vocab: &Path,
+    merges: &Path,
+    declared: Declared,
+) -> Result<Tokenizer, TokenizerError> {
     let (tokens, pairs) = (read_vocab(vocab)?, read_merges(merges)?);
     let unknown = |(a, b): &&(String, String)| !tokens.contains_key(&format!("{a}{b}"));
     if let Some((a, b)) = pairs.iter().find(unknown) {
@@ -100,38 +144,75 @@ fn from_vocab_and_merges(vocab: &Path, merges: &Path) -> Result<Tokenizer, Token
         .build()
         .map_err(|error| invalid(merges, &error))?;
     let mut tokenizer = Tokenizer::new(bpe);
-    let special = |token: &'static str| {
-        let id = tokenizer.token_to_id(token);
-        id.ok_or_else(|| TokenizerError::NoSpecial {
-            file: vocab.to_owned(),
-            token,
-        })
+    let add_prefix_space = declared.add_prefix_space.unwrap_or(false);
+    let add_bos = declared.add_bos.unwrap_or(true);
+    let named = |token: &Option<AddedToken>, usual: &str| {
+        let usual = || AddedToken::from(usual, true).normalized(true);
+        token.clone().unwrap_or_else(usual)
     };
-    let bos = special(BOS)?;
-    special(PAD)?;
-    let prepend_bos = TemplateProcessing::builder()
-        .try_single(format!("{BOS} $A"))
-        .and_then(|template| template.try_pair(format!("{BOS} $A {BOS} $B")))
-        .map_err(|error| invalid(vocab, &error))?
-        .special_tokens(vec![(BOS, bos)])
-        .build()
-        .map_err(|error| invalid(vocab, &error))?;
+    let (bos, pad) = (named(&declared.bos, BOS), named(&declared.pad, PAD));
+    let special = declared.special.clone();
+    add(&mut tokenizer, declared)?;
+    for token in [&pad, &bos].into_iter().chain(&special) {
+        if tokenizer.token_to_id(&token.content).is_none() {
+            return Err(TokenizerError::NoSpecial {
+                file: vocab.to_owned(),
+                token: token.content.clone(),
+            });
+        }
+    }
+    let bos_id = tokenizer.token_to_id(&bos.content);
     tokenizer
-        .with_pre_tokenizer(Some(ByteLevel::new(false, true, true)))
-        .with_post_processor(Some(prepend_bos))
-        .with_decoder(Some(ByteLevel::default()));
-    let added = [PAD, BOS].map(|token| AddedToken::from(token, true).normalized(true));
-    tokenizer
-        .add_special_tokens(added)
+        .with_pre_tokenizer(Some(ByteLevel::new(add_prefix_space, true, true)))
+        .with_decoder(Some(ByteLevel::default()))
+        .add_special_tokens(special.into_iter().chain([pad, bos.clone()]))
         .map_err(|error| invalid(vocab, &error))?;
+    if let (true, Some(id)) = (add_bos, bos_id) {
+        // in a template the token has a name, which has no blanks
+        let token = SpecialToken::new("bos".to_owned(), vec![id], vec![bos.content])
+            .map_err(|error| invalid(vocab, &error))?;
+        let prepend_bos = TemplateProcessing::builder()
+            .try_single("bos $A")
+            .and_then(|template| template.try_pair("bos $A bos $B"))
+            .map_err(|error| invalid(vocab, &error))?
+            .special_tokens(vec![token])
+            .build()
+            .map_err(|error| invalid(vocab, &error))?;
+        tokenizer.with_post_processor(Some(prepend_bos));
+    }
     Ok(tokenizer)
+}
+
+/// Gives a tokenizer the tokens that are declared beside it, each with the id it is declared with.
+fn add(tokenizer: &mut Tokenizer, declared: Declared) -> Result<(), TokenizerError> {
+    let Declared {
+        added, added_file, ..
+    } = declared;
+    // new ids are given in order
+    tokenizer
+        .add_tokens(added.values().cloned())
+        .map_err(|error| invalid(&added_file, &error))?;
+    for (id, token) in added {
+        match tokenizer.token_to_id(&token.content) {
+            Some(found) if found == id => {}
+            found => {
+                return Err(TokenizerError::AddedId {
+                    file: added_file,
+                    token: token.content,
+                    id,
+                    found: found.unwrap_or_default(),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Tokens and their ids: one JSON object.
 fn read_vocab(file: &Path) -> Result<Vocab, TokenizerError> {
-    let bytes = zograd_files::read(file, MAX_BYTES).map_err(|error| invalid(file, &error))?;
+    let text = zograd_files::read_text(file, MAX_BYTES).map_err(|error| invalid(file, &error))?;
     let tokens: HashMap<String, u32> =
-        serde_json::from_slice(&bytes).map_err(|error| invalid(file, &error))?;
+        serde_json::from_str(&text).map_err(|error| invalid(file, &error))?;
     Ok(tokens.into_iter().collect())
 }
 

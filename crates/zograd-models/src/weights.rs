@@ -9,8 +9,9 @@ mod error;
 mod identity;
 mod load;
 mod pytorch;
-pub(crate) mod safetensors;
+mod safetensors;
 pub(crate) mod save;
+pub(crate) mod shard;
 mod write;
 
 pub use error::{LoadError, SaveError};

@@ -68,12 +68,19 @@ impl Runs {
     /// Wrong input, or a file that cannot be written.
     pub fn measure(&self, mut given: Given, watch: &mut dyn Watch) -> Result<Measured> {
         let inputs: Inputs = given.take()?;
-        let measurement: Measurement = given.take()?;
+        let mut measurement: Measurement = given.take()?;
         let batch_size = given.take::<EvalOptions>()?.batch_size()?;
         let machine = given.take::<Machine>()?.complete()?;
         given.finish(&Self::measurement_keys(), |_| "an evaluation".into())?;
         with_threads(machine.threads, || {
             let sources = Sources::find(&inputs, self.tasks())?;
+            if let (None, Some(folder)) = (&measurement.adapter, sources.own_adapter()) {
+                watch.note(&format!(
+                    "note: {} holds an adapter beside its weights, which is used with them",
+                    folder.display()
+                ));
+                measurement.adapter = Some(folder.to_owned());
+            }
             let measuring = Measuring {
                 inputs,
                 measurement,

@@ -1,11 +1,12 @@
 use crate::DataError;
 use crate::near::nearest;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 /// One row of a data set: named values, and where they were read, so that every complaint about a
 /// row can say which one it is.
 ///
-/// Fields are named by path: `answers.text` is the field `text` of the object `answers`.
+/// Fields are named by path: `answers.text` is the field `text` of the object `answers`, unless there is a field
+/// whose name is `answers.text` as it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     number: usize,
@@ -84,12 +85,11 @@ impl Row {
         let Value::Number(number) = value else {
             return Err(self.wrong_type(field, "a whole number", value));
         };
-        if number.is_f64() {
+        let Some(label) = whole(number) else {
             return Err(self.wrong_type(field, "a whole number", value));
-        }
-        number
-            .as_u64()
-            .and_then(|label| usize::try_from(label).ok())
+        };
+        usize::try_from(label)
+            .ok()
             .filter(|&label| label < classes)
             .ok_or_else(|| DataError::LabelOutOfRange {
                 location: self.location.clone(),
@@ -104,12 +104,7 @@ impl Row {
     /// # Errors
     /// [`DataError::MissingField`].
     pub fn value(&self, field: &str) -> Result<&Value, DataError> {
-        let mut names = field.split('.');
-        let mut value = names.next().and_then(|name| self.fields.get(name));
-        for name in names {
-            value = value.and_then(|v| v.get(name));
-        }
-        value.ok_or_else(|| DataError::MissingField {
+        at_path(&self.fields, field).ok_or_else(|| DataError::MissingField {
             location: self.location.clone(),
             field: field.to_owned(),
             near: nearest(field, self.fields.keys().map(String::as_str)).map(str::to_owned),
@@ -135,6 +130,32 @@ impl Row {
             found: type_name(found),
         }
     }
+}
+
+/// The value at a path of names joined by dots. Names may have dots themselves: the whole path is looked for
+/// first, then what its first name leads to.
+fn at_path<'a>(fields: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let within = || {
+        let mut dots = path.match_indices('.');
+        dots.find_map(|(dot, _)| match fields.get(&path[..dot]) {
+            Some(Value::Object(inner)) => at_path(inner, &path[dot + 1..]),
+            _ => None,
+        })
+    };
+    fields.get(path).or_else(within)
+}
+
+/// A whole number, also where it is written as `1.0`, as tables with gaps write it.
+pub(crate) fn whole(number: &Number) -> Option<i128> {
+    let exact = || Some(number.as_u64()?.into());
+    let signed = || Some(number.as_i64()?.into());
+    let float = || {
+        let float = number.as_f64()?;
+        // beyond this a float is not one whole number
+        let bound = 2f64.powi(53);
+        (float.fract() == 0.0 && float.abs() <= bound).then_some(float as i128)
+    };
+    None.or_else(exact).or_else(signed).or_else(float)
 }
 
 /// What a JSON value is, in words.
@@ -173,6 +194,33 @@ mod tests {
         assert_eq!(row.texts("b.c").expect("two texts"), ["y", "z"]);
         assert_eq!(row.label("label", 2).expect("in range"), 1);
         assert_eq!(row.number(), 4);
+    }
+
+    #[test]
+    fn a_name_with_dots_is_found_as_it_stands_and_as_a_path() {
+        let row = row(
+            r#"{"a.b": "flat", "c": {"d.e": "in", "d": {"f": "deep"}}, "c.d": {"g": "mixed"},
+            "a": {"b": "nested"}}"#,
+        );
+        for (path, text) in [
+            ("a.b", "flat"),
+            ("c.d.e", "in"),
+            ("c.d.f", "deep"),
+            ("c.d.g", "mixed"),
+        ] {
+            assert_eq!(row.text(path).expect(path), text);
+        }
+        assert!(message(row.text("c.d.h")).contains("`c.d.h` is missing"));
+    }
+
+    #[test]
+    fn whole_numbers_count_however_they_are_written() {
+        let row = row(r#"{"a": 1.0, "b": 1e0, "c": -0.0, "d": -1.0, "e": 1.5}"#);
+        for (field, label) in [("a", 1), ("b", 1), ("c", 0)] {
+            assert_eq!(row.label(field, 2).expect(field), label);
+        }
+        assert!(message(row.label("d", 2)).contains("-1"));
+        assert!(message(row.label("e", 2)).contains("not a number with a fraction"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `zograd generate`: what a model writes after a text.
 
 use crate::args::GenerateArgs;
+use crate::console::Console;
 use crate::output::{answer, harmless, say};
 use serde::Serialize;
 use std::io::{IsTerminal, Read, Write};
@@ -44,8 +45,16 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     for ids in &prompts {
         check_prompt(ids, &config)?;
     }
+    if let Some(folder) = sources.own_adapter() {
+        inputs::check_adapter_folder(folder, &config)?;
+        say(format_args!(
+            "note: {} holds an adapter beside its weights, which is used with them",
+            folder.display()
+        ));
+    }
     let job = GenerateJob {
         folder: &sources.model,
+        adapter: sources.own_adapter(),
         storage: machine.storage(),
         prompts: &prompts,
         generation: &generation,
@@ -101,7 +110,7 @@ fn decoding(args: &GenerateArgs) -> Decoding {
 
 /// The tokens of the texts to stop at, and the end-of-text token.
 fn stop_ids(texts: &[String], encoder: &PromptEncoder, config: &OptConfig) -> Result<Vec<u32>> {
-    let mut stop: Vec<u32> = config.eos_token_id.into_iter().collect();
+    let mut stop = config.eos_token_ids.clone();
     for text in texts {
         let plain = text.replace("\\n", "\n").replace("\\t", "\t");
         let bos = usize::from(encoder.bos_id().is_some());
@@ -137,7 +146,7 @@ fn texts(args: &GenerateArgs) -> Result<Vec<String>> {
             let mut text = String::new();
             let read = std::io::stdin().read_to_string(&mut text);
             read.about("the standard input")?;
-            text
+            zograd_files::plain(text)
         }
     };
     // the line break that ends a text file is not the author's
@@ -184,6 +193,8 @@ fn note_finish(continuation: &Continuation, positions: usize) {
 
 struct GenerateJob<'a> {
     folder: &'a Path,
+    /// The adapter beside the weights, if there is one.
+    adapter: Option<&'a Path>,
     storage: Storage,
     prompts: &'a [Vec<u32>],
     generation: &'a Generation,
@@ -196,7 +207,11 @@ impl Job for GenerateJob<'_> {
     type Output = Vec<Continuation>;
 
     fn run<B: RunBackend>(self, device: &B::Device) -> Result<Vec<Continuation>> {
-        let model = inputs::load::<B>(self.folder, self.storage, device).about("`model`")?;
+        let base = inputs::load::<B>(self.folder, self.storage, device).about("`model`")?;
+        let model = match self.adapter {
+            Some(folder) => inputs::attach(base, folder, self.storage, &mut Console::default())?,
+            None => base,
+        };
         let prompts: Vec<&[u32]> = self.prompts.iter().map(Vec::as_slice).collect();
         let mut stream = Stream::new(self.encoder);
         let written = model.generate_with(&prompts, self.generation, |_, id| {

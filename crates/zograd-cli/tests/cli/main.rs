@@ -2,6 +2,8 @@
 
 mod adapters;
 mod baselines;
+#[cfg(unix)]
+mod cases;
 mod errors;
 mod generate;
 #[cfg(unix)]

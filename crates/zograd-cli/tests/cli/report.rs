@@ -59,6 +59,16 @@ fn assert_nested(html: &str) {
     assert_eq!(open, [""; 0], "left open");
 }
 
+/// Rows as JSON are something else than a page, so that there is no file in the way of the next report.
+#[test]
+fn a_report_as_json_can_be_made_twice() {
+    let dir = scratch();
+    runs(dir.path());
+    let once = run_json(dir.path(), &["report", "--json", "a"]);
+    assert_eq!(run_json(dir.path(), &["report", "--json", "a"]), once);
+    assert!(!dir.path().join("report.html").exists());
+}
+
 #[test]
 fn the_page_needs_no_other_file_and_says_what_the_runs_say() {
     let dir = scratch();

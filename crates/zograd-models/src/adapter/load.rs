@@ -1,7 +1,7 @@
 //! A model with the adapter of a folder.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
@@ -14,9 +14,8 @@ use super::{file, peft};
 use crate::backend::ModelBackend;
 use crate::opt::Opt;
 use crate::storage::Storage;
-use crate::weights::LoadError;
-use crate::weights::entry::{Entry, StoredType};
-use crate::weights::safetensors::SafetensorsFile;
+use crate::weights::entry::Entry;
+use crate::weights::shard::Shard;
 
 /// Which model an adapter belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +55,14 @@ impl AdapterConfig {
         };
         let text = |key: &str| config.get(key).and_then(Value::as_str);
         match (text("peft_type"), text("adapter")) {
-            (Some("LORA"), _) => peft::read(&config).map(Self::Lora).map_err(refused),
+            (Some("LORA"), _) => {
+                let described = peft::read(&config).map_err(refused)?;
+                let tensors = || {
+                    let entries = Shard::open(&tensors(folder))?.entries();
+                    Ok(entries.into_iter().map(|entry| entry.name).collect())
+                };
+                described.with(tensors, refused).map(Self::Lora)
+            }
             (Some(other), _) => Err(refused(format!(
                 "the PEFT adapter {other} is not supported; only LORA is"
             ))),
@@ -91,8 +97,8 @@ impl<B: ModelBackend> Opt<B> {
     pub fn with_adapter_from(self, folder: &Path) -> Result<Self, AdapterError> {
         let config = AdapterConfig::from_folder(folder)?;
         config.check(self.config())?;
-        let path = folder.join(file::TENSORS);
-        let mut tensors = SafetensorsFile::open(&path)?;
+        let path = tensors(folder);
+        let mut tensors = Shard::open(&path)?;
         let mut entries: BTreeMap<String, Entry> = tensors
             .entries()
             .into_iter()
@@ -117,23 +123,30 @@ impl<B: ModelBackend> Opt<B> {
                     expected: shape.to_vec(),
                 });
             }
-            let stored = match &entry.stored {
-                StoredType::Float(stored) => *stored,
-                StoredType::Other(found) => {
-                    return Err(AdapterError::Weights(LoadError::StoredDtype {
-                        file: path.clone(),
-                        tensor,
-                        found: found.clone(),
-                    }));
-                }
-            };
-            let data = tensors.read(&entry, stored, storage)?;
+            let (_, data) = tensors.read(&path, &entry, storage)?;
             Ok(Tensor::from_data(data, (&device, dtype)))
         })?;
         match entries.into_keys().next() {
             Some(tensor) => Err(AdapterError::Unexpected { file: path, tensor }),
             None => Ok(model),
         }
+    }
+}
+
+/// The weight file of a folder; a warning names the older one if there are both.
+fn tensors(folder: &Path) -> PathBuf {
+    let (new, old) = (folder.join(file::TENSORS), folder.join(file::TENSORS_BIN));
+    match (zograd_files::exists(&new), zograd_files::exists(&old)) {
+        (false, true) => old,
+        (true, true) => {
+            tracing::warn!(
+                "the adapter is read from {}; {} beside it is not read",
+                new.display(),
+                old.display()
+            );
+            new
+        }
+        _ => new,
     }
 }
 

@@ -1,12 +1,16 @@
 //! PEFT's `adapter_config.json` for LoRA.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value, json};
 
 use super::config::LoraConfig;
+use super::file;
 use super::projection::Projection;
+use crate::config::whole;
 
 /// Settings that would change what the tensors mean: each must be absent or empty.
-const UNSUPPORTED: [&str; 16] = [
+const UNSUPPORTED: [&str; 18] = [
     "alora_invocation_tokens",
     "alpha_pattern",
     "arrow_config",
@@ -16,6 +20,7 @@ const UNSUPPORTED: [&str; 16] = [
     "layers_to_transform",
     "lora_bias",
     "modules_to_save",
+    "monteclora_config",
     "rank_pattern",
     "target_parameters",
     "trainable_token_indices",
@@ -23,7 +28,12 @@ const UNSUPPORTED: [&str; 16] = [
     "use_dora",
     "use_qalora",
     "use_rslora",
+    "velora_config",
 ];
+
+/// How `A` and `B` may have begun: in these ways the base weights stayed as they were. In others (PiSSA, OLoRA,
+/// CorDA, LoftQ, LoRA-GA) a part of them was taken off, and the adapter belongs to what was left.
+const INITIALISATIONS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
 
 /// What PEFT reads as this adapter of `base`.
 pub(super) fn write(lora: &LoraConfig, base: &str) -> Value {
@@ -50,47 +60,129 @@ pub(super) fn write(lora: &LoraConfig, base: &str) -> Value {
     })
 }
 
+/// What a PEFT configuration says of an adapter.
+#[derive(Debug, PartialEq)]
+pub(super) struct Described {
+    r: usize,
+    alpha: f64,
+    /// `None`: modules are named in full, by a pattern or with exceptions, so that the tensors say which they are.
+    targets: Option<Vec<Projection>>,
+}
+
+impl Described {
+    /// The adapter with these tensors.
+    ///
+    /// # Errors
+    /// What the adapters here do not have.
+    pub fn with<E>(
+        self,
+        tensors: impl FnOnce() -> Result<Vec<String>, E>,
+        refused: impl Fn(String) -> E,
+    ) -> Result<LoraConfig, E> {
+        let Self { r, alpha, targets } = self;
+        let targets = match targets {
+            Some(targets) => targets,
+            None => targets_of(&tensors()?).map_err(refused)?,
+        };
+        Ok(LoraConfig { r, alpha, targets })
+    }
+}
+
 /// The adapter that a PEFT configuration describes.
 ///
 /// # Errors
 /// What is missing, wrong, or not supported, and what to do.
-pub(super) fn read(config: &Map<String, Value>) -> Result<LoraConfig, String> {
+pub(super) fn read(config: &Map<String, Value>) -> Result<Described, String> {
+    let get = |key: &str| config.get(key).unwrap_or(&Value::Null);
     for key in UNSUPPORTED {
-        let value = config.get(key).unwrap_or(&Value::Null);
-        if !is_empty(value) {
-            return Err(format!(
-                "{key} = {value} is not supported; merge the adapter with PEFT, and give the merged model"
-            ));
+        if !is_empty(get(key)) {
+            return Err(unsupported(key, get(key)));
         }
     }
-    match config.get("bias").unwrap_or(&Value::Null) {
+    match get("bias") {
         Value::Null => {}
         Value::String(bias) if bias == "none" => {}
+        other => return Err(unsupported("bias", other)),
+    }
+    match get("init_lora_weights") {
+        Value::Null | Value::Bool(_) => {}
+        Value::String(how) if INITIALISATIONS.contains(&how.as_str()) => {}
         other => {
             return Err(format!(
-                "bias = {other} is not supported; merge the adapter with PEFT, and give the merged model"
+                "init_lora_weights = {other} is not supported: PEFT changes the base weights for it, so that the \
+                 adapter does not fit the model as it is; convert it to an ordinary one in PEFT \
+                 (path_initial_model_for_weight_conversion), or merge it there and give the merged model"
             ));
         }
     }
-    let r = match config.get("r").and_then(Value::as_u64) {
+    let r = match whole(get("r")) {
         Some(r) => usize::try_from(r).unwrap_or(usize::MAX),
         None => return Err("r must be a whole number".to_owned()),
     };
-    let Some(alpha) = config.get("lora_alpha").and_then(Value::as_f64) else {
+    let Some(alpha) = get("lora_alpha").as_f64() else {
         return Err("lora_alpha must be a number".to_owned());
     };
-    let Some(Value::Array(names)) = config.get("target_modules") else {
-        return Err("target_modules must be a list of module names, such as q_proj".to_owned());
+    let mut targets = match get("target_modules") {
+        // a pattern, or the word all-linear
+        Value::String(_) => None,
+        Value::Array(names) => named(names)?,
+        _ => {
+            return Err(
+                "target_modules must be a list of module names, such as q_proj, or a pattern"
+                    .to_owned(),
+            );
+        }
     };
-    let mut targets = Vec::with_capacity(names.len());
+    if !is_empty(get("exclude_modules")) {
+        targets = None;
+    }
+    Ok(Described { r, alpha, targets })
+}
+
+fn unsupported(key: &str, value: &Value) -> String {
+    format!(
+        "{key} = {value} is not supported; merge the adapter with PEFT, and give the merged model"
+    )
+}
+
+/// The projections that are named by the last part of their names; `None` if some are named in full.
+fn named(names: &[Value]) -> Result<Option<Vec<Projection>>, String> {
+    let (mut targets, mut in_full) = (Vec::with_capacity(names.len()), false);
     for name in names {
         let name = name.as_str().unwrap_or_default();
-        let last = name.strip_prefix("self_attn.").unwrap_or(name);
-        targets.push(Projection::named(last).map_err(|error| format!("target_modules: {error}"))?);
+        let last = name.rsplit('.').next().unwrap_or(name);
+        let target = Projection::named(last);
+        targets.push(target.map_err(|error| format!("target_modules: {error}"))?);
+        in_full |= name != last && name != format!("self_attn.{last}");
     }
     // a set in Python: its order means nothing
     targets.sort_unstable();
-    Ok(LoraConfig { r, alpha, targets })
+    Ok((!in_full).then_some(targets))
+}
+
+/// The projections that have tensors of these names: in every layer the same.
+fn targets_of(tensors: &[String]) -> Result<Vec<Projection>, String> {
+    let mut layers: BTreeMap<usize, BTreeSet<Projection>> = BTreeMap::new();
+    for tensor in tensors {
+        let Some((layer, projection)) = file::projection(tensor) else {
+            return Err(format!(
+                "target_modules: the tensor {tensor} belongs to no projection of a layer; merge the adapter with \
+                 PEFT, and give the merged model"
+            ));
+        };
+        layers.entry(layer).or_default().insert(projection);
+    }
+    let Some(first) = layers.values().next() else {
+        return Err("target_modules: no tensor belongs to a projection of a layer".to_owned());
+    };
+    let other = layers.iter().find(|(_, targets)| *targets != first);
+    if let Some((layer, _)) = other {
+        return Err(format!(
+            "target_modules: layer {layer} has the adapter at other projections than the first one, which is not \
+             supported; merge the adapter with PEFT, and give the merged model"
+        ));
+    }
+    Ok(first.iter().copied().collect())
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -106,8 +198,22 @@ fn is_empty(value: &Value) -> bool {
 mod tests {
     use super::*;
 
+    /// With the tensors of `projections` (`0.fc1`: of layer 0) in the file.
+    fn parsed_with(value: Value, projections: &[&str]) -> Result<LoraConfig, String> {
+        let described = read(value.as_object().expect("an object"))?;
+        let name = |path: &&str| {
+            ["lora_A", "lora_B"].map(|factor| {
+                format!("base_model.model.model.decoder.layers.{path}.{factor}.weight")
+            })
+        };
+        described.with(
+            || Ok(projections.iter().flat_map(name).collect()),
+            |error| error,
+        )
+    }
+
     fn parsed(value: Value) -> Result<LoraConfig, String> {
-        read(value.as_object().expect("an object"))
+        parsed_with(value, &[])
     }
 
     #[test]
@@ -123,6 +229,75 @@ mod tests {
     }
 
     #[test]
+    fn an_adapter_that_changed_the_base_when_it_began_is_refused() {
+        for how in [
+            "pissa",
+            "pissa_niter_16",
+            "olora",
+            "corda",
+            "loftq",
+            "lora_ga",
+            "new",
+        ] {
+            let mut config = write(&LoraConfig::default(), "base");
+            config["init_lora_weights"] = json!(how);
+            let error = parsed(config).expect_err(how);
+            let expected = format!("init_lora_weights = \"{how}\" is not supported");
+            assert!(error.starts_with(&expected), "{error}");
+        }
+        for how in [
+            json!(true),
+            json!(false),
+            json!(null),
+            json!("gaussian"),
+            json!("eva"),
+        ] {
+            let mut config = write(&LoraConfig::default(), "base");
+            config["init_lora_weights"] = how;
+            assert_eq!(parsed(config), Ok(LoraConfig::default()));
+        }
+    }
+
+    #[test]
+    fn modules_may_be_named_in_full_or_by_a_pattern() {
+        let both = [
+            "0.self_attn.q_proj",
+            "0.self_attn.v_proj",
+            "1.self_attn.q_proj",
+            "1.self_attn.v_proj",
+        ];
+        let full: Vec<String> = both
+            .iter()
+            .map(|path| format!("model.decoder.layers.{path}"))
+            .collect();
+        for (modules, excluded) in [
+            (json!(full), json!(null)),
+            (json!(both), json!(null)),
+            (json!(r".*\.(q_proj|v_proj)"), json!(null)),
+            (json!("all-linear"), json!(null)),
+            (json!(["q_proj", "v_proj", "fc1"]), json!(["fc1"])),
+        ] {
+            let mut config = write(&LoraConfig::default(), "base");
+            config["target_modules"] = modules;
+            config["exclude_modules"] = excluded;
+            assert_eq!(parsed_with(config, &both), Ok(LoraConfig::default()));
+        }
+        for (tensors, part) in [
+            (&["0.fc1", "1.fc2"][..], "layer 1 has"),
+            (&["0.norm"], "0.norm"),
+            (&[], "no tensor"),
+        ] {
+            let mut config = write(&LoraConfig::default(), "base");
+            config["target_modules"] = json!("all-linear");
+            let error = parsed_with(config, tensors).expect_err(part);
+            assert!(
+                error.contains("target_modules") && error.contains(part),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
     fn what_would_mean_another_model_is_refused() {
         for (key, value) in [
             ("use_dora", json!(true)),
@@ -130,8 +305,9 @@ mod tests {
             ("bias", json!("all")),
             ("r", json!("8")),
             ("lora_alpha", json!(null)),
-            ("target_modules", json!("all-linear")),
+            ("target_modules", json!(null)),
             ("target_modules", json!(["project_in"])),
+            ("target_modules", json!(["model.decoder.project_in"])),
         ] {
             let mut config = write(&LoraConfig::default(), "base");
             config[key] = value;
@@ -141,6 +317,7 @@ mod tests {
         let mut config = write(&LoraConfig::default(), "base");
         config["target_modules"] = json!(["self_attn.v_proj", "q_proj"]);
         config["rank_pattern"] = json!({});
+        config["r"] = json!(8.0);
         assert_eq!(parsed(config), Ok(LoraConfig::default()));
     }
 }

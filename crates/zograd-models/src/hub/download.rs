@@ -18,6 +18,7 @@ const LIST_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) fn download(hub: &Hub, model: &str) -> Result<PathBuf, String> {
     let api = ApiBuilder::from_cache(Cache::new(hub.cache.clone()))
         .with_endpoint(hub.endpoint.clone())
+        .with_token(hub.token.clone().map(|token| token.0))
         .with_retries(3)
         .build()
         .map_err(|error| error.to_string())?;
@@ -54,6 +55,7 @@ fn list(hub: &Hub, model: &str) -> Result<Vec<String>, String> {
     thread::spawn(move || {
         let names = ApiBuilder::from_cache(Cache::new(hub.cache))
             .with_endpoint(hub.endpoint)
+            .with_token(hub.token.map(|token| token.0))
             .build()
             .and_then(|api| api.model(model).info())
             .map(|info| {

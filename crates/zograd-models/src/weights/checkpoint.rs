@@ -1,6 +1,6 @@
 //! The weight files of one model folder, as one set of tensors.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
 
 use burn::tensor::TensorData;
@@ -8,33 +8,18 @@ use serde::Deserialize;
 use zograd_files::MAX_SMALL_BYTES;
 
 use super::decode::Stored;
-use super::entry::{Entry, StoredType};
+use super::entry::Entry;
 use super::error::LoadError;
-use super::pytorch::PytorchFile;
-use super::safetensors::SafetensorsFile;
+use super::shard::Shard;
 use crate::storage::Storage;
 
-enum Shard {
-    Safetensors(SafetensorsFile),
-    Pytorch(PytorchFile),
-}
+/// The token table.
+pub(super) const TABLE: &str = "decoder.embed_tokens.weight";
+/// The table of the head, which in a tied model is the token table.
+pub(super) const HEAD: &str = "lm_head.weight";
 
-impl Shard {
-    fn open(path: &Path) -> Result<Self, LoadError> {
-        if path.extension().is_some_and(|ext| ext == "safetensors") {
-            SafetensorsFile::open(path).map(Self::Safetensors)
-        } else {
-            PytorchFile::open(path).map(Self::Pytorch)
-        }
-    }
-
-    fn entries(&self) -> Vec<Entry> {
-        match self {
-            Self::Safetensors(file) => file.entries(),
-            Self::Pytorch(file) => file.entries(),
-        }
-    }
-}
+/// The weight files of a folder, by preference.
+const FILES: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 
 /// `weight_map` of `*.index.json`.
 #[derive(Deserialize)]
@@ -42,36 +27,49 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
-/// All tensors of a folder that have not been taken yet, by name without the leading `model.`.
+/// All tensors of a folder, by name without the leading `model.`.
 pub(crate) struct Checkpoint {
     folder: PathBuf,
     shards: Vec<(PathBuf, Shard)>,
     tensors: BTreeMap<String, (usize, Entry)>,
+    /// Other names of tensors.
+    aliases: BTreeMap<String, String>,
+    /// Those of `tensors` that were taken.
+    taken: BTreeSet<String>,
 }
 
 impl Checkpoint {
-    /// Safetensors are preferred where a folder has both kinds, as in Hugging Face.
+    /// Safetensors are preferred where a folder has both kinds, as in Hugging Face; a warning says so.
     pub fn open(folder: &Path) -> Result<Self, LoadError> {
-        let single = |name: &str| zograd_files::exists(&folder.join(name));
         let mut checkpoint = Self {
             folder: folder.to_owned(),
             shards: Vec::new(),
             tensors: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            taken: BTreeSet::new(),
         };
-        for name in ["model.safetensors", "pytorch_model.bin"] {
+        let forms = FILES.iter().flat_map(|name| {
             let index = format!("{name}.index.json");
-            if single(name) {
-                checkpoint.add(&folder.join(name))?;
-                return Ok(checkpoint);
-            }
-            if single(&index) {
-                checkpoint.add_shards(&folder.join(index))?;
-                return Ok(checkpoint);
-            }
+            [(folder.join(name), false), (folder.join(index), true)]
+        });
+        let mut forms = forms.filter(|(path, _)| zograd_files::exists(path));
+        let Some((path, is_index)) = forms.next() else {
+            return Err(LoadError::NoWeights {
+                folder: folder.to_owned(),
+            });
+        };
+        for (other, _) in forms {
+            tracing::warn!(
+                "the weights are read from {}; {} beside it is not read",
+                path.display(),
+                other.display()
+            );
         }
-        Err(LoadError::NoWeights {
-            folder: folder.to_owned(),
-        })
+        match is_index {
+            true => checkpoint.add_shards(&path)?,
+            false => checkpoint.add(&path)?,
+        }
+        Ok(checkpoint)
     }
 
     fn add_shards(&mut self, index_path: &Path) -> Result<(), LoadError> {
@@ -93,6 +91,7 @@ impl Checkpoint {
         if shards.is_empty() {
             return Err(invalid("weight_map is empty".to_owned()));
         }
+        let mut lacking = Vec::new();
         for (shard, tensors) in shards {
             // an index is data from elsewhere: it must not reach outside its folder
             let mut parts = Path::new(&shard).components();
@@ -114,18 +113,26 @@ impl Checkpoint {
                 });
             }
             self.add(&path)?;
-            if let Some(tensor) = tensors
-                .into_iter()
-                .find(|tensor| !self.tensors.contains_key(canonical(tensor)))
-            {
-                return Err(LoadError::NotInShard {
-                    index: index_path.to_owned(),
-                    shard,
-                    tensor,
-                });
-            }
+            let missing = tensors.into_iter();
+            let missing = missing.filter(|it| !self.tensors.contains_key(canonical(it)));
+            lacking.extend(missing.map(|tensor| (shard.clone(), tensor)));
         }
-        Ok(())
+        // an index may have both names of a table that the shards hold once
+        let lacks = |(_, tensor): &(String, String)| !self.is_tied_name(canonical(tensor));
+        match lacking.into_iter().find(lacks) {
+            Some((shard, tensor)) => Err(LoadError::NotInShard {
+                index: index_path.to_owned(),
+                shard,
+                tensor,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this is one name of the table, and the other is there.
+    fn is_tied_name(&self, name: &str) -> bool {
+        name == HEAD && self.tensors.contains_key(TABLE)
+            || name == TABLE && self.tensors.contains_key(HEAD)
     }
 
     fn add(&mut self, path: &Path) -> Result<(), LoadError> {
@@ -143,48 +150,74 @@ impl Checkpoint {
             }
             self.tensors.insert(name, (number, entry));
         }
+        let aliases = shard.aliases().into_iter();
+        self.aliases.extend(
+            aliases
+                .map(|(alias, name)| (canonical(&alias).to_owned(), canonical(&name).to_owned())),
+        );
         self.shards.push((path.to_owned(), shard));
         Ok(())
     }
 
-    /// Reads a tensor and takes it off the list.
+    /// The name under which a tensor is stored: its own, another that the file says it has, or for the table of a
+    /// model that is `tied` that of the head.
+    pub fn stored_name(&self, name: &str, tied: bool) -> Option<String> {
+        let own = || self.tensors.contains_key(name).then_some(name);
+        let alias = || {
+            let alias = self.aliases.get(name)?;
+            self.tensors.contains_key(alias).then_some(alias.as_str())
+        };
+        let head = || (tied && self.is_tied_name(name)).then_some(HEAD);
+        own().or_else(alias).or_else(head).map(str::to_owned)
+    }
+
+    /// Reads the tensor that is stored under a name.
     pub fn take(
         &mut self,
         name: &str,
         expected: &[usize],
         target: Storage,
     ) -> Result<(Stored, TensorData), LoadError> {
-        let Some((shard, entry)) = self.tensors.remove(name) else {
+        let Some((shard, entry)) = self.tensors.get(name) else {
             return Err(LoadError::Missing {
                 folder: self.folder.clone(),
                 tensor: name.to_owned(),
                 expected: expected.to_vec(),
             });
         };
-        let (path, shard) = &mut self.shards[shard];
+        let (path, shard) = &mut self.shards[*shard];
         if entry.shape != expected {
             return Err(LoadError::Shape {
                 file: path.clone(),
-                tensor: entry.name,
-                found: entry.shape,
+                tensor: entry.name.clone(),
+                found: entry.shape.clone(),
                 expected: expected.to_vec(),
             });
         }
-        let stored = match &entry.stored {
-            StoredType::Float(stored) => *stored,
-            StoredType::Other(found) => {
-                return Err(LoadError::StoredDtype {
-                    file: path.clone(),
-                    tensor: entry.name.clone(),
-                    found: found.clone(),
-                });
-            }
-        };
-        let data = match shard {
-            Shard::Safetensors(file) => file.read(&entry, stored, target),
-            Shard::Pytorch(file) => file.read(&entry, stored, target),
-        }?;
-        Ok((stored, data))
+        let read = shard.read(path, entry, target)?;
+        self.taken.insert(name.to_owned());
+        Ok(read)
+    }
+
+    /// The shape of a tensor as it is stored.
+    pub fn shape(&self, name: &str) -> Vec<usize> {
+        let tensor = self.tensors.get(name);
+        tensor.map_or_else(Vec::new, |(_, entry)| entry.shape.clone())
+    }
+
+    /// Whether a tensor is there that was not taken.
+    pub fn is_left(&self, name: &str) -> bool {
+        self.tensors.contains_key(name) && !self.taken.contains(name)
+    }
+
+    /// The error of a head that is not the table, as the configuration says it is.
+    pub fn head_differs(&self) -> LoadError {
+        let shard = self.tensors.get(HEAD).map(|(shard, _)| *shard);
+        let file = shard.and_then(|shard| self.shards.get(shard));
+        LoadError::HeadDiffers {
+            file: file.map_or_else(|| self.folder.clone(), |(path, _)| path.clone()),
+            config: self.folder.join("config.json"),
+        }
     }
 
     /// The files, and an error if a tensor is left that is not known to be superfluous. Returns
@@ -192,8 +225,11 @@ impl Checkpoint {
     pub fn finish(self) -> Result<(Vec<PathBuf>, Vec<String>), LoadError> {
         let mut ignored = Vec::new();
         for (name, (shard, entry)) in self.tensors {
-            // a head that is the token table; fairseq left a version number in early files
-            if name == "lm_head.weight" || name == "decoder.version" {
+            if self.taken.contains(&name) {
+                continue;
+            }
+            // fairseq left a version number in early files
+            if name == "decoder.version" {
                 ignored.push(entry.name);
                 continue;
             }

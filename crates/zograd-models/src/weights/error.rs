@@ -11,14 +11,9 @@ use crate::storage::Storage;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
-    /// config.json was refused.
-    #[error("in {folder}: {source}")]
-    Config {
-        /// The model folder.
-        folder: PathBuf,
-        /// Why.
-        source: ConfigError,
-    },
+    /// config.json or generation_config.json was refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The backend has no kernels for the type that was asked for.
     #[error("this backend cannot compute in {0}; load the weights as f32")]
     UnsupportedStorage(Storage),
@@ -102,6 +97,19 @@ pub enum LoadError {
         tensor: String,
         /// The shape it should have.
         expected: Vec<usize>,
+    },
+    /// A head of its own, although the configuration ties the head to the token table.
+    #[error(
+        "{file} holds lm_head.weight with other numbers than the token table, but {config} says that the head is \
+         the table (tie_word_embeddings). Versions of transformers differ in which of the two they take: to use the \
+         stored head, set tie_word_embeddings to false there; to use the table, save the model without \
+         lm_head.weight"
+    )]
+    HeadDiffers {
+        /// The file with the head.
+        file: PathBuf,
+        /// The configuration.
+        config: PathBuf,
     },
     /// A stored tensor that the configured model has no place for.
     #[error(

@@ -20,14 +20,18 @@ use crate::storage::Storage;
 use archive::{MAGIC, Region};
 use pickle::{Made, Tensor};
 
-pub(super) struct PytorchFile {
+/// What views may repeat in a small file, in bytes: the biases and norms of a model.
+const MAX_REPEATED: u64 = 64 << 10;
+
+pub(crate) struct PytorchFile {
     path: PathBuf,
     file: File,
     tensors: BTreeMap<Rc<str>, Tensor>,
     /// Where the storages are, by their keys.
     storages: HashMap<Rc<str>, Region>,
-    /// Bytes that may still be read: as many as the file has. Tensors that lie over one another could
-    /// otherwise fill any memory from a small file.
+    /// Bytes that tensors may still have: twice as many as the file, for a head that is the token table, and some
+    /// for views that repeat a number. Tensors that lie over one another could otherwise fill any memory from a
+    /// small file.
     left: u64,
 }
 
@@ -38,7 +42,8 @@ impl PytorchFile {
             source,
         };
         let mut file = zograd_files::open(path).map_err(read)?;
-        let left = file.metadata().map_err(read)?.len();
+        let size = file.metadata().map_err(read)?.len();
+        let left = size.saturating_mul(2).saturating_add(MAX_REPEATED);
         let (tensors, storages) = scan(&mut file).map_err(|reason| damaged(path, &reason))?;
         Ok(Self {
             path: path.to_owned(),
@@ -79,9 +84,10 @@ impl PytorchFile {
         };
         let (region, whole) =
             place(tensor, stored.size(), &self.storages).map_err(|reason| wrong(reason.into()))?;
+        let count = tensor.layout.count().unwrap_or(usize::MAX) as u64;
         self.left = self
             .left
-            .checked_sub(region.bytes)
+            .checked_sub(region.bytes.max(count.saturating_mul(stored.size() as u64)))
             .ok_or_else(|| wrong("the tensors together are larger than the file".to_owned()))?;
         let text = |error: std::io::Error| wrong(error.to_string());
         self.file
@@ -91,7 +97,7 @@ impl PytorchFile {
             input: (&mut self.file).take(region.bytes),
             crc: crc32fast::Hasher::new(),
         };
-        let decoded = if tensor.layout.is_row_major() {
+        let decoded = if tensor.layout.is_dense() && tensor.layout.is_row_major() {
             decode(&mut bytes, stored, &entry.shape, target)
         } else {
             let mut view = Vec::with_capacity(region.bytes as usize);
@@ -121,19 +127,16 @@ fn place(
     let region = storages
         .get(&storage.key)
         .ok_or("its storage is not in the file")?;
-    if !layout.is_dense() {
-        return Err("it is a view that leaves out or repeats stored values");
-    }
     let width = width as u64;
     let outside = "it reaches beyond its storage";
-    let count = layout.count().ok_or(outside)? as u64;
-    let end = layout.offset.checked_add(count).ok_or(outside)?;
+    let span = layout.span().ok_or(outside)? as u64;
+    let end = layout.offset.checked_add(span).ok_or(outside)?;
     if end > storage.elements || storage.elements > region.bytes / width {
         return Err(outside);
     }
     let piece = Region {
         start: region.start + layout.offset * width,
-        bytes: count * width,
+        bytes: span * width,
         crc: region.crc,
     };
     Ok((piece, piece.bytes == region.bytes))

@@ -1,6 +1,7 @@
 //! One safetensors file, read a tensor at a time: the header first, then a seek per tensor, so
 //! that a load never holds the file and the model at once.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -85,6 +86,18 @@ impl SafetensorsFile {
                     other => StoredType::Other(other.to_string()),
                 },
             })
+            .collect()
+    }
+
+    /// `safetensors.torch.save_model` stores one of several names of a tensor, and in the metadata for each of the
+    /// others which one that is.
+    pub fn aliases(&self) -> BTreeMap<String, String> {
+        let metadata = self.metadata.metadata().iter().flatten();
+        metadata
+            .filter(|(alias, name)| {
+                self.metadata.info(alias).is_none() && self.metadata.info(name).is_some()
+            })
+            .map(|(alias, name)| (alias.clone(), name.clone()))
             .collect()
     }
 

@@ -7,12 +7,8 @@ use std::time::{Duration, Instant};
 use zograd_models::hub::{Hub, HubError};
 
 fn hub(cache: &Path) -> Hub {
-    Hub {
-        cache: cache.to_owned(),
-        // nothing listens on the discard port
-        endpoint: "http://127.0.0.1:9".to_owned(),
-        offline: false,
-    }
+    // nothing listens on the discard port
+    Hub::new(cache, "http://127.0.0.1:9")
 }
 
 fn put(path: &Path, text: &str) {

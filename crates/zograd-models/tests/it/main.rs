@@ -10,11 +10,15 @@ mod foreign;
 mod generate;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod goldens;
+#[cfg(feature = "ndarray")]
+mod heads;
 mod hub;
 #[cfg(feature = "ndarray")]
 mod plan;
 mod reference;
 mod seeded;
 mod tokenizer;
+#[cfg(feature = "ndarray")]
+mod views;
 #[cfg(feature = "ndarray")]
 mod weights;

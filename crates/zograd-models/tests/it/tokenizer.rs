@@ -96,3 +96,146 @@ fn broken_folders_are_named() {
     put("tokenizer.json", "{}");
     assert!(message().contains("tokenizer.json"));
 }
+
+/// A byte-level vocabulary of the letters and one merge, with these files beside it.
+fn letters(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    let vocab = r#"{"<s>": 0, "<pad>": 1, "</s>": 2, "a": 3, "b": 4, "\u0120": 5, "\u0120a": 6}"#;
+    put("vocab.json", vocab);
+    put("merges.txt", "#version: 0.2\n\u{120} a\n");
+    for (name, text) in files {
+        put(name, text);
+    }
+    folder
+}
+
+fn ids(folder: &tempfile::TempDir, text: &str) -> Vec<u32> {
+    let tokenizer = tokenizer::load(folder.path()).expect("loads");
+    let encoding = tokenizer.encode(text, true).expect("encodes");
+    encoding.get_ids().to_vec()
+}
+
+#[test]
+fn tokenizer_config_is_followed() {
+    for (config, expected) in [
+        // without it, and with what it says of OPT
+        ("", [2, 3, 6].as_slice()),
+        (
+            r#"{"add_bos_token": true, "bos_token": "</s>"}"#,
+            &[2, 3, 6],
+        ),
+        // Hugging Face's default
+        ("{}", &[3, 6]),
+        (r#"{"add_bos_token": false, "bos_token": "</s>"}"#, &[3, 6]),
+        (r#"{"add_bos_token": true, "bos_token": "<s>"}"#, &[0, 3, 6]),
+        (
+            r#"{"add_bos_token": true, "bos_token": {"content": "<s>", "lstrip": false}}"#,
+            &[0, 3, 6],
+        ),
+        (
+            r#"{"add_bos_token": true, "add_prefix_space": true}"#,
+            &[2, 6, 6],
+        ),
+    ] {
+        let folder = match config {
+            "" => letters(&[]),
+            config => letters(&[("tokenizer_config.json", config)]),
+        };
+        assert_eq!(ids(&folder, "a a"), expected, "{config}");
+    }
+}
+
+#[test]
+fn the_special_tokens_map_of_older_folders_counts() {
+    let config = (
+        "tokenizer_config.json",
+        r#"{"add_bos_token": true, "bos_token": "</s>"}"#,
+    );
+    let map = ("special_tokens_map.json", r#"{"bos_token": "<s>"}"#);
+    assert_eq!(ids(&letters(&[config, map]), "a"), [0, 3]);
+    // where the configuration lists its tokens, it says everything
+    let config = (
+        "tokenizer_config.json",
+        r#"{"add_bos_token": true, "bos_token": "</s>",
+            "added_tokens_decoder": {"2": {"content": "</s>", "special": true}}}"#,
+    );
+    assert_eq!(ids(&letters(&[config, map]), "a"), [2, 3]);
+}
+
+#[test]
+fn added_tokens_are_whole() {
+    let added = ("added_tokens.json", r#"{"<two>": 8, "<one>": 7}"#);
+    assert_eq!(ids(&letters(&[added]), "a <one>b<two>"), [2, 3, 5, 7, 4, 8]);
+    let listed = (
+        "tokenizer_config.json",
+        r#"{"add_bos_token": true, "added_tokens_decoder": {"7": {"content": "<one>", "lstrip": true}}}"#,
+    );
+    assert_eq!(ids(&letters(&[listed]), "a <one>b"), [2, 3, 7, 4]);
+    // beside a whole tokenizer, too, and with the prefix space
+    let whole = tokenizer::load(letters(&[]).path()).expect("loads");
+    let whole = whole.to_string(false).expect("JSON");
+    let files = [
+        ("tokenizer.json", whole.as_str()),
+        ("added_tokens.json", r#"{"</s>": 2, "<one>": 7}"#),
+        ("tokenizer_config.json", r#"{"add_prefix_space": true}"#),
+    ];
+    assert_eq!(ids(&letters(&files), "a<one>"), [2, 6, 7]);
+}
+
+#[test]
+fn settings_that_are_none_are_named() {
+    for (name, text, part) in [
+        ("added_tokens.json", r#"{"<one>": 9}"#, "the id 9"),
+        ("added_tokens.json", r#"{"a": 9}"#, "the id 9"),
+        (
+            "added_tokens.json",
+            r#"{"<one>": "7"}"#,
+            "not texts with ids",
+        ),
+        ("added_tokens.json", "[]", "added_tokens.json"),
+        (
+            "tokenizer_config.json",
+            r#"{"add_bos_token": "yes"}"#,
+            "add_bos_token is \"yes\"",
+        ),
+        (
+            "tokenizer_config.json",
+            r#"{"bos_token": 2}"#,
+            "bos_token is 2",
+        ),
+        (
+            "tokenizer_config.json",
+            r#"{"bos_token": "<bos>"}"#,
+            "has no <bos>",
+        ),
+        (
+            "special_tokens_map.json",
+            r#"{"pad_token": "[PAD]"}"#,
+            "has no [PAD]",
+        ),
+    ] {
+        let folder = letters(&[(name, text)]);
+        let error = tokenizer::load(folder.path()).map(|_| ()).expect_err(text);
+        let error = error.to_string();
+        assert!(error.contains(part), "{text}: {error}");
+    }
+}
+
+/// Files that an editor on Windows saved.
+#[test]
+fn byte_order_marks_and_carriage_returns_change_nothing() {
+    let plain = letters(&[]);
+    let folder = letters(&[]);
+    for name in ["vocab.json", "merges.txt"] {
+        let text = fs::read_to_string(plain.path().join(name)).expect("read");
+        let text = format!("\u{feff}{}", text.replace('\n', "\r\n"));
+        fs::write(folder.path().join(name), text).expect("written");
+    }
+    assert_eq!(ids(&folder, "a a"), ids(&plain, "a a"));
+    let whole = tokenizer::load(plain.path()).expect("loads");
+    let whole = whole.to_string(false).expect("JSON");
+    let marked = format!("\u{feff}{whole}");
+    let folder = letters(&[("tokenizer.json", marked.as_str())]);
+    assert_eq!(ids(&folder, "a a"), ids(&plain, "a a"));
+}

@@ -1,7 +1,7 @@
 //! Model folders as they really are, and as they should not be.
 
 use crate::seeded;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,8 +13,8 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
 use zograd_models::{LoadError, LoadOptions, LoadReport, Opt, OptConfig, Storage, save_pretrained};
 
-type B = NdArray;
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
+pub(crate) type B = NdArray;
+pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 
 fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -22,11 +22,11 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn load(folder: &Path) -> Result<(Opt<B>, LoadReport), LoadError> {
+pub(crate) fn load(folder: &Path) -> Result<(Opt<B>, LoadReport), LoadError> {
     Opt::load(folder, &LoadOptions::default(), &Default::default())
 }
 
-fn refused(folder: &Path) -> String {
+pub(crate) fn refused(folder: &Path) -> String {
     load(folder)
         .map(|(_, report)| report)
         .expect_err("must be refused")
@@ -34,7 +34,7 @@ fn refused(folder: &Path) -> String {
 }
 
 /// The tensors every variant of the fixture holds.
-fn expected() -> Tensors {
+pub(crate) fn expected() -> Tensors {
     let bytes = fs::read(fixture("expected.safetensors")).expect("the fixture");
     let file = SafeTensors::deserialize(&bytes).expect("a valid file");
     let floats = |bytes: &[u8]| {
@@ -73,21 +73,26 @@ impl<B: Backend> ModuleVisitor<B> for Collect {
     }
 }
 
-fn tensors<B: Backend>(model: &Opt<B>) -> Tensors {
+pub(crate) fn tensors<B: Backend>(model: &Opt<B>) -> Tensors {
     let mut collect = Collect::default();
     model.visit(&mut collect);
     collect.tensors
 }
 
 /// A folder with the fixture's config.json and these tensors.
-fn folder(write: impl FnOnce(&Path)) -> tempfile::TempDir {
+pub(crate) fn folder(write: impl FnOnce(&Path)) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::copy(fixture("config.json"), folder.path().join("config.json")).expect("copied");
     write(folder.path());
     folder
 }
 
-fn write(tensors: &Tensors, path: &Path) {
+pub(crate) fn write(tensors: &Tensors, path: &Path) {
+    write_with(tensors, None, path);
+}
+
+/// A file whose header has these texts.
+pub(crate) fn write_with(tensors: &Tensors, texts: Option<HashMap<String, String>>, path: &Path) {
     let bytes: Vec<(String, Vec<usize>, Vec<u8>)> = tensors
         .iter()
         .map(|(name, (shape, values))| {
@@ -102,10 +107,10 @@ fn write(tensors: &Tensors, path: &Path) {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a valid view");
         (name.as_str(), view)
     });
-    serialize_to_file(views, None, path).expect("written");
+    serialize_to_file(views, texts, path).expect("written");
 }
 
-fn prefixed(tensors: &Tensors, prefix: &str) -> Tensors {
+pub(crate) fn prefixed(tensors: &Tensors, prefix: &str) -> Tensors {
     let rename = |(name, tensor): (&String, &(Vec<usize>, Vec<f32>))| {
         (format!("{prefix}{name}"), tensor.clone())
     };
@@ -187,7 +192,7 @@ fn a_pickle_that_names_code_is_not_run() {
 }
 
 /// Writes the fixture in two shards with an index, after `change` had a look at the index.
-fn sharded(change: impl FnOnce(&Path, &mut serde_json::Value)) -> tempfile::TempDir {
+pub(crate) fn sharded(change: impl FnOnce(&Path, &mut serde_json::Value)) -> tempfile::TempDir {
     folder(|folder| {
         let expected = prefixed(&expected(), "model.");
         let mut map = serde_json::Map::new();

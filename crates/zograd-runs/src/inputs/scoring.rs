@@ -48,7 +48,11 @@ pub fn scoring(
     let line_break = encoder.last_id("\n").or_input()?;
     let generation = Generation {
         max_new_tokens: encoder.max_new_tokens(),
-        stop: line_break.into_iter().chain(config.eos_token_id).collect(),
+        stop: line_break
+            .iter()
+            .chain(&config.eos_token_ids)
+            .copied()
+            .collect(),
         decoding: beams.map_or(Decoding::Greedy, Decoding::Beams),
     };
     generation.check().or_input()?;

@@ -73,6 +73,29 @@ impl Sources {
     }
 }
 
+impl Sources {
+    /// The model folder, if it holds an adapter beside the weights: Hugging Face's transformers then load both.
+    pub fn own_adapter(&self) -> Option<&Path> {
+        let config = self.model.join("adapter_config.json");
+        config.exists().then_some(self.model.as_path())
+    }
+
+    /// Refuses a model folder with an adapter beside the weights, where the weights alone would be used.
+    ///
+    /// # Errors
+    /// It is one.
+    pub fn refuse_own_adapter(&self) -> Result<()> {
+        match self.own_adapter() {
+            Some(folder) => refuse!(
+                "`model = {}`: it holds an adapter beside its weights; merge the two first (`zograd merge --model {0} \
+                 --adapter {0}`), or move adapter_config.json away to use the weights alone",
+                folder.display()
+            ),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The folder of a model that was named.
 fn model_folder(name: &str) -> Result<PathBuf> {
     let folder = zograd_models::hub::resolve(name).about("`model`")?;

@@ -94,6 +94,7 @@ impl Prepared {
         resumed: Option<(Interrupted, Lock)>,
     ) -> Result<(Self, Destination)> {
         let sources = Sources::find(&settings.inputs, tasks)?;
+        sources.refuse_own_adapter()?;
         let config = OptConfig::from_folder(&sources.model).about("`model`")?;
         let max_length = inputs::max_length(settings.inputs.max_length, &config)?;
         crate::settings::check_adapter(settings.adapter.as_ref(), &config)?;

@@ -48,6 +48,7 @@ const FREE: &[(&str, &[&str])] = &[
     ("batch-size", &["1", "5"]),
     ("seed", &["0", "9223372036854775807"]),
     ("eval-every", &["0", "1", "7"]),
+    ("best-by", &["'loss'", "'score'"]),
     ("eval-batch-size", &["1", "65536"]),
     ("threads", &["1", "1024"]),
     ("out", &["'runs/x'"]),
@@ -151,6 +152,7 @@ batch-size = 16
 seed = 0
 steps = 800
 eval-every = 80
+best-by = "score"
 eval-batch-size = 32
 backend = "ndarray"
 dtype = "f32"

@@ -32,6 +32,22 @@ pub enum DataError {
         /// Number of shards according to the names of those that are there.
         shards: usize,
     },
+    /// Two files are the same shard of a split, as after two uploads.
+    #[error(
+        "shard {shard} of the {split} split is there twice: {} and {}; remove the older one",
+        first.display(),
+        second.display()
+    )]
+    ShardTwice {
+        /// The split.
+        split: Split,
+        /// Number of the shard, from 0.
+        shard: usize,
+        /// One file.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
     /// A file or folder could not be read.
     #[error("cannot read {path}: {source}")]
     Read {

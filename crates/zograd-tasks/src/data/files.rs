@@ -1,5 +1,19 @@
+//! Which files of a folder are a split's: one file, numbered shards, or a folder of the split's name.
+
 use super::{DataError, Shard, Split};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What files of rows are called, by preference.
+const ENDINGS: [&str; 3] = ["jsonl", "json", "parquet"];
+
+/// What a split is called in file names, by preference: the names that Hugging Face's `datasets` knows.
+fn names(split: Split) -> &'static [&'static str] {
+    match split {
+        Split::Train => &["train"],
+        Split::Validation => &["validation", "valid", "val", "dev"],
+    }
+}
 
 /// The files of a split, by the rules of [`Dataset::open`](super::Dataset::open).
 pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError> {
@@ -8,75 +22,139 @@ pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError>
             folder: folder.to_owned(),
         });
     }
+    let mut found = Vec::new();
     for place in [folder.to_owned(), folder.join("data")] {
-        if !place.is_dir() {
-            continue;
-        }
-        for ending in ["jsonl", "json", "parquet"] {
-            let path = place.join(format!("{split}.{ending}"));
-            if zograd_files::exists(&path) {
-                return Ok(vec![match ending {
-                    "parquet" => Shard::Parquet(path),
-                    _ => Shard::JsonLines(path),
-                }]);
+        if place.is_dir() {
+            for name in names(split) {
+                found.extend(forms(&place, name, split)?);
             }
         }
-        let shards = numbered(&place, split)?;
-        if !shards.is_empty() {
-            return Ok(shards);
+    }
+    let mut found = found.into_iter();
+    let Some(taken) = found.next() else {
+        return Err(DataError::SplitMissing {
+            folder: folder.to_owned(),
+            split,
+            looked_for: format!(
+                "{split}.jsonl, {split}.json, {split}.parquet, {split}-00000-of-00001.parquet, {split}/0000.parquet"
+            ),
+        });
+    };
+    for other in found {
+        if let (Some(taken), Some(other)) = (taken.first(), other.first()) {
+            tracing::warn!(
+                "the {split} split is read from {}; {} beside it is not read",
+                taken.display(),
+                other.display()
+            );
         }
     }
-    Err(DataError::SplitMissing {
-        folder: folder.to_owned(),
-        split,
-        looked_for: format!(
-            "{split}.jsonl, {split}.json, {split}.parquet, {split}-00000-of-00001.parquet"
-        ),
-    })
+    Ok(taken.into_iter().map(shard).collect())
 }
 
-/// The hub's shards `SPLIT-00000-of-00002.parquet`, checked to be complete.
-fn numbered(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError> {
+fn shard(path: PathBuf) -> Shard {
+    match path.extension().is_some_and(|ending| ending == "parquet") {
+        true => Shard::Parquet(path),
+        false => Shard::JsonLines(path),
+    }
+}
+
+/// Every form in which a place has the split called `name`, by preference; each is a list of files in order.
+fn forms(place: &Path, name: &str, split: Split) -> Result<Vec<Vec<PathBuf>>, DataError> {
+    let mut forms = Vec::new();
+    for ending in ENDINGS {
+        let path = place.join(format!("{name}.{ending}"));
+        if zograd_files::exists(&path) {
+            forms.push(vec![path]);
+        }
+    }
+    for ending in ENDINGS {
+        forms.extend(numbered(place, name, ending, split)?);
+    }
+    let inside = place.join(name);
+    if inside.is_dir() {
+        let files = entries(&inside)?;
+        for ending in ENDINGS {
+            let of_ending = |path: &&PathBuf| path.extension().is_some_and(|e| e == ending);
+            let files: Vec<PathBuf> = files.iter().filter(of_ending).cloned().collect();
+            if !files.is_empty() {
+                forms.push(files);
+            }
+        }
+    }
+    Ok(forms)
+}
+
+/// The hub's shards `NAME-00000-of-00002.parquet`, checked to be complete. Files of older uploads have a hash
+/// behind the numbers (`NAME-00000-of-00001-6c5ed1c45bcb5a1e.parquet`).
+fn numbered(
+    folder: &Path,
+    name: &str,
+    ending: &str,
+    split: Split,
+) -> Result<Option<Vec<PathBuf>>, DataError> {
+    let mut total = 0;
+    let mut shards: BTreeMap<usize, PathBuf> = BTreeMap::new();
+    for path in entries(folder)? {
+        let file = path.file_name().and_then(|file| file.to_str());
+        let Some((shard, of)) = file.and_then(|file| numbers(file, name, ending)) else {
+            continue;
+        };
+        total = total.max(of);
+        if let Some(other) = shards.insert(shard, path.clone()) {
+            return Err(DataError::ShardTwice {
+                split,
+                shard,
+                first: other,
+                second: path,
+            });
+        }
+    }
+    if total == 0 {
+        return Ok(None);
+    }
+    let present = (0..total).map(|shard| {
+        shards
+            .remove(&shard)
+            .ok_or_else(|| DataError::ShardMissing {
+                path: folder.join(format!("{name}-{shard:05}-of-{total:05}.{ending}")),
+                split,
+                shards: total,
+            })
+    });
+    present.collect::<Result<_, _>>().map(Some)
+}
+
+/// 0 and 2 for `train-00000-of-00002.parquet`, `None` for other names.
+fn numbers(file: &str, name: &str, ending: &str) -> Option<(usize, usize)> {
+    let numbers = file
+        .strip_prefix(name)?
+        .strip_prefix('-')?
+        .strip_suffix(ending)?
+        .strip_suffix('.')?;
+    let (shard, total) = numbers.split_once("-of-")?;
+    let (total, hash) = total.split_once('-').unwrap_or((total, ""));
+    let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
+    let is_hash = hash.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_number(shard) && is_number(total) && is_hash {
+        Some((shard.parse().ok()?, total.parse().ok()?))
+    } else {
+        None
+    }
+}
+
+/// What a folder has, by name.
+fn entries(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
     let unreadable = |source| DataError::Read {
         path: folder.display().to_string(),
         source,
     };
-    let mut total = 0;
+    let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let name = entry.map_err(unreadable)?.file_name();
-        if let Some(shards) = name.to_str().and_then(|name| shards_named(name, split)) {
-            total = total.max(shards);
-        }
+        paths.push(entry.map_err(unreadable)?.path());
     }
-    (0..total)
-        .map(|shard| {
-            let path = folder.join(format!("{split}-{shard:05}-of-{total:05}.parquet"));
-            if zograd_files::exists(&path) {
-                Ok(Shard::Parquet(path))
-            } else {
-                Err(DataError::ShardMissing {
-                    path,
-                    split,
-                    shards: total,
-                })
-            }
-        })
-        .collect()
-}
-
-/// 2 for `train-00000-of-00002.parquet`, `None` for other names.
-fn shards_named(file: &str, split: Split) -> Option<usize> {
-    let numbers = file
-        .strip_prefix(split.name())?
-        .strip_prefix('-')?
-        .strip_suffix(".parquet")?;
-    let (shard, total) = numbers.split_once("-of-")?;
-    let is_number = |digits: &str| digits.len() == 5 && digits.bytes().all(|b| b.is_ascii_digit());
-    if is_number(shard) && is_number(total) {
-        total.parse().ok()
-    } else {
-        None
-    }
+    paths.sort_unstable();
+    Ok(paths)
 }
 
 #[cfg(test)]
@@ -85,11 +163,82 @@ mod tests {
 
     #[test]
     fn only_hub_names_count_as_shards() {
-        let shards = |name| shards_named(name, Split::Train);
-        assert_eq!(shards("train-00000-of-00002.parquet"), Some(2));
-        assert_eq!(shards("validation-00000-of-00002.parquet"), None);
-        assert_eq!(shards("train-0-of-2.parquet"), None);
-        assert_eq!(shards("train-00000-of-+0002.parquet"), None);
-        assert_eq!(shards("train-00000-of-00002.parquet.tmp"), None);
+        let shard = |name| numbers(name, "train", "parquet");
+        assert_eq!(shard("train-00001-of-00002.parquet"), Some((1, 2)));
+        assert_eq!(
+            shard("train-00000-of-00001-6c5ed1c45bcb5a1e.parquet"),
+            Some((0, 1))
+        );
+        assert_eq!(shard("validation-00000-of-00002.parquet"), None);
+        assert_eq!(shard("train-0-of-2.parquet"), None);
+        assert_eq!(shard("train-00000-of-+0002.parquet"), None);
+        assert_eq!(shard("train-00000-of-00001-copy.parquet"), None);
+        assert_eq!(shard("train-00000-of-00002.parquet.tmp"), None);
+    }
+
+    /// The files of a split of a folder with these files, as paths inside it.
+    fn found(files: &[&str], split: Split) -> Result<Vec<String>, String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        for file in files {
+            let path = folder.path().join(file);
+            std::fs::create_dir_all(path.parent().expect("inside")).expect("made");
+            std::fs::write(path, "").expect("written");
+        }
+        let shards = find(folder.path(), split).map_err(|error| error.to_string())?;
+        let name = |shard: &Shard| match shard {
+            Shard::JsonLines(path) | Shard::Parquet(path) => {
+                let inside = path.strip_prefix(folder.path()).expect("inside");
+                inside.to_str().expect("text").to_owned()
+            }
+            Shard::Text { name, .. } => name.clone(),
+        };
+        Ok(shards.iter().map(name).collect())
+    }
+
+    #[test]
+    fn the_names_of_hub_repositories_are_known() {
+        for files in [
+            &["train-00000-of-00001-6c5ed1c45bcb5a1e.parquet"][..],
+            &["train/0000.parquet", "train/0001.parquet"],
+            &[
+                "data/train-00000-of-00002-aa.parquet",
+                "data/train-00001-of-00002-bb.parquet",
+            ],
+            &["train-00000-of-00001.jsonl"],
+            &["train/rows.jsonl"],
+        ] {
+            let names = files.iter().map(|file| String::from(*file)).collect();
+            assert_eq!(found(files, Split::Train), Ok(names));
+        }
+        for file in ["val.jsonl", "dev.json", "valid.parquet", "data/dev.jsonl"] {
+            assert_eq!(found(&[file], Split::Validation), Ok(vec![file.to_owned()]));
+        }
+    }
+
+    #[test]
+    fn the_first_form_is_taken() {
+        let both = ["train.jsonl", "train.parquet", "train/0000.parquet"];
+        assert_eq!(
+            found(&both, Split::Train),
+            Ok(vec!["train.jsonl".to_owned()])
+        );
+        let names = ["dev.jsonl", "validation.parquet"];
+        assert_eq!(
+            found(&names, Split::Validation),
+            Ok(vec!["validation.parquet".to_owned()])
+        );
+    }
+
+    #[test]
+    fn a_shard_that_is_there_twice_is_refused() {
+        let twice = [
+            "train-00000-of-00001-aa.parquet",
+            "train-00000-of-00001-bb.parquet",
+        ];
+        let error = found(&twice, Split::Train).expect_err("which of them?");
+        assert!(
+            error.contains("-aa.parquet") && error.contains("-bb.parquet"),
+            "{error}"
+        );
     }
 }

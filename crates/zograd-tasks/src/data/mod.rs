@@ -98,13 +98,15 @@ impl Dataset {
     ///
     /// 1. `SPLIT.jsonl` or `SPLIT.json`: one JSON object a line, UTF-8;
     /// 2. `SPLIT.parquet`;
-    /// 3. `SPLIT-00000-of-00002.parquet` and so on: all shards, in order.
+    /// 3. `SPLIT-00000-of-00002.parquet` and so on, also with a hash behind the numbers: all shards, in order;
+    /// 4. the files of the folder `SPLIT` (`train/0000.parquet`), by name.
     ///
-    /// [`files`](Self::files) tells what was found.
+    /// Rows for validation may also be called `valid`, `val` or `dev`. Where a split is there in several
+    /// forms, a warning says which one is read; [`files`](Self::files) tells what was found.
     ///
     /// # Errors
-    /// [`DataError::FolderMissing`], [`DataError::SplitMissing`], [`DataError::ShardMissing`] and
-    /// [`DataError::Read`].
+    /// [`DataError::FolderMissing`], [`DataError::SplitMissing`], [`DataError::ShardMissing`],
+    /// [`DataError::ShardTwice`] and [`DataError::Read`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, DataError> {
         let folder = folder.as_ref();
         Ok(Self {

@@ -8,9 +8,14 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use std::fs::File;
 use std::io::{BufReader, Error, ErrorKind, Read, Result, Seek, SeekFrom};
 
-/// The most that the largest pages of all columns of a row group may have together, unpacked. Writers begin
-/// a new page after a megabyte.
+/// The most that the largest pages of all columns of a row group may have together, unpacked, beyond
+/// [`MAX_RATIO`] times what they have packed. Writers begin a new page after a megabyte, but look at the size
+/// only after a thousand rows or so.
 const MAX_BYTES: u64 = 48 << 20;
+
+/// How many times its packed size a page may be: what Snappy and LZ4 reach at most is near it. Wide tables and
+/// long texts are as large as they claim; it is small files that claim much that are refused.
+const MAX_RATIO: u64 = 32;
 
 /// How deep the structs of a page header are nested: three in the format.
 const MAX_DEPTH: u32 = 8;
@@ -20,23 +25,35 @@ const MAX_DEPTH: u32 = 8;
 /// # Errors
 /// They do; a page header that is damaged; the file cannot be read.
 pub(super) fn check(mut file: &File, columns: &[ColumnChunkMetaData]) -> Result<()> {
-    let mut together = 0u64;
+    let size = file.metadata()?.len();
+    let (mut together, mut beyond) = (0u64, 0u64);
     for column in columns {
         let (start, length) = column.byte_range();
-        let largest = largest(&mut file, start, start.saturating_add(length))?;
-        together = together.saturating_add(largest);
-        if together > MAX_BYTES {
+        let end = start.saturating_add(length).min(size);
+        let largest = largest(&mut file, start, end)?;
+        let expected = largest.packed.saturating_mul(MAX_RATIO);
+        together = together.saturating_add(largest.bytes);
+        beyond = beyond.saturating_add(largest.bytes.saturating_sub(expected));
+        if beyond > MAX_BYTES {
             return Err(damaged(format!(
-                "its pages claim {together} bytes at once, at most {MAX_BYTES} are read"
+                "its pages claim {together} bytes at once, far more than the file has"
             )));
         }
     }
     Ok(())
 }
 
-/// The largest page between two places of the file, unpacked or packed.
-fn largest(file: &mut &File, mut start: u64, end: u64) -> Result<u64> {
-    let mut largest = 0;
+/// The size of a page.
+#[derive(Clone, Copy, Default)]
+struct Page {
+    /// Unpacked or packed, whichever is more.
+    bytes: u64,
+    packed: u64,
+}
+
+/// The largest page between two places of the file, both of which lie in it.
+fn largest(file: &mut &File, mut start: u64, end: u64) -> Result<Page> {
+    let mut largest = Page::default();
     while start < end {
         file.seek(SeekFrom::Start(start))?;
         let mut input = Counted {
@@ -47,7 +64,12 @@ fn largest(file: &mut &File, mut start: u64, end: u64) -> Result<u64> {
         let [Some(unpacked), Some(packed)] = sizes.map(|size| u64::try_from(size).ok()) else {
             return Err(damaged("a page has a negative size".to_owned()));
         };
-        largest = largest.max(unpacked).max(packed);
+        let bytes = unpacked.max(packed);
+        if bytes > largest.bytes {
+            // a page that is cut off has no more than the file
+            let packed = packed.min(end - start);
+            largest = Page { bytes, packed };
+        }
         start = start.saturating_add(input.bytes).saturating_add(packed);
     }
     Ok(largest)

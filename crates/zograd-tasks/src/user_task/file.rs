@@ -4,6 +4,7 @@ use super::template::Template;
 use super::{TaskFileError, UserTask};
 use crate::metrics::Metric;
 use crate::near::nearest;
+use crate::row::whole;
 use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
@@ -173,7 +174,8 @@ fn check_labels(labels: &[Value], candidates: usize) -> Result<(), String> {
             "there are {n} for {m} candidates; give one each, in their order"
         ));
     }
-    let is_value = |v: &Value| v.is_string() || v.is_boolean() || v.is_i64();
+    let is_whole = |v: &Value| v.as_number().is_some_and(|n| whole(n).is_some());
+    let is_value = |v: &Value| v.is_string() || v.is_boolean() || is_whole(v);
     if let Some(other) = labels.iter().find(|label| !is_value(label)) {
         return Err(format!("{other} is no text, whole number or truth value"));
     }

@@ -6,6 +6,7 @@ mod template;
 
 use crate::metrics::Metric;
 use crate::near::nearest;
+use crate::row::whole;
 use crate::{Cloze, DataError, Row, Sample, Task};
 pub use error::{TaskFileError, UnknownField};
 use file::{Endings, TaskFile};
@@ -168,10 +169,20 @@ fn answers(row: &Row, field: &str) -> Result<Vec<String>, DataError> {
     })
 }
 
+/// Whether two values are the same; `1` and `1.0` are.
+fn is_same(label: &Value, value: &Value) -> bool {
+    match (label, value) {
+        (Value::Number(a), Value::Number(b)) => {
+            a == b || whole(a).is_some_and(|a| whole(b) == Some(a))
+        }
+        _ => label == value,
+    }
+}
+
 /// Which of the labels the row has.
 fn position(row: &Row, field: &str, labels: &[Value]) -> Result<usize, DataError> {
     let value = row.value(field)?;
-    let place = labels.iter().position(|label| label == value);
+    let place = labels.iter().position(|label| is_same(label, value));
     place.ok_or_else(|| DataError::UnknownValue {
         location: row.location().to_owned(),
         field: field.to_owned(),

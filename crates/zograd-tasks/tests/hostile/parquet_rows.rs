@@ -1,7 +1,7 @@
 //! Parquet files.
 
 use crate::{read, trial};
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{BrotliLevel, Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::{WriterProperties, WriterVersion};
 use parquet::file::writer::SerializedFileWriter;
@@ -92,6 +92,16 @@ fn damaged_files() {
             Compression::GZIP(Default::default()),
             WriterVersion::PARQUET_1_0,
             "Parquet, gzip",
+        ),
+        (
+            Compression::BROTLI(BrotliLevel::default()),
+            WriterVersion::PARQUET_2_0,
+            "Parquet, Brotli",
+        ),
+        (
+            Compression::LZ4_RAW,
+            WriterVersion::PARQUET_1_0,
+            "Parquet, LZ4",
         ),
     ] {
         let original = file(compression, version);

@@ -111,7 +111,8 @@ fn a_missing_folder_or_file_says_what_was_looked_for() {
         text,
         format!(
             "{} has no validation split: looked for validation.jsonl, validation.json, \
-             validation.parquet, validation-00000-of-00001.parquet, there and in its subfolder data",
+             validation.parquet, validation-00000-of-00001.parquet, validation/0000.parquet, there and in its \
+             subfolder data",
             folder.path().display()
         )
     );

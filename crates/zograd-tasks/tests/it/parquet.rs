@@ -1,6 +1,6 @@
 //! Parquet files, written here with the same crate, in the layout of the Hugging Face hub.
 
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{BrotliLevel, Compression, ZstdLevel};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -109,6 +109,9 @@ fn rows_come_back_from_every_compression_and_row_group() {
         Compression::SNAPPY,
         Compression::ZSTD(ZstdLevel::default()),
         Compression::GZIP(Default::default()),
+        Compression::BROTLI(BrotliLevel::default()),
+        Compression::LZ4,
+        Compression::LZ4_RAW,
     ] {
         let folder = new_folder();
         let groups: [&[_]; 3] = [
@@ -195,6 +198,30 @@ fn structs_and_lists_become_json() {
             .contains("`answers.text` is an empty list"),
         "{error}"
     );
+}
+
+/// The pages of all columns together are more than 48 MiB, and the file has them.
+#[test]
+fn long_texts_are_read() {
+    let folder = new_folder();
+    // words that do not repeat at once, so that packing them does not make them small
+    let mut state = 1u32;
+    let mut text = || {
+        let mut text = String::new();
+        while text.len() < 60_000 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            text.push_str(&format!("{} ", state >> 8));
+        }
+        text
+    };
+    let texts: Vec<String> = (0..1000).map(|_| text()).collect();
+    let rows: Vec<(&str, i64)> = texts.iter().map(|text| (text.as_str(), 1)).collect();
+    let train = folder.path().join("train.parquet");
+    write_sst2(&train, Compression::SNAPPY, &[&rows]);
+    fs::copy(&train, folder.path().join("validation.parquet")).expect("a copy");
+    let data = Dataset::open(folder.path()).expect("a data set");
+    let rows = data.rows(Split::Train, &[999]).expect("a row");
+    assert_eq!(rows[0].text("sentence").expect("text"), texts[999]);
 }
 
 #[test]

@@ -156,3 +156,30 @@ fn fields_the_rows_do_not_have_are_named_with_the_near_one() {
         assert!(check(json).expect_err("missing").contains(key));
     }
 }
+
+/// Tables with gaps write their labels as `1.0`.
+#[test]
+fn a_label_is_the_same_however_it_is_written() {
+    for labels in ["[0, 1]", "[0.0, 1.0]"] {
+        let task = parse(&format!("{CHOICE}labels = {labels}")).expect("a task");
+        for right in ["1", "1.0", "1e0"] {
+            let json = format!(r#"{{"text": "T", "a": "A", "right": {right}}}"#);
+            let sample = task.sample(&row(&json)).expect(right);
+            assert_eq!(sample.correct, [1], "{labels}, {right}");
+        }
+        let error = task.sample(&row(r#"{"text": "T", "a": "A", "right": 1.5}"#));
+        assert!(error.expect_err("none").to_string().contains("is `1.5`"));
+    }
+}
+
+/// As an editor on Windows saves it.
+#[test]
+fn a_task_file_may_have_a_byte_order_mark_and_carriage_returns() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("mine.toml");
+    let text = "\u{feff}template = \"\"\"\n{text}\nKind:\"\"\"\ncandidates = [\" {a}\", \" b\"]\nlabel = \"right\"\n";
+    std::fs::write(&file, text.replace('\n', "\r\n")).expect("written");
+    let task = UserTask::read(&file).expect("a task");
+    let sample = task.sample(&row(r#"{"text": "T", "a": "A", "right": 1}"#));
+    assert_eq!(sample.expect("a sample").cloze.context, "T\nKind:");
+}

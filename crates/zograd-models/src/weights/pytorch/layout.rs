@@ -15,8 +15,21 @@ impl Layout {
         sizes.copied().try_fold(1usize, usize::checked_mul)
     }
 
+    /// From the first element to behind the last one; `None` if no machine could hold them.
+    pub fn span(&self) -> Option<usize> {
+        // that many elements must be possible, too
+        if self.count()? == 0 {
+            return Some(0);
+        }
+        let mut steps = self.shape.iter().zip(&self.strides);
+        let last = steps.try_fold(0usize, |last, (size, stride)| {
+            last.checked_add((size - 1).checked_mul(*stride)?)
+        });
+        last?.checked_add(1)
+    }
+
     /// Whether the elements are those of an unbroken piece of the storage, each once, in any order. Other
-    /// views leave elements out or repeat some, which no published checkpoint does.
+    /// views leave elements out (a part of a table) or repeat some (an expanded tensor, of stride 0).
     pub fn is_dense(&self) -> bool {
         let sizes = self.shape.iter().zip(&self.strides);
         let mut sizes: Vec<(usize, usize)> = sizes
@@ -43,11 +56,13 @@ impl Layout {
             .is_sorted_by(|a, b| a >= b)
     }
 
-    /// The bytes of a dense layout, which begin at its offset, in row-major order; `width` bytes an element.
+    /// The elements in row-major order, from the bytes of the [span](Self::span), which begin at the offset;
+    /// `width` bytes an element.
     pub fn to_row_major(&self, bytes: &[u8], width: usize) -> Vec<u8> {
-        let mut out = Vec::with_capacity(bytes.len());
+        let count = self.count().unwrap_or(0);
+        let mut out = Vec::with_capacity(count * width);
         let mut index = vec![0; self.shape.len()];
-        for _ in 0..bytes.len() / width {
+        for _ in 0..count {
             let steps = index.iter().zip(&self.strides);
             let start = width * steps.map(|(index, stride)| index * stride).sum::<usize>();
             out.extend_from_slice(&bytes[start..start + width]);
@@ -108,5 +123,19 @@ mod tests {
         assert_eq!(view.to_row_major(&bytes, 1), [0, 2, 4, 1, 3, 5]);
         let wide = layout(&[3, 1], &[1, 1]);
         assert_eq!(wide.to_row_major(&bytes, 2), bytes);
+        // every second one; a part of each row; the same row twice; the same number everywhere
+        for (view, span, elements) in [
+            (layout(&[3], &[2]), 5, &[0, 2, 4][..]),
+            (layout(&[2, 2], &[3, 1]), 5, &[0, 1, 3, 4]),
+            (layout(&[2, 3], &[0, 1]), 3, &[0, 1, 2, 0, 1, 2]),
+            (layout(&[2, 2], &[0, 0]), 1, &[0, 0, 0, 0]),
+            (layout(&[0, 3], &[7, 7]), 0, &[]),
+            (layout(&[], &[]), 1, &[0]),
+        ] {
+            assert_eq!(view.span(), Some(span), "{view:?}");
+            assert_eq!(view.to_row_major(&bytes[..span], 1), elements, "{view:?}");
+        }
+        assert_eq!(layout(&[2], &[usize::MAX]).span(), None);
+        assert_eq!(layout(&[usize::MAX, 2], &[0, 0]).span(), None);
     }
 }
