@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use burn::tensor::backend::BackendTypes;
-use burn::tensor::{Distribution, Tensor};
+use burn::tensor::{DType, Distribution, Tensor};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use serde::Serialize;
@@ -42,10 +42,11 @@ impl ForwardTimes {
     pub fn measure<B: ModelBackend>(
         config: &OptConfig,
         batches: &Batches,
+        dtype: DType,
         repeats: usize,
     ) -> Result<Self> {
         let device = <B as BackendTypes>::Device::default();
-        let model = Opt::<B>::init(config, &device);
+        let model = Opt::<B>::init_with_dtype(config, dtype, &device);
         let plans = batches
             .batches
             .iter()
@@ -91,7 +92,9 @@ impl ForwardTimes {
 /// Seconds that the linear layers of all decoder layers take on `tokens` tokens.
 fn linear_layers<B: ModelBackend>(model: &Opt<B>, tokens: usize) -> f64 {
     let device = model.device();
-    let random = |width| Tensor::<B, 2>::random([tokens, width], Distribution::Default, &device);
+    let random = |width| {
+        Tensor::<B, 2>::random([tokens, width], Distribution::Default, &device).cast(model.dtype())
+    };
     let config = model.config();
     let (x, inner) = (random(config.hidden_size), random(config.ffn_dim));
     let apply = |linear: &Linear<B>, x: &Tensor<B, 2>| {
@@ -102,7 +105,8 @@ fn linear_layers<B: ModelBackend>(model: &Opt<B>, tokens: usize) -> f64 {
             bias,
         )));
     };
-    let time = seconds(|| {
+    let _ = B::sync(&device);
+    seconds(|| {
         for layer in 0..config.num_hidden_layers {
             for which in Projection::ALL {
                 let x = match which {
@@ -113,10 +117,9 @@ fn linear_layers<B: ModelBackend>(model: &Opt<B>, tokens: usize) -> f64 {
                 apply(linear.expect("a layer of the model"), x);
             }
         }
-    });
-    // a backend may compute later than it is asked
-    let _ = B::sync(&device);
-    time
+        // a backend may compute later than it is asked
+        let _ = B::sync(&device);
+    })
 }
 
 /// Products of square matrices in the layout of a linear layer: `A` row-major, `B` column-major.

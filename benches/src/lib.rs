@@ -9,9 +9,12 @@
 
 pub mod batches;
 pub mod counts;
+pub mod device;
 pub mod forwards;
 pub mod passes;
 pub mod probes;
+#[cfg(feature = "cuda")]
+pub mod products;
 pub mod run_inputs;
 pub mod steps;
 

@@ -1,6 +1,7 @@
 //! Whole training steps.
 
 use anyhow::Result;
+use burn::tensor::DType;
 use burn::tensor::backend::BackendTypes;
 use serde::Serialize;
 use std::time::Instant;
@@ -74,12 +75,13 @@ impl StepTimes {
     pub fn measure<B: NoiseBackend + ModelBackend>(
         config: &OptConfig,
         batches: &Batches,
+        dtype: DType,
         method: MethodName,
         warmup: usize,
         steps: usize,
     ) -> Result<Self> {
         let device = <B as BackendTypes>::Device::default();
-        let model = Opt::<B>::init(config, &device);
+        let model = Opt::<B>::init_with_dtype(config, dtype, &device);
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let parameters = space.dimension();
         let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-3)?;
@@ -107,6 +109,8 @@ impl StepTimes {
                 &mut prober,
                 Rule::new(1e-6, 0.0),
             )?;
+            // a backend may compute later than it is asked
+            B::sync(&device)?;
             if step >= warmup {
                 step_s.push(start.elapsed().as_secs_f64());
                 forward_s.push(forwards);

@@ -1,6 +1,7 @@
 //! Runs one measurement and prints one JSON object: what `cargo xtask bench` alternates with other programs.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use burn::tensor::DType;
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use zograd_benches::batches::Batches;
 use zograd_benches::counts::{BatchCounts, StepCounts};
+use zograd_benches::device::DeviceTimes;
 use zograd_benches::forwards::ForwardTimes;
 use zograd_benches::passes::PassTimes;
 use zograd_benches::probes::{AdapterName, ProbeTimes};
@@ -26,6 +28,9 @@ struct Arguments {
     threads: usize,
     #[arg(long, value_enum, default_value_t = BackendName::Ndarray, global = true)]
     backend: BackendName,
+    /// Of the weights; what the backend has
+    #[arg(long, value_enum, default_value_t = DtypeName::F32, global = true)]
+    dtype: DtypeName,
     #[command(subcommand)]
     what: What,
 }
@@ -34,6 +39,19 @@ struct Arguments {
 enum What {
     /// Passes over the weights, and the copy bandwidth
     Noise {
+        /// Timed repetitions, after one that is not
+        #[arg(long, default_value_t = 5)]
+        repeats: usize,
+    },
+    /// Passes over weights that are on a device of their own, and its bandwidth
+    Device {
+        /// Timed repetitions, after one that is not
+        #[arg(long, default_value_t = 5)]
+        repeats: usize,
+    },
+    /// Matrix products by the kernels that there are for them
+    #[cfg(feature = "cuda")]
+    Products {
         /// Timed repetitions, after one that is not
         #[arg(long, default_value_t = 5)]
         repeats: usize,
@@ -109,6 +127,25 @@ impl Input {
 enum BackendName {
     Ndarray,
     Flex,
+    #[cfg(feature = "cuda")]
+    Cuda,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum DtypeName {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl From<DtypeName> for DType {
+    fn from(name: DtypeName) -> Self {
+        match name {
+            DtypeName::F32 => Self::F32,
+            DtypeName::F16 => Self::F16,
+            DtypeName::Bf16 => Self::BF16,
+        }
+    }
 }
 
 fn main() -> Result<()> {
@@ -118,22 +155,40 @@ fn main() -> Result<()> {
         .num_threads(arguments.threads)
         .build_global()?;
     let config = OptConfig::named(&arguments.model_config)?;
+    let dtype = arguments.dtype.into();
     let report = match arguments.backend {
-        BackendName::Ndarray => run::<NdArray<f32>>(&arguments.what, &config),
-        BackendName::Flex => run::<Flex>(&arguments.what, &config),
+        BackendName::Ndarray => {
+            ensure!(dtype == DType::F32, "--dtype: ndarray has f32 only");
+            run::<NdArray<f32>>(&arguments.what, &config, dtype)
+        }
+        BackendName::Flex => run::<Flex>(&arguments.what, &config, dtype),
+        #[cfg(feature = "cuda")]
+        BackendName::Cuda => run::<burn_cuda::Cuda>(&arguments.what, &config, dtype),
     }?;
     println!("{report}");
     Ok(())
 }
 
-fn run<B: NoiseBackend + ModelBackend>(what: &What, config: &OptConfig) -> Result<Value> {
+fn run<B: NoiseBackend + ModelBackend>(
+    what: &What,
+    config: &OptConfig,
+    dtype: DType,
+) -> Result<Value> {
     Ok(match what {
         What::Noise { repeats } => {
             serde_json::to_value(PassTimes::measure::<B>(config, *repeats)?)?
         }
+        What::Device { repeats } => {
+            serde_json::to_value(DeviceTimes::measure::<B>(config, dtype, *repeats)?)?
+        }
+        #[cfg(feature = "cuda")]
+        What::Products { repeats } => {
+            serde_json::to_value(zograd_benches::products::measure(*repeats)?)?
+        }
         What::Forward { input, repeats } => {
             let batches = input.read(config)?;
-            serde_json::to_value(ForwardTimes::measure::<B>(config, &batches, *repeats)?)?
+            let times = ForwardTimes::measure::<B>(config, &batches, dtype, *repeats)?;
+            serde_json::to_value(times)?
         }
         What::Step {
             input,
@@ -142,7 +197,7 @@ fn run<B: NoiseBackend + ModelBackend>(what: &What, config: &OptConfig) -> Resul
             steps,
         } => {
             let batches = input.read(config)?;
-            let times = StepTimes::measure::<B>(config, &batches, *method, *warmup, *steps)?;
+            let times = StepTimes::measure::<B>(config, &batches, dtype, *method, *warmup, *steps)?;
             serde_json::to_value(times)?
         }
         What::Probes {

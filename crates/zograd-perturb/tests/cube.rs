@@ -1,34 +1,22 @@
-//! The kernel for GPUs against the definition of the noise and against the CPU, on any machine with OpenGL:
-//! Mesa's software renderer will do (Debian: libegl1 and libgl1-mesa-dri).
+//! The kernel for GPUs against the definition of the noise and against the CPU, on the GPU backend that was compiled
+//! in: see `gpu`.
+
+mod gpu;
 
 use burn::module::{Module, Param};
 use burn::tensor::backend::{Backend, BackendTypes};
 use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use burn_ndarray::NdArray;
-use burn_wgpu::graphics::OpenGl;
-use burn_wgpu::{CubeBackend, Wgpu, WgpuDevice, WgpuRuntime};
+use gpu::{Device, Fused, Plain, device};
 use proptest::prelude::*;
-use std::sync::Once;
 use zograd_perturb::{
     AppliedUpdate, Direction, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, Perturbed,
     Seed, Selection, TensorId, noise,
 };
 
-/// The backend that fuses operations, and the one below it.
-type Fused = Wgpu;
-type Plain = CubeBackend<WgpuRuntime, f32, i32, u32>;
 type Cpu = NdArray<f32>;
 
 const NAME: &str = "decoder.layers.0.fc1.weight";
-
-fn device() -> WgpuDevice {
-    static SETUP: Once = Once::new();
-    let device = WgpuDevice::default();
-    SETUP.call_once(|| {
-        burn_wgpu::init_setup::<OpenGl>(&device, Default::default());
-    });
-    device
-}
 
 fn pass(kind: NoiseKind, terms: &[(Seed, f32)], shrink: f32) -> NoisePass<'_> {
     let mut pass = NoisePass::new(TensorId::of(NAME), kind, terms);
@@ -73,11 +61,11 @@ fn noise_has_the_bits_of_the_definition() {
     }
 }
 
-/// OpenGL may round a fused multiply-add twice, so sums of several terms may differ in the last bits: by at
+/// Where a fused multiply-add may be rounded twice, sums of several terms may differ in the last bits: by at
 /// most one rounding of the largest intermediate (here below 16) for each operation.
 #[test]
 fn passes_equal_those_of_the_cpu() {
-    let tolerance = |terms: usize| 16.0 * f32::EPSILON * (terms + 2) as f32;
+    let tolerance = |terms: usize| gpu::EXTRA_ROUNDINGS * 16.0 * f32::EPSILON * (terms + 2) as f32;
     let config = ProptestConfig::with_cases(24);
     proptest!(config, |(
         n in 1usize..5000,
@@ -100,11 +88,11 @@ fn passes_equal_those_of_the_cpu() {
     });
 }
 
-/// Weights stay on their grid. That they come back to the bit needs a true fused multiply-add; OpenGL may round twice,
-/// and then a term can lie half-way between two multiples: one multiple for each of 4 terms in 11 hops at most.
+/// Weights stay on their grid and come back to the bit. Where a fused multiply-add may be rounded twice, a term can lie
+/// half-way between two multiples: one multiple for each of 4 terms in 11 hops at most.
 #[test]
 fn exact_steps_stay_on_the_grid() {
-    fn check<B: NoiseBackend<Device = WgpuDevice>>() {
+    fn check<B: NoiseBackend<Device = Device>>() {
         let start = weights(5000);
         let weight = Tensor::<B, 1>::from_data(TensorData::new(start.clone(), [5000]), &device());
         let module = TwoTensors::<B> {
@@ -133,7 +121,10 @@ fn exact_steps_stay_on_the_grid() {
         }
         let end = module.into_module().expect("finite");
         for (e, r) in values(end.weight.val()).iter().zip(&rounded) {
-            assert!((e - r).abs() <= 44.0 * g, "{e} for {r}");
+            assert!(
+                (e - r).abs() <= gpu::EXTRA_ROUNDINGS * 44.0 * g,
+                "{e} for {r}"
+            );
             assert_eq!((e / g).fract(), 0.0, "{e}");
         }
     }
@@ -144,7 +135,7 @@ fn exact_steps_stay_on_the_grid() {
 /// A tensor that someone else holds too is copied, not changed behind their back.
 #[test]
 fn a_shared_tensor_is_copied() {
-    fn check<B: NoiseBackend<Device = WgpuDevice>>() {
+    fn check<B: NoiseBackend<Device = Device>>() {
         let data = TensorData::new(weights(100), [100]);
         let tensor = Tensor::<B, 1>::from_data(data, &device());
         let terms = [(Seed::new(1), 1.0)];

@@ -1,9 +1,9 @@
-//! Whole steps on a GPU backend against the CPU, on any machine with OpenGL: Mesa's software renderer will do
-//! (Debian: libegl1 and libgl1-mesa-dri).
+//! Whole steps on a GPU backend against the CPU: through wgpu where that is compiled in, on any machine with OpenGL
+//! (Mesa's software renderer will do; Debian: libegl1 and libgl1-mesa-dri), otherwise on the first NVIDIA GPU.
+
+#![cfg(any(feature = "wgpu", feature = "cuda"))]
 
 use burn_ndarray::NdArray;
-use burn_wgpu::graphics::OpenGl;
-use burn_wgpu::{Wgpu, WgpuDevice};
 use std::path::Path;
 use zograd_models::{
     ADAPTERS, AdapterConfig, LoadOptions, LoraConfig, ModelBackend, Opt, OptConfig, PrefixConfig,
@@ -15,6 +15,10 @@ use zograd_tasks::{EncodedCandidate, Prompt};
 use zograd_trainer::{Classification, Rule, StepReport, Walking, measure, run_step};
 
 type Cpu = NdArray<f32>;
+#[cfg(feature = "wgpu")]
+type Gpu = burn_wgpu::Wgpu;
+#[cfg(not(feature = "wgpu"))]
+type Gpu = burn_cuda::Cuda;
 
 const EPS: f64 = 1e-2;
 
@@ -84,8 +88,9 @@ fn steps<B: NoiseBackend + ModelBackend>(
 /// its error may be 2e-4 of a loss near 1 over 2e-2.
 #[test]
 fn steps_equal_those_of_the_cpu() {
-    let gpu = WgpuDevice::default();
-    burn_wgpu::init_setup::<OpenGl>(&gpu, Default::default());
+    let gpu = Default::default();
+    #[cfg(feature = "wgpu")]
+    burn_wgpu::init_setup::<burn_wgpu::graphics::OpenGl>(&gpu, Default::default());
     let folder = tempfile::tempdir().expect("a folder");
     let model = Opt::<Cpu>::init(&config(), &Default::default());
     save_pretrained(&model, &config(), None, folder.path()).expect("written");
@@ -105,7 +110,7 @@ fn steps_equal_those_of_the_cpu() {
         (MethodSpec::new("mezo"), Some(&prefix)),
     ] {
         let expected = steps::<Cpu>(folder.path(), method, adapter, &Default::default());
-        let found = steps::<Wgpu>(folder.path(), method, adapter, &gpu);
+        let found = steps::<Gpu>(folder.path(), method, adapter, &gpu);
         for (found, expected) in found.iter().zip(&expected) {
             for (a, e) in found.evaluations.iter().zip(&expected.evaluations) {
                 assert_eq!(a.direction, e.direction);

@@ -189,6 +189,8 @@ on_backend!(ndarray, burn_ndarray::NdArray);
 on_backend!(autodiff, burn_autodiff::Autodiff<burn_ndarray::NdArray>);
 #[cfg(feature = "flex")]
 on_backend!(flex, burn_flex::Flex);
+#[cfg(feature = "cuda")]
+on_backend!(cuda, burn_cuda::Cuda);
 
 /// Half-precision weights take the default path on Flex; the scores stay near those of f32.
 #[cfg(feature = "flex")]

@@ -1,17 +1,21 @@
 //! Continuations with the cache are those without it, whatever the batch; beams find the best.
 
 use crate::seeded;
-use burn_ndarray::NdArray;
 use proptest::prelude::*;
 use zograd_direction::Seed;
 use zograd_models::{Decoding, Finish, Generation, ModelError, Opt, OptConfig, Plan, Sampling};
 use zograd_models::{Sequence, Sharing};
 
+#[cfg(feature = "cuda")]
+type B = burn_cuda::Cuda;
+#[cfg(not(feature = "cuda"))]
+type B = burn_ndarray::NdArray;
+
 const VOCABULARY: u32 = 24;
 const POSITIONS: usize = 40;
 
 /// Large initial weights, so that the logits differ from token to token.
-fn model(pre_norm: bool) -> Opt<NdArray> {
+fn model(pre_norm: bool) -> Opt<B> {
     let config = OptConfig::from_json(&format!(
         r#"{{"vocab_size": {VOCABULARY}, "hidden_size": 16, "num_hidden_layers": 2,
             "num_attention_heads": 2, "ffn_dim": 32, "max_position_embeddings": {POSITIONS},
@@ -24,14 +28,14 @@ fn model(pre_norm: bool) -> Opt<NdArray> {
 }
 
 /// Logits after the last token, without a cache.
-fn logits(model: &Opt<NdArray>, ids: &[u32]) -> Vec<f32> {
+fn logits(model: &Opt<B>, ids: &[u32]) -> Vec<f32> {
     let all = model.forward(&[ids.to_vec()]).expect("valid ids");
     let all: Vec<f32> = all[0].clone().into_data().iter().collect();
     all[(ids.len() - 1) * VOCABULARY as usize..].to_vec()
 }
 
 /// Sum of the log-probabilities of the last `new` tokens.
-fn log_probability(model: &Opt<NdArray>, ids: &[u32], new: usize) -> f32 {
+fn log_probability(model: &Opt<B>, ids: &[u32], new: usize) -> f32 {
     let sequence = Sequence { ids, scored: new };
     let plan = Plan::new(&[vec![sequence]], Sharing::None).expect("valid");
     model.log_probs(&plan).expect("valid ids").iter().sum()

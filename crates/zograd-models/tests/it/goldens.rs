@@ -11,7 +11,11 @@ use zograd_models::{
     Decoding, Generation, LoadOptions, ModelBackend, Opt, Plan, Sequence, Sharing,
 };
 
-const TOLERANCE: f64 = 1e-4;
+/// On CUDA, burn multiplies f32 matrices in TF32, whose factors keep 3 digits: see docs/src/gpu.md.
+fn tolerance<B: ModelBackend>() -> f64 {
+    let name = B::name(&Device::<B>::default());
+    if name.contains("cuda") { 1e-2 } else { 1e-4 }
+}
 
 fn model<B: ModelBackend>(folder: &str) -> Option<(Opt<B>, Goldens)> {
     let (path, goldens) = Goldens::read(folder)?;
@@ -40,6 +44,7 @@ fn logits_agree<B: ModelBackend>(folder: &str) {
         // `maxlen` keeps the last positions only
         let logits = logits.slice([0..rows, length - shape[1]..length, 0..vocabulary]);
         let found: Vec<f64> = logits.into_data().iter::<f64>().collect();
+        let mut largest: f64 = 0.0;
         let kept = mask.iter().flat_map(|row| &row[length - shape[1]..]);
         for (token, real) in kept.enumerate() {
             let cells = token * vocabulary..(token + 1) * vocabulary;
@@ -48,8 +53,13 @@ fn logits_agree<B: ModelBackend>(folder: &str) {
                 continue;
             }
             let error = relative_error(&found[cells.clone()], &expected[cells]);
-            assert!(error < TOLERANCE, "{folder} {batch} token {token}: {error}");
+            largest = largest.max(error);
+            assert!(
+                error < tolerance::<B>(),
+                "{folder} {batch} token {token}: {error}"
+            );
         }
+        println!("{folder} {batch}: logits are off by {largest:.1e} at most");
         let sequences = goldens.sequences(batch);
         let packed = model.forward(&sequences).expect("valid ids");
         for (logits, sequence) in packed.iter().zip(&sequences) {
@@ -97,7 +107,8 @@ fn losses_agree<B: ModelBackend>(folder: &str) {
         }
         let means = option_means(&model, &groups);
         let error = relative_error(&means, &floats(&golden["option_mean_logprob_f64"]));
-        assert!(error < TOLERANCE, "{folder} {case}: {error}");
+        println!("{folder} {case}: log-probabilities are off by {error:.1e}");
+        assert!(error < tolerance::<B>(), "{folder} {case}: {error}");
 
         let mut losses = Vec::new();
         let mut rest = means.as_slice();
@@ -108,7 +119,8 @@ fn losses_agree<B: ModelBackend>(folder: &str) {
             losses.push(total.ln() - scores[correct]);
         }
         let error = relative_error(&losses, &floats(&golden["per_example_loss_f64"]));
-        assert!(error < TOLERANCE, "{folder} {case} losses: {error}");
+        println!("{folder} {case}: losses are off by {error:.1e}");
+        assert!(error < tolerance::<B>(), "{folder} {case} losses: {error}");
     }
 
     let golden = &goldens.json["teacher_forcing"];
@@ -129,12 +141,16 @@ fn losses_agree<B: ModelBackend>(folder: &str) {
         .map(|mean| -mean)
         .collect();
     let error = relative_error(&losses, &floats(&golden["per_example_loss_f64"]));
-    assert!(error < TOLERANCE, "{folder} teacher forcing: {error}");
+    println!("{folder} teacher forcing: losses are off by {error:.1e}");
+    assert!(
+        error < tolerance::<B>(),
+        "{folder} teacher forcing: {error}"
+    );
     let tokens: usize = scored.iter().sum();
     let sum: f64 = losses.iter().zip(&scored).map(|(x, n)| x * *n as f64).sum();
     let batch = golden["batch_loss_f64"].as_f64().expect("a number");
     let error = relative_error(&[sum / tokens as f64], &[batch]);
-    assert!(error < TOLERANCE, "{folder} batch loss: {error}");
+    assert!(error < tolerance::<B>(), "{folder} batch loss: {error}");
 }
 
 fn greedy_agrees<B: ModelBackend>(folder: &str) {
@@ -221,8 +237,9 @@ fn pretrained_agrees<B: ModelBackend>() {
         let found = option_means(&model, &[group]);
         // the README gives five decimals
         for (found, expected) in found.iter().zip(expected) {
+            println!("pretrained: {found} against {expected}");
             assert!(
-                (found - expected).abs() < 2e-5,
+                (found - expected).abs() < 0.2 * tolerance::<B>(),
                 "{found} against {expected}"
             );
         }
@@ -279,3 +296,5 @@ on_backend!(ndarray, burn_ndarray::NdArray);
 on_backend!(autodiff, burn_autodiff::Autodiff<burn_ndarray::NdArray>);
 #[cfg(feature = "flex")]
 on_backend!(flex, burn_flex::Flex);
+#[cfg(feature = "cuda")]
+on_backend!(cuda, burn_cuda::Cuda);

@@ -7,6 +7,7 @@
     reason = "a kernel takes each buffer and each number that its launch binds, and the cipher the words of its key"
 )]
 
+use super::words::{LINES, STREAM};
 use crate::NoiseKind;
 use burn_cubecl::cubecl;
 use burn_cubecl::cubecl::prelude::*;
@@ -21,14 +22,11 @@ const BLOCK: usize = 16;
 /// Applies a pass to `weights`, as [`NoisePass`](crate::NoisePass) defines it.
 ///
 /// A unit writes [`ELEMENTS_PER_UNIT`] neighbouring elements and reads the block of the keystream they need
-/// for each of the streams: `seeds` holds two words (low, high) and `coefficients` two numbers a stream (the
-/// second is often 0). `lines` are the 64 intercepts, then the 64 slopes, of the normals.
+/// for each of the streams. [`words`](super::words) says what `words` holds.
 #[cube(launch_unchecked)]
 pub(super) fn add_noise<W: Float, N: Size>(
     weights: &mut Array<Vector<W, N>>,
-    seeds: &Array<u32>,
-    coefficients: &Array<f32>,
-    lines: &Array<f32>,
+    words: &Array<u32>,
     tensor_low: u32,
     tensor_high: u32,
     shrink: f32,
@@ -50,9 +48,11 @@ pub(super) fn add_noise<W: Float, N: Size>(
     }
 
     let mut block = Array::<u32>::new(BLOCK);
-    for stream in 0..coefficients.len() / 2 {
-        let (a, b) = (coefficients[2 * stream], coefficients[2 * stream + 1]);
-        let (low, high) = (seeds[2 * stream], seeds[2 * stream + 1]);
+    for stream in 0..(words.len() - LINES) / STREAM {
+        let at = LINES + STREAM * stream;
+        let (low, high) = (words[at], words[at + 1]);
+        let a = f32::reinterpret(words[at + 2]);
+        let b = f32::reinterpret(words[at + 3]);
         match kind {
             NoiseKind::Gaussian => {
                 let counter = ABSOLUTE_POS as u32;
@@ -60,7 +60,7 @@ pub(super) fn add_noise<W: Float, N: Size>(
                 #[unroll]
                 for i in 0..ELEMENTS_PER_UNIT {
                     let bits = (block[i / 2] >> comptime!(16 * (i as u32 % 2))) & 0xffff;
-                    let z = normal(bits, lines);
+                    let z = normal(bits, words);
                     sums[i] = fma(b, z, fma(a, z, sums[i]));
                 }
             }
@@ -102,10 +102,11 @@ pub(super) fn add_noise<W: Float, N: Size>(
 
 /// The normal that 16 random bits stand for: exact arithmetic, see the crate's `noise` module.
 #[cube]
-fn normal(bits: u32, lines: &Array<f32>) -> f32 {
+fn normal(bits: u32, words: &Array<u32>) -> f32 {
     let x = f32::cast_from(2 * (bits & 0x7fff) + 1);
     let piece = ((u32::reinterpret(x) >> 21) - 508) as usize;
-    let magnitude = lines[64 + piece] * x + lines[piece];
+    let slope = f32::reinterpret(words[64 + piece]);
+    let magnitude = slope * x + f32::reinterpret(words[piece]);
     f32::reinterpret(u32::reinterpret(magnitude) ^ ((bits & 0x8000) << 16))
 }
 
