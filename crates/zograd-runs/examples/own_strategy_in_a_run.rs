@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_runs::{Given, Quiet, Replay, Runs, Watch};
 use zograd_select::{
-    Action, Configured, Direction, Evaluation, Method, Setting, SkipReason, StepContext, Strategy,
-    StrategyError, Update,
+    Action, Configured, Direction, Method, Setting, SkipReason, StepContext, Strategy,
+    StrategyError, Told, Update,
 };
 use zograd_trainer::{StepRecord, StopReason};
 
@@ -29,7 +29,7 @@ impl Strategy for Blend {
         2
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         let mut blend = Direction::zero();
         // as long as one direction: the variances of independent ones add up
         let share = (self.directions as f64).sqrt().recip();

@@ -21,7 +21,7 @@ use zograd_trainer::{Evaluation, Prediction, peak_memory_bytes};
 /// What a measurement gave.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
-pub struct Measured {
+pub struct EvalReport {
     /// The task in words.
     pub task: String,
     /// The model in words.
@@ -66,7 +66,7 @@ impl Runs {
     ///
     /// # Errors
     /// Wrong input, or a file that cannot be written.
-    pub fn measure(&self, mut given: Given, watch: &mut dyn Watch) -> Result<Measured> {
+    pub fn measure(&self, mut given: Given, watch: &mut dyn Watch) -> Result<EvalReport> {
         let inputs: Inputs = given.take()?;
         let mut measurement: Measurement = given.take()?;
         let batch_size = given.take::<EvalOptions>()?.batch_size()?;
@@ -103,7 +103,7 @@ struct Measuring {
 }
 
 impl Measuring {
-    fn run(self, watch: &mut dyn Watch) -> Result<Measured> {
+    fn run(self, watch: &mut dyn Watch) -> Result<EvalReport> {
         let (sources, asked) = (&self.sources, &self.measurement);
         let config = OptConfig::from_folder(&sources.model).about("`model`")?;
         let max_length = inputs::max_length(self.inputs.max_length, &config)?;
@@ -138,7 +138,7 @@ impl Measuring {
             write_predictions(path, &evaluation.predictions)
                 .about(format!("`predictions = {}`", path.display()))?;
         }
-        Ok(Measured {
+        Ok(EvalReport {
             task: sources.task_name.clone(),
             model: sources.model_name.clone(),
             adapter: asked.adapter.clone(),

@@ -23,7 +23,7 @@ pub mod words;
 
 pub use backend::{Job, RunBackend, dispatch};
 pub use error::{Blame, Problem, Result, RunError};
-pub use evaluate::Measured;
+pub use evaluate::EvalReport;
 pub use export::Exported;
 pub use folder::{Manifest, Summary, note_tail};
 pub use promise::Promise;

@@ -3,7 +3,7 @@
 use crate::backend::dispatch;
 use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::{CONFIG, Interrupted, Lock, Summary, check_noise, check_unfinished};
-use crate::settings::{Given, Keys, Kind, Settings};
+use crate::settings::{Given, Keys, MethodKind, Settings};
 use crate::threads::with_threads;
 use crate::train::{Prepared, TrainJob};
 use crate::watch::Watch;
@@ -46,7 +46,10 @@ impl Runs {
     #[must_use]
     pub fn with_method(mut self, method: Method) -> Self {
         let name = method.name;
-        assert!(Kind::of(name) == Kind::ZerothOrder, "{name} is a baseline");
+        assert!(
+            MethodKind::of(name) == MethodKind::ZerothOrder,
+            "{name} is a baseline"
+        );
         let keys = self.keys();
         for key in keys.iter().filter(|key| key.of_some_methods().is_none()) {
             let own = method.settings.iter().find(|s| s.key == key.setting.key);
@@ -132,7 +135,7 @@ impl Runs {
         // of the model's own tokenizer nothing was written down, so that it moves with the model
         let given = more.or(given).with("out", as_text(run)?);
         let settings = self.check(given).about("`resume`")?;
-        if Kind::of(&settings.method) != Kind::ZerothOrder {
+        if MethodKind::of(&settings.method) != MethodKind::ZerothOrder {
             check_unfinished(run)?;
             refuse!(
                 "`resume = {}`: a run of {} keeps no log and cannot be resumed; start it again with --config {}",

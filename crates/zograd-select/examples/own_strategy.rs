@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use zograd_select::{
-    Action, Configured, Direction, Evaluation, Method, MethodSpec, Methods, Seed, Setting,
-    SkipReason, StepContext, Strategy, StrategyError, Update, run_step,
+    Action, Configured, Direction, Method, MethodSpec, Methods, Seed, Setting, SkipReason,
+    StepContext, Strategy, StrategyError, Told, Update, run_step,
 };
 
 /// The mean of several one-sided slopes: the loss here, and one along each direction.
@@ -21,7 +21,7 @@ impl Strategy for OneSided {
         self.directions + 1
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         let Some((here, there)) = told.split_first() else {
             let z = (0..self.directions as u64).map(|k| Direction::unit(step.seed.child(k)));
             return Ok(Action::Evaluate(

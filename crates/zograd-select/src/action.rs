@@ -24,14 +24,14 @@ impl StepContext {
 /// A loss that was asked for.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct Evaluation {
+pub struct Told {
     /// Where, in units of eps.
     pub direction: Direction,
     /// The minibatch loss at `theta + eps * direction`.
     pub loss: f64,
 }
 
-impl Evaluation {
+impl Told {
     /// The loss at `theta + eps * direction`.
     pub fn new(direction: Direction, loss: f64) -> Self {
         Self { direction, loss }

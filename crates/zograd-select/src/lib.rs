@@ -49,7 +49,7 @@ mod setting;
 mod spec;
 mod strategy;
 
-pub use action::{Action, Evaluation, SkipReason, StepContext, Update};
+pub use action::{Action, SkipReason, StepContext, Told, Update};
 pub use error::StrategyError;
 pub use known::Methods;
 pub use method::{Configured, Method, NoSettings};

@@ -1,4 +1,4 @@
-use crate::{Action, Evaluation, SkipReason, StepContext, Strategy, StrategyError, Update};
+use crate::{Action, SkipReason, StepContext, Strategy, StrategyError, Told, Update};
 use zograd_direction::Direction;
 
 /// Evaluations after which a strategy that has not answered is taken to be in a loop.
@@ -22,7 +22,7 @@ pub(crate) fn check_cost(
 #[non_exhaustive]
 pub struct Outcome {
     /// What was evaluated, in order.
-    pub evaluations: Vec<Evaluation>,
+    pub evaluations: Vec<Told>,
     /// The update, `None` if the step was skipped.
     pub update: Option<Update>,
     /// Why it was skipped.
@@ -72,7 +72,7 @@ pub fn try_run_step_together<E: From<StrategyError>>(
         let fix = "must be finite and above 0, such as 1e-3";
         return Err(StrategyError::setting("eps", step.eps, fix).into());
     }
-    let mut evaluations: Vec<Evaluation> = Vec::new();
+    let mut evaluations: Vec<Told> = Vec::new();
     loop {
         let (update, skipped) = match strategy.next(step, &evaluations)? {
             Action::Evaluate(directions) => {
@@ -87,7 +87,7 @@ pub fn try_run_step_together<E: From<StrategyError>>(
                     return Err(StrategyError::Losses { asked, told }.into());
                 }
                 let told = directions.into_iter().zip(losses);
-                evaluations.extend(told.map(|(direction, loss)| Evaluation::new(direction, loss)));
+                evaluations.extend(told.map(|(direction, loss)| Told::new(direction, loss)));
                 continue;
             }
             Action::Update(update) if update.is_finite() => (Some(update), None),

@@ -1,4 +1,4 @@
-use crate::{Action, Evaluation, StepContext, StrategyError};
+use crate::{Action, StepContext, StrategyError, Told};
 
 /// A zeroth-order method: which directions a step evaluates, and the update it makes of their losses.
 ///
@@ -23,7 +23,7 @@ pub trait Strategy: Send {
     ///
     /// # Errors
     /// If the strategy cannot go on at all; the run ends.
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError>;
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError>;
 
     /// A short name for reports.
     fn name(&self) -> &str;

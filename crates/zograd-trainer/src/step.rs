@@ -1,6 +1,6 @@
 use crate::{Event, Guards, Prober, Ruling, TrainError, Verdict};
 use zograd_perturb::{AppliedUpdate, Direction};
-use zograd_select::{Evaluation, SkipReason, StepContext, Strategy, Update, try_run_step_together};
+use zograd_select::{SkipReason, StepContext, Strategy, Told, Update, try_run_step_together};
 
 /// How an update is made of a direction: `theta <- theta - lr * (direction + decay * theta)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +23,7 @@ impl Rule {
 #[non_exhaustive]
 pub struct StepReport {
     /// The evaluated directions and their losses, in the order asked.
-    pub evaluations: Vec<Evaluation>,
+    pub evaluations: Vec<Told>,
     /// Tokens that went through the layers for them.
     pub tokens: u64,
     /// What was subtracted from the weights, before the factor of the learning rate; zero if skipped.
@@ -105,7 +105,7 @@ pub fn run_judged_step(
     context: &StepContext,
     prober: &mut dyn Prober,
     rule: Rule,
-    judge: impl FnOnce(&[Evaluation], &Update) -> Ruling,
+    judge: impl FnOnce(&[Told], &Update) -> Ruling,
 ) -> Result<StepReport, TrainError> {
     let done = attempt(strategy, context, prober, rule, judge);
     // also after an error, which says more than one that follows from it
@@ -121,7 +121,7 @@ fn attempt(
     context: &StepContext,
     prober: &mut dyn Prober,
     rule: Rule,
-    judge: impl FnOnce(&[Evaluation], &Update) -> Ruling,
+    judge: impl FnOnce(&[Told], &Update) -> Ruling,
 ) -> Result<StepReport, TrainError> {
     let mut tokens = 0;
     let outcome = try_run_step_together(strategy, context, |directions| {

@@ -6,7 +6,7 @@ use crate::output::{answer, say};
 use crate::threads::set_threads;
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{Measured, Runs};
+use zograd_runs::{EvalReport, Runs};
 use zograd_tasks::metrics::Metric;
 
 /// Measures a model on a task.
@@ -44,7 +44,7 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
 }
 
 /// The scores for people: the task's own first.
-fn in_words(measured: &Measured) -> String {
+fn in_words(measured: &EvalReport) -> String {
     let score = |metric: Metric| {
         Some(format!(
             "{metric} {:.4}",

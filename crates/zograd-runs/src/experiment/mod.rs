@@ -12,6 +12,6 @@ pub use advice::Advice;
 pub use curve::{Axis, Curve, smooth};
 pub use group::{Group, group, shared};
 pub use outcome::Outcome;
-pub use plan::{Lists, Plan, Point};
+pub use plan::{Lists, Point, SweepPlan};
 pub use spread::Spread;
 pub use sweep::{SWEEP, Sweep, SweepReport};

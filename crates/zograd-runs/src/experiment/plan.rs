@@ -3,8 +3,8 @@
 use crate::error::{Result, RunError, refuse};
 use crate::inputs::task_word;
 use crate::settings::{
-    DEFAULT_METHOD, ExampleCounts, Given, Kind, PerturbationOptions, Preset, Settings, StepSizes,
-    Tune,
+    DEFAULT_METHOD, ExampleCounts, Given, MethodKind, PerturbationOptions, Preset, Settings,
+    StepSizes, Tune,
 };
 use serde::{Deserialize, Serialize};
 use zograd_select::Methods;
@@ -46,7 +46,7 @@ impl Lists {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Plan {
+pub struct SweepPlan {
     /// Methods.
     pub method: Vec<String>,
     /// Learning rates, ascending.
@@ -69,7 +69,7 @@ pub struct Point {
     pub eps: Option<f64>,
 }
 
-impl Plan {
+impl SweepPlan {
     /// The plan of these lists and settings; where a list is empty, the setting, then the preset's values, then the
     /// paper's.
     ///
@@ -142,7 +142,7 @@ impl Plan {
     pub fn points(&self) -> Vec<Point> {
         let mut points = Vec::new();
         for method in &self.method {
-            let eps: Vec<Option<f64>> = match Kind::of(method).has_gradient() {
+            let eps: Vec<Option<f64>> = match MethodKind::of(method).has_gradient() {
                 true => vec![None],
                 false => self.eps.iter().copied().map(Some).collect(),
             };
@@ -202,8 +202,8 @@ impl Point {
 
 /// Whether these are gradient methods.
 fn check_kinds(methods: &[String]) -> Result<bool> {
-    let kinds: Vec<Kind> = methods.iter().map(|name| Kind::of(name)).collect();
-    if kinds.contains(&Kind::LinearProbe) {
+    let kinds: Vec<MethodKind> = methods.iter().map(|name| MethodKind::of(name)).collect();
+    if kinds.contains(&MethodKind::LinearProbe) {
         refuse!("`method = linear-probing`: it has nothing to sweep; `zograd train` runs it");
     }
     let gradient = kinds.iter().any(|kind| kind.has_gradient());

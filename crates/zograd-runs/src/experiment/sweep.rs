@@ -5,12 +5,12 @@
 
 use super::advice::{Advice, advise};
 use super::outcome::Outcome;
-use super::plan::{Lists, Plan, Point};
+use super::plan::{Lists, Point, SweepPlan};
 use crate::Runs;
 use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::{CONFIG, LOCK, Lock, RunFolder, RunRecord};
 use crate::runs::as_text;
-use crate::settings::{Given, Kind, Machine};
+use crate::settings::{Given, Machine, MethodKind};
 use crate::watch::Watch;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub struct Sweep {
     /// Its folder.
     pub folder: PathBuf,
     /// Its points.
-    pub plan: Plan,
+    pub plan: SweepPlan,
     /// No other process works on it.
     _lock: Arc<Lock>,
 }
@@ -59,10 +59,10 @@ impl Sweep {
     /// A new sweep: its folder, in which nothing but `sweep.toml` has been written.
     ///
     /// # Errors
-    /// As [`Plan::new`], or the folder cannot be made.
+    /// As [`SweepPlan::new`], or the folder cannot be made.
     pub fn new(lists: Lists, given: Given, runs: &Runs) -> Result<Self> {
         let out = given.text("out").map(PathBuf::from);
-        let plan = Plan::new(lists, given, runs.methods())?;
+        let plan = SweepPlan::new(lists, given, runs.methods())?;
         let text = toml::to_string(&plan).or_input()?;
         let claimed = match out {
             Some(out) => RunFolder::claim(out)?,
@@ -96,7 +96,7 @@ impl Sweep {
             .about("this folder holds no sweep")
             .about(named())?;
         let lock = Lock::take(folder).about("`resume`")?.into();
-        let mut plan: Plan = toml::from_str(&text)
+        let mut plan: SweepPlan = toml::from_str(&text)
             .map_err(|e| RunError::input(e.message().trim()))
             .about(named())?;
         if let Some(threads) = more.get("threads") {
@@ -153,7 +153,7 @@ impl Sweep {
     fn work(&self, point: &Point, run: &Path, runs: &Runs, watch: &mut dyn Watch) -> Result<()> {
         match state(run)? {
             State::Over => {}
-            State::Begun if !Kind::of(&point.method).has_gradient() => {
+            State::Begun if !MethodKind::of(&point.method).has_gradient() => {
                 let threads = self.plan.train.get("threads").cloned();
                 runs.resume(run, Given::new().with_some("threads", threads), watch)?;
             }

@@ -28,34 +28,34 @@ impl Owner for MethodChoice {
 }
 
 /// What stands beside the zeroth-order methods to compare them with.
-const BASELINES: [(Choice, Kind); 3] = [
+const BASELINES: [(Choice, MethodKind); 3] = [
     (
         Choice {
             name: "adam",
             help: "Baseline: backpropagation with Adam, counted as 3 forwards (a backward as two)",
         },
-        Kind::Gradient(GradientOptimizer::Adam),
+        MethodKind::Gradient(GradientOptimizer::Adam),
     ),
     (
         Choice {
             name: "adamw",
             help: "Baseline: backpropagation with AdamW, the same",
         },
-        Kind::Gradient(GradientOptimizer::AdamW),
+        MethodKind::Gradient(GradientOptimizer::AdamW),
     ),
     (
         Choice {
             name: "linear-probing",
             help: "Baseline: a new head by logistic regression on what the model gives the head; no steps",
         },
-        Kind::LinearProbe,
+        MethodKind::LinearProbe,
     ),
 ];
 
 /// A kind of method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Kind {
+pub enum MethodKind {
     /// Forward passes only.
     ZerothOrder,
     /// Backpropagation.
@@ -64,7 +64,7 @@ pub enum Kind {
     LinearProbe,
 }
 
-impl Kind {
+impl MethodKind {
     /// The kind of the method with this name; of one that does not exist that of the zeroth-order methods.
     pub fn of(name: &str) -> Self {
         let found = BASELINES.iter().find(|(choice, _)| choice.name == name);
@@ -115,7 +115,7 @@ impl Procedure {
     ) -> Result<(Self, toml::Table)> {
         let (tune, storage) = (chosen.tune, chosen.storage);
         match chosen.kind {
-            Kind::ZerothOrder => {
+            MethodKind::ZerothOrder => {
                 let spec = match methods.get(name) {
                     Some(method) => given.take_method(method)?,
                     None => MethodSpec::new(name),
@@ -127,15 +127,15 @@ impl Procedure {
                 written.extend(table(&options)?);
                 Ok((Self::ZerothOrder(how), written))
             }
-            Kind::Gradient(optimizer) => {
+            MethodKind::Gradient(optimizer) => {
                 let mut options: GradientOptions = given.take()?;
                 let how = options.complete(optimizer, storage, chosen.batch_size)?;
                 Ok((Self::Gradient(how), table(&options)?))
             }
-            Kind::LinearProbe if tune != Tune::Head => {
+            MethodKind::LinearProbe if tune != Tune::Head => {
                 refuse!("`tune = {tune}`: linear probing makes a new head; leave `tune` out")
             }
-            Kind::LinearProbe => Ok((Self::LinearProbe, toml::Table::new())),
+            MethodKind::LinearProbe => Ok((Self::LinearProbe, toml::Table::new())),
         }
     }
 

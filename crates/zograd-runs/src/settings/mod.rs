@@ -27,7 +27,7 @@ pub use gradient::GradientOptions;
 pub(crate) use inputs::is_task_file;
 pub use inputs::{ExampleCounts, Inputs};
 pub use machine::{BackendName, Machine, STORAGES, Storage};
-pub use method::{DEFAULT_METHOD, Kind, MethodChoice, Procedure};
+pub use method::{DEFAULT_METHOD, MethodChoice, MethodKind, Procedure};
 pub use objective::{ObjectiveChoice, ObjectiveName};
 pub use owner::{Key, Keys, Owner};
 pub use place::{Place, PresetChoice};
@@ -119,11 +119,11 @@ impl Settings {
         let machine = given.take::<Machine>()?.complete()?;
         let MethodChoice { method } = given.take()?;
         let method = method.unwrap_or_else(|| DEFAULT_METHOD.into());
-        let kind = Kind::of(&method);
+        let kind = MethodKind::of(&method);
 
         let TuneChoice { tune } = given.take()?;
         let tune = tune.unwrap_or(match kind {
-            Kind::LinearProbe => Tune::Head,
+            MethodKind::LinearProbe => Tune::Head,
             _ => Tune::Full,
         });
         let (adapter, mut taken) = take_adapter(&mut given, tune)?;
@@ -271,7 +271,7 @@ impl Settings {
 
 /// The choices that other settings depend on.
 struct Chosen {
-    kind: Kind,
+    kind: MethodKind,
     tune: Tune,
     storage: Storage,
     batch_size: usize,

@@ -4,7 +4,7 @@
 //! paper says of the result.
 
 use super::given::Given;
-use super::method::{DEFAULT_METHOD, Kind};
+use super::method::{DEFAULT_METHOD, MethodKind};
 use super::preset_files::FILES;
 use crate::error::{Blame, Result, RunError};
 use serde::{Deserialize, Serialize};
@@ -122,10 +122,10 @@ impl Preset {
         if self.differs("tune", given) {
             drop(&["lr", "eps"]);
         }
-        if Kind::of(theirs) != Kind::of(ours) {
+        if MethodKind::of(theirs) != MethodKind::of(ours) {
             drop(&["lr", "eps", "dtype"]);
         }
-        if Kind::of(theirs) == Kind::LinearProbe {
+        if MethodKind::of(theirs) == MethodKind::LinearProbe {
             drop(&["tune"]);
         }
         settings

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use zograd_runs::folder::{BEST, CONFIG, LOG, RunRecord};
 use zograd_runs::{Given, Quiet, Replay, RunError, Runs, Summary, Watch};
 use zograd_select::{
-    Action, Configured, Direction, Evaluation, Method, Setting, SkipReason, StepContext, Strategy,
-    StrategyError, Update,
+    Action, Configured, Direction, Method, Setting, SkipReason, StepContext, Strategy,
+    StrategyError, Told, Update,
 };
 use zograd_tasks::{Cloze, DataError, Row, Sample, Task};
 use zograd_trainer::StopReason;
@@ -81,7 +81,7 @@ impl Strategy for OneSided {
         self.width + 1
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         let Some((here, there)) = told.split_first() else {
             let there = (0..self.width as u64).map(|k| Direction::unit(step.seed.child(k)));
             let all = std::iter::once(Direction::zero()).chain(there);
@@ -173,7 +173,7 @@ impl Strategy for Twin {
         self.0.forwards()
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         self.0.next(step, told)
     }
 }

@@ -3,7 +3,7 @@
 use crate::support::{StopAfter, given, text, tiny};
 use std::fs;
 use std::path::Path;
-use zograd_runs::experiment::{Lists, Outcome, Plan, SWEEP, Sweep, SweepReport};
+use zograd_runs::experiment::{Lists, Outcome, SWEEP, Sweep, SweepPlan, SweepReport};
 use zograd_runs::folder::RunRecord;
 use zograd_runs::{Given, Preset, Quiet, RunError, Runs, Settings};
 
@@ -14,15 +14,15 @@ fn lists(methods: &[&str], lr: &[f64]) -> Lists {
     lists
 }
 
-fn plan(lists: Lists, given: Given) -> Result<Plan, RunError> {
-    Plan::new(lists, given, Runs::new().methods())
+fn plan(lists: Lists, given: Given) -> Result<SweepPlan, RunError> {
+    SweepPlan::new(lists, given, Runs::new().methods())
 }
 
 /// The settings of every point, from the plan as it is written down.
-fn points(plan: &Plan) -> Vec<Settings> {
+fn points(plan: &SweepPlan) -> Vec<Settings> {
     let runs = Runs::new();
     let text = toml::to_string(plan).expect("TOML");
-    let read: Plan = toml::from_str(&text).expect("a plan");
+    let read: SweepPlan = toml::from_str(&text).expect("a plan");
     assert_eq!(&read, plan);
     let points = read.points().into_iter();
     let settings = points.map(|point| runs.check(read.settings(&point, runs.methods())));

@@ -1,9 +1,7 @@
 use super::mezo::{all_finite, update};
 use super::pool::{POOL, PoolSettings};
 use crate::run::check_cost;
-use crate::{
-    Action, Configured, Evaluation, Setting, SkipReason, StepContext, Strategy, StrategyError,
-};
+use crate::{Action, Configured, Setting, SkipReason, StepContext, Strategy, StrategyError, Told};
 use zograd_direction::Direction;
 
 /// MeZO-Greedy: the two-sided estimate along the candidate with the lowest loss of a pool of M, whose loss
@@ -51,7 +49,7 @@ impl Strategy for Greedy {
         self.pool + 1
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         if !all_finite(told) {
             return Ok(Action::Skip(SkipReason::NonFiniteLoss));
         }

@@ -1,9 +1,7 @@
 use super::mezo::{all_finite, two_sided};
 use super::pool::{DEFAULT_POOL, POOL};
 use crate::run::check_cost;
-use crate::{
-    Action, Configured, Evaluation, Setting, SkipReason, StepContext, Strategy, StrategyError,
-};
+use crate::{Action, Configured, Setting, SkipReason, StepContext, Strategy, StrategyError, Told};
 use serde::{Deserialize, Serialize};
 use zograd_direction::Direction;
 
@@ -114,7 +112,7 @@ impl Strategy for GuidingVector {
         }
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         if !all_finite(told) {
             return Ok(Action::Skip(SkipReason::NonFiniteLoss));
         }
@@ -133,8 +131,8 @@ impl Strategy for GuidingVector {
 
 /// Mean of the `top` candidates with the lowest losses minus mean of the others; equal losses in order of
 /// index.
-pub(super) fn guiding_vector(pool: &[Evaluation], top: usize) -> Direction {
-    let mut order: Vec<&Evaluation> = pool.iter().collect();
+pub(super) fn guiding_vector(pool: &[Told], top: usize) -> Direction {
+    let mut order: Vec<&Told> = pool.iter().collect();
     order.sort_by(|a, b| a.loss.total_cmp(&b.loss));
     let (good, bad) = order.split_at(top);
     let mut v = Direction::zero();

@@ -1,8 +1,7 @@
 use super::guiding_vector::guiding_vector;
 use super::mezo::{all_finite, two_sided};
 use crate::{
-    Action, Configured, Evaluation, NoSettings, Setting, SkipReason, StepContext, Strategy,
-    StrategyError,
+    Action, Configured, NoSettings, Setting, SkipReason, StepContext, Strategy, StrategyError, Told,
 };
 use zograd_direction::{Direction, Seed};
 
@@ -50,7 +49,7 @@ impl Strategy for GuidingVectorHistory {
         4
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         let candidates = self.candidates(step);
         if told.is_empty() {
             return Ok(Action::Evaluate(candidates.map(Direction::unit).to_vec()));

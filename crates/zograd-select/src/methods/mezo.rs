@@ -1,6 +1,6 @@
 use crate::{
-    Action, Configured, Evaluation, NoSettings, Setting, SkipReason, StepContext, Strategy,
-    StrategyError, Update,
+    Action, Configured, NoSettings, Setting, SkipReason, StepContext, Strategy, StrategyError,
+    Told, Update,
 };
 use zograd_direction::Direction;
 
@@ -31,7 +31,7 @@ impl Strategy for Mezo {
         2
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         if !all_finite(told) {
             return Ok(Action::Skip(SkipReason::NonFiniteLoss));
         }
@@ -40,7 +40,7 @@ impl Strategy for Mezo {
 }
 
 /// The two-sided estimate along `v`, of which `told` holds nothing yet or both losses, which are finite.
-pub(super) fn two_sided(step: &StepContext, v: Direction, told: &[Evaluation]) -> Action {
+pub(super) fn two_sided(step: &StepContext, v: Direction, told: &[Told]) -> Action {
     match told {
         [plus, minus, ..] => update(step, v, plus.loss, minus.loss),
         _ => Action::Evaluate(vec![v.clone(), -v]),
@@ -54,6 +54,6 @@ pub(super) fn update(step: &StepContext, v: Direction, plus: f64, minus: f64) ->
 }
 
 /// Whether every loss told is finite; if one is not, the step is to be skipped.
-pub(super) fn all_finite(told: &[Evaluation]) -> bool {
+pub(super) fn all_finite(told: &[Told]) -> bool {
     told.iter().all(|evaluation| evaluation.loss.is_finite())
 }

@@ -1,8 +1,7 @@
 use super::mezo::all_finite;
 use crate::run::check_cost;
 use crate::{
-    Action, Configured, Evaluation, Setting, SkipReason, StepContext, Strategy, StrategyError,
-    Update,
+    Action, Configured, Setting, SkipReason, StepContext, Strategy, StrategyError, Told, Update,
 };
 use serde::{Deserialize, Serialize};
 use zograd_direction::Direction;
@@ -68,7 +67,7 @@ impl Strategy for NSpsa {
         2 * self.queries
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         let z = |k| Direction::unit(step.seed.child(k));
         let queries = 0..self.queries as u64;
         if told.is_empty() {

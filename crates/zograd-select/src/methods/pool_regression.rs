@@ -2,8 +2,7 @@ use super::mezo::all_finite;
 use super::pool::{POOL, PoolSettings};
 use crate::run::check_cost;
 use crate::{
-    Action, Configured, Evaluation, Setting, SkipReason, StepContext, Strategy, StrategyError,
-    Update,
+    Action, Configured, Setting, SkipReason, StepContext, Strategy, StrategyError, Told, Update,
 };
 use zograd_direction::Direction;
 
@@ -53,7 +52,7 @@ impl Strategy for PoolRegression {
         self.pool
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         if told.is_empty() {
             let candidates = (0..self.pool as u64).map(|i| Direction::unit(step.seed.child(i)));
             return Ok(Action::Evaluate(candidates.collect()));

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use zograd_select::{
-    Action, Configured, Evaluation, Method, MethodSpec, Methods, Setting, SkipReason, StepContext,
-    Strategy, StrategyError,
+    Action, Configured, Method, MethodSpec, Methods, Setting, SkipReason, StepContext, Strategy,
+    StrategyError, Told,
 };
 
 /// The built-in methods as they stand in logs, which stay readable.
@@ -164,7 +164,7 @@ impl Configured for Idle {
 }
 
 impl Strategy for Idle {
-    fn next(&mut self, _: &StepContext, _: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, _: &StepContext, _: &[Told]) -> Result<Action, StrategyError> {
         Ok(Action::Skip(SkipReason::VanishingGradient))
     }
 
@@ -208,7 +208,7 @@ fn a_method_replaces_one_of_its_name() {
         }
     }
     impl Strategy for Loud {
-        fn next(&mut self, _: &StepContext, _: &[Evaluation]) -> Result<Action, StrategyError> {
+        fn next(&mut self, _: &StepContext, _: &[Told]) -> Result<Action, StrategyError> {
             Ok(Action::Skip(SkipReason::VanishingGradient))
         }
         fn name(&self) -> &str {

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use zograd_select::{
-    Action, Direction, Evaluation, MAX_EVALUATIONS, MethodSpec, Methods, Outcome, Seed, SkipReason,
-    StepContext, Strategy as ZoStrategy, StrategyError, Update, run_step,
+    Action, Direction, MAX_EVALUATIONS, MethodSpec, Methods, Outcome, Seed, SkipReason,
+    StepContext, Strategy as ZoStrategy, StrategyError, Told, Update, run_step,
 };
 
 /// Methods that keep a candidate from step to step.
@@ -273,7 +273,7 @@ fn a_careless_strategy_cannot_update_with_nan() {
         fn forwards(&self) -> usize {
             0
         }
-        fn next(&mut self, step: &StepContext, _: &[Evaluation]) -> Result<Action, StrategyError> {
+        fn next(&mut self, step: &StepContext, _: &[Told]) -> Result<Action, StrategyError> {
             let z = Direction::unit(step.seed.child(0));
             Ok(Action::Update(Update::along(z, f64::NAN)))
         }
@@ -351,7 +351,7 @@ fn a_strategy_that_never_answers_is_stopped() {
         fn forwards(&self) -> usize {
             1
         }
-        fn next(&mut self, _: &StepContext, _: &[Evaluation]) -> Result<Action, StrategyError> {
+        fn next(&mut self, _: &StepContext, _: &[Told]) -> Result<Action, StrategyError> {
             Ok(Action::Evaluate(self.0.clone()))
         }
     }

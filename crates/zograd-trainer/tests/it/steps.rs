@@ -248,7 +248,7 @@ fn an_endless_strategy_is_stopped() {
         fn next(
             &mut self,
             _step: &StepContext,
-            _told: &[zograd_select::Evaluation],
+            _told: &[zograd_select::Told],
         ) -> Result<zograd_select::Action, zograd_select::StrategyError> {
             Ok(zograd_select::Action::Evaluate(vec![Direction::zero()]))
         }
@@ -302,7 +302,7 @@ fn probers_are_held_to_their_contract() {
         let mut mezo = Methods::built_in()
             .build(&MethodSpec::new("mezo"))
             .expect("valid");
-        let judge = |_: &[zograd_select::Evaluation], _: &zograd_select::Update| Ruling {
+        let judge = |_: &[zograd_select::Told], _: &zograd_select::Update| Ruling {
             event: Some(Event::ExplodingGradient),
             ..Verdict::Apply(1.0).into()
         };

@@ -7,7 +7,7 @@ use zograd_models::{Opt, Storage, content_hash};
 use zograd_perturb::{
     Arithmetic, Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Selection, noise,
 };
-use zograd_select::{Action, Evaluation, MethodSpec, StepContext, Strategy, StrategyError, Update};
+use zograd_select::{Action, MethodSpec, StepContext, Strategy, StrategyError, Told, Update};
 use zograd_trainer::trajectory::{
     Header, Record, ReplayError, Trajectory, TrajectoryError, TrajectoryWriter, Walk, replay,
     retell,
@@ -35,7 +35,7 @@ impl Strategy for Damped {
         2
     }
 
-    fn next(&mut self, step: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         let z = Direction::unit(step.seed.child(0));
         let [here, there] = told else {
             return Ok(Action::Evaluate(vec![Direction::zero(), z]));
@@ -331,7 +331,7 @@ impl Strategy for Straight {
         1
     }
 
-    fn next(&mut self, _: &StepContext, told: &[Evaluation]) -> Result<Action, StrategyError> {
+    fn next(&mut self, _: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         let z = Direction::unit(7.into());
         Ok(match told {
             [] => Action::Evaluate(vec![Direction::zero()]),
