@@ -10,17 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// Cases that have not the right outcome yet, and why.
-const OPEN: [(&str, &str); 3] = [
-    ("16-two-processes-one-run", "runs have no lock"),
-    (
-        "17-two-trains-start-together",
-        "the free name is looked for before the folder is made",
-    ),
-    (
-        "18-resume-with-changed-data",
-        "a run does not know which rows it began with",
-    ),
-];
+const OPEN: [(&str, &str); 0] = [];
 
 /// What a script printed and what it should have.
 struct Seen {

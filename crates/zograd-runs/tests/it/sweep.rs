@@ -186,10 +186,16 @@ fn an_interrupted_sweep_is_reopened_and_ends_as_if_it_had_not_been() {
     assert_eq!((part.points.len(), part.missing), (0, 4));
 
     let threads = Given::new().with("threads", 1);
+    // one at a time
+    let error = Sweep::reopen(&at("parts"), &threads).expect_err("begun has it");
+    assert!(error.to_string().contains("another process"), "{error}");
+    let points = begun.plan.points();
+    drop(begun);
     let again = Sweep::reopen(&at("parts"), &threads).expect("a sweep");
-    assert_eq!(again.plan.points(), begun.plan.points());
+    assert_eq!(again.plan.points(), points);
     assert_eq!(again.plan.threads(), Some(1));
     let rest: SweepReport = again.run(&runs, &mut Quiet).expect("a report");
+    drop(again);
     assert_eq!(rest.missing, 0);
     assert_eq!(results(&rest.points), results(&whole.points));
     assert_eq!(rest.best, whole.best);
