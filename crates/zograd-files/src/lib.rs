@@ -5,7 +5,7 @@
 //! All readers of files open theirs through this crate, which lets regular files pass and gives the others
 //! an error in words. Links are followed: the cache of Hugging Face consists of them.
 //!
-//! [`guarded`] is for parsers of other libraries that panic on some input, and [`write`], [`create`] and [`replace`] write files
+//! [`guarded`] is for parsers of other libraries that panic on some input, and [`write()`], [`create`] and [`replace`] write files
 //! that an interruption must not leave half written.
 
 #![cfg_attr(

@@ -1,12 +1,13 @@
 //! What a program can run.
 
 use crate::backend::dispatch;
-use crate::error::{Blame, Result, RunError, refuse};
+use crate::error::{Blame, Result, refuse};
 use crate::folder::{CONFIG, Interrupted, Lock, Summary, check_noise, check_unfinished};
 use crate::settings::{Given, Keys, MethodKind, Settings};
 use crate::threads::with_threads;
 use crate::train::{Prepared, TrainJob};
 use crate::watch::Watch;
+use crate::words::as_text;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -171,10 +172,4 @@ impl Runs {
             dispatch(backend, job)
         })
     }
-}
-
-/// A path as settings have it.
-pub(crate) fn as_text(path: &Path) -> Result<&str> {
-    path.to_str()
-        .ok_or_else(|| RunError::input(format!("{}: the path is no UTF-8", path.display())))
 }

@@ -1,5 +1,8 @@
 //! Values as people write them.
 
+use crate::error::{Result, RunError};
+use std::path::Path;
+
 /// A TOML value as people write it: `1e-5` rather than `0.00001`, no quotes.
 pub fn value(value: &toml::Value) -> String {
     match value {
@@ -16,4 +19,10 @@ pub fn number(x: f64) -> String {
     } else {
         x.to_string()
     }
+}
+
+/// A path as settings have it.
+pub(crate) fn as_text(path: &Path) -> Result<&str> {
+    path.to_str()
+        .ok_or_else(|| RunError::input(format!("{}: the path is no UTF-8", path.display())))
 }

@@ -1,7 +1,7 @@
 //! Writing the folder of a run.
 
 use crate::error::{Blame, Result, refuse};
-use crate::runs::as_text;
+use crate::words::as_text;
 use serde::Serialize;
 use std::fs::File;
 use std::io::{ErrorKind, Seek, SeekFrom, Write};
