@@ -55,7 +55,7 @@ fn batch() -> Vec<Prompt> {
 /// Two steps of `method` from the weights in `folder`, or with an adapter beside them.
 fn steps<B: NoiseBackend + ModelBackend>(
     folder: &Path,
-    method: MethodSpec,
+    method: &MethodSpec,
     adapter: Option<&AdapterConfig>,
     device: &B::Device,
 ) -> Vec<StepReport> {
@@ -68,7 +68,7 @@ fn steps<B: NoiseBackend + ModelBackend>(
     }
     let space = ParameterSpace::select(&model, &selection).expect("parameters");
     let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, EPS).expect("its own space");
-    let mut strategy = Methods::built_in().build(&method).expect("valid");
+    let mut strategy = Methods::built_in().build(method).expect("valid");
     let batch = batch();
     let batch: Vec<&Prompt> = batch.iter().collect();
     (0..2)
@@ -109,8 +109,8 @@ fn steps_equal_those_of_the_cpu() {
         (MethodSpec::new("mezo"), Some(&lora)),
         (MethodSpec::new("mezo"), Some(&prefix)),
     ] {
-        let expected = steps::<Cpu>(folder.path(), method, adapter, &Default::default());
-        let found = steps::<Gpu>(folder.path(), method, adapter, &gpu);
+        let expected = steps::<Cpu>(folder.path(), &method, adapter, &Default::default());
+        let found = steps::<Gpu>(folder.path(), &method, adapter, &gpu);
         for (found, expected) in found.iter().zip(&expected) {
             for (a, e) in found.evaluations.iter().zip(&expected.evaluations) {
                 assert_eq!(a.direction, e.direction);
