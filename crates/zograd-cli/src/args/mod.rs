@@ -95,7 +95,11 @@ pub fn as_flags(text: &str) -> String {
             break;
         };
         let (key, value) = quoted.split_once(" = ").unwrap_or((quoted, ""));
-        line.push_str(&match (flags.contains(key), value) {
+        // inside a word it is part of somebody's name for something
+        let joins = |c: char| c.is_alphanumeric() || "/`_\"'".contains(c);
+        let name_goes_on = after.strip_prefix('.').unwrap_or(after).starts_with(joins);
+        let alone = !before.ends_with(joins) && !name_goes_on;
+        line.push_str(&match (alone && flags.contains(key), value) {
             (false, _) => format!("`{quoted}`"),
             (true, "") => format!("--{key}"),
             (true, value) => format!("--{key} {value}"),
@@ -132,6 +136,9 @@ mod tests {
             ("`pool`: none", "--pool: none"),
             ("run `zograd presets`", "run `zograd presets`"),
             ("an odd ` one", "an odd ` one"),
+            ("go on, `lr = 2e-4`.", "go on, --lr 2e-4."),
+            ("/tmp/`lr`/x is gone", "/tmp/`lr`/x is gone"),
+            ("no \"`pool`\" here", "no \"`pool`\" here"),
         ] {
             assert_eq!(as_flags(words), flags);
         }

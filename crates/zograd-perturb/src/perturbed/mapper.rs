@@ -83,7 +83,8 @@ impl ParameterPass for RoundTo<'_> {
         // powers of two: only `round` rounds
         let spacing = Grid::spacing(self.0.at(index));
         let multiples = tensor.mul_scalar(1.0 / spacing).round();
-        multiples.mul_scalar(spacing)
+        // adding 0 makes 0 of -0, as every later pass does: whether one was made must not be seen in the bits
+        multiples.mul_scalar(spacing).add_scalar(0.0)
     }
 }
 

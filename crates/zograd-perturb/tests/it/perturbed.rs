@@ -206,6 +206,22 @@ fn exact_steps_forget_the_path<B: NoiseBackend>() {
     }
 }
 
+/// The bits at the start are those after a pass that moves nothing: no zero has a sign.
+#[test]
+fn weights_on_grids_have_no_signed_zeros() {
+    type B = burn_ndarray::NdArray<f32>;
+    let mut net = Net::<B>::new(DType::F32);
+    net.bias = net
+        .bias
+        .map(|w| w.mul_scalar(0.0).mul_scalar(-1.0).sub_scalar(1e-12));
+    let space = space_of(&net);
+    let grids = Grids::of(&net, &space, 1e-3, 0.0).expect("f32");
+    let model = Perturbed::on_grids(net, space, NoiseKind::Gaussian, 1e-3, grids);
+    let model = model.expect("its own space");
+    let bias = &model.module().weights()[1];
+    assert!(bias.iter().all(|w| w.to_bits() == 0), "{bias:?}");
+}
+
 fn updates(n: u64) -> Vec<AppliedUpdate> {
     let update = |k| {
         let direction = (z(2 * k) - z(2 * k + 1)) * (k as f64 + 0.7).sin();

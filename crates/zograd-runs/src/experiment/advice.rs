@@ -92,7 +92,9 @@ fn edge(axis: Axis, best: &Outcome, points: &[Outcome]) -> Option<String> {
     let at = row.iter().position(|p| axis.of(p) == axis.of(best))?;
     let (name, value) = (axis.name(), axis.of(best)?);
     let onwards = |from: &Outcome| {
-        let next = value * value / axis.of(from).unwrap_or(value);
+        // at most a decade
+        let ratio = value / axis.of(from).unwrap_or(value);
+        let next = value * ratio.clamp(0.1, 10.0);
         // two digits are enough for a step of a grid
         let next = format!("{next:.1e}").parse().unwrap_or(next);
         number(next)

@@ -10,6 +10,8 @@ use zograd_trainer::{Event, StepRecord, StopReason};
 
 /// A rise of the loss by less than this share is no divergence.
 const RISE: f64 = 0.05;
+/// A loss this many times that of the start has exploded, however few steps there are.
+const EXPLODED: f64 = 2.0;
 /// So many standard errors make a rise more than noise.
 const SURE: f64 = 3.0;
 
@@ -107,15 +109,15 @@ fn diverged(run: &RunRecord) -> Option<String> {
         ));
     }
     let (first, last) = ends(run)?;
-    let variance = |s: &Spread| {
-        s.standard_deviation
-            .map_or(0.0, |sd| sd * sd / s.runs as f64)
-    };
-    let noise = SURE * (variance(&first) + variance(&last)).sqrt();
-    let rose = |from: f64, noise: f64| last.mean - from > noise.max(RISE * from.abs());
+    let variance = |s: &Spread| Some(s.standard_deviation?.powi(2) / s.runs as f64);
+    // a tenth of one step says nothing of the noise, and then a rise says nothing either
+    let noise = variance(&first).zip(variance(&last));
+    let noise = noise.map(|(first, last)| SURE * (first + last).sqrt());
+    let rose =
+        noise.is_some_and(|noise| last.mean - first.mean > noise.max(RISE * first.mean.abs()));
     // a run that explodes within the first tenth does not rise from there on
-    let start = run.summary.as_ref().map_or(first.low, |s| s.loss_before);
-    if rose(first.mean, noise) || last.mean > 2.0 * start.max(first.low) {
+    let start = run.steps.first().map_or(first.low, |step| step.loss);
+    if rose || last.mean > EXPLODED * start.max(first.low) {
         let from = first.mean.min(start);
         return Some(format!("loss rose from {from:.3} to {:.3}", last.mean));
     }
@@ -172,6 +174,11 @@ mod tests {
         // up within three steps, and flat from there on
         let exploded = run((0..100).map(|i| if i < 3 { 0.7 } else { 9.0 + noise(i) }));
         assert!(diverged(&exploded).is_some());
+        // of a few steps nobody can tell, unless they explode
+        let few = run([0.62, 0.7, 0.75].into_iter());
+        assert_eq!(diverged(&few), None);
+        let few = run([0.62, 0.7, 1.75].into_iter());
+        assert!(diverged(&few).is_some());
         let broken = run((0..100).map(|i| if i == 41 { f64::NAN } else { 0.7 }));
         assert_eq!(
             diverged(&broken).as_deref(),

@@ -7,6 +7,7 @@ use crate::settings::{
     StepSizes, Tune,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use zograd_select::Methods;
 
 /// The built-in model is small and takes larger rates.
@@ -91,7 +92,9 @@ impl SweepPlan {
         let train = Preset::complete(given.with_some("method", first), methods)?;
         let chosen = method.or_else(|| train.text("method").map(String::from));
         let chosen = chosen.unwrap_or_else(|| DEFAULT_METHOD.into());
-        let all = first_filled([lists.method, vec![chosen]]);
+        let mut all = first_filled([lists.method, vec![chosen]]);
+        let mut seen = BTreeSet::new();
+        all.retain(|method| seen.insert(method.clone()));
         let gradient = check_kinds(&all)?;
         if gradient && !(lists.eps.is_empty() && eps.is_none()) {
             refuse!("`eps`: a gradient method does not perturb weights");

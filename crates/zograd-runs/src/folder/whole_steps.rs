@@ -166,7 +166,9 @@ pub fn check_unfinished(folder: &Path) -> Result<()> {
     let text = zograd_files::read_text(&path, MAX_SMALL_BYTES)
         .about(SUMMARY)
         .about(named())?;
-    let summary: Value = serde_json::from_str(&text).unwrap_or_default();
+    let summary: Value = serde_json::from_str(&text)
+        .about(format!("{SUMMARY} is damaged; remove it to resume"))
+        .about(named())?;
     if summary["stop"] != "interrupted" {
         refuse!(
             "{}: the run is finished, as {SUMMARY} says; its weights are in best/",

@@ -41,6 +41,9 @@ impl RunFolder {
     /// It exists and is not an empty folder, or its name is no UTF-8, which no summary could hold.
     pub fn check(path: &Path) -> Result<()> {
         as_text(path).about("`out`")?;
+        if path.as_os_str().is_empty() {
+            refuse!("`out`: the name of the folder is empty");
+        }
         match is_empty(path) {
             Ok(true) => Ok(()),
             Ok(false) => refuse!(
