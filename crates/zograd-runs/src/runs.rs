@@ -102,8 +102,8 @@ impl Runs {
     /// Fine-tunes with these settings to the end, or until asked to stop, and leaves a run folder.
     ///
     /// # Errors
-    /// Wrong input, or something that failed while running; [`RunError::Stopped`](crate::RunError::Stopped) if it was asked to stop before its
-    /// first step.
+    /// Wrong input, or something that failed while running; [`RunError::Stopped`](crate::RunError::Stopped) if it was
+    /// asked to stop before its first step.
     pub fn train(&self, given: Given, watch: &mut dyn Watch) -> Result<Summary> {
         let settings = self.check(given)?;
         self.run(settings, None, watch)
@@ -115,7 +115,8 @@ impl Runs {
     ///
     /// # Errors
     /// A folder without a run that can be resumed, one that another process works on, or one that was made of something
-    /// else; something that failed while running; [`RunError::Stopped`](crate::RunError::Stopped) if it was asked to stop before its next step.
+    /// else; something that failed while running; [`RunError::Stopped`](crate::RunError::Stopped) if it was asked to
+    /// stop before its next step.
     pub fn resume(&self, run: &Path, more: Given, watch: &mut dyn Watch) -> Result<Summary> {
         if let Err(key) = more.only(&["threads", "model", "tokenizer", "data"]) {
             refuse!(
