@@ -311,6 +311,9 @@ fn nothing_is_written_over() {
         &["train", "--out", "out"],
         &["--out", "not empty"],
     );
+    // as of a variable that is not set: not the folder one stands in
+    refused(dir.path(), &["train", "--out", ""], &["--out", "empty"]);
+    refused(dir.path(), &["sweep", "--out", ""], &["--out", "empty"]);
     fs::write(dir.path().join("scores.jsonl"), "x").expect("a file");
     refused(
         dir.path(),
