@@ -53,16 +53,9 @@ impl Walk {
         self,
         model: M,
     ) -> Result<Perturbed<B, M>, PerturbError> {
-        let kept = match (&self.grids, self.arithmetic) {
-            (Some(grids), Arithmetic::Anchored) => Some(Originals::create(
-                self.originals.clone(),
-                &model,
-                self.space.clone(),
-                self.noise,
-                grids.clone(),
-            )?),
-            _ => None,
-        };
+        let kept = self.kept(|file, space, noise, grids| {
+            Originals::create(file, &model, space, noise, grids)
+        })?;
         self.walker(model, kept)
     }
 
@@ -74,16 +67,20 @@ impl Walk {
         self,
         model: M,
     ) -> Result<Perturbed<B, M>, PerturbError> {
-        let kept = match (&self.grids, self.arithmetic) {
-            (Some(grids), Arithmetic::Anchored) => Some(Originals::open(
-                self.originals.clone(),
-                self.space.clone(),
-                self.noise,
-                grids.clone(),
-            )?),
-            _ => None,
-        };
+        let kept = self.kept(Originals::open)?;
         self.walker(model, kept)
+    }
+
+    /// The originals, made or opened, if the weights have any.
+    fn kept(
+        &self,
+        open: impl FnOnce(PathBuf, ParameterSpace, NoiseKind, Grids) -> Result<Originals, PerturbError>,
+    ) -> Result<Option<Originals>, PerturbError> {
+        let (Some(grids), Arithmetic::Anchored) = (&self.grids, self.arithmetic) else {
+            return Ok(None);
+        };
+        let (file, space) = (self.originals.clone(), self.space.clone());
+        open(file, space, self.noise, grids.clone()).map(Some)
     }
 
     fn walker<B: NoiseBackend, M: Module<B>>(
