@@ -93,6 +93,10 @@ mod tests {
     }
 
     /// Any share of a spacing is rounded up as often as it should be, to a few steps, after any number of them.
+    ///
+    /// 3.25 is the most that is seen here. Proven is 24: by Denjoy and Koksma's inequality a Fibonacci number of steps in a
+    /// row is off by at most 2, and a number up to 100,000 is the sum of at most 12 Fibonacci numbers. Without offsets
+    /// a share of 0.07 is off by 7,000.
     #[test]
     fn roundings_add_up() {
         for share in [0.0, 0.001, 0.07, 1.0 / 3.0, 0.5, 0.999, 1.25] {
