@@ -93,8 +93,8 @@ impl Runs {
             .is_some_and(|best| best != manifest.weights)
         {
             refuse!(
-                "{}: {BEST}/ does not hold the weights that the run put there; `zograd replay` with `best` makes them \
-                 again from the log",
+                "{}: {BEST}/ does not hold the weights that the run put there; a replay with `best` makes them again \
+                 from the log",
                 named()
             );
         }

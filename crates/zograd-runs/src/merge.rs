@@ -28,8 +28,8 @@ impl Runs {
         let config = OptConfig::from_folder(&sources.model).about("`model`")?;
         if let AdapterConfig::Prefix(_) = inputs::check_adapter_folder(adapter, &config)? {
             refuse!(
-                "`adapter = {}`: a prefix is no change of weights and cannot be merged; use it with `zograd eval \
-                 --adapter`",
+                "`adapter = {}`: a prefix is no change of weights and cannot be merged; measure with it as \
+                 an `adapter`",
                 adapter.display()
             );
         }

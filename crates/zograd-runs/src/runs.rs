@@ -140,7 +140,7 @@ impl Runs {
         if MethodKind::of(&settings.method) != MethodKind::ZerothOrder {
             check_unfinished(run)?;
             refuse!(
-                "`resume = {}`: a run of {} keeps no log and cannot be resumed; start it again with --config {}",
+                "`resume = {}`: a run of {} keeps no log and cannot be resumed; start it again with `config = {}`",
                 run.display(),
                 settings.method,
                 config.display()

@@ -239,7 +239,7 @@ fn signals_save_and_are_named() {
         let output = child.wait_with_output().expect("an end");
         assert_eq!(output.status.code(), Some(code));
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("zograd train --resume run"), "{said}");
+        assert!(said.contains("resume it with --resume run"), "{said}");
         let log = Path::new("run/trajectory.zog").display().to_string();
         let verified = run_json(dir.path(), &["log", "verify", &log, "--json"]);
         assert_eq!(verified["whole"], true);

@@ -207,7 +207,7 @@ impl Point {
 fn check_kinds(methods: &[String]) -> Result<bool> {
     let kinds: Vec<MethodKind> = methods.iter().map(|name| MethodKind::of(name)).collect();
     if kinds.contains(&MethodKind::LinearProbe) {
-        refuse!("`method = linear-probing`: it has nothing to sweep; `zograd train` runs it");
+        refuse!("`method = linear-probing`: it has nothing to sweep; train with it");
     }
     let gradient = kinds.iter().any(|kind| kind.has_gradient());
     if kinds.iter().any(|kind| kind.has_gradient() != gradient) {

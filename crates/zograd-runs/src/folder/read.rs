@@ -42,7 +42,7 @@ impl RunRecord {
         let config = match zograd_files::read_text(&path(CONFIG), MAX_SMALL_BYTES) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => refuse!(
-                "{}: no run folder (it has no {CONFIG}); name folders that `zograd train` made",
+                "{}: no run folder (it has no {CONFIG}); name folders of runs",
                 folder.display()
             ),
             Err(e) => return Err(e).about_file(&path(CONFIG)),

@@ -87,8 +87,8 @@ impl Sources {
     pub fn refuse_own_adapter(&self) -> Result<()> {
         match self.own_adapter() {
             Some(folder) => refuse!(
-                "`model = {}`: it holds an adapter beside its weights; merge the two first (`zograd merge --model {0} \
-                 --adapter {0}`), or move adapter_config.json away to use the weights alone",
+                "`model = {}`: it holds an adapter beside its weights; merge the two first, as `model` and as \
+                 `adapter`, or move adapter_config.json away to use the weights alone",
                 folder.display()
             ),
             None => Ok(()),
@@ -102,8 +102,8 @@ fn model_folder(name: &str) -> Result<PathBuf> {
     let has = |file: &str| folder.join(file).exists();
     if has("adapter_config.json") && !has("config.json") {
         refuse!(
-            "`model = {name}`: it holds an adapter; give the model it belongs to, and the adapter with \
-             `zograd eval --adapter` or `zograd merge --adapter`"
+            "`model = {name}`: it holds an adapter; give the model it belongs to, and this as its `adapter` \
+             to measure with it or to merge it"
         );
     }
     Ok(folder)

@@ -27,7 +27,7 @@ pub(super) fn stopped(run: &Path, has_log: bool) -> RunError {
 pub(super) fn in_between(run: &Path, has_log: bool) -> String {
     match has_log {
         true => format!(
-            "interrupted between two steps; resume with: zograd train --resume {}",
+            "interrupted between two steps; resume it with `resume = {}`",
             run.display()
         ),
         false => "interrupted between two steps; a run without a log cannot be resumed".into(),

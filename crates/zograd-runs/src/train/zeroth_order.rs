@@ -63,7 +63,7 @@ pub(super) fn train<B: RunBackend>(
         .while_running()?;
     if summary.stop == StopReason::Interrupted {
         work.recorder.watch.note(&format!(
-            "interrupted after step {}; resume with: zograd train --resume {}",
+            "interrupted after step {}; resume it with `resume = {}`",
             summary.steps,
             work.recorder.folder.path().display()
         ));
