@@ -18,6 +18,7 @@ mod runs;
 mod settings;
 mod threads;
 mod train;
+mod verify;
 mod watch;
 pub mod words;
 
@@ -31,4 +32,5 @@ pub use replay::{Replay, Replayed};
 pub use runs::Runs;
 pub use settings::*;
 pub use threads::with_threads;
+pub use verify::Verified;
 pub use watch::{Quiet, RunNote, Watch};

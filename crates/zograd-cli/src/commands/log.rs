@@ -9,9 +9,9 @@ use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
 use zograd_perturb::Direction;
-use zograd_runs::{Blame, Promise, Runs, note_tail};
+use zograd_runs::{Blame, Runs, note_tail};
 use zograd_select::SkipReason;
-use zograd_trainer::trajectory::{Record, Tail, Trajectory, retell};
+use zograd_trainer::trajectory::{Record, Tail, Trajectory};
 
 /// Shows, checks or exports a log.
 ///
@@ -66,33 +66,24 @@ fn show(args: &LogArgs) -> Result<ExitCode> {
 }
 
 fn verify(args: &LogArgs) -> Result<ExitCode> {
-    let log = Trajectory::read(&args.file).or_input()?;
-    let runs = Runs::new();
-    let mut strategy = runs.methods().build(&log.header.method).or_input()?;
-    retell(strategy.as_mut(), &log.header, &log.records).or_input()?;
-    let (steps, torn) = (log.records.len() as u64, torn(&log.tail));
-    let promise = Promise::beside(&args.file)?;
-    let (due, said_by) = match &promise {
-        Some(promise) => (promise.steps, promise.file),
-        None => (log.header.config.steps, "its header"),
-    };
-    let whole = torn == 0 && steps == due;
+    let found = Runs::new().verify(&args.file, &mut Console::default())?;
     if args.json {
-        answer(json!({"steps": steps, "steps_due": due, "torn_bytes": torn, "whole": whole}))?;
+        answer(serde_json::to_string(&found)?)?;
     } else {
         answer(format_args!(
-            "{steps} steps, every update follows from the logged losses"
+            "{} steps, every update follows from the logged losses",
+            found.steps
         ))?;
-        note_tail(&log.tail, &mut Console::default());
-        match (whole, steps == due) {
+        match (found.whole, found.steps == found.steps_due) {
             (true, _) => answer("whole")?,
             (false, true) => answer("NOT whole")?,
             (false, false) => answer(format_args!(
-                "NOT whole: {said_by} says {due} steps; the run did not come to its end, or the log was cut or lengthened"
+                "NOT whole: {} says {} steps; the run did not come to its end, or the log was cut or lengthened",
+                found.said_by, found.steps_due
             ))?,
         }
     }
-    Ok(ExitCode::from(u8::from(!whole)))
+    Ok(ExitCode::from(u8::from(!found.whole)))
 }
 
 fn export(args: &LogArgs) -> Result<ExitCode> {
