@@ -104,7 +104,8 @@ fn output(program: &str, arguments: &[&str]) -> String {
 
 fn libraries(lock: &str) -> String {
     let version = |name: &str| {
-        let start = lock.find(&format!("name = \"{name}\"\n"))?;
+        // of several versions ours is the newest
+        let start = lock.rfind(&format!("name = \"{name}\"\n"))?;
         let line = lock[start..].lines().nth(1)?;
         Some(format!("{name} {}", line.split('"').nth(1)?))
     };
