@@ -21,6 +21,11 @@ pub mod steps;
 use std::time::Instant;
 use zograd_models::{LoadOptions, ModelBackend, Opt};
 
+// the code of the project's README compiles
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 /// The model that ships with zograd.
 ///
 /// # Panics

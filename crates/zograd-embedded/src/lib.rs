@@ -24,6 +24,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// The weights: safetensors, f16, named as in Hugging Face's `OPTForCausalLM`.
 pub const MODEL: &[u8] = include_bytes!("../assets/model.safetensors");
 
