@@ -1,4 +1,4 @@
-//! Whole steps of training on the embedded model: walk, evaluate, update.
+//! Whole steps of training on the embedded model: probe, evaluate, update.
 
 #![allow(missing_docs)] // criterion's macros make undocumented functions
 
@@ -12,7 +12,7 @@ use zograd_benches::steps::MethodName;
 use zograd_models::ModelBackend;
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::StepContext;
-use zograd_trainer::{Rule, Walking, run_step};
+use zograd_trainer::{Loss, Rule, Standing, run_step};
 
 const EPS: f64 = 1e-3;
 
@@ -40,9 +40,13 @@ fn step_of<B: NoiseBackend + ModelBackend>(c: &mut Criterion, backend: &str) {
                     let context = StepContext::new(step, Seed::new(0).child(step), EPS);
                     step += 1;
                     // learning rate 0: every iteration does the same work
-                    let mut prober = Walking::new(&mut model, |model| {
-                        let scores = model.log_probs(&plan)?;
-                        Ok(-f64::from(scores.iter().sum::<f32>()) / scores.len() as f64)
+                    let mut prober = Standing::new(&mut model, |model, probes| {
+                        let loss = |scores: &Vec<f32>| {
+                            let sum = f64::from(scores.iter().sum::<f32>());
+                            Loss::new(-sum / scores.len() as f64)
+                        };
+                        let each = model.log_probs_at_each(&plan, probes)?;
+                        Ok(each.iter().map(loss).collect())
                     });
                     run_step(
                         strategy.as_mut(),

@@ -3,11 +3,11 @@
 use anyhow::Result;
 use burn_ndarray::NdArray;
 use serde::{Deserialize, Serialize};
-use zograd_models::{Opt, OptConfig};
+use zograd_models::{Opt, OptConfig, Probe};
 use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::StepContext;
 use zograd_tasks::Prompt;
-use zograd_trainer::{Rule, Walking, run_step};
+use zograd_trainer::{Loss, Rule, Standing, run_step};
 
 use crate::batches::{Batches, padded_tokens};
 use crate::steps::MethodName;
@@ -39,10 +39,15 @@ impl StepCounts {
         let mut strategy = method.strategy()?;
         let context = StepContext::new(0, Seed::new(0), model.eps());
         let mut forwards = 0;
-        // rising losses: which candidate wins, and so how many streams a hop needs, must not be left to chance
-        let mut prober = Walking::new(&mut model, |_| {
-            forwards += 1;
-            Ok(forwards as f64)
+        // rising losses: which candidate wins, and so how many streams are needed, must not be left to chance
+        let mut prober = Standing::new(&mut model, |_, probes| {
+            let points = probes.iter().map(Probe::<NdArray>::points);
+            let losses = points.sum::<usize>();
+            forwards += losses;
+            let first = forwards - losses;
+            Ok((first..forwards)
+                .map(|loss| Loss::new(loss as f64))
+                .collect())
         });
         run_step(
             strategy.as_mut(),

@@ -9,7 +9,9 @@ use zograd_models::{ModelBackend, Opt, OptConfig};
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::{MethodSpec, Methods, StepContext, Strategy};
 use zograd_tasks::Prompt;
-use zograd_trainer::{Rule, Walking, measure, peak_memory_bytes, run_step};
+use zograd_trainer::{
+    Loss, Prober, Rule, Standing, Walking, measure, measure_at_each, peak_memory_bytes, run_step,
+};
 
 use crate::batches::Batches;
 use crate::median;
@@ -44,6 +46,30 @@ impl MethodName {
     }
 }
 
+/// How the losses at probes are had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ProberName {
+    /// The weights walk from probe to probe.
+    Walking,
+    /// They stand still.
+    Standing,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct StepSettings {
+    /// Of the weights.
+    pub dtype: DType,
+    /// The method.
+    pub method: MethodName,
+    /// How it has its losses.
+    pub prober: ProberName,
+    /// Steps that are not timed, before those that are.
+    pub warmup: usize,
+    /// Timed steps.
+    pub steps: usize,
+}
+
 /// What the steps took. The names of the medians are those of the Python peer's report.
 #[derive(Debug, Serialize)]
 pub struct StepTimes {
@@ -61,25 +87,29 @@ pub struct StepTimes {
     pub step_s: Vec<f64>,
     /// Their median.
     pub step_s_median: f64,
-    /// The share of it that the forward passes took.
+    /// The time that as many forward passes take without probes.
     pub forward_s_median: f64,
     /// Peak resident memory of this process.
     pub peak_rss_mib: Option<f64>,
 }
 
 impl StepTimes {
-    /// Makes `warmup` steps and then `steps` timed ones, a batch each.
+    /// Makes the steps, a batch each.
     ///
     /// # Errors
     /// Batches the model cannot score.
     pub fn measure<B: NoiseBackend + ModelBackend>(
         config: &OptConfig,
         batches: &Batches,
-        dtype: DType,
-        method: MethodName,
-        warmup: usize,
-        steps: usize,
+        settings: StepSettings,
     ) -> Result<Self> {
+        let StepSettings {
+            dtype,
+            method,
+            prober,
+            warmup,
+            steps,
+        } = settings;
         let device = <B as BackendTypes>::Device::default();
         let model = Opt::<B>::init_with_dtype(config, dtype, &device);
         let space = ParameterSpace::select(&model, &Selection::All)?;
@@ -95,20 +125,31 @@ impl StepTimes {
             let seed = Seed::new(0).child(step as u64);
             let context = StepContext::new(step as u64, seed, model.eps());
             let start = Instant::now();
-            let mut forwards = 0.0;
-            let mut prober = Walking::new(&mut model, |m| {
-                let start = Instant::now();
-                let measured = measure(m, &batch, objective, None)?;
-                tokens = measured.tokens;
-                forwards += start.elapsed().as_secs_f64();
-                Ok(measured.loss(objective))
-            });
-            run_step(
-                strategy.as_mut(),
-                &context,
-                &mut prober,
-                Rule::new(1e-6, 0.0),
-            )?;
+            measure(model.module(), &batch, objective, None)?;
+            let forwards = strategy.forwards() as f64 * start.elapsed().as_secs_f64();
+            let start = Instant::now();
+            let mut walking;
+            let mut standing;
+            let prober: &mut dyn Prober = match prober {
+                ProberName::Walking => {
+                    walking = Walking::new(&mut model, |m| {
+                        let measured = measure(m, &batch, objective, None)?;
+                        tokens = measured.tokens;
+                        Ok(measured.loss(objective))
+                    });
+                    &mut walking
+                }
+                ProberName::Standing => {
+                    standing = Standing::new(&mut model, |m, probes| {
+                        let measured = measure_at_each(m, probes, &batch, objective)?;
+                        tokens = measured.first().map_or(0, |first| first.tokens);
+                        let losses = measured.iter().map(|found| found.loss(objective));
+                        Ok(losses.collect::<Vec<Loss>>())
+                    });
+                    &mut standing
+                }
+            };
+            run_step(strategy.as_mut(), &context, prober, Rule::new(1e-6, 0.0))?;
             // a backend may compute later than it is asked
             B::sync(&device)?;
             if step >= warmup {

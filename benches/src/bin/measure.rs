@@ -14,7 +14,7 @@ use zograd_benches::forwards::ForwardTimes;
 use zograd_benches::passes::PassTimes;
 use zograd_benches::probes::{AdapterName, ProbeTimes};
 use zograd_benches::run_inputs;
-use zograd_benches::steps::{MethodName, StepTimes};
+use zograd_benches::steps::{MethodName, ProberName, StepSettings, StepTimes};
 use zograd_models::{ModelBackend, OptConfig};
 use zograd_perturb::NoiseBackend;
 
@@ -70,6 +70,9 @@ enum What {
         input: Input,
         #[arg(long, value_enum, default_value_t = MethodName::Mezo)]
         method: MethodName,
+        /// How the losses at probes are had
+        #[arg(long, value_enum, default_value_t = ProberName::Standing)]
+        prober: ProberName,
         #[arg(long, default_value_t = 1)]
         warmup: usize,
         /// Timed steps, after the warm-up
@@ -193,11 +196,19 @@ fn run<B: NoiseBackend + ModelBackend>(
         What::Step {
             input,
             method,
+            prober,
             warmup,
             steps,
         } => {
             let batches = input.read(config)?;
-            let times = StepTimes::measure::<B>(config, &batches, dtype, *method, *warmup, *steps)?;
+            let settings = StepSettings {
+                dtype,
+                method: *method,
+                prober: *prober,
+                warmup: *warmup,
+                steps: *steps,
+            };
+            let times = StepTimes::measure::<B>(config, &batches, settings)?;
             serde_json::to_value(times)?
         }
         What::Probes {

@@ -38,6 +38,8 @@ impl<B: ModelBackend> Bigram<B> {
 }
 
 impl<B: ModelBackend> LanguageModel for Bigram<B> {
+    type Backend = B;
+
     fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
         let [vocabulary, _] = self.table.dims();
         // any length will do: there are no positions

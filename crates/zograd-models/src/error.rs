@@ -51,6 +51,9 @@ pub enum ModelError {
         /// What it may be.
         fix: &'static str,
     },
+    /// The model cannot be looked at elsewhere than where its weights are.
+    #[error("this model takes no probes; move its weights there")]
+    NoProbes,
     /// What a model of another crate refuses, in its own words.
     #[error("{0}")]
     Other(String),

@@ -8,13 +8,12 @@ use crate::indices::indices;
 use crate::opt::Opt;
 use crate::packing::Packing;
 use crate::plan::{Plan, Target};
-
-/// Positions whose vocabulary logits exist at a time: 49 MiB in f32 for OPT's vocabulary.
-const LOGIT_ROWS: usize = 256;
+use crate::scores::{Chunks, LOGIT_ROWS, ids_of, unnormalised};
 
 impl<B: ModelBackend> Opt<B> {
     /// The log-probability of each scored token given everything before it, in the order of the
-    /// plan's sequences ([`Plan::spans`]); natural logarithm, log-softmax in f32.
+    /// plan's sequences ([`Plan::spans`]); natural logarithm, log-softmax in f32. Of a plan that wants no more
+    /// ([`Plan::unnormalised`]) the logits alone.
     ///
     /// ```
     /// use burn_ndarray::NdArray;
@@ -54,42 +53,32 @@ impl<B: ModelBackend> Opt<B> {
     pub fn log_probs_tensor(&self, plan: &Plan) -> Result<Tensor<B, 1>, ModelError> {
         self.check(plan)?;
         let hidden = self.run_at(&plan.packing, Some(&plan.logit_tokens));
-        Ok(self.log_probs_at(hidden, &plan.targets))
+        Ok(self.scores_at(hidden, plan))
+    }
+
+    /// The scores of the plan, given what the layers make of the tokens where logits are read.
+    pub(crate) fn scores_at(&self, hidden: Tensor<B, 2>, plan: &Plan) -> Tensor<B, 1> {
+        if plan.is_normalised() {
+            return self.log_probs_at(hidden, &plan.targets);
+        }
+        let ids = ids_of(&plan.targets);
+        let rows = indices(ids.iter().map(|id| *id as i32), &hidden.device());
+        let rows = self.head_table().weight.val().select(0, rows);
+        let logits = B::packed_linear(self.before_head(hidden), rows, None);
+        unnormalised(logits, &ids, &plan.targets)
     }
 
     /// The log-probabilities of `targets`, given what the layers make of the tokens where logits are read.
     pub(crate) fn log_probs_at(&self, hidden: Tensor<B, 2>, targets: &[Target]) -> Tensor<B, 1> {
-        let device = hidden.device();
         let [positions, width] = hidden.dims();
-
-        // targets by the chunk of positions they are read at; a stable sort keeps it cheap to undo
-        let mut order: Vec<usize> = (0..targets.len()).collect();
-        order.sort_by_key(|target| targets[*target].logit / LOGIT_ROWS);
-        let mut remaining = order.as_slice();
-        let mut scores = Vec::new();
-        for (chunk, start) in (0..positions).step_by(LOGIT_ROWS).enumerate() {
-            let count =
-                remaining.partition_point(|target| targets[*target].logit / LOGIT_ROWS == chunk);
-            let (mine, others) = remaining.split_at(count);
-            remaining = others;
-            let pairs: Vec<(usize, u32)> = mine
-                .iter()
-                .map(|target| &targets[*target])
-                .map(|target| (target.logit % LOGIT_ROWS, target.id))
-                .collect();
+        let chunks = Chunks::new(targets, positions);
+        let starts = (0..positions).step_by(LOGIT_ROWS);
+        let scores = starts.zip(&chunks.pairs).map(|(start, pairs)| {
             let end = positions.min(start + LOGIT_ROWS);
             let logits = self.head(hidden.clone().slice([start..end, 0..width]));
-            scores.push(B::log_probs_at(logits, &pairs));
-        }
-        let scores = Tensor::cat(scores, 0);
-        if order.is_sorted() {
-            return scores;
-        }
-        let mut places = vec![0; order.len()];
-        for (place, target) in order.into_iter().enumerate() {
-            places[target] = place as i32;
-        }
-        scores.select(0, indices(places.into_iter(), &device))
+            B::log_probs_at(logits, pairs)
+        });
+        chunks.in_order(scores.collect())
     }
 
     /// Whether the model has all ids and positions of a plan.

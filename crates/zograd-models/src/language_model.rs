@@ -1,6 +1,7 @@
 //! What training asks of a model.
 
 use burn::module::Module;
+use burn::tensor::backend::Backend;
 
 use crate::adapter::is_adapter;
 use crate::backend::ModelBackend;
@@ -8,6 +9,7 @@ use crate::error::ModelError;
 use crate::generate::{Continuation, Generation};
 use crate::opt::Opt;
 use crate::plan::Plan;
+use crate::probe::Probe;
 
 /// Adapters that are scored together at most: more than the usual pools have.
 const ADAPTERS_AT_ONCE: usize = 8;
@@ -20,7 +22,11 @@ const SMALL_ADAPTERS: usize = 1 << 21;
 /// Implement it for a burn module of your own: [`Plan`] says what has to be run and read. The example `own_model` of
 /// this crate does so in a few lines.
 pub trait LanguageModel {
-    /// The log-probability of every scored token of `plan`, natural logarithm, in the plan's order.
+    /// What its tensors are computed by.
+    type Backend: Backend;
+
+    /// The log-probability of every scored token of `plan`, natural logarithm, in the plan's order. A plan that is not
+    /// normalised ([`Plan::is_normalised`]) wants no more than these up to a number for each position.
     ///
     /// # Errors
     /// If the plan holds ids or positions the model does not have.
@@ -45,6 +51,29 @@ pub trait LanguageModel {
         models.iter().map(|model| model.log_probs(plan)).collect()
     }
 
+    /// Whether it can be looked at elsewhere than where its weights are, by [`LanguageModel::log_probs_at_each`]. If not, its
+    /// weights are moved there and back.
+    fn takes_probes(&self) -> bool {
+        false
+    }
+
+    /// [`LanguageModel::log_probs`] at every point of the probes, in their order, while the weights stand still. A model
+    /// that does so asks for its parts moved, one at a time.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::log_probs`]; [`ModelError::NoProbes`] if it does not take probes.
+    fn log_probs_at_each<P: Probe<Self::Backend>>(
+        &self,
+        plan: &Plan,
+        probes: &[P],
+    ) -> Result<Vec<Vec<f32>>, ModelError>
+    where
+        Self: Sized,
+    {
+        let _ = (plan, probes);
+        Err(ModelError::NoProbes)
+    }
+
     /// Whether weight decay acts on the parameter with this path in the module. Models spare their biases and norms.
     fn decays(&self, parameter: &str) -> bool {
         let _ = parameter;
@@ -63,6 +92,8 @@ pub trait LanguageModel {
 }
 
 impl<B: ModelBackend> LanguageModel for Opt<B> {
+    type Backend = B;
+
     fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
         Opt::log_probs(self, plan)
     }
@@ -79,6 +110,18 @@ impl<B: ModelBackend> LanguageModel for Opt<B> {
 
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
         Opt::log_probs_of_each(models, plan)
+    }
+
+    fn takes_probes(&self) -> bool {
+        true
+    }
+
+    fn log_probs_at_each<P: Probe<B>>(
+        &self,
+        plan: &Plan,
+        probes: &[P],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        Opt::log_probs_at_each(self, plan, probes)
     }
 
     /// Not on biases and layer norms, as in MeZO's code.

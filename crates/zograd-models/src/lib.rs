@@ -53,6 +53,9 @@ mod opt;
 mod packing;
 mod parameters;
 mod plan;
+mod probe;
+mod probed;
+mod scores;
 mod shapes;
 mod storage;
 pub mod tokenizer;
@@ -72,6 +75,7 @@ pub use nn::{Embedding, LayerNorm, Linear};
 pub use opt::{Attention, Decoder, DecoderLayer, HEAD, Opt};
 pub use packing::{PackedRow, Segment};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
+pub use probe::Probe;
 pub use storage::{Storage, UnknownStorage};
 pub use weights::{
     LoadError, LoadOptions, LoadReport, SaveError, content_hash, content_hash_of, save_pretrained,

@@ -172,16 +172,12 @@ impl<B: ModelBackend> Opt<B> {
     pub(crate) fn attend(
         &self,
         layer: usize,
-        [query, key, value]: [Tensor<B, 2>; 3],
+        projected: [Tensor<B, 2>; 3],
         layout: &AttentionLayout<B>,
     ) -> Tensor<B, 2> {
-        match &self.decoder.layers[layer].self_attn.prefix {
-            None => B::packed_attention(query, key, value, layout),
-            Some(prefix) => {
-                let prefix = [prefix.keys.val(), prefix.values.val()];
-                B::packed_attention_after(prefix, query, key, value, layout)
-            }
-        }
+        self.decoder.layers[layer]
+            .self_attn
+            .attend(projected, layout)
     }
 
     /// [`Opt::run_at`] with the attention left to `attend`: it gets the number of the layer and the
@@ -195,13 +191,7 @@ impl<B: ModelBackend> Opt<B> {
     ) -> Tensor<B, 2> {
         let device = self.device();
         let decoder = &self.decoder;
-        let ids = indices(packing.ids.iter().map(|id| *id as i32), &device);
-        let positions = indices(packing.position_rows().into_iter(), &device);
-        let mut tokens = decoder.embed_tokens.forward(ids);
-        if let Some(project_in) = &decoder.project_in {
-            tokens = project_in.forward(tokens);
-        }
-        let mut x = B::packed_add(tokens, decoder.embed_positions.forward(positions));
+        let mut x = self.embedded(packing);
         let read = read.map(|tokens| indices(tokens.iter().map(|token| *token as i32), &device));
         let last = decoder.layers.len() - 1;
         for (index, layer) in decoder.layers.iter().enumerate() {
@@ -211,22 +201,55 @@ impl<B: ModelBackend> Opt<B> {
         x
     }
 
+    /// What the first layer is given: `[tokens, hidden_size]`.
+    pub(crate) fn embedded(&self, packing: &Packing) -> Tensor<B, 2> {
+        let (device, decoder) = (self.device(), &self.decoder);
+        let ids = indices(packing.ids.iter().map(|id| *id as i32), &device);
+        let positions = indices(packing.position_rows().into_iter(), &device);
+        let tokens = decoder.embed_tokens.forward(ids);
+        let positions = decoder.embed_positions.forward(positions);
+        embedded(tokens, decoder.project_in.as_ref(), positions)
+    }
+
     /// Vocabulary logits of the rows of [`Opt::run`]: `[rows, vocab_size]`.
     pub(crate) fn head(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let head = self.lm_head.as_ref().unwrap_or(&self.decoder.embed_tokens);
-        B::packed_linear(self.before_head(x), head.weight.val(), None)
+        B::packed_linear(self.before_head(x), self.head_table().weight.val(), None)
     }
 
     /// What the head is given for the rows of [`Opt::run`]: `[rows, word_embed_proj_dim]`.
-    pub(crate) fn before_head(&self, mut x: Tensor<B, 2>) -> Tensor<B, 2> {
-        if let Some(norm) = &self.decoder.final_layer_norm {
-            x = norm.forward(x);
-        }
-        if let Some(project_out) = &self.decoder.project_out {
-            x = project_out.forward(x);
-        }
-        x
+    pub(crate) fn before_head(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let decoder = &self.decoder;
+        let (norm, project_out) = (&decoder.final_layer_norm, &decoder.project_out);
+        before_head(x, norm.as_ref(), project_out.as_ref())
     }
+}
+
+/// What the first layer is given for rows of the two tables.
+pub(crate) fn embedded<B: ModelBackend>(
+    tokens: Tensor<B, 2>,
+    project_in: Option<&Linear<B>>,
+    positions: Tensor<B, 2>,
+) -> Tensor<B, 2> {
+    let tokens = match project_in {
+        Some(project_in) => project_in.forward(tokens),
+        None => tokens,
+    };
+    B::packed_add(tokens, positions)
+}
+
+/// What the head is given for what the last layer gives.
+pub(crate) fn before_head<B: ModelBackend>(
+    mut x: Tensor<B, 2>,
+    norm: Option<&LayerNorm<B>>,
+    project_out: Option<&Linear<B>>,
+) -> Tensor<B, 2> {
+    if let Some(norm) = norm {
+        x = norm.forward(x);
+    }
+    if let Some(project_out) = project_out {
+        x = project_out.forward(x);
+    }
+    x
 }
 
 impl<B: Backend> Opt<B> {
@@ -238,6 +261,11 @@ impl<B: Backend> Opt<B> {
     /// The token table, `[vocab_size, word_embed_proj_dim]`; also the head, if that has no table of its own.
     pub fn token_table(&self) -> &Embedding<B> {
         &self.decoder.embed_tokens
+    }
+
+    /// The table of the head: its own, or the token table.
+    pub(crate) fn head_table(&self) -> &Embedding<B> {
+        self.lm_head.as_ref().unwrap_or(&self.decoder.embed_tokens)
     }
 
     /// A linear map of a layer; `None` beyond the last layer.
@@ -299,7 +327,7 @@ impl<B: ModelBackend> DecoderLayer<B> {
         })
     }
 
-    fn forward(
+    pub(crate) fn forward(
         &self,
         x: Tensor<B, 2>,
         config: &OptConfig,
@@ -353,6 +381,21 @@ fn residual<B: ModelBackend>(
 }
 
 impl<B: ModelBackend> Attention<B> {
+    /// What packed tokens attend to; see [`Opt::attend`].
+    pub(crate) fn attend(
+        &self,
+        [query, key, value]: [Tensor<B, 2>; 3],
+        layout: &AttentionLayout<B>,
+    ) -> Tensor<B, 2> {
+        match &self.prefix {
+            None => B::packed_attention(query, key, value, layout),
+            Some(prefix) => {
+                let prefix = [prefix.keys.val(), prefix.values.val()];
+                B::packed_attention_after(prefix, query, key, value, layout)
+            }
+        }
+    }
+
     fn forward(
         &self,
         x: Tensor<B, 2>,

@@ -120,6 +120,7 @@ pub struct Plan {
     pub(crate) targets: Vec<Target>,
     spans: Vec<Range<usize>>,
     padded_tokens: usize,
+    normalised: bool,
 }
 
 impl Plan {
@@ -181,7 +182,23 @@ impl Plan {
             logit_tokens,
             targets: flat,
             spans,
+            normalised: true,
         })
+    }
+
+    /// The same plan where scores are wanted only up to a number that all scores read at one position have in common:
+    /// enough to compare what may follow. A model may then leave the normaliser of its softmax away, and with it the
+    /// logits of all tokens that are not scored.
+    pub fn unnormalised(self) -> Self {
+        Self {
+            normalised: false,
+            ..self
+        }
+    }
+
+    /// Whether scores are log-probabilities, and not such up to a number ([`Plan::unnormalised`]).
+    pub fn is_normalised(&self) -> bool {
+        self.normalised
     }
 
     /// Where the scores of each sequence stand in the result of `Opt::log_probs`: one range per

@@ -7,9 +7,10 @@
 //!
 //! - [`noise`]: `z(seed)[tensor, i]` as a pure function of (seed, tensor id, element index), the
 //!   same bits on every backend, machine, thread count and chunking;
-//! - [`NoiseBackend`]: the extension of burn's `Backend` by that one operation;
+//! - [`NoiseBackend`]: the extension of burn's `Backend` by that one operation, in place and out of place;
 //! - [`ParameterSpace`]: which named tensors of a module move, in a stable order;
-//! - [`Perturbed`]: walking a module from direction to direction, and updating it.
+//! - [`Perturbed`]: walking a module from direction to direction, and updating it;
+//! - [`Probe`]: the same places without walking, a part of the module at a time.
 //!
 //! It knows nothing of losses, models or tasks: any burn module whose parameters have names will do.
 //!
@@ -57,14 +58,14 @@ mod resolution;
 mod self_check;
 mod space;
 
-pub use backend::{NoiseBackend, NoisePass};
+pub use backend::{NoiseBackend, NoisePass, Sides};
 pub use error::PerturbError;
 pub use excerpt::Excerpt;
 pub use grid::{Arithmetic, Grid};
 pub use grids::Grids;
 pub use noise::NoiseKind;
 pub use originals::Originals;
-pub use perturbed::{AppliedUpdate, Perturbed};
+pub use perturbed::{AppliedUpdate, Perturbed, Probe};
 pub use resolution::Resolution;
 pub use self_check::is_exact_on;
 pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId};

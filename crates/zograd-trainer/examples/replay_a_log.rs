@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.seed = 7;
     // all that has to be known besides the start weights
     let header = Header {
-        format: Header::format_of(None, Arithmetic::Exact, &config),
+        format: Header::format_of(None, Arithmetic::Exact, false, &config),
         model: "embedded".into(),
         weights: content_hash(&model),
         dtype: Storage::F32,
@@ -28,6 +28,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         noise: NoiseKind::Gaussian,
         noise_version: noise::VERSION,
         arithmetic: Arithmetic::Exact,
+        // it cannot be told with exact steps
+        stands_still: false,
         eps: 1e-3,
         method: MethodSpec::new("mezo"),
         config,

@@ -1,8 +1,8 @@
 //! Zeroth-order training, and gradient baselines: from a strategy, a model and examples to tuned weights.
 //!
 //! The pieces, from the inside out:
-//! - [`Prober`]: the losses at directions, by walking the weights in place ([`Walking`]), from small adapters side by
-//!   side ([`Stacked`]), or from a log ([`Logged`]);
+//! - [`Prober`]: the losses at directions, by walking the weights in place ([`Walking`]), from weights that stand still
+//!   ([`Standing`]), from small adapters side by side ([`Stacked`]), or from a log ([`Logged`]);
 //! - [`run_step`]: one step of any [`Strategy`](zograd_select::Strategy) with any prober, so on any burn module and
 //!   any loss: the strategy asks for losses at directions, and the prober gives them and makes the update;
 //! - [`Objective`]: the loss of a batch of prompts: [`Classification`] over an example's candidates,
@@ -75,11 +75,13 @@ pub use gradient::{
     answer_tokens, fit_linear_probe,
 };
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
-pub use measure::{Measured, measure, measure_each};
+pub use measure::{Measured, measure, measure_at_each, measure_each};
 pub use memory::{keep_freed_memory, peak_memory_bytes};
 pub use objective::{Accuracy, AnswerF1, Classification, Objective, Scored, TeacherForcing};
 pub use observer::{Observer, Silent};
-pub use prober::{Logged, Loss, NoWeights, Prober, Stacked, Walking, Weights};
+pub use prober::{
+    Logged, Loss, ModelProbe, NoWeights, Prober, Stacked, Standing, Walking, Weights, stands_still,
+};
 pub use record::{DevScore, EvalRecord, StepRecord};
 pub use schedule::Schedule;
 pub use step::{Rule, StepReport, run_judged_step, run_step};

@@ -1,7 +1,8 @@
 //! How a model is asked what an objective wants to know.
 
 use crate::{LanguageModel, Loss, Objective, Scored, TrainError, Writer};
-use zograd_models::{Plan, PlanError, Sequence, Sharing};
+use std::ops::Range;
+use zograd_models::{Plan, PlanError, Probe, Sequence, Sharing};
 use zograd_tasks::Prompt;
 
 /// A batch with what a model says to it.
@@ -33,12 +34,17 @@ pub fn measure<'p, M: LanguageModel>(
     objective: &dyn Objective,
     writer: Option<&Writer>,
 ) -> Result<Measured<'p>, TrainError> {
-    let questions = Questions::new(prompts, objective)?;
-    let log_probs = match questions.plan() {
-        Some(plan) => model.log_probs(plan)?,
-        None => Vec::new(),
-    };
-    questions.answered(&log_probs, model, objective, writer)
+    let questions = Questions::new(prompts, objective)?.unnormalised(objective);
+    questions.asked(model, objective, writer)
+}
+
+/// [`measure`] with whole log-probabilities, for those who want more than the loss.
+pub(crate) fn measure_normalised<'p, M: LanguageModel>(
+    model: &M,
+    prompts: &[&'p Prompt],
+    objective: &dyn Objective,
+) -> Result<Measured<'p>, TrainError> {
+    Questions::new(prompts, objective)?.asked(model, objective, None)
 }
 
 /// [`measure`] by each of several models that differ as [`LanguageModel::at_once`] says.
@@ -51,13 +57,34 @@ pub fn measure_each<'p, M: LanguageModel>(
     objective: &dyn Objective,
     writer: Option<&Writer>,
 ) -> Result<Vec<Measured<'p>>, TrainError> {
-    let questions = Questions::new(prompts, objective)?;
+    let questions = Questions::new(prompts, objective)?.unnormalised(objective);
     let log_probs = match questions.plan() {
         Some(plan) => M::log_probs_of_each(models, plan)?,
         None => vec![Vec::new(); models.len()],
     };
     let each = models.iter().zip(&log_probs);
     each.map(|(model, log_probs)| questions.answered(log_probs, model, objective, writer))
+        .collect()
+}
+
+/// [`measure`] at every point of the probes, in their order, while the weights of `model` stand still; for an objective
+/// that needs no answers.
+///
+/// # Errors
+/// As [`measure`]; [`TrainError::NoWriter`] if the objective needs answers.
+pub fn measure_at_each<'p, M: LanguageModel, P: Probe<M::Backend>>(
+    model: &M,
+    probes: &[P],
+    prompts: &[&'p Prompt],
+    objective: &dyn Objective,
+) -> Result<Vec<Measured<'p>>, TrainError> {
+    let questions = Questions::new(prompts, objective)?.unnormalised(objective);
+    let log_probs = match questions.plan() {
+        Some(plan) => model.log_probs_at_each(plan, probes)?,
+        None => vec![Vec::new(); probes.iter().map(Probe::points).sum()],
+    };
+    let each = log_probs.iter();
+    each.map(|log_probs| questions.answered(log_probs, model, objective, None))
         .collect()
 }
 
@@ -107,9 +134,48 @@ impl<'a, 'p> Questions<'a, 'p> {
         })
     }
 
+    /// The same questions without the normalisers of the scores, where these cancel: in an objective that compares the
+    /// candidates of a prompt alone, if all of them are single tokens after one and the same context.
+    fn unnormalised(self, objective: &dyn Objective) -> Self {
+        let cancel = |plan: &Plan| {
+            let read: Vec<usize> = plan.scored().map(|(logit, _)| logit).collect();
+            let mut start = 0;
+            self.chosen.iter().all(|chosen| {
+                let end = start + chosen.len();
+                let spans = plan.spans().get(start..end).unwrap_or_default();
+                start = end;
+                let first = spans.first().map(|span| read[span.start]);
+                let alike =
+                    |span: &Range<usize>| span.len() == 1 && Some(read[span.start]) == first;
+                first.is_some() && spans.iter().all(alike)
+            })
+        };
+        match self.plan {
+            Some(plan) if objective.compares_candidates() && cancel(&plan) => Self {
+                plan: Some(plan.unnormalised()),
+                ..self
+            },
+            plan => Self { plan, ..self },
+        }
+    }
+
     /// The tokens that have to be scored; `None` if there is nothing to score.
     pub(crate) fn plan(&self) -> Option<&Plan> {
         self.plan.as_ref()
+    }
+
+    /// Has a model answer.
+    fn asked<M: LanguageModel>(
+        &self,
+        model: &M,
+        objective: &dyn Objective,
+        writer: Option<&Writer>,
+    ) -> Result<Measured<'p>, TrainError> {
+        let log_probs = match self.plan() {
+            Some(plan) => model.log_probs(plan)?,
+            None => Vec::new(),
+        };
+        self.answered(&log_probs, model, objective, writer)
     }
 
     /// The prompts with the log-probabilities of the plan.

@@ -94,7 +94,7 @@ impl<'m, B: ModelBackend> Stack<'m, B> {
                 Some(_) => self.attend_by_prefixes(layer, projected, &layout_of_one),
             }
         });
-        Ok(base.log_probs_at(hidden, &blocks.targets))
+        Ok(base.scores_at(hidden, &blocks))
     }
 
     /// What the blocks of the tokens attend to in a layer, each by the prefix of its model.

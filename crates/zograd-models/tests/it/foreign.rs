@@ -17,6 +17,8 @@ use crate::seeded;
 struct Naive(Opt<NdArray>);
 
 impl LanguageModel for Naive {
+    type Backend = NdArray;
+
     fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
         let config = self.0.config();
         plan.check(config.vocab_size, config.max_position_embeddings)?;

@@ -15,6 +15,8 @@ mod heads;
 mod hub;
 #[cfg(feature = "ndarray")]
 mod plan;
+#[cfg(feature = "ndarray")]
+mod probed;
 mod reference;
 mod seeded;
 mod tokenizer;

@@ -1,4 +1,5 @@
 use crate::{Grid, NoiseKind, TensorId};
+use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use zograd_direction::Seed;
@@ -7,8 +8,13 @@ use zograd_direction::Seed;
 mod cube;
 #[cfg(feature = "flex")]
 mod flex;
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+mod sides;
+
+pub use sides::Sides;
 
 /// What one pass does to one tensor:
 ///
@@ -57,16 +63,53 @@ impl<'a> NoisePass<'a> {
     }
 }
 
-/// A burn backend that can add seeded noise to a tensor in place.
+/// A burn backend that can add seeded noise to a tensor.
 ///
-/// This is everything zeroth-order optimisation needs beyond a forward pass. An implementation
-/// writes into the tensor's own memory when it is its only owner and copies it otherwise, never holds
-/// a noise tensor, and produces the bits that [`NoisePass`] defines.
+/// This is everything zeroth-order optimisation needs beyond a forward pass. An implementation never holds a noise
+/// tensor, and produces the bits that [`NoisePass`] defines.
 pub trait NoiseBackend: Backend {
-    /// Applies `pass` to `tensor` and returns it.
+    /// Whether [`Self::moved`] makes noise for the rows alone that it is asked for, so that a table may be made in parts.
+    const MAKES_ROWS: bool = false;
+
+    /// Applies `pass` to `tensor` and returns it: in the tensor's own memory if it has no other owner, else in that of a
+    /// copy.
     ///
     /// # Panics
     /// If the tensor is none of f64, f32, f16 and bf16;
     /// [`ParameterSpace::select`](crate::ParameterSpace::select) refuses parameters of other types.
     fn add_noise(tensor: FloatTensor<Self>, pass: &NoisePass<'_>) -> FloatTensor<Self>;
+
+    /// `tensor` as `pass` moves it, and as the opposite of `pass` does if `sides` says so, while `tensor` stays as it is.
+    /// Of a table `[rows, width]` only the `rows` asked for, if there is such a list, in its order; then that is all that
+    /// noise has to be made for. `pass` takes no share of the weights (its `shrink` is 0).
+    ///
+    /// The default makes copies and moves these, whole tables as well.
+    ///
+    /// # Panics
+    /// As [`Self::add_noise`], or a row is not in the table.
+    fn moved(
+        tensor: &FloatTensor<Self>,
+        rows: Option<&[u32]>,
+        pass: &NoisePass<'_>,
+        sides: Sides,
+    ) -> Vec<FloatTensor<Self>> {
+        let opposite: Vec<(Seed, f32)> = pass.terms.iter().map(|(seed, c)| (*seed, -c)).collect();
+        let opposite = NoisePass {
+            terms: &opposite,
+            ..*pass
+        };
+        let device = Self::float_device(tensor);
+        let passes = [pass, &opposite].into_iter().take(sides.count());
+        let moved = passes.map(|pass| {
+            let moved = Self::add_noise(tensor.clone(), pass);
+            let Some(rows) = rows else {
+                return moved;
+            };
+            let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+            let shape = [rows.len()];
+            let rows = Self::int_from_data(TensorData::new(rows, shape), &device);
+            Self::float_select(moved, 0, rows)
+        });
+        moved.collect()
+    }
 }

@@ -3,12 +3,14 @@
 mod accumulate;
 #[cfg(target_arch = "x86_64")]
 mod gaussian_avx512;
+mod moved;
 mod shift;
 mod weight;
 
 use crate::NoisePass;
 use crate::noise::{ALIGNMENT, BitStream};
 use accumulate::Accumulator;
+pub(crate) use moved::moved;
 use rayon::prelude::*;
 pub(crate) use shift::Shift;
 use std::ops::Range;
@@ -51,20 +53,11 @@ fn add_noise_from<W: Weight>(
     pass: &NoisePass<'_>,
     accumulator: Accumulator,
 ) {
-    // neighbours of the same seed share their noise
-    let mut streams: Vec<_> = pass
-        .terms
-        .chunk_by(|a, b| a.0 == b.0)
-        .map(|terms| Stream {
-            bits: BitStream::at(terms[0].0, pass.tensor, pass.kind, start as u64),
-            read: [0; BITS],
-            terms,
-        })
-        .collect();
+    let mut streams = streams_at(start, pass);
     for part in weights.chunks_mut(BITS * 8 / pass.kind.bits()) {
         let bytes = pass.kind.bytes(part.len());
         for stream in &mut streams {
-            stream.bits.read(&mut stream.read[..bytes]);
+            stream.read(bytes);
         }
         for (k, tile) in part.chunks_mut(TILE).enumerate() {
             let first = pass.kind.bytes(k * TILE);
@@ -79,6 +72,26 @@ struct Stream<'a> {
     bits: BitStream,
     read: [u8; BITS],
     terms: &'a [(Seed, f32)],
+}
+
+impl Stream<'_> {
+    /// Reads so many bytes more.
+    fn read(&mut self, bytes: usize) {
+        self.bits.read(&mut self.read[..bytes]);
+    }
+}
+
+/// The streams of a pass, standing at element `start` (aligned).
+fn streams_at<'a>(start: usize, pass: &NoisePass<'a>) -> Vec<Stream<'a>> {
+    // neighbours of the same seed share their noise
+    pass.terms
+        .chunk_by(|a, b| a.0 == b.0)
+        .map(|terms| Stream {
+            bits: BitStream::at(terms[0].0, pass.tensor, pass.kind, start as u64),
+            read: [0; BITS],
+            terms,
+        })
+        .collect()
 }
 
 /// One tile; `bits` says where its bits lie among those read.
@@ -101,18 +114,36 @@ fn add_streams<W: Weight>(
     }
     let mut sums = [0f32; TILE];
     let sums = &mut sums[..weights.len()];
-    sums.fill(shift.base);
+    sum_streams(sums, streams, bits, pass, accumulator);
+    accumulator.apply(weights, shift, sums);
+}
+
+/// Makes `sums` those of a tile.
+fn sum_streams(
+    sums: &mut [f32],
+    streams: &[Stream<'_>],
+    bits: Range<usize>,
+    pass: &NoisePass<'_>,
+    accumulator: Accumulator,
+) {
+    sums.fill(pass.base());
     for stream in streams {
         let bits = &stream.read[bits.clone()];
         for pair in stream.terms.chunks(2) {
             match *pair {
-                [(_, a), (_, b)] => accumulator.add(kind, bits, [a, b], sums),
-                [(_, a), ..] => accumulator.add(kind, bits, [a], sums),
+                [(_, a), (_, b)] => accumulator.add(pass.kind, bits, [a, b], sums),
+                [(_, a), ..] => accumulator.add(pass.kind, bits, [a], sums),
                 [] => {}
             }
         }
     }
-    accumulator.apply(weights, shift, sums);
+}
+
+/// Makes `sums` those of the opposite coefficients: on a grid and without one the arithmetic is odd about the base.
+fn mirror(sums: &mut [f32], base: f32) {
+    for sum in sums {
+        *sum = base - (*sum - base);
+    }
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
 mod decay;
 mod mapper;
+mod probe;
 pub(crate) mod terms;
 mod update;
 
 use crate::grids::check_dtypes;
 use crate::{
     Arithmetic, Grids, NoiseBackend, NoiseKind, Originals, ParameterSpace, ParameterSpec,
-    PerturbError, Resolution, Selection,
+    PerturbError, Resolution, Selection, Sides,
 };
-use burn::module::Module;
+use burn::module::{Module, ParamId};
 pub(crate) use decay::Decay;
 use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo};
+pub use probe::Probe;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use terms::{MergedPass, Terms};
@@ -21,7 +23,8 @@ use zograd_direction::Direction;
 ///
 /// [`Perturbed::move_to`] walks to another direction by adding `eps * (there - here)`, and
 /// [`Perturbed::update`] restores and updates in the same single pass. A step of any strategy is a chain
-/// of such hops: MeZO makes 3 passes over the weights, MeZO-GV with a pool of M makes M + 3.
+/// of such hops: MeZO makes 3 passes over the weights, MeZO-GV with a pool of M makes M + 3. Who can look at a part of the
+/// module at a time need not walk: [`Perturbed::at_probes`] leaves the weights where they are.
 ///
 /// The weights are changed in place. A live clone of the module would turn every pass into a copy of what moves (burn's
 /// tensors are copy-on-write), so keep none, unless what moves is small and the clones are what you want.
@@ -34,6 +37,7 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
     module: Option<M>,
     space: ParameterSpace,
     by_name: HashMap<String, usize>,
+    places: HashMap<ParamId, usize>,
     kind: NoiseKind,
     eps: f64,
     /// If the arithmetic is exact.
@@ -70,9 +74,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         if let Some(parameter) = space.parameters().iter().find(foreign) {
             return Err(PerturbError::ForeignSpace(parameter.name.clone()));
         }
-        let names = space.names().map(String::from);
+        let by_name = space.names().map(String::from).zip(0..).collect();
         Ok(Self {
-            by_name: names.zip(0..).collect(),
+            places: probe::places(&module, &by_name),
+            by_name,
             module: Some(module),
             space,
             kind,
@@ -182,7 +187,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         &self.space
     }
 
-    /// Passes over the weights so far.
+    /// Passes over the weights so far. A probe out of place counts as one; so does one with its opposite.
     pub fn passes(&self) -> u64 {
         self.passes
     }
@@ -209,6 +214,49 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         self.pass_everywhere(terms)?;
         self.at = there.clone();
         Ok(())
+    }
+
+    /// Lets `look` see the module, which stands at `theta`, and probes that make its parts as they are at the
+    /// `directions`, in their order: a probe for each, but one for two neighbours that are opposite. Costs a pass and the
+    /// noise streams of a direction for each probe, if all parts are asked for once.
+    ///
+    /// # Errors
+    /// [`PerturbError::NonFinite`], [`PerturbError::TooFar`] and [`PerturbError::OffGrid`], before anything was looked at.
+    pub fn at_probes<R>(
+        &mut self,
+        directions: &[Direction],
+        look: impl FnOnce(&M, &[Probe<'_>]) -> R,
+    ) -> Result<R, PerturbError> {
+        self.move_to(&Direction::zero())?;
+        self.check_range()?;
+        let mut rest = directions;
+        let mut all: Vec<(Terms, Sides)> = Vec::with_capacity(rest.len());
+        while let [first, others @ ..] = rest {
+            let both = !first.is_zero() && others.first() == Some(&-first);
+            let sides = if both { Sides::Both } else { Sides::One };
+            rest = &rest[sides.count()..];
+            let to = first * self.eps;
+            let terms = match &self.grids {
+                Some(_) => terms::exact(&Direction::zero(), &to)?,
+                None => terms::plain(&to)?,
+            };
+            self.check_reach(&terms, Decay::NONE)?;
+            all.push((terms, sides));
+        }
+        for (terms, _) in &all {
+            self.streams += terms.len() as u64;
+            self.passes += u64::from(!terms.is_empty());
+        }
+        let probe = |(terms, sides)| Probe {
+            space: &self.space,
+            places: &self.places,
+            kind: self.kind,
+            grids: self.grids.as_ref(),
+            terms,
+            sides,
+        };
+        let probes: Vec<Probe<'_>> = all.into_iter().map(probe).collect();
+        Ok(look(self.module(), &probes))
     }
 
     /// Replaces `theta` by `theta - lr * (direction + decay * theta)`, the decay acting on the parameters

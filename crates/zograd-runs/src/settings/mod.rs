@@ -243,16 +243,19 @@ impl Settings {
         self.tune.selection()
     }
 
-    /// What the log of a zeroth-order run says of it.
+    /// What the log of a zeroth-order run says of it, whose weights stand still between updates or hop.
     pub(crate) fn header(
         &self,
         zo: &ZerothOrder,
         space: &ParameterSpace,
         base: &BaseNote,
         adapter: Option<AdapterStart>,
+        stands_still: bool,
     ) -> Header {
+        let stands_still = stands_still && zo.arithmetic != Arithmetic::Exact;
+        let config = &self.config;
         Header {
-            format: Header::format_of(adapter.as_ref(), zo.arithmetic, &self.config),
+            format: Header::format_of(adapter.as_ref(), zo.arithmetic, stands_still, config),
             model: base.model.clone(),
             weights: base.weights.clone(),
             dtype: base.dtype,
@@ -262,9 +265,10 @@ impl Settings {
             noise: zo.noise,
             noise_version: noise::VERSION,
             arithmetic: zo.arithmetic,
+            stands_still,
             eps: zo.eps,
             method: zo.method.clone(),
-            config: self.config.clone(),
+            config: config.clone(),
         }
     }
 }

@@ -23,7 +23,7 @@ use zograd_models::{BaseNote, Opt, content_hash};
 use zograd_perturb::{ParameterSpace, is_exact_on};
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{AdapterStart, Header, Trajectory, TrajectoryWriter};
-use zograd_trainer::{Evaluation, StopReason, TrainSummary, peak_memory_bytes};
+use zograd_trainer::{Evaluation, StopReason, TrainSummary, peak_memory_bytes, stands_still};
 
 /// A run, to be begun or resumed on a backend.
 pub(crate) struct TrainJob<'a> {
@@ -196,7 +196,10 @@ fn begin<B: RunBackend>(
     let (model, adapter) = start::begin(settings, base, interrupted)?;
     let space = ParameterSpace::select(&model, &settings.selection()).or_input()?;
     let mut header = match &settings.procedure {
-        Procedure::ZerothOrder(zo) => Some(settings.header(zo, &space, &note, adapter.clone())),
+        Procedure::ZerothOrder(zo) => {
+            let still = stands_still(&model, &space, prepared.objective.as_ref());
+            Some(settings.header(zo, &space, &note, adapter.clone(), still))
+        }
         Procedure::Gradient(_) | Procedure::LinearProbe => None,
     };
     if let (Some(run), Some(header)) = (interrupted, &mut header) {

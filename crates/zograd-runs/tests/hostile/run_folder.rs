@@ -37,6 +37,7 @@ fn run() -> (TempDir, Vec<String>) {
         noise: NoiseKind::Gaussian,
         noise_version: noise::VERSION,
         arithmetic: Arithmetic::Exact,
+        stands_still: false,
         eps: 1e-3,
         method: MethodSpec::new("mezo"),
         config,

@@ -1,8 +1,9 @@
 //! Choosing among candidates.
 
 use super::{Answer, Part, Prediction};
+use crate::measure::measure_normalised;
 use crate::objective::{best, is_right, log_sum_exp};
-use crate::{Classification, LanguageModel, Scored, TrainError, measure};
+use crate::{Classification, LanguageModel, Scored, TrainError};
 use zograd_tasks::{EncodedCandidate, Prompt};
 
 /// The candidate with the highest mean log-probability; of calibrated prompts, the one that gains most
@@ -13,12 +14,12 @@ pub(super) fn evaluate<M: LanguageModel>(
     prompts: &[&Prompt],
 ) -> Result<Part, TrainError> {
     // classification asks for all candidates
-    let scored = measure(model, prompts, &Classification, None)?.examples;
+    let scored = measure_normalised(model, prompts, &Classification)?.examples;
     let calibration: Vec<Prompt> = prompts.iter().filter_map(|p| without_input(p)).collect();
     let calibration: Vec<&Prompt> = calibration.iter().collect();
     let without = match calibration[..] {
         [] => vec![],
-        _ => measure(model, &calibration, &Classification, None)?.examples,
+        _ => measure_normalised(model, &calibration, &Classification)?.examples,
     };
     let mut without = without.iter();
     let mut part = Part {

@@ -14,6 +14,10 @@ impl Objective for Accuracy {
         (0..prompt.candidates.len()).collect()
     }
 
+    fn compares_candidates(&self) -> bool {
+        true
+    }
+
     fn loss(&self, batch: &[Scored<'_>]) -> f64 {
         let mut right = 0u64;
         for example in batch {

@@ -13,6 +13,10 @@ impl Objective for Classification {
         (0..prompt.candidates.len()).collect()
     }
 
+    fn compares_candidates(&self) -> bool {
+        true
+    }
+
     fn loss(&self, batch: &[Scored<'_>]) -> f64 {
         let losses = batch.iter().map(|example| {
             let scores: Vec<f64> = example.means().collect();

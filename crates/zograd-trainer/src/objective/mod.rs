@@ -27,6 +27,13 @@ pub trait Objective: Send + Sync {
         false
     }
 
+    /// Whether the loss compares the candidates of a prompt with one another and does nothing else, so that it stays as
+    /// it is when all scores of a prompt's candidates grow by one number. Then their normaliser need not be computed
+    /// where they have it in common.
+    fn compares_candidates(&self) -> bool {
+        false
+    }
+
     /// The loss of the batch; non-finite if the model's scores are.
     fn loss(&self, batch: &[Scored<'_>]) -> f64;
 
@@ -48,7 +55,9 @@ pub trait Objective: Send + Sync {
 pub struct Scored<'a> {
     /// The prompt.
     pub prompt: &'a Prompt,
-    /// (Index of the candidate, natural log-probabilities of its option tokens).
+    /// (Index of the candidate, natural log-probabilities of its option tokens). Of an objective that
+    /// [compares candidates](Objective::compares_candidates) they may be such up to a number that all of them have in
+    /// common.
     pub candidates: Vec<(usize, Vec<f32>)>,
     /// What the model wrote, if it was asked to; `None` also if it could not, because its logits are
     /// not finite.
@@ -98,6 +107,36 @@ mod tests {
             assert!(!Classification.loss(&batch).is_finite());
             assert!(!Accuracy.loss(&batch).is_finite());
             assert!(!TeacherForcing.loss(&[scored(&a, &[&[bad]])]).is_finite());
+        }
+    }
+
+    /// What is said of the objectives that compare candidates, and of no others.
+    #[test]
+    fn a_number_in_common_changes_no_comparison() {
+        let (a, b) = (prompt(3, 1), prompt(2, 0));
+        let loss = |objective: &dyn Objective, more: f32| {
+            let scores = |scores: &[f32]| -> Vec<Vec<f32>> {
+                scores.iter().map(|score| vec![score + more]).collect()
+            };
+            let scored = [
+                (&a, scores(&[-1.0, -2.5, -1.5])),
+                (&b, scores(&[-2.0, -0.5])),
+            ];
+            let batch = scored.map(|(prompt, scores)| Scored {
+                prompt,
+                candidates: scores.into_iter().enumerate().collect(),
+                answer: None,
+            });
+            objective.loss(&batch)
+        };
+        for objective in [
+            &Classification as &dyn Objective,
+            &Accuracy,
+            &TeacherForcing,
+        ] {
+            // halves and quarters: nothing rounds but the arithmetic in f64
+            let same = (loss(objective, 8.0) - loss(objective, 0.0)).abs() < 1e-12;
+            assert_eq!(same, objective.compares_candidates());
         }
     }
 

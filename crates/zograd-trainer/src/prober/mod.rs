@@ -2,14 +2,18 @@
 
 mod logged;
 mod loss;
+mod model_probe;
 mod stacked;
+mod standing;
 mod walking;
 mod weights;
 
 use crate::TrainError;
 pub use logged::Logged;
 pub use loss::Loss;
+pub use model_probe::ModelProbe;
 pub use stacked::Stacked;
+pub use standing::{Standing, stands_still};
 pub use walking::Walking;
 pub use weights::{NoWeights, Weights};
 use zograd_perturb::{AppliedUpdate, Direction};
@@ -19,7 +23,8 @@ use zograd_select::SkipReason;
 ///
 /// A step asks for losses some times, then for at most one update, and in the end for rest. What happens in between is
 /// the prober's own business: it may walk the weights from probe to probe ([`Walking`]), hold several small sets of
-/// them side by side ([`Stacked`]), or know the losses already ([`Logged`]).
+/// them side by side ([`Stacked`]), leave them where they are and have the model made elsewhere part by part
+/// ([`Standing`]), or know the losses already ([`Logged`]).
 pub trait Prober {
     /// The losses at `theta + eps * direction`, in the order of `directions`.
     ///

@@ -1,8 +1,9 @@
 use super::{Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, step_seed};
 use crate::trajectory::Record;
 use crate::{
-    LanguageModel, Loss, Measured, Objective, Observer, Prober, Rule, Stacked, StepRecord,
-    StepReport, TrainError, Walking, measure, measure_each, run_judged_step,
+    LanguageModel, Loss, Measured, ModelProbe, Objective, Observer, Prober, Rule, Stacked,
+    Standing, StepRecord, StepReport, TrainError, Walking, measure, measure_at_each, measure_each,
+    run_judged_step, stands_still,
 };
 use burn::module::Module;
 use std::borrow::Cow;
@@ -20,7 +21,7 @@ use zograd_tasks::Prompt;
 /// ```no_run
 /// # use zograd_trainer::{Classification, Examples, LanguageModel, TrainConfig, TrainError, Training};
 /// # use std::sync::atomic::AtomicBool;
-/// # fn tune<B: zograd_perturb::NoiseBackend, M: burn::module::Module<B> + LanguageModel>(
+/// # fn tune<B: zograd_perturb::NoiseBackend, M: burn::module::Module<B> + LanguageModel<Backend = B>>(
 /// #     mut model: zograd_perturb::Perturbed<B, M>, strategy: &mut dyn zograd_select::Strategy,
 /// #     examples: Examples<'_>, stop: &AtomicBool,
 /// # ) -> Result<(), TrainError> {
@@ -80,7 +81,7 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
         model: &mut Perturbed<B, M>,
     ) -> Result<TrainSummary, TrainError>
     where
-        M: Module<B>,
+        M: Module<B> + LanguageModel<Backend = B>,
     {
         self.course.check()?;
         let mut steps = Steps {
@@ -89,6 +90,7 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
             examples: self.course.examples,
             config: self.course.config,
             at_once: model.module().at_once(&model.space().sizes()),
+            stands: stands_still(model.module(), model.space(), self.course.objective),
             passes: model.passes(),
             before: None,
             resolution: model.resolution(),
@@ -107,6 +109,8 @@ struct Steps<'a, 'm, B: NoiseBackend, M: Module<B>> {
     model: &'m mut Perturbed<B, M>,
     /// Probes that are scored together.
     at_once: usize,
+    /// Whether the weights stand still meanwhile.
+    stands: bool,
     /// Passes over the weights up to the last step.
     passes: u64,
     /// Some of the weights before the last step, where their drift is measured.
@@ -115,7 +119,7 @@ struct Steps<'a, 'm, B: NoiseBackend, M: Module<B>> {
     resolution: Option<Resolution>,
 }
 
-impl<B: NoiseBackend, M: Module<B> + LanguageModel> Steps<'_, '_, B, M> {
+impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B, M> {
     /// Whether weights with an anchor are brought back to it after `step` steps, where it measures the drift itself.
     fn samples_before(&self, step: u64) -> bool {
         self.examples.evaluates_after(step, self.config) && !self.config.anchors_after(step)
@@ -133,9 +137,17 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel> Steps<'_, '_, B, M> {
             let found = measure_each(models, batch, objective, writer)?;
             Ok(found.iter().map(loss).collect())
         };
+        let apart = |model: &M, probes: &[ModelProbe<'_>]| -> Result<Vec<Loss>, TrainError> {
+            let found = measure_at_each(model, probes, batch, objective)?;
+            Ok(found.iter().map(loss).collect())
+        };
+        let mut standing;
         let mut walking;
         let mut stacked;
-        let prober: &mut dyn Prober = if self.at_once > 1 {
+        let prober: &mut dyn Prober = if self.stands {
+            standing = Standing::new(self.model, apart);
+            &mut standing
+        } else if self.at_once > 1 {
             stacked = Stacked::new(self.model, self.at_once, each);
             &mut stacked
         } else {
@@ -162,7 +174,9 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel> Steps<'_, '_, B, M> {
     }
 }
 
-impl<B: NoiseBackend, M: Module<B> + LanguageModel> Stepper<M> for Steps<'_, '_, B, M> {
+impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Stepper<M>
+    for Steps<'_, '_, B, M>
+{
     fn step(&mut self, state: &TrainState, batch: &[&Prompt]) -> Result<Done, TrainError> {
         let step = state.summary().steps + 1;
         let samples = self.samples_before(step);

@@ -14,11 +14,12 @@ use zograd_select::MethodSpec;
 /// | 1 | runs that tune all weights |
 /// | 2 | [`Header::adapter`] |
 /// | 3 | weight decay that adds up on grids |
+/// | 4 | [`Header::stands_still`] |
 ///
 /// A log has the oldest version that can say what it says, so that programs which do not know adapters read
 /// logs without them, and refuse the others by their number. Before version 3 weight decay was rounded to the grid at
 /// every step, mostly to nothing; logs of such runs are refused.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// What a run started from and how it went on: everything that [`replay`](super::replay()) needs besides
 /// the start weights and the records.
@@ -46,6 +47,10 @@ pub struct Header {
     pub noise_version: u32,
     /// How the weights are moved.
     pub arithmetic: Arithmetic,
+    /// Whether the weights stood still while the losses were found. Else they hopped from probe to probe, and a replay
+    /// makes the same hops, since each rounds. With exact steps it cannot be told from the weights, and is not said.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stands_still: bool,
     /// Perturbation scale.
     pub eps: f64,
     /// The strategy, with all its settings ([`zograd_select::Methods::complete`]).
@@ -55,13 +60,16 @@ pub struct Header {
 }
 
 impl Header {
-    /// Version of the log of a run with or without an adapter, whose weights are moved so, with these settings.
+    /// Version of the log of a run with or without an adapter, whose weights are moved so and stand still between updates
+    /// or not, with these settings.
     pub fn format_of(
         adapter: Option<&AdapterStart>,
         arithmetic: Arithmetic,
+        stands_still: bool,
         config: &TrainConfig,
     ) -> u32 {
         match adapter {
+            _ if stands_still => 4,
             _ if decays_on_grids(arithmetic, config) => 3,
             None => 1,
             Some(_) => 2,

@@ -37,8 +37,8 @@ pub enum ReplayError {
 }
 
 /// Walks `model` through the `records` of a run, one after the other, without a forward pass: `strategy`
-/// takes its decisions again from the logged losses, and the weights make the same hops as in the run; with exact
-/// steps the updates alone, many to a pass. So they end in the same bits on the same kind of backend, for any
+/// takes its decisions again from the logged losses, and the weights make the same hops as in the run; the updates
+/// alone if they stood still between these, or with exact steps, many to a pass. So they end in the same bits on the same kind of backend, for any
 /// number of threads, and `strategy` has the memory it had.
 ///
 /// `model` must stand where the run stood before the first of the records, and so must `strategy`.
@@ -57,7 +57,12 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
         return merge(model, records, progress);
     }
     // among the records that are left there is none after which weights with an anchor were brought back to it
-    for record in to_last_anchor(model, strategy, header, records)? {
+    let records = to_last_anchor(model, strategy, header, records)?;
+    if header.stands_still {
+        retell(strategy, header, records)?;
+        return merge(model, records, progress);
+    }
+    for record in records {
         again(strategy, header, record, model)?;
         progress(record.step);
     }
@@ -127,8 +132,8 @@ fn to_last_anchor<'r, B: NoiseBackend, M: Module<B>>(
     Ok(after)
 }
 
-/// Makes the updates of `records` without the hops between them: with exact steps these leave nothing behind. As
-/// many as fit are merged into one pass.
+/// Makes the updates of `records` without the hops between them: there were none, or they left nothing behind. With
+/// exact steps as many as fit are merged into one pass.
 fn merge<B: NoiseBackend, M: Module<B>>(
     model: &mut Perturbed<B, M>,
     records: &[Record],

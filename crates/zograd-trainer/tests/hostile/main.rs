@@ -34,6 +34,7 @@ fn header() -> Header {
         noise: NoiseKind::Gaussian,
         noise_version: noise::VERSION,
         arithmetic: Arithmetic::Exact,
+        stands_still: false,
         eps: 1e-3,
         method: MethodSpec::new("gv")
             .with("pool", 4)

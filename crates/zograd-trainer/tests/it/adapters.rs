@@ -154,6 +154,8 @@ struct Counting<B: Backend> {
 static TOGETHER: Mutex<Vec<usize>> = Mutex::new(Vec::new());
 
 impl LanguageModel for Counting<Cpu> {
+    type Backend = Cpu;
+
     fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
         self.opt.log_probs(plan)
     }

@@ -5,6 +5,7 @@ mod adapters;
 mod answers;
 mod gradient;
 mod probers;
+mod standing;
 mod steps;
 mod tiny;
 mod trajectory;

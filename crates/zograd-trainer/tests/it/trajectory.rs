@@ -80,8 +80,9 @@ fn header(arithmetic: Arithmetic) -> Header {
     let mut config = TrainConfig::new(STEPS, 1e-2);
     (config.batch_size, config.eval_every, config.weight_decay) = (6, 3, 0.1);
     let space = ParameterSpace::select(&model(), &Selection::All).expect("parameters");
+    let stands_still = arithmetic != Arithmetic::Exact;
     Header {
-        format: Header::format_of(None, arithmetic, &config),
+        format: Header::format_of(None, arithmetic, stands_still, &config),
         model: "tiny".into(),
         weights: content_hash(&model()),
         dtype: Storage::F32,
@@ -91,6 +92,7 @@ fn header(arithmetic: Arithmetic) -> Header {
         noise: NoiseKind::Gaussian,
         noise_version: noise::VERSION,
         arithmetic,
+        stands_still,
         eps: 1e-3,
         // for people: the strategy is given by hand
         method: MethodSpec::new("mezo"),
@@ -298,7 +300,7 @@ fn a_log_whose_decay_was_rounded_away_is_refused() {
                 "{arithmetic:?} {decay}: {other:?}"
             ),
         }
-        let format = Header::format_of(None, arithmetic, &header.config);
+        let format = Header::format_of(None, arithmetic, false, &header.config);
         assert_eq!(format, if refused { 3 } else { 1 });
     }
 }

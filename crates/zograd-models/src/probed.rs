@@ -1,0 +1,288 @@
+//! What a model says where its weights are not.
+//!
+//! The layers run one after the other, each for all probes in turn: a layer is made as it is at a probe, the tokens go
+//! through it, and it is dropped. So its weights are read from memory for the first probe and from a cache for the
+//! others, they stand still, and what exists besides the model is one layer (two for a probe and its opposite) and the
+//! tokens of all probes between two layers. Everything that a probe does not move is run once for all.
+
+use std::ops::Range;
+
+use burn::module::Module;
+use burn::tensor::Tensor;
+
+use crate::attention::AttentionLayout;
+use crate::backend::ModelBackend;
+use crate::error::ModelError;
+use crate::indices::indices;
+use crate::nn::Embedding;
+use crate::opt::{DecoderLayer, Opt, before_head, embedded};
+use crate::plan::Plan;
+use crate::probe::Probe;
+use crate::scores::{Chunks, LOGIT_ROWS, ids_of, unnormalised};
+
+/// Tokens between two layers at most, those of all probes together, unless those of one probe are more.
+const TOKENS: usize = 4096;
+
+/// Numbers of the head's table that are made at a time: 8 MiB in f32.
+const HEAD_NUMBERS: usize = 1 << 21;
+
+impl<B: ModelBackend> Opt<B> {
+    /// [`Opt::log_probs`] at every point of the probes, in their order. Where a backend computes a row of a matrix
+    /// product the same way however many rows there are, these are the bits of a model that was moved there.
+    ///
+    /// # Errors
+    /// As [`Opt::log_probs`].
+    pub fn log_probs_at_each<P: Probe<B>>(
+        &self,
+        plan: &Plan,
+        probes: &[P],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.check(plan)?;
+        if probes.is_empty() {
+            return Ok(Vec::new());
+        }
+        let probed = Probed {
+            model: self,
+            plan,
+            layout: AttentionLayout::new(&plan.packing, self.config().num_attention_heads),
+        };
+        let still = probed.run_still(probes);
+        let mut scores = Vec::with_capacity(probes.len());
+        for probes in together(probes, plan.stats().tokens) {
+            for found in probed.scores(probes, &still) {
+                scores.push(found.into_data().iter::<f32>().collect());
+            }
+        }
+        Ok(scores)
+    }
+}
+
+/// Cuts the probes into runs of at most [`TOKENS`] tokens.
+fn together<B: ModelBackend, P: Probe<B>>(probes: &[P], tokens: usize) -> Vec<&[P]> {
+    let mut runs = Vec::new();
+    let (mut start, mut points) = (0, 0);
+    for (index, probe) in probes.iter().enumerate() {
+        if index > start && (points + probe.points()) * tokens > TOKENS {
+            runs.push(&probes[start..index]);
+            (start, points) = (index, 0);
+        }
+        points += probe.points();
+    }
+    runs.push(&probes[start..]);
+    runs
+}
+
+/// What no probe moves, run once for all.
+struct Still<B: ModelBackend> {
+    /// Layers that were run.
+    layers: usize,
+    /// What they give; `None` if the tables that come before them move.
+    hidden: Option<Tensor<B, 2>>,
+}
+
+/// A plan, to be scored elsewhere than where the model is.
+struct Probed<'m, B: ModelBackend> {
+    model: &'m Opt<B>,
+    plan: &'m Plan,
+    layout: AttentionLayout<B>,
+}
+
+impl<B: ModelBackend> Probed<'_, B> {
+    fn run_still<P: Probe<B>>(&self, probes: &[P]) -> Still<B> {
+        let decoder = &self.model.decoder;
+        if moves(probes, &decoder.embed_tokens)
+            || moves(probes, &decoder.embed_positions)
+            || moves(probes, &decoder.project_in)
+        {
+            return Still {
+                layers: 0,
+                hidden: None,
+            };
+        }
+        let mut x = self.model.embedded(&self.plan.packing);
+        let still = |layer: &&DecoderLayer<B>| !moves(probes, *layer);
+        let mut layers = 0;
+        for layer in decoder.layers.iter().take_while(still) {
+            x = self.run(layers, layer, x);
+            layers += 1;
+        }
+        Still {
+            layers,
+            hidden: Some(x),
+        }
+    }
+
+    /// A layer, as it is or moved, which is that with this number.
+    fn run(&self, index: usize, layer: &DecoderLayer<B>, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let (config, device) = (self.model.config(), x.device());
+        let read = (index + 1 == config.num_hidden_layers).then(|| {
+            let tokens = self.plan.logit_tokens.iter();
+            indices(tokens.map(|token| *token as i32), &device)
+        });
+        layer.forward(x, config, read.as_ref(), |projected| {
+            layer.self_attn.attend(projected, &self.layout)
+        })
+    }
+
+    /// The scores of the plan at every point of the probes.
+    fn scores<P: Probe<B>>(&self, probes: &[P], still: &Still<B>) -> Vec<Tensor<B, 1>> {
+        let mut hidden: Vec<Vec<Tensor<B, 2>>> = probes
+            .iter()
+            .map(|probe| match &still.hidden {
+                Some(hidden) => vec![hidden.clone(); probe.points()],
+                None => self.embedded(probe),
+            })
+            .collect();
+        let layers = self.model.decoder.layers.iter().enumerate();
+        for (index, layer) in layers.skip(still.layers) {
+            for (probe, xs) in probes.iter().zip(&mut hidden) {
+                let moved = probe.moved(layer).into_iter().zip(std::mem::take(xs));
+                *xs = moved.map(|(layer, x)| self.run(index, &layer, x)).collect();
+            }
+        }
+        let each = probes.iter().zip(hidden);
+        each.flat_map(|(probe, xs)| self.scores_of(probe, self.before_head(probe, xs)))
+            .collect()
+    }
+
+    fn embedded<P: Probe<B>>(&self, probe: &P) -> Vec<Tensor<B, 2>> {
+        let (packing, decoder) = (&self.plan.packing, &self.model.decoder);
+        let tokens = looked_up(probe, &decoder.embed_tokens, packing.ids.iter().copied());
+        let positions = packing.position_rows().into_iter().map(|row| row as u32);
+        let positions = looked_up(probe, &decoder.embed_positions, positions);
+        let project_in = probe.moved(&decoder.project_in);
+        let points = tokens.into_iter().zip(project_in).zip(positions);
+        points
+            .map(|((tokens, project_in), positions)| {
+                embedded(tokens, project_in.as_ref(), positions)
+            })
+            .collect()
+    }
+
+    fn before_head<P: Probe<B>>(&self, probe: &P, xs: Vec<Tensor<B, 2>>) -> Vec<Tensor<B, 2>> {
+        let decoder = &self.model.decoder;
+        let norms = probe.moved(&decoder.final_layer_norm);
+        let project_out = probe.moved(&decoder.project_out);
+        let points = xs.into_iter().zip(norms).zip(project_out);
+        points
+            .map(|((x, norm), project_out)| before_head(x, norm.as_ref(), project_out.as_ref()))
+            .collect()
+    }
+
+    /// The scores at the points of a probe, given what the head is given there.
+    fn scores_of<P: Probe<B>>(&self, probe: &P, features: Vec<Tensor<B, 2>>) -> Vec<Tensor<B, 1>> {
+        let targets = &self.plan.targets;
+        if !self.plan.is_normalised() {
+            let ids = ids_of(targets);
+            let logits = self.logits(probe, &features, &ids);
+            return logits
+                .into_iter()
+                .map(|logits| unnormalised(logits, &ids, targets))
+                .collect();
+        }
+        let positions = self.plan.logit_tokens.len();
+        let chunks = Chunks::new(targets, positions);
+        let mut scores = vec![Vec::with_capacity(chunks.pairs.len()); features.len()];
+        for (chunk, pairs) in chunks.pairs.iter().enumerate() {
+            let start = chunk * LOGIT_ROWS;
+            let rows = LOGIT_ROWS.min(positions - start);
+            let features = features.iter().map(|x| x.clone().narrow(0, start, rows));
+            let features: Vec<_> = features.collect();
+            let logits = self.vocabulary_logits(probe, &features);
+            for (scores, logits) in scores.iter_mut().zip(logits) {
+                scores.push(B::log_probs_at(logits, pairs));
+            }
+        }
+        let each = scores.into_iter();
+        each.map(|scores| chunks.in_order(scores)).collect()
+    }
+
+    /// The logits of all ids at the points of a probe, from one block of the table after the other.
+    fn vocabulary_logits<P: Probe<B>>(
+        &self,
+        probe: &P,
+        features: &[Tensor<B, 2>],
+    ) -> Vec<Tensor<B, 2>> {
+        let table = self.model.head_table();
+        if !probe.moves(table) {
+            let each = features.iter().cloned();
+            return each
+                .map(|x| B::packed_linear(x, table.weight.val(), None))
+                .collect();
+        }
+        let [vocabulary, width] = table.weight.dims();
+        let most = match probe.makes_rows() {
+            true => HEAD_NUMBERS / width.max(1),
+            false => vocabulary,
+        };
+        let mut parts = vec![Vec::new(); features.len()];
+        for ids in blocks(vocabulary, most) {
+            let ids: Vec<u32> = ids.map(|id| id as u32).collect();
+            let logits = self.logits(probe, features, &ids);
+            for (parts, logits) in parts.iter_mut().zip(logits) {
+                parts.push(logits);
+            }
+        }
+        let each = parts.into_iter();
+        each.map(|parts| Tensor::cat(parts, 1)).collect()
+    }
+
+    /// The logits of these ids at the points of a probe.
+    fn logits<P: Probe<B>>(
+        &self,
+        probe: &P,
+        features: &[Tensor<B, 2>],
+        ids: &[u32],
+    ) -> Vec<Tensor<B, 2>> {
+        let rows = probe.rows(&self.model.head_table().weight, ids);
+        let points = features.iter().cloned().zip(rows);
+        points
+            .map(|(x, rows)| B::packed_linear(x, rows, None))
+            .collect()
+    }
+}
+
+/// Whether one of the probes moves this part of the model.
+fn moves<B: ModelBackend, P: Probe<B>, M: Module<B>>(probes: &[P], part: &M) -> bool {
+    probes.iter().any(|probe| probe.moves(part))
+}
+
+/// Rows of a table at the points of a probe: `[ids, width]`. A row that is looked up several times is moved once.
+fn looked_up<B: ModelBackend, P: Probe<B>>(
+    probe: &P,
+    table: &Embedding<B>,
+    ids: impl Iterator<Item = u32>,
+) -> Vec<Tensor<B, 2>> {
+    let ids: Vec<u32> = ids.collect();
+    let mut rows = ids.clone();
+    rows.sort_unstable();
+    rows.dedup();
+    let places = ids
+        .iter()
+        .map(|id| rows.partition_point(|row| row < id) as i32);
+    let places = indices(places, &table.weight.val().device());
+    let points = probe.rows(&table.weight, &rows).into_iter();
+    points.map(|rows| rows.select(0, places.clone())).collect()
+}
+
+/// `0..count` in as few parts of nearly one size as there can be, none larger than `most`.
+fn blocks(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
+    let parts = count.div_ceil(most.max(1)).max(1);
+    (0..parts).map(move |part| part * count / parts..(part + 1) * count / parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_cover_everything_once() {
+        for (count, most) in [(10, 3), (50_272, 2730), (7, 100), (1, 1), (5, 0)] {
+            let parts: Vec<Range<usize>> = blocks(count, most).collect();
+            let sizes = parts.iter().map(Range::len);
+            assert!(sizes.clone().all(|size| size <= most.max(1)), "{parts:?}");
+            assert!(sizes.clone().max() <= sizes.min().map(|size| size + 1));
+            assert!(parts.into_iter().flatten().eq(0..count));
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A model that is looked at elsewhere says what it says when it is there.
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+use burn_ndarray::NdArray;
+use std::cell::RefCell;
+use std::collections::HashSet;
+use zograd_direction::Seed;
+use zograd_models::{
+    AdapterConfig, LanguageModel, LoraConfig, ModelError, Opt, OptConfig, Plan, PrefixConfig,
+    Probe, Sequence, Sharing,
+};
+
+use crate::seeded;
+
+type Cpu = NdArray;
+
+/// Some parameters times each of some factors.
+struct Scaled {
+    moving: HashSet<ParamId>,
+    factors: Vec<f32>,
+    /// Numbers that were made.
+    made: RefCell<usize>,
+}
+
+impl Scaled {
+    /// Of the parameters that `moves` names.
+    fn new(model: &Opt<Cpu>, moves: impl Fn(&str) -> bool, factors: &[f32]) -> Self {
+        struct Ids<F>(Vec<String>, F, HashSet<ParamId>);
+        impl<B: Backend, F: Fn(&str) -> bool> ModuleVisitor<B> for Ids<F> {
+            fn enter_module(&mut self, name: &str, _: &str) {
+                self.0.push(name.to_owned());
+            }
+            fn exit_module(&mut self, _: &str, _: &str) {
+                self.0.pop();
+            }
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+                if self.1(&self.0.join(".")) {
+                    self.2.insert(param.id);
+                }
+            }
+        }
+        let mut ids = Ids(Vec::new(), moves, HashSet::new());
+        model.visit(&mut ids);
+        assert!(!ids.2.is_empty());
+        Self {
+            moving: ids.2,
+            factors: factors.to_vec(),
+            made: RefCell::new(0),
+        }
+    }
+}
+
+impl Probe<Cpu> for Scaled {
+    fn points(&self) -> usize {
+        self.factors.len()
+    }
+
+    fn moves<M: Module<Cpu>>(&self, part: &M) -> bool {
+        struct Any<'a>(&'a Scaled, bool);
+        impl<B: Backend> ModuleVisitor<B> for Any<'_> {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+                self.1 |= self.0.moving.contains(&param.id);
+            }
+        }
+        let mut any = Any(self, false);
+        part.visit(&mut any);
+        any.1
+    }
+
+    fn moved<M: Module<Cpu>>(&self, part: &M) -> Vec<M> {
+        struct Scale<'a>(&'a Scaled, f32);
+        impl<B: Backend> ModuleMapper<B> for Scale<'_> {
+            fn map_float<const D: usize>(
+                &mut self,
+                param: Param<Tensor<B, D>>,
+            ) -> Param<Tensor<B, D>> {
+                if !self.0.moving.contains(&param.id) {
+                    return param;
+                }
+                *self.0.made.borrow_mut() += param.shape().num_elements();
+                let factor = self.1;
+                param.map(|tensor| tensor.mul_scalar(factor))
+            }
+        }
+        let factors = self.factors.iter();
+        let scaled = factors.map(|factor| part.clone().map(&mut Scale(self, *factor)));
+        scaled.collect()
+    }
+
+    fn makes_rows(&self) -> bool {
+        true
+    }
+
+    fn rows(&self, table: &Param<Tensor<Cpu, 2>>, rows: &[u32]) -> Vec<Tensor<Cpu, 2>> {
+        let before = *self.made.borrow();
+        let moved = self.moved(table).into_iter().map(|table| {
+            let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
+            table
+                .val()
+                .select(0, Tensor::from_ints(&rows[..], &Default::default()))
+        });
+        let moved: Vec<_> = moved.collect();
+        *self.made.borrow_mut() = before
+            + match self.moving.contains(&table.id) {
+                true => self.points() * rows.len() * table.dims()[1],
+                false => 0,
+            };
+        moved
+    }
+}
+
+fn config(json: &str) -> OptConfig {
+    OptConfig::from_json(&format!(
+        r#"{{"num_hidden_layers": 3, "num_attention_heads": 2, "max_position_embeddings": 400, "init_std": 0.2, {json}}}"#
+    ))
+    .expect("a valid configuration")
+}
+
+/// Groups of two options; of one token each, or of several.
+fn plan(examples: usize, length: usize, options: [usize; 2], vocabulary: u32) -> Plan {
+    let ids = |example: usize, option: usize| -> Vec<u32> {
+        let context = (0..length + example % 3).map(|i| (i * 7 + example * 5 + 2) as u32);
+        let tail = (0..options[option]).map(|i| (i * 3 + option + 11 * example) as u32);
+        context.chain(tail).map(|id| id % vocabulary).collect()
+    };
+    let all: Vec<[Vec<u32>; 2]> = (0..examples).map(|e| [ids(e, 0), ids(e, 1)]).collect();
+    let groups: Vec<Vec<Sequence>> = all
+        .iter()
+        .map(|pair| {
+            let options = pair.iter().zip(options);
+            options
+                .map(|(ids, scored)| Sequence { ids, scored })
+                .collect()
+        })
+        .collect();
+    Plan::new(&groups, Sharing::Prefix).expect("valid")
+}
+
+/// The scores of the probes are those of moved models, to the bit: a block sees the same products.
+fn check(model: &Opt<Cpu>, plan: &Plan, moves: &dyn Fn(&str) -> bool) {
+    let probes = [&[1.25f32, 0.75][..], &[0.5], &[1.0], &[1.5, -1.0]]
+        .map(|factors| Scaled::new(model, moves, factors));
+    let expected: Vec<Vec<f32>> = probes
+        .iter()
+        .flat_map(|probe| probe.moved(model))
+        .map(|model| model.log_probs(plan).expect("valid ids"))
+        .collect();
+    let found = model.log_probs_at_each(plan, &probes).expect("valid ids");
+    assert_eq!(found.len(), 6);
+    assert_eq!(found[0].len(), plan.stats().targets);
+    assert_ne!(found[0], found[1], "the parameters matter");
+    if cfg!(target_arch = "x86_64") {
+        assert_eq!(found, expected);
+    }
+    for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+        // elsewhere the matrix library may sum in another order for another number of rows
+        let close = (found - expected).abs() <= 1e-5 * expected.abs().max(1.0);
+        assert!(close, "{found} and {expected}");
+    }
+    // one after the other they are the same again
+    for (index, probe) in probes.iter().enumerate() {
+        let alone = model.log_probs_at_each(plan, std::slice::from_ref(probe));
+        let start = [0, 2, 3, 4][index];
+        let together = &found[start..start + probe.points()];
+        assert_eq!(alone.expect("valid ids"), together);
+    }
+}
+
+#[test]
+fn every_part_moves_to_where_it_is_asked() {
+    let plain = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
+    let untied = config(
+        r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56, "tie_word_embeddings": false, "activation_function": "gelu""#,
+    );
+    let post_norm = config(
+        r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56, "word_embed_proj_dim": 10, "do_layer_norm_before": false, "enable_bias": false"#,
+    );
+    for config in [plain, untied, post_norm] {
+        let model: Opt<Cpu> = seeded::model(&config, 5);
+        for plan in [
+            plan(5, 9, [1, 1], 61),
+            plan(5, 9, [1, 1], 61).unnormalised(),
+            plan(3, 14, [4, 2], 61),
+            // logits of more than one chunk of positions
+            plan(2, 30, [160, 130], 61),
+        ] {
+            for moves in [
+                &(|_: &str| true) as &dyn Fn(&str) -> bool,
+                &|name| name.contains("layer_norm.weight") || name.contains("project_out"),
+                &|name| name.starts_with("decoder.layers.1."),
+                &|name| name.contains("embed_tokens") || name.contains("lm_head"),
+                &|name| name.contains("embed_positions"),
+            ] {
+                check(&model, &plan, moves);
+            }
+        }
+    }
+}
+
+/// A table that is made in several blocks, of which the last is no larger than the others.
+#[test]
+fn a_large_table_moves_in_blocks() {
+    let config = config(r#""vocab_size": 40001, "hidden_size": 64, "ffn_dim": 64"#);
+    let model: Opt<Cpu> = seeded::model(&config, 5);
+    check(&model, &plan(3, 6, [2, 3], 40_001), &|_| true);
+    check(&model, &plan(3, 6, [1, 1], 40_001), &|_| true);
+}
+
+/// More tokens than go through the layers together: probes in groups, a layer at a time in each.
+#[test]
+fn many_tokens_are_run_in_groups() {
+    let config = config(r#""vocab_size": 61, "hidden_size": 8, "ffn_dim": 8"#);
+    let model: Opt<Cpu> = seeded::model(&config, 5);
+    let plan = plan(4, 380, [1, 1], 61);
+    assert!(plan.stats().tokens > 4096 / 3);
+    check(&model, &plan, &|_| true);
+    check(&model, &plan, &|name| name.contains("layers.2."));
+}
+
+#[test]
+fn adapters_move_too() {
+    let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
+    for adapter in [
+        AdapterConfig::Lora(LoraConfig::default()),
+        AdapterConfig::Prefix(PrefixConfig::default()),
+    ] {
+        let model: Opt<Cpu> = seeded::model(&config, 5);
+        let model = model.with_adapter(&adapter, Seed::new(3)).expect("valid");
+        check(&model, &plan(4, 9, [1, 2], 61), &|_| true);
+    }
+}
+
+/// Of a table no more is made than is read: the tokens of the batch and the candidates, where scores are compared; the
+/// whole head where the normaliser is wanted.
+#[test]
+fn rows_that_are_not_read_are_not_made() {
+    let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
+    let model: Opt<Cpu> = seeded::model(&config, 5);
+    let made = |plan: &Plan| {
+        let probe = Scaled::new(&model, |name| name.contains("embed_tokens"), &[1.5]);
+        let probes = [probe];
+        model.log_probs_at_each(plan, &probes).expect("valid ids");
+        *probes[0].made.borrow()
+    };
+    let plan = plan(1, 5, [1, 1], 61);
+    let mut ids = plan.ids().to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(made(&plan), (ids.len() + 61) * 24);
+    assert_eq!(made(&plan.unnormalised()), (ids.len() + 2) * 24);
+}
+
+/// Scores without their normaliser differ from those with it by one number at each position.
+#[test]
+fn unnormalised_scores_differ_by_one_number_a_position() {
+    let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
+    let model: Opt<Cpu> = seeded::model(&config, 5);
+    let plan = plan(7, 9, [1, 1], 61);
+    assert!(plan.is_normalised());
+    let whole = model.log_probs(&plan).expect("valid ids");
+    let plan = plan.unnormalised();
+    assert!(!plan.is_normalised());
+    let bare = model.log_probs(&plan).expect("valid ids");
+    assert!(whole.iter().all(|score| *score < 0.0));
+    for pair in plan.spans().chunks(2) {
+        let difference = |scores: &[f32]| scores[pair[0].start] - scores[pair[1].start];
+        // logits of a few units, rounded at 2^-24 of them in sums of 24 terms
+        assert!((difference(&whole) - difference(&bare)).abs() < 1e-5);
+        assert!((whole[pair[0].start] - bare[pair[0].start]).abs() > 0.1);
+    }
+}
+
+/// A model of one's own need not take probes, and says so.
+#[test]
+fn a_model_without_probes_says_so() {
+    struct Mute;
+    impl LanguageModel for Mute {
+        type Backend = Cpu;
+
+        fn log_probs(&self, _: &Plan) -> Result<Vec<f32>, ModelError> {
+            Ok(Vec::new())
+        }
+
+        fn generate(
+            &self,
+            _: &[&[u32]],
+            _: &zograd_models::Generation,
+        ) -> Result<Vec<zograd_models::Continuation>, ModelError> {
+            Ok(Vec::new())
+        }
+    }
+    assert!(!Mute.takes_probes());
+    let refused = Mute.log_probs_at_each::<Scaled>(&plan(1, 5, [1, 1], 61), &[]);
+    assert_eq!(refused, Err(ModelError::NoProbes));
+}

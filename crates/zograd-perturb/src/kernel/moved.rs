@@ -1,0 +1,220 @@
+//! Weights moved out of place: read where they stand, written elsewhere, in one pass.
+
+use super::accumulate::Accumulator;
+use super::{BITS, CHUNK, Shift, TILE, Weight, add_streams, mirror, streams_at, sum_streams};
+use crate::noise::ALIGNMENT;
+use crate::{NoisePass, Sides};
+use rayon::prelude::*;
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+/// The weights of `ranges`, end to end, as `pass` moves them; for both sides also as its opposite does.
+///
+/// `pass` takes no share of the weights. Bits are those of a pass over a copy of all weights, whatever the ranges.
+///
+/// # Panics
+/// A range is not within `weights`.
+pub(crate) fn moved<W: Weight>(
+    weights: &[W],
+    ranges: impl IntoIterator<Item = Range<usize>>,
+    pass: &NoisePass<'_>,
+    sides: Sides,
+) -> Vec<Vec<W>> {
+    let pieces: Vec<Range<usize>> = ranges.into_iter().flat_map(pieces).collect();
+    let len = pieces.iter().map(Range::len).sum();
+    let mut all: Vec<Vec<W>> = (0..sides.count())
+        .map(|_| Vec::with_capacity(len))
+        .collect();
+    let mut room: Vec<_> = all
+        .iter_mut()
+        .map(|side| &mut side.spare_capacity_mut()[..len])
+        .collect();
+    let mut tasks = Vec::with_capacity(pieces.len());
+    for piece in pieces {
+        let outputs: Vec<_> = room
+            .iter_mut()
+            .map(|room| take_first(room, piece.len()))
+            .collect();
+        tasks.push((piece, outputs));
+    }
+    let accumulator = Accumulator::detect();
+    tasks.into_par_iter().for_each(|(piece, outputs)| {
+        move_piece(weights, piece, outputs, pass, accumulator);
+    });
+    for side in &mut all {
+        // SAFETY: the pieces have `len` elements together, and `move_piece` wrote all of each.
+        unsafe { side.set_len(len) };
+    }
+    all
+}
+
+/// Takes the first elements of what is left.
+fn take_first<'r, T>(room: &mut &'r mut [T], len: usize) -> &'r mut [T] {
+    let (mine, rest) = std::mem::take(room).split_at_mut(len);
+    *room = rest;
+    mine
+}
+
+/// Cuts a range where tasks end.
+fn pieces(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let mut start = range.start;
+    std::iter::from_fn(move || {
+        let piece = start..range.end.min((start / CHUNK + 1) * CHUNK);
+        start = piece.end;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// One task: writes all elements of each of the `outputs`, which are as long as `piece`.
+fn move_piece<W: Weight>(
+    weights: &[W],
+    piece: Range<usize>,
+    mut outputs: Vec<&mut [MaybeUninit<W>]>,
+    pass: &NoisePass<'_>,
+    accumulator: Accumulator,
+) {
+    let kind = pass.kind;
+    // bits are read from an aligned element on, sums before the piece are thrown away
+    let mut at = piece.start - piece.start % ALIGNMENT;
+    let mut streams = streams_at(at, pass);
+    while at < piece.end {
+        let end = piece.end.min(at + BITS * 8 / kind.bits());
+        let bytes = kind.bytes(end - at);
+        for stream in &mut streams {
+            stream.read(bytes);
+        }
+        for (k, start) in (at..end).step_by(TILE).enumerate() {
+            let tile = start..end.min(start + TILE);
+            let wanted = tile.start.max(piece.start)..tile.end;
+            let first = kind.bytes(k * TILE);
+            let bits = first..first + kind.bytes(tile.len());
+            let mut copies = outputs.iter_mut().map(|output| {
+                let room = take_first(output, wanted.len());
+                copied(room, &weights[wanted.clone()])
+            });
+            if let (1, true) = (copies.len(), wanted == tile) {
+                copies
+                    .for_each(|copy| add_streams(copy, &streams, bits.clone(), pass, accumulator));
+                continue;
+            }
+            let mut sums = [0f32; TILE];
+            let sums = &mut sums[..tile.len()];
+            sum_streams(sums, &streams, bits, pass, accumulator);
+            let sums = &mut sums[wanted.start - tile.start..];
+            if let Some(copy) = copies.next() {
+                accumulator.apply(copy, Shift::of(pass), sums);
+            }
+            if let Some(copy) = copies.next() {
+                mirror(sums, pass.base());
+                accumulator.apply(copy, Shift::of(pass), sums);
+            }
+        }
+        at = end;
+    }
+}
+
+/// Writes `weights` into `room`, of the same length.
+fn copied<'r, W: Weight>(room: &'r mut [MaybeUninit<W>], weights: &[W]) -> &'r mut [W] {
+    assert_eq!(room.len(), weights.len());
+    for (place, w) in room.iter_mut().zip(weights) {
+        place.write(*w);
+    }
+    // SAFETY: every element was written above, and `MaybeUninit<W>` lies in memory as `W` does.
+    unsafe { &mut *(std::ptr::from_mut(room) as *mut [W]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernel::add_noise;
+    use crate::{Grid, NoiseKind, Seed, TensorId};
+    use half::{bf16, f16};
+    use proptest::prelude::*;
+
+    fn weights(n: usize) -> Vec<f32> {
+        (0..n)
+            .map(|i| ((i * 37 % 1009) as f32 - 500.0) / 1024.0)
+            .collect()
+    }
+
+    fn in_place<W: Weight>(weights: &[W], pass: &NoisePass<'_>) -> Vec<W> {
+        let mut weights = weights.to_vec();
+        add_noise(&mut weights, pass);
+        weights
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        /// Any ranges, one side or both, on a grid or not: the bits of passes in place.
+        #[test]
+        fn bits_are_those_of_a_pass_in_place(
+            n in 1usize..70_000,
+            cuts in prop::collection::vec((0.0f64..1.0, 0usize..2000), 0..5),
+            coefficients in prop::collection::vec(-0.02f32..0.02, 1..5),
+            grid in prop_oneof![Just(None), Just(Some(Grid::holding(0.5, 0.01, 0.0)))],
+            both: bool,
+        ) {
+            let odd = |c: f32| f32::from_bits(c.to_bits() | 1);
+            let terms: Vec<_> = (1u64..).map(Seed::new).zip(coefficients.into_iter().map(odd)).collect();
+            let opposite: Vec<_> = terms.iter().map(|(seed, c)| (*seed, -c)).collect();
+            let mut ranges: Vec<Range<usize>> = cuts
+                .iter()
+                .map(|(at, len)| {
+                    let start = (at * n as f64) as usize;
+                    start..n.min(start + len)
+                })
+                .collect();
+            ranges.push(0..n);
+            let sides = if both { Sides::Both } else { Sides::One };
+            for kind in NoiseKind::ALL {
+                let pass = |terms| NoisePass {
+                    grid,
+                    ..NoisePass::new(TensorId::of("w"), kind, terms)
+                };
+                let standing = weights(n);
+                let found = moved(&standing, ranges.clone(), &pass(&terms), sides);
+                prop_assert_eq!(found.len(), sides.count());
+                for (found, terms) in found.iter().zip([&terms, &opposite]) {
+                    let all = in_place(&standing, &pass(terms));
+                    let expected: Vec<u32> = ranges
+                        .iter()
+                        .flat_map(|range| &all[range.clone()])
+                        .map(|w| w.to_bits())
+                        .collect();
+                    let found: Vec<u32> = found.iter().map(|w| w.to_bits()).collect();
+                    prop_assert_eq!(found, expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_type_of_weight_is_rounded_once() {
+        let terms = [(Seed::new(3), 0.125), (Seed::new(9), -0.5)];
+        let opposite = [(Seed::new(3), -0.125), (Seed::new(9), 0.5)];
+        let of = |terms| NoisePass::new(TensorId::of("w"), NoiseKind::Gaussian, terms);
+        fn check<W: Weight>(weights: Vec<W>, [pass, opposite]: [NoisePass<'_>; 2]) {
+            let found = moved(&weights, [7..3000, 0..weights.len()], &pass, Sides::Both);
+            for (found, pass) in found.iter().zip([pass, opposite]) {
+                let all = in_place(&weights, &pass);
+                assert_eq!(found[..2993], all[7..3000]);
+                assert_eq!(found[2993..], all);
+            }
+        }
+        let passes = [of(&terms), of(&opposite)];
+        let exact = weights(5000);
+        check(exact.iter().map(|w| f16::from_f32(*w)).collect(), passes);
+        check(exact.iter().map(|w| bf16::from_f32(*w)).collect(), passes);
+        check(exact.iter().map(|w| f64::from(*w)).collect(), passes);
+    }
+
+    #[test]
+    fn nothing_is_moved_to_nothing() {
+        let pass = NoisePass::new(TensorId::of("w"), NoiseKind::Gaussian, &[]);
+        let nothing = moved::<f32>(&[], std::iter::once(0..0), &pass, Sides::Both);
+        assert_eq!(nothing, vec![Vec::<f32>::new(); 2]);
+        let standing = weights(100);
+        let found = moved(&standing, std::iter::once(20..30), &pass, Sides::One);
+        assert_eq!(found, [&standing[20..30]]);
+    }
+}

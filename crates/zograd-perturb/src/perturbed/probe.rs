@@ -1,0 +1,176 @@
+//! Probes out of place: the weights stand still, and a part of the module is made as it is at a direction.
+
+use super::Decay;
+use super::terms::Terms;
+use crate::{Grids, NoiseBackend, NoiseKind, ParameterSpace, Sides};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorPrimitive};
+use std::collections::{HashMap, VecDeque};
+
+/// The parameters of a module at `theta + eps * d`, and at `theta - eps * d` as well for both sides.
+///
+/// They are made when they are asked for, a part of the module at a time ([`Probe::moved`]), and are gone when that part
+/// is dropped; the module itself stands still. [`Perturbed::at_probes`](super::Perturbed::at_probes) gives probes.
+///
+/// The bits of what moves are those that walking there from `theta` gives.
+pub struct Probe<'a> {
+    pub(super) space: &'a ParameterSpace,
+    pub(super) places: &'a HashMap<ParamId, usize>,
+    pub(super) kind: NoiseKind,
+    pub(super) grids: Option<&'a Grids>,
+    pub(super) terms: Terms,
+    pub(super) sides: Sides,
+}
+
+impl Probe<'_> {
+    /// How many points there are: 2 for a direction and its opposite, else 1.
+    pub fn points(&self) -> usize {
+        self.sides.count()
+    }
+
+    /// Whether a parameter of this part of the module moves.
+    pub fn moves<B: Backend, M: Module<B>>(&self, part: &M) -> bool {
+        let mut moving = Moving {
+            probe: self,
+            found: false,
+        };
+        part.visit(&mut moving);
+        moving.found
+    }
+
+    /// This part of the module (a layer, a parameter) as it is at each of the points.
+    pub fn moved<B: NoiseBackend, M: Module<B>>(&self, part: &M) -> Vec<M> {
+        let mut opposite = Opposite(VecDeque::new());
+        let first = part.clone().map(&mut Mover {
+            probe: self,
+            others: &mut opposite.0,
+        });
+        match self.sides {
+            Sides::One => vec![first],
+            Sides::Both => vec![first, part.clone().map(&mut opposite)],
+        }
+    }
+
+    /// These rows of a table, `[rows, width]`, as they are at each of the points. On a CPU noise is made for them alone.
+    ///
+    /// # Panics
+    /// A row is not in the table.
+    pub fn rows<B: NoiseBackend>(
+        &self,
+        table: &Param<Tensor<B, 2>>,
+        rows: &[u32],
+    ) -> Vec<Tensor<B, 2>> {
+        self.tensors(table.id, table.val(), Some(rows))
+    }
+
+    /// Whether [`Probe::rows`] makes noise for the rows alone that it is asked for ([`NoiseBackend::MAKES_ROWS`]).
+    pub fn makes_rows<B: NoiseBackend>(&self) -> bool {
+        B::MAKES_ROWS
+    }
+
+    /// The tensor of the parameter with this id at each of the points, or the rows asked for.
+    fn tensors<B: NoiseBackend, const D: usize>(
+        &self,
+        id: ParamId,
+        tensor: Tensor<B, D>,
+        rows: Option<&[u32]>,
+    ) -> Vec<Tensor<B, D>> {
+        // for what does not move a pass without terms copies the rows
+        let place = self.place(id);
+        if place.is_none() && rows.is_none() {
+            return vec![tensor; self.points()];
+        }
+        let index = place.unwrap_or_default();
+        let terms = place.map_or(&[][..], |_| &self.terms);
+        let grid = self.grids.map(|grids| grids.at(index));
+        let spec = &self.space.parameters()[index];
+        let pass = Decay::NONE.pass_over(spec, self.kind, terms, grid);
+        let moved = B::moved(&tensor.into_primitive().tensor(), rows, &pass, self.sides);
+        let tensors = moved.into_iter().map(TensorPrimitive::Float);
+        tensors.map(Tensor::from_primitive).collect()
+    }
+
+    /// The place in the space of a parameter that moves.
+    fn place(&self, id: ParamId) -> Option<usize> {
+        let place = self.places.get(&id).copied();
+        place.filter(|_| !self.terms.is_empty())
+    }
+}
+
+/// Moves every parameter that moves to the first of the points, and keeps what it is at the other one.
+struct Mover<'a, 'p, B: Backend> {
+    probe: &'a Probe<'p>,
+    others: &'a mut VecDeque<TensorPrimitive<B>>,
+}
+
+impl<B: NoiseBackend> ModuleMapper<B> for Mover<'_, '_, B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        let id = param.id;
+        param.map(|tensor| {
+            let mut points = self.probe.tensors(id, tensor, None);
+            let others = points.split_off(1).into_iter();
+            self.others.extend(others.map(Tensor::into_primitive));
+            points.swap_remove(0)
+        })
+    }
+}
+
+/// Puts what was kept, in the order of the parameters, where it belongs.
+struct Opposite<B: Backend>(VecDeque<TensorPrimitive<B>>);
+
+impl<B: Backend> ModuleMapper<B> for Opposite<B> {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
+        param.map(|tensor| match self.0.pop_front() {
+            Some(moved) => Tensor::from_primitive(moved),
+            None => tensor,
+        })
+    }
+}
+
+struct Moving<'a, 'p> {
+    probe: &'a Probe<'p>,
+    found: bool,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Moving<'_, '_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        self.found |= self.probe.place(param.id).is_some();
+    }
+}
+
+/// The ids of the parameters of a space, with their places in it.
+pub(super) fn places<B: Backend, M: Module<B>>(
+    module: &M,
+    by_name: &HashMap<String, usize>,
+) -> HashMap<ParamId, usize> {
+    let mut places = Places {
+        path: Vec::new(),
+        by_name,
+        found: HashMap::new(),
+    };
+    module.visit(&mut places);
+    places.found
+}
+
+struct Places<'a> {
+    path: Vec<String>,
+    by_name: &'a HashMap<String, usize>,
+    found: HashMap<ParamId, usize>,
+}
+
+impl<B: Backend> ModuleVisitor<B> for Places<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.into());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
+        if let Some(place) = self.by_name.get(&self.path.join(".")) {
+            self.found.insert(param.id, *place);
+        }
+    }
+}
