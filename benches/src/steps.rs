@@ -6,7 +6,7 @@ use burn::tensor::backend::BackendTypes;
 use serde::Serialize;
 use std::time::Instant;
 use zograd_models::{ModelBackend, Opt, OptConfig};
-use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
+use zograd_perturb::{Grids, NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::{MethodSpec, Methods, StepContext, Strategy};
 use zograd_tasks::Prompt;
 use zograd_trainer::{
@@ -81,6 +81,10 @@ pub struct StepTimes {
     pub forwards: usize,
     /// Passes over the weights of one step.
     pub passes: u64,
+    /// Noise streams of all passes of one step.
+    pub streams: u64,
+    /// The losses of each step, also of those that are not timed: the same with every prober in f32.
+    pub losses: Vec<Vec<f64>>,
     /// Tokens through the layers in the last forward pass.
     pub tokens: usize,
     /// Seconds of each step.
@@ -111,12 +115,22 @@ impl StepTimes {
             steps,
         } = settings;
         let device = <B as BackendTypes>::Device::default();
+        // the same weights in every process
+        B::seed(&device, 0);
         let model = Opt::<B>::init_with_dtype(config, dtype, &device);
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let parameters = space.dimension();
-        let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-3)?;
+        let (kind, eps, lr) = (NoiseKind::Gaussian, 1e-3, 1e-6);
+        // as runs do it
+        let mut model = if dtype == DType::F32 {
+            let grids = Grids::of(&model, &space, eps, lr)?;
+            Perturbed::on_grids(model, space, kind, eps, grids)?
+        } else {
+            Perturbed::new(model, space, kind, eps)?
+        };
         let mut strategy = method.strategy()?;
         let (mut step_s, mut forward_s, mut tokens) = (Vec::new(), Vec::new(), 0);
+        let mut losses: Vec<Vec<f64>> = Vec::new();
         let objective = batches.objective;
         for step in 0..warmup + steps {
             let batch: Vec<&Prompt> = batches.batches[step % batches.batches.len()]
@@ -149,7 +163,8 @@ impl StepTimes {
                     &mut standing
                 }
             };
-            run_step(strategy.as_mut(), &context, prober, Rule::new(1e-6, 0.0))?;
+            let report = run_step(strategy.as_mut(), &context, prober, Rule::new(lr, 0.0))?;
+            losses.push(report.evaluations.iter().map(|told| told.loss).collect());
             // a backend may compute later than it is asked
             B::sync(&device)?;
             if step >= warmup {
@@ -162,6 +177,8 @@ impl StepTimes {
             parameters,
             forwards: strategy.forwards(),
             passes: model.passes() / (warmup + steps).max(1) as u64,
+            streams: model.streams() / (warmup + steps).max(1) as u64,
+            losses,
             tokens,
             step_s_median: median(&step_s),
             step_s,

@@ -48,7 +48,7 @@ fn a_run_folder_holds_what_it_promises() {
     let report = run_json(dir.path(), &short(&["--out", "run"]));
     assert_eq!(report["steps"], 4);
     assert_eq!(report["forwards"], 4 * 6);
-    assert_eq!(report["passes"], 4 * 7);
+    assert_eq!(report["passes"], 4 * 6);
     assert_eq!(report["method"], "gv");
     assert_eq!(report["stop"], "finished");
     for number in ["accuracy_before", "accuracy_after"] {

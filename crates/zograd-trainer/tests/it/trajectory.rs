@@ -246,6 +246,27 @@ fn a_strategy_of_ones_own_is_replayed_and_resumed_to_the_same_bits() {
     }
 }
 
+/// Hops round, so a log of weights that stood still is not replayed as one of weights that walked. With exact steps it is
+/// all the same.
+#[test]
+fn a_log_says_whether_the_weights_stood_still() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for arithmetic in [Arithmetic::Plain, Arithmetic::Exact] {
+        let path = folder.path().join(format!("{arithmetic:?}"));
+        let ran = whole_run(&header(arithmetic), &path);
+        let log = Trajectory::read(&path).expect("a log");
+        assert_eq!(log.header.stands_still, arithmetic == Arithmetic::Plain);
+        assert_eq!(log.header.format == 4, log.header.stands_still);
+        let walked = Header {
+            stands_still: false,
+            ..log.header.clone()
+        };
+        let (again, _) = replayed(&walked, &log.records);
+        let same = content_hash(again.module()) == ran.weights;
+        assert_eq!(same, arithmetic == Arithmetic::Exact);
+    }
+}
+
 /// A log whose losses lead elsewhere, or that has too few of them, is not this strategy's.
 #[test]
 fn a_log_that_contradicts_itself_is_refused() {
