@@ -5,6 +5,7 @@ use burn::tensor::Tensor;
 use crate::backend::ModelBackend;
 use crate::error::ModelError;
 use crate::indices::indices;
+use crate::language_model::Scorer;
 use crate::opt::Opt;
 use crate::packing::Packing;
 use crate::plan::{Plan, Target};
@@ -57,17 +58,46 @@ impl<B: ModelBackend> Opt<B> {
         Ok(self.log_probs_at(hidden, &plan.targets))
     }
 
+    /// [`Opt::log_probs`] of models whose heads alone differ from that of this one, which is untied: the layers run
+    /// here and now, once for all of them. Not a number is computed otherwise.
+    ///
+    /// # Errors
+    /// As [`Opt::log_probs`].
+    pub(crate) fn head_scorer<'p>(&self, plan: &'p Plan) -> Result<Scorer<'p, Self>, ModelError> {
+        self.check(plan)?;
+        let hidden = self.run_at(&plan.packing, Some(&plan.logit_tokens));
+        let features = self.features_in_chunks(hidden);
+        Ok(Box::new(move |model: &Self| {
+            let found = model.log_probs_from(&features, &plan.targets);
+            Ok(found.into_data().iter::<f32>().collect())
+        }))
+    }
+
     /// The log-probabilities of `targets`, given what the layers make of the tokens where logits are read.
     pub(crate) fn log_probs_at(&self, hidden: Tensor<B, 2>, targets: &[Target]) -> Tensor<B, 1> {
-        let device = hidden.device();
-        let [positions, width] = hidden.dims();
+        self.log_probs_from(&self.features_in_chunks(hidden), targets)
+    }
 
+    /// What the head is given for what the layers make of tokens, for so many tokens at a time as there are logits of.
+    fn features_in_chunks(&self, hidden: Tensor<B, 2>) -> Vec<Tensor<B, 2>> {
+        let [positions, width] = hidden.dims();
+        let chunks = (0..positions).step_by(LOGIT_ROWS);
+        let chunk = |start: usize| {
+            let end = positions.min(start + LOGIT_ROWS);
+            self.before_head(hidden.clone().slice([start..end, 0..width]))
+        };
+        chunks.map(chunk).collect()
+    }
+
+    /// The log-probabilities of `targets`, given what the head is given.
+    fn log_probs_from(&self, features: &[Tensor<B, 2>], targets: &[Target]) -> Tensor<B, 1> {
+        let device = self.device();
         // targets by the chunk of positions they are read at; a stable sort keeps it cheap to undo
         let mut order: Vec<usize> = (0..targets.len()).collect();
         order.sort_by_key(|target| targets[*target].logit / LOGIT_ROWS);
         let mut remaining = order.as_slice();
         let mut scores = Vec::new();
-        for (chunk, start) in (0..positions).step_by(LOGIT_ROWS).enumerate() {
+        for (chunk, features) in features.iter().enumerate() {
             let count =
                 remaining.partition_point(|target| targets[*target].logit / LOGIT_ROWS == chunk);
             let (mine, others) = remaining.split_at(count);
@@ -77,8 +107,7 @@ impl<B: ModelBackend> Opt<B> {
                 .map(|target| &targets[*target])
                 .map(|target| (target.logit % LOGIT_ROWS, target.id))
                 .collect();
-            let end = positions.min(start + LOGIT_ROWS);
-            let logits = self.head(hidden.clone().slice([start..end, 0..width]));
+            let logits = self.logits(features.clone());
             scores.push(B::log_probs_at(logits, &pairs));
         }
         let scores = Tensor::cat(scores, 0);

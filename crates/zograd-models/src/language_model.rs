@@ -15,6 +15,10 @@ const ADAPTERS_AT_ONCE: usize = 8;
 /// Numbers in all of them that no machine misses (8 MiB in f32), however small the model is.
 const SMALL_ADAPTERS: usize = 1 << 21;
 
+/// Scores the tokens of a plan by models that differ in some parameters alone; what belongs to the others was computed
+/// before ([`LanguageModel::scorer`]).
+pub type Scorer<'p, M> = Box<dyn Fn(&M) -> Result<Vec<f32>, ModelError> + 'p>;
+
 /// A language model that can score tokens and write some: all that training asks of it.
 ///
 /// Implement it for a burn module of your own: [`Plan`] says what has to be run and read. The example `own_model` of
@@ -43,6 +47,24 @@ pub trait LanguageModel {
         Self: Sized,
     {
         models.iter().map(|model| model.log_probs(plan)).collect()
+    }
+
+    /// [`LanguageModel::log_probs`] of `plan` by models that differ from this one in the parameters `moving` alone (their
+    /// names and sizes), to the same bits, if that is worth while: what comes before these parameters is run once, here,
+    /// and not for every model. `None` unless all that costs comes before them.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::log_probs`].
+    fn scorer<'p>(
+        &self,
+        plan: &'p Plan,
+        moving: &[(&str, usize)],
+    ) -> Result<Option<Scorer<'p, Self>>, ModelError>
+    where
+        Self: Sized,
+    {
+        let _ = (plan, moving);
+        Ok(None)
     }
 
     /// Whether weight decay acts on the parameter with this path in the module. Models spare their biases and norms.
@@ -79,6 +101,19 @@ impl<B: ModelBackend> LanguageModel for Opt<B> {
 
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
         Opt::log_probs_of_each(models, plan)
+    }
+
+    /// Where the head alone moves.
+    fn scorer<'p>(
+        &self,
+        plan: &'p Plan,
+        moving: &[(&str, usize)],
+    ) -> Result<Option<Scorer<'p, Self>>, ModelError> {
+        let head = |name: &str| name.starts_with("lm_head.");
+        match moving.iter().all(|(name, _)| head(name)) {
+            true => self.head_scorer(plan).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Not on biases and layer norms, as in MeZO's code.

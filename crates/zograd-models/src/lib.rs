@@ -67,7 +67,7 @@ pub use backend::{ModelBackend, WeightAndBias};
 pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
 pub use error::ModelError;
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
-pub use language_model::LanguageModel;
+pub use language_model::{LanguageModel, Scorer};
 pub use nn::{Embedding, LayerNorm, Linear};
 pub use opt::{Attention, Decoder, DecoderLayer, HEAD, Opt};
 pub use packing::{PackedRow, Segment};

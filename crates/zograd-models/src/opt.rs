@@ -213,8 +213,13 @@ impl<B: ModelBackend> Opt<B> {
 
     /// Vocabulary logits of the rows of [`Opt::run`]: `[rows, vocab_size]`.
     pub(crate) fn head(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        self.logits(self.before_head(x))
+    }
+
+    /// Vocabulary logits of what [`Opt::before_head`] gives: `[rows, vocab_size]`.
+    pub(crate) fn logits(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
         let head = self.lm_head.as_ref().unwrap_or(&self.decoder.embed_tokens);
-        B::packed_linear(self.before_head(x), head.weight.val(), None)
+        B::packed_linear(features, head.weight.val(), None)
     }
 
     /// What the head is given for the rows of [`Opt::run`]: `[rows, word_embed_proj_dim]`.

@@ -10,6 +10,7 @@ use crate::settings::{Inputs, Machine};
 use crate::threads::with_threads;
 use crate::train::{Rebuild, start_folder};
 use crate::watch::Watch;
+use crate::words::count;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use zograd_models::BaseNote;
@@ -94,10 +95,7 @@ impl Runs {
         };
         let records = usize::try_from(steps).ok();
         let Some(records) = records.and_then(|steps| log.records.get(..steps)) else {
-            refuse!(
-                "`to-step = {steps}`: the log has {} steps",
-                log.records.len()
-            );
+            refuse!("`to-step = {steps}`: the log has {}", count(last, "step"));
         };
         check_noise(&log.header).about(named())?;
         RunFolder::check(&replay.out)?;
@@ -124,13 +122,22 @@ impl Runs {
             },
             tokenizer: &sources.tokenizer,
             out: &replay.out,
-            watch,
+            watch: &mut *watch,
         };
         note_end(replay, &log, promise.as_ref(), job.watch);
-        let weights = with_threads(machine.threads, || dispatch(machine.backend(), job))?;
+        let backend = machine.backend();
+        let weights = with_threads(machine.threads, || dispatch(backend, job))?;
+        let kept = |promise: &Promise| promise.kept(steps, &weights, backend);
+        let as_exported = promise.as_ref().and_then(kept);
+        if let (true, None, Some(promise)) = (replay.best, as_exported, &promise) {
+            watch.note(&format!(
+                "note: the weights are not compared with those of the run: {}",
+                promise.silence(backend)
+            ));
+        }
         Ok(Replayed {
             steps,
-            as_exported: promise.and_then(|p| p.kept(steps, &weights, machine.backend())),
+            as_exported,
             weights,
             out: replay.out.clone(),
         })
@@ -155,12 +162,17 @@ fn note_end(replay: &Replay, log: &Trajectory, promise: Option<&Promise>, watch:
     let (steps, due) = (log.records.len() as u64, log.header.config.steps);
     match promise {
         None if steps < due => watch.note(&format!(
-            "note: {steps} of the run's {due} steps; no file beside the log says whether there are more"
+            "note: {steps} of the run's {}; no file beside the log says whether there are more",
+            count(due, "step")
         )),
         Some(promise) => {
             if let Some(best) = promise.best_step.filter(|best| *best != steps) {
+                let whose = match best {
+                    0 => "of the untuned model, step 0".into(),
+                    step => format!("those of step {step}"),
+                };
                 watch.note(&format!(
-                    "note: these are the last weights; the best were those of step {best} (`best`)"
+                    "note: these are the last weights; the best were {whose} (`best`)"
                 ));
             }
         }

@@ -21,6 +21,15 @@ pub fn number(x: f64) -> String {
     }
 }
 
+/// So many of something: `1 step`, `2 steps`, `3 forward passes`.
+pub fn count(n: u64, what: &str) -> String {
+    match n {
+        1 => format!("1 {what}"),
+        n if what.ends_with('s') => format!("{n} {what}es"),
+        n => format!("{n} {what}s"),
+    }
+}
+
 /// A path as settings have it.
 pub(crate) fn as_text(path: &Path) -> Result<&str> {
     path.to_str()

@@ -133,7 +133,7 @@ impl<'a, 'p> Questions<'a, 'p> {
     }
 
     /// [`Questions::scored`], and the answers that the model writes if the objective needs them.
-    fn answered<M: LanguageModel>(
+    pub(crate) fn answered<M: LanguageModel>(
         &self,
         log_probs: &[f32],
         model: &M,

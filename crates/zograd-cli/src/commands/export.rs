@@ -5,7 +5,7 @@ use crate::console::Console;
 use crate::output::answer;
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{RunError, Runs};
+use zograd_runs::{RunError, Runs, words};
 
 /// Packs the log of a run up to its best step, its settings and the hashes of the weights at both ends.
 ///
@@ -25,8 +25,8 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
         answer(serde_json::to_string(&exported)?)?;
     } else {
         answer(format_args!(
-            "{} steps in {} bytes: {}",
-            exported.manifest.step,
+            "{} in {} bytes: {}",
+            words::count(exported.manifest.step, "step"),
             exported.bytes,
             args.out.display()
         ))?;

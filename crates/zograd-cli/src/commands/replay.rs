@@ -5,7 +5,7 @@ use crate::console::Console;
 use crate::output::answer;
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{Replay, Runs};
+use zograd_runs::{Replay, Runs, words};
 
 /// Rebuilds a tuned model.
 ///
@@ -23,8 +23,8 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
         answer(serde_json::to_string(&rebuilt)?)?;
     } else {
         answer(format_args!(
-            "{} steps replayed into {}",
-            rebuilt.steps,
+            "{} replayed into {}",
+            words::count(rebuilt.steps, "step"),
             args.out.display()
         ))?;
         let note = match promised {

@@ -65,7 +65,7 @@ impl Outcome {
             first_loss: ends.map(|(first, _)| first.mean),
             last_loss: ends.map(|(_, last)| last.mean),
             metric: run.metric(),
-            dev_score: run.best().map(|best| best.dev_score.value()),
+            dev_score: run.best().and_then(|best| best.dev_score.value()),
             dev_loss: run.best().map(|best| best.dev_loss),
             dev_examples: summary.map_or(0, |s| s.counts.dev.got),
             test_score: summary.and_then(Summary::after),

@@ -1,6 +1,7 @@
 //! What a run reads before it computes: one recipe for training, evaluation and replay.
 
 mod adapter;
+mod mixed_up;
 mod model;
 mod prompts;
 mod scoring;
@@ -8,6 +9,7 @@ mod sources;
 mod task;
 
 pub use adapter::{attach, check_adapter_folder, keep, tuned_hash};
+pub(crate) use model::load_own;
 pub use model::{Questions, load, score};
 pub use prompts::{
     Calibration, check_ids, encoder, max_length, note_truncation, prompts, truncated,

@@ -1,6 +1,6 @@
 //! Where model, tokenizer, task and rows come from.
 
-use super::task;
+use super::{mixed_up, task};
 use crate::error::{Blame, Result, refuse};
 use crate::settings::Inputs;
 use std::path::{Path, PathBuf};
@@ -99,13 +99,7 @@ impl Sources {
 /// The folder of a model that was named.
 fn model_folder(name: &str) -> Result<PathBuf> {
     let folder = zograd_models::hub::resolve(name).about("`model`")?;
-    let has = |file: &str| folder.join(file).exists();
-    if has("adapter_config.json") && !has("config.json") {
-        refuse!(
-            "`model = {name}`: it holds an adapter; give the model it belongs to, and this as its `adapter` \
-             to measure with it or to merge it"
-        );
-    }
+    mixed_up::check_model(name, &folder)?;
     Ok(folder)
 }
 

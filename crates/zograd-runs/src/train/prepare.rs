@@ -5,6 +5,7 @@ use crate::error::{Blame, Result, refuse};
 use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
 use crate::inputs::{self, Calibration, Sources};
 use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
+use crate::words::count;
 use std::path::PathBuf;
 use std::sync::Arc;
 use zograd_models::OptConfig;
@@ -175,8 +176,9 @@ impl Prepared {
         let steps = |more: String| {
             let objective = settings.objective.unwrap_or(ObjectiveName::Auto);
             format!(
-                ", {} steps on {objective}, lr {:e}{more}",
-                config.steps, config.lr
+                ", {} on {objective}, lr {:e}{more}",
+                count(config.steps, "step"),
+                config.lr
             )
         };
         let how = match &settings.procedure {

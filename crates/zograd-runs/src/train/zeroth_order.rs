@@ -5,7 +5,7 @@ use super::work::{Work, stopped};
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result};
 use crate::folder::{ANCHOR, Interrupted, check_seal};
-use crate::inputs::{load, tuned_hash};
+use crate::inputs::{load, load_own, tuned_hash};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use zograd_models::Opt;
@@ -150,7 +150,7 @@ fn restore<B: RunBackend>(
             .without_adapter()
             .with_adapter_from(checkpoint)
             .or_input()?,
-        None => load::<B>(checkpoint, work.settings.machine.storage(), device)?,
+        None => load_own::<B>(checkpoint, work.settings.machine.storage(), device)?,
     };
     check_seal(checkpoint, &tuned_hash(&model))?;
     if run.header().arithmetic == Arithmetic::Anchored {

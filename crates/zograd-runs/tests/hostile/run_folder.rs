@@ -79,7 +79,7 @@ fn read(folder: &Path) -> Seen {
     if let Ok(run) = RunRecord::read(folder) {
         assert!(run.steps.len() <= MOST_LINES);
     }
-    let run = Interrupted::read(folder, true).map_err(|error| {
+    let run = Interrupted::read(folder, true, None).map_err(|error| {
         let text = error.to_string();
         assert!(text.contains(folder.to_str().expect("UTF-8")), "{text}");
         text

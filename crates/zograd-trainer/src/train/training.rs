@@ -1,8 +1,9 @@
 use super::{Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, step_seed};
+use crate::measure::Questions;
 use crate::trajectory::Record;
 use crate::{
     LanguageModel, Loss, Measured, Objective, Observer, Prober, Rule, Stacked, StepRecord,
-    StepReport, TrainError, Walking, measure, measure_each, run_judged_step,
+    StepReport, TrainError, Walking, measure_each, run_judged_step,
 };
 use burn::module::Module;
 use std::borrow::Cow;
@@ -15,7 +16,7 @@ use zograd_tasks::Prompt;
 ///
 /// Each step takes its batch and its seed from (seed, step) alone. After every `eval_every` steps and
 /// after the last one the model is evaluated on the development examples and the observer is told whether
-/// it is the best so far.
+/// it is the best so far; the first one to compare with is the untuned model, which is evaluated before the first step.
 ///
 /// ```no_run
 /// # use zograd_trainer::{Classification, Examples, LanguageModel, TrainConfig, TrainError, Training};
@@ -128,7 +129,28 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel> Steps<'_, '_, B, M> {
         let context = StepContext::new(step, step_seed(config.seed, step), self.model.eps());
         let writer = self.examples.scoring.writer();
         let loss = |measured: &Measured<'_>| measured.loss(objective);
-        let one = |model: &M| measure(model, batch, objective, writer).map(|found| loss(&found));
+        let questions = Questions::new(batch, objective)?;
+        let scorer = match questions.plan() {
+            Some(plan) => self
+                .model
+                .module()
+                .scorer(plan, &self.model.space().sizes())?,
+            None => None,
+        };
+        // the tokens went through the layers when the scorer was made
+        let mut saved = 0;
+        let one = |model: &M| -> Result<Loss, TrainError> {
+            let log_probs = match (&scorer, questions.plan()) {
+                (Some(scorer), _) => scorer(model)?,
+                (None, Some(plan)) => model.log_probs(plan)?,
+                (None, None) => Vec::new(),
+            };
+            let mut measured = questions.answered(&log_probs, model, objective, writer)?;
+            if let (Some(_), Some(plan)) = (&scorer, questions.plan()) {
+                measured.tokens -= std::mem::replace(&mut saved, plan.stats().tokens);
+            }
+            Ok(loss(&measured))
+        };
         let each = |models: &[M]| -> Result<Vec<Loss>, TrainError> {
             let found = measure_each(models, batch, objective, writer)?;
             Ok(found.iter().map(loss).collect())

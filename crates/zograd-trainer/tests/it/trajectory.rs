@@ -151,8 +151,9 @@ fn run(
 /// What stays the same when a run is made again: everything but the time.
 fn timeless(mut summary: TrainSummary) -> TrainSummary {
     summary.seconds = 0.0;
-    if let Some(best) = &mut summary.best {
-        best.seconds = 0.0;
+    let evals = [&mut summary.untuned, &mut summary.best, &mut summary.last];
+    for eval in evals.into_iter().flatten() {
+        (eval.seconds, eval.eval_seconds) = (0.0, 0.0);
     }
     summary
 }

@@ -100,7 +100,7 @@ fn runs_line(csv: &mut Csv, label: &str, run: &RunRecord) {
         &run.finished(),
         &Maybe(summary.and_then(Summary::before)),
         &Maybe(summary.and_then(Summary::after)),
-        &Maybe(best.map(|b| b.dev_score.value())),
+        &Maybe(best.and_then(|b| b.dev_score.value())),
         &Maybe(best.map(|b| b.step as f64)),
         &Maybe(summary.and_then(|s| s.peak_memory_bytes).map(|b| b as f64)),
         &Maybe(
@@ -163,10 +163,10 @@ fn evals_lines(csv: &mut Csv, run: &RunRecord) {
             &eval.step,
             &eval.forwards,
             &eval.dev_score.metric().key(),
-            &eval.dev_score.value(),
+            &Maybe(eval.dev_score.value()),
             &Maybe(Some(eval.dev_loss)),
             &eval.best,
-            &eval.seconds,
+            &eval.eval_seconds,
         ]);
     }
 }

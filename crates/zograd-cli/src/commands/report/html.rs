@@ -247,7 +247,7 @@ fn each_run(html: &mut String, groups: &[Group<'_>]) {
                 steps,
                 percent(summary.and_then(Summary::before)),
                 percent(summary.and_then(Summary::after)),
-                percent(best.map(|b| b.dev_score.value())),
+                percent(best.and_then(|b| b.dev_score.value())),
                 best.map_or("-".into(), |b| b.step.to_string()),
             ]);
         }

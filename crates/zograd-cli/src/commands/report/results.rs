@@ -48,7 +48,7 @@ impl Row {
             forwards: group.spread(|run| Some(run.forwards() as f64)),
             test_before: summary(Summary::before),
             test_after: summary(Summary::after),
-            dev: group.spread(|run| run.best().map(|best| best.dev_score.value())),
+            dev: group.spread(|run| run.best().and_then(|best| best.dev_score.value())),
             seconds: group.spread(|run| Some(run.seconds())),
             peak_memory_bytes: summary(|s| s.peak_memory_bytes.map(|bytes| bytes as f64)),
             paper_percent: group.runs.iter().find_map(|run| {

@@ -32,7 +32,8 @@ pub fn run(args: &SweepArgs) -> Result<ExitCode> {
         None => Sweep::new(args.lists.clone(), args.train.with_file()?, &runs)?,
     };
     set_threads(sweep.plan.train.get("threads"))?;
-    let report = sweep.run(&runs, &mut Console::default())?;
+    let mut console = Console::default().raising(stop.saves.clone());
+    let report = sweep.run(&runs, &mut console)?;
     draw(&report)?;
     if args.train.json {
         answer(serde_json::to_string(&report)?)?;
