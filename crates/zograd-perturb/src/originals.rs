@@ -214,3 +214,36 @@ impl<B: Backend, W: Write> ModuleVisitor<B> for Dump<'_, W> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::DType;
+
+    /// Blocks end where they want, parameters too.
+    #[test]
+    fn numbers_are_read_as_they_were_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("numbers");
+        let sizes = [3, BLOCK, 2 * BLOCK + 5];
+        let number = |i: usize| i as f32 - 1.5;
+        let mut file = File::create(&path).expect("a file");
+        for size in sizes {
+            write(&mut file, (0..size).map(number)).expect("written");
+        }
+        let file = zograd_files::open(&path).expect("a file");
+        let mut reader = Reader(BufReader::new(file));
+        for size in sizes {
+            let spec = ParameterSpec {
+                name: "x".into(),
+                id: crate::TensorId::of("x"),
+                shape: vec![size],
+                dtype: DType::F32,
+                decays: false,
+            };
+            let read = reader.next(&spec).expect("read");
+            assert!(read.into_iter().eq((0..size).map(number)));
+        }
+        assert_eq!(reader.0.read(&mut [0]).expect("the end"), 0);
+    }
+}

@@ -13,6 +13,7 @@ mod memory;
 mod presets;
 mod reference;
 mod report;
+mod runs;
 mod support;
 mod sweep;
 mod tasks;

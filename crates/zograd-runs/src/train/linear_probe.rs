@@ -60,7 +60,7 @@ fn interrupted<B: RunBackend>(
 ) -> Result<(Opt<B>, TrainSummary, Option<u64>)> {
     summary.stop = StopReason::Interrupted;
     if fitted.is_none() {
-        let line = "interrupted before the fit was done: nothing was tuned";
+        let line = "interrupted before the fit was done: best/ holds the start weights";
         work.recorder.watch.note(line);
     }
     work.recorder.finish()?;

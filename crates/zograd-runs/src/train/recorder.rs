@@ -248,8 +248,7 @@ impl<'a> Recorder<'a> {
         Ok(hash)
     }
 
-    /// Keeps the last weights of an interrupted run, if none were evaluated. While the untuned model is the best, no
-    /// weights are kept.
+    /// Keeps the last weights, if none were evaluated.
     ///
     /// # Errors
     /// They cannot be written.
@@ -259,13 +258,13 @@ impl<'a> Recorder<'a> {
         summary: &TrainSummary,
     ) -> Result<()> {
         match summary.best {
-            None if summary.steps > 0 => self.keep_best(model, summary.steps).map(drop),
-            _ => Ok(()),
+            Some(_) => Ok(()),
+            None => self.keep_best(model, summary.steps).map(drop),
         }
     }
 
     /// The best weights, which are the last ones or lie in `best/`. Where they do not lie there as they were saved,
-    /// they are made `again`, from the log; so are those of the untuned model, which were not saved before.
+    /// they are made `again`, from the log.
     ///
     /// # Errors
     /// They cannot be read, and there is no log to make them again from.
@@ -281,13 +280,6 @@ impl<'a> Recorder<'a> {
             self.keep_best(&model, summary.steps)?;
             return Ok(model);
         };
-        if record.step == 0 {
-            // one model in memory at a time
-            drop(model);
-            let model = again(0, self.watch)?;
-            self.keep_best(&model, 0)?;
-            return Ok(model);
-        }
         if record.step == summary.steps {
             if self.best.as_ref().is_none_or(|best| best.ours.is_none()) {
                 self.keep_best(&model, record.step)?;
@@ -395,12 +387,11 @@ impl<B: RunBackend> Observer<Opt<B>> for Recorder<'_> {
     fn on_eval(&mut self, record: &EvalRecord, model: &Opt<B>) -> Result<(), TrainError> {
         // before the metrics say so: a resumed run believes them
         let recorded = match record.best {
-            // the untuned model lies where it came from
-            true if record.step > 0 => self.keep_best(model, record.step).and_then(|hash| {
+            true => self.keep_best(model, record.step).and_then(|hash| {
                 let best_hash = hash.as_str();
                 self.folder.record("eval", &BestLine { record, best_hash })
             }),
-            _ => self.folder.record("eval", record),
+            false => self.folder.record("eval", record),
         };
         recorded.map_err(observer_error)?;
         self.due = false;

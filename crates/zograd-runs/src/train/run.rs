@@ -306,16 +306,10 @@ fn judge<B: RunBackend>(
     let settings = &prepared.settings;
     let storage = settings.machine.storage();
     let (run, log) = (recorder.folder.path().to_owned(), recorder.folder.log());
-    let source = &prepared.sources.model;
     let again = |step: u64, watch: &mut dyn Watch| {
-        if !matches!(settings.procedure, Procedure::ZerothOrder(_)) {
-            // without a log there is only one step whose weights are known
-            let base = load::<B>(source, storage, device).about("`model`")?;
-            return Ok(start::begin(settings, base, None)?.0);
-        }
         let log = Trajectory::read(&log).while_running()?;
         let rebuild = Rebuild {
-            model: source,
+            model: &prepared.sources.model,
             storage,
             methods,
             start: &start::start_folder(&run),

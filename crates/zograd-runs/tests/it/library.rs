@@ -357,3 +357,43 @@ fn what_fails_while_running_is_not_the_inputs_fault() {
         assert!(!RunRecord::read(&out).expect("a run").over());
     }
 }
+
+/// Weights that are the best are on the disk once, in `best/` and in the checkpoint, and neither is written into.
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_of_the_best_weights_shares_their_file() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (runs, out) = (Runs::new(), folder.path().join("run"));
+    let settings = tiny()
+        .with("lr", 1e-3)
+        .with("best-by", "loss")
+        .with("dev-examples", 40);
+    let summary = train(&runs, &settings, &folder.path().join("full"));
+    let mut watch = StopAfter::new(2);
+    let given = settings.clone().with("out", text(&out));
+    let part = watch
+        .stopping(&runs)
+        .train(given, &mut watch)
+        .expect("a part");
+    let file = |name: &str| out.join(name).join("model.safetensors");
+    let inode = |name: &str| fs::metadata(file(name)).expect("weights").ino();
+    let shared = inode("best") == inode("checkpoint-2");
+    assert_eq!(shared, part.best_step == Some(2), "{part:?}");
+    assert!(
+        shared,
+        "choose a learning rate at which step 2 is the best so far"
+    );
+    let kept = out.join("kept");
+    fs::hard_link(file("checkpoint-2"), &kept).expect("a third name");
+    let before = fs::read(&kept).expect("weights");
+    let rest = runs
+        .resume(&out, Given::new(), &mut Quiet)
+        .expect("the rest");
+    assert_eq!(rest.best_step, summary.best_step);
+    assert!(
+        fs::read(&kept).expect("weights") == before,
+        "it was written into"
+    );
+    assert_same(&folder.path().join("full"), &out);
+}
