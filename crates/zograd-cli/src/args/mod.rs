@@ -42,10 +42,11 @@ Examples:
   zograd sweep --model DIR --task sst2 --data DIR --lr 1e-5,3e-5,1e-4 --eps 1e-3
   zograd report runs/*                      curves and tables on one page
   zograd train --resume runs/sst2-gv        go on after Ctrl-C, kill -9 or a power cut
+  zograd train --resume runs/sst2-gv --steps 9000   go on behind the end
   zograd replay --log runs/sst2-gv/trajectory.zog --model DIR --out tuned
   zograd prompts --task sst2 --data DIR --tokenizer DIR --limit 2
 
-Exit codes: 0 done, 1 failed while running, 2 wrong input, 130 or 143 interrupted (and saved).
+Exit codes: 0 done, 1 failed while running or blown up, 2 wrong input, 130 or 143 interrupted (and saved).
 Environment: NO_COLOR turns colours off; HF_HOME is where models from the hub are cached;
 RAYON_NUM_THREADS limits threads like --threads; ZOGRAD_LOG=debug tells more.")]
 pub struct Cli {
