@@ -58,12 +58,15 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
 
 /// What there is to learn from a run that learnt nothing.
 fn lesson(r: &Summary) -> Option<String> {
-    let what = match r.gain? {
-        Gain::Nothing => {
+    let what = match (r.stop, r.gain) {
+        (StopReason::Guard, _) => "a guard stopped it",
+        (_, Some(Gain::Nothing)) => {
             "learnt nothing: on the development examples the score stayed and the loss moved by less than 0.5%"
         }
-        Gain::Worse => "the last weights are worse than the untuned model",
-        Gain::BlewUp => "it blew up: the last weights are far worse than the untuned model",
+        (_, Some(Gain::Worse)) => "the last weights are worse than the untuned model",
+        (_, Some(Gain::BlewUp)) => {
+            "it blew up: the last weights are far worse than the untuned model"
+        }
         _ => return None,
     };
     let kept = match r.best_step {
@@ -78,6 +81,7 @@ fn lesson(r: &Summary) -> Option<String> {
                 "try other learning rates: zograd sweep --lr {rates}, with the other flags of this run"
             )
         }
+        None if r.stop == StopReason::Guard => "what to change stands with the event".into(),
         None => as_flags("try more examples: `train-examples`"),
     };
     Some(format!("{what}{kept}; {next}"))

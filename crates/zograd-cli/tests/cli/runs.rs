@@ -245,7 +245,7 @@ fn a_run_that_gained_nothing_says_so() {
 #[test]
 fn a_guard_leaves_the_best_weights() {
     let dir = scratch();
-    let wild = ["--method", "mezo", "--lr", "1e-1", "--arithmetic", "plain"];
+    let wild = ["--method", "mezo", "--lr", "3e-3", "--arithmetic", "plain"];
     let stop = ["--guard", "loss-explosion=stop", "--out", "run"];
     let args = changed(
         &[("--steps", "60"), ("--eval-every", "0")],
@@ -261,6 +261,10 @@ fn a_guard_leaves_the_best_weights() {
     assert_eq!(summary["accuracy_after"], summary["accuracy_before"]);
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert!(stdout.contains("step 0, the untuned model"), "{stdout}");
+    let line = last_line(&output.stdout);
+    for part in ["guard stopped", "the untuned model", "--lr 3e-5,9e-5,3e-4"] {
+        assert!(line.contains(part), "{line}");
+    }
     refused(
         dir.path(),
         &["train", "--resume", "run", "--steps", "90"],

@@ -101,13 +101,16 @@ impl Summary {
     }
 
     /// Learning rates that may do better, if it was not a good one: larger ones where nothing happened, smaller ones
-    /// where the weights became worse.
+    /// where the weights became worse or a guard stopped them on their way.
     pub fn rates_to_try(&self) -> Option<[f64; 3]> {
         let lr = self.settings["lr"].as_f64()?;
-        let factors = match self.gain? {
-            Gain::Nothing if lr == 0.0 => return Some([1e-6, 1e-5, 1e-4]),
-            Gain::Nothing => [10.0, 100.0, 1000.0],
-            Gain::Worse | Gain::BlewUp => [0.01, 0.03, 0.1],
+        let smaller = [0.01, 0.03, 0.1];
+        let factors = match (self.stop, self.gain) {
+            (StopReason::Guard, _) if self.events.keys().any(Event::is_of_long_steps) => smaller,
+            (StopReason::Guard, _) => return None,
+            (_, Some(Gain::Nothing)) if lr == 0.0 => return Some([1e-6, 1e-5, 1e-4]),
+            (_, Some(Gain::Nothing)) => [10.0, 100.0, 1000.0],
+            (_, Some(Gain::Worse | Gain::BlewUp)) => smaller,
             _ => return None,
         };
         Some(factors.map(|factor| rounded(lr * factor)))

@@ -57,7 +57,7 @@ pub(super) fn check_adapter(folder: &Path) -> Result<()> {
     }
     if has(MODEL) {
         refuse!(
-            "`adapter = {name}`: it holds a whole model, which needs no other; give it as the `model`"
+            "`adapter = {name}`: it has no {ADAPTER} and holds a whole model; give it as the `model`"
         );
     }
     if is_run(folder) {

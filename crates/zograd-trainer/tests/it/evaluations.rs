@@ -34,7 +34,7 @@ fn run(lr: f64, dev: bool) -> (Evals, TrainSummary, String) {
         scoring: &scoring,
     };
     let mut config = TrainConfig::new(6, lr);
-    (config.batch_size, config.eval_every) = (4, 3);
+    (config.batch_size, config.eval_every, config.best_by) = (4, 3, BestBy::Loss);
     let space = ParameterSpace::select(&model(), &Selection::All).expect("parameters");
     let mut model = Perturbed::new(model(), space, NoiseKind::Gaussian, 1e-3).expect("its own");
     let mut evals = Evals::default();
@@ -49,7 +49,7 @@ fn run(lr: f64, dev: bool) -> (Evals, TrainSummary, String) {
 /// The untuned model is the best until another is better, and evaluating it changes no step.
 #[test]
 fn the_untuned_model_is_a_candidate() {
-    let (evals, summary, weights) = run(1.0, true);
+    let (evals, summary, weights) = run(100.0, true);
     let steps: Vec<u64> = evals.0.iter().map(|(record, _)| record.step).collect();
     assert_eq!(steps, [0, 3, 6]);
     let (untuned, hash) = &evals.0[0];
@@ -63,12 +63,12 @@ fn the_untuned_model_is_a_candidate() {
         evals = evals.0
     );
     assert_eq!(summary.last.as_ref(), Some(&evals.0[2].0));
-    assert_eq!(summary.gain(BestBy::Score), Some(Gain::BlewUp));
-    let (none, without, same) = run(1.0, false);
+    assert_eq!(summary.gain(BestBy::Loss), Some(Gain::BlewUp));
+    let (none, without, same) = run(100.0, false);
     assert!(none.0.is_empty() && without.best.is_none());
-    assert_eq!((without.gain(BestBy::Score), same), (None, weights));
+    assert_eq!((without.gain(BestBy::Loss), same), (None, weights));
     let (_, still, _) = run(0.0, true);
-    assert_eq!(still.gain(BestBy::Score), Some(Gain::Nothing));
+    assert_eq!(still.gain(BestBy::Loss), Some(Gain::Nothing));
     assert_eq!(still.best.map(|best| best.step), Some(0));
 }
 
