@@ -40,7 +40,7 @@ impl Stop {
             for signal in signals.forever() {
                 let again = raised.asked.swap(true, Ordering::Relaxed);
                 if !raised.saves.load(Ordering::Relaxed) {
-                    say("\ninterrupted while loading; nothing was written");
+                    say("\ninterrupted while loading: there is nothing to save yet");
                     std::process::exit(128 + signal);
                 }
                 if again {

@@ -174,3 +174,35 @@ fn hash_bytes(bytes: &[u8]) -> String {
     hash.part(bytes);
     hash.short()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A kill, or a full disk, between the files of a run that is made longer.
+    #[test]
+    fn half_of_it_can_be_done_again() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let put = |name, text: &str| zograd_files::write(&dir.path().join(name), text);
+        let config =
+            || zograd_files::read_text(&dir.path().join(CONFIG), 99).expect("the settings");
+        put(CONFIG, "steps = 1").expect("written");
+        put(EXAMPLES, "[]").expect("written");
+        let origin = Origin {
+            model: "m".into(),
+            ..Origin::default()
+        };
+        origin.write(dir.path()).expect("written");
+        let longer = |log: Result<()>| Origin::lengthen(dir.path(), "steps = 2", || log);
+        longer(Err(crate::RunError::running("full"))).expect_err("not to its end");
+        assert_eq!(config(), "steps = 1");
+        assert_eq!(Origin::read(dir.path()).expect("as it was"), origin);
+        longer(Ok(())).expect("to its end");
+        assert_eq!(config(), "steps = 2");
+        assert_eq!(Origin::read(dir.path()).expect("as it is"), origin);
+        for edited in ["steps = 1", "steps = 3"] {
+            put(CONFIG, edited).expect("written");
+            assert!(Origin::read(dir.path()).is_err(), "{edited}");
+        }
+    }
+}

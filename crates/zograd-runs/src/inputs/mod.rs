@@ -9,8 +9,8 @@ mod sources;
 mod task;
 
 pub use adapter::{attach, check_adapter_folder, keep, tuned_hash};
-pub(crate) use model::load_own;
 pub use model::{Questions, load, score};
+pub(crate) use model::{load_own, with_own_adapter};
 pub use prompts::{
     Calibration, check_ids, encoder, max_length, note_truncation, prompts, truncated,
 };

@@ -6,7 +6,7 @@ use crate::watch::Watch;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{LoadError, LoadOptions, Opt, Storage};
+use zograd_models::{AdapterError, LoadError, LoadOptions, Opt, Storage};
 use zograd_tasks::Prompt;
 use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
 
@@ -28,13 +28,25 @@ pub(crate) fn load_own<B: RunBackend>(
     storage: Storage,
     device: &B::Device,
 ) -> Result<Opt<B>> {
-    let loaded = Opt::load(folder, &LoadOptions::of(storage), device);
-    match loaded {
-        Err(LoadError::Damaged { file, reason }) => {
-            refuse!("{} is damaged: {reason}", file.display())
-        }
+    match Opt::load(folder, &LoadOptions::of(storage), device) {
+        Err(LoadError::Damaged { file, reason }) => damaged(&file, &reason),
         other => Ok(other.about_file(folder)?.0),
     }
+}
+
+/// `base` with an adapter that a run wrote.
+///
+/// # Errors
+/// It is damaged, or does not fit.
+pub(crate) fn with_own_adapter<B: RunBackend>(base: Opt<B>, folder: &Path) -> Result<Opt<B>> {
+    match base.without_adapter().with_adapter_from(folder) {
+        Err(AdapterError::Weights(LoadError::Damaged { file, reason })) => damaged(&file, &reason),
+        other => other.about_file(folder),
+    }
+}
+
+fn damaged<T>(file: &Path, reason: &str) -> Result<T> {
+    refuse!("{} is damaged: {reason}", file.display())
 }
 
 /// Prompts, and how the answers to them are scored.

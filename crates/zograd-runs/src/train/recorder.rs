@@ -6,7 +6,7 @@ use crate::folder::{
     ANCHOR, BEST, Interrupted, RunFolder, Summary, checkpoint_folder, checkpoints, folder_hash,
     seal,
 };
-use crate::inputs::{Sources, keep, load_own, tuned_hash};
+use crate::inputs::{Sources, keep, load_own, tuned_hash, with_own_adapter};
 use crate::settings::Storage;
 use crate::watch::{RunNote, Watch};
 use serde::Serialize;
@@ -310,10 +310,7 @@ impl<'a> Recorder<'a> {
     ) -> Result<Opt<B>> {
         let best = self.folder.best();
         let found = match model.adapter() {
-            Some(_) => model
-                .without_adapter()
-                .with_adapter_from(&best)
-                .about_file(&best)?,
+            Some(_) => with_own_adapter(model, &best)?,
             None => {
                 // one model in memory at a time
                 drop(model);
