@@ -1,4 +1,5 @@
 use super::Shift;
+use crate::vector::{Row, Vector};
 use half::{bf16, f16};
 
 /// A type weights are stored in.
@@ -8,12 +9,54 @@ pub(crate) trait Weight: Copy + Send + Sync + PartialEq + std::fmt::Debug {
     /// Not `(1 - shrink) * self + sum`: the decay of a step, lr * lambda, is often below the distance of
     /// 1 to its neighbour in f32.
     fn moved(self, shift: Shift, sum: f32) -> Self;
+
+    /// Moves the weights from `lane` on, as many as `sums` has lanes.
+    ///
+    /// # Safety
+    /// The processor has the instructions of `V`, and `lane` is one of its lanes: see [`Vector`].
+    #[inline(always)]
+    unsafe fn move_lanes<V: Vector>(
+        weights: &mut Row<Self>,
+        lane: usize,
+        shift: Shift,
+        sums: V::Floats,
+    ) {
+        let mut row = [0.0; 16];
+        // SAFETY: by this function's conditions.
+        unsafe { V::store_floats(sums, &mut row, lane) };
+        for k in lane..lane + V::LANES {
+            weights[k] = weights[k].moved(shift, row[k]);
+        }
+    }
 }
 
 impl Weight for f32 {
     #[inline(always)]
     fn moved(self, shift: Shift, sum: f32) -> Self {
         self + ((-shift.shrink).mul_add(self + shift.dither, sum) - shift.base)
+    }
+
+    #[inline(always)]
+    unsafe fn move_lanes<V: Vector>(
+        weights: &mut Row<Self>,
+        lane: usize,
+        shift: Shift,
+        sums: V::Floats,
+    ) {
+        // SAFETY: by this function's conditions.
+        unsafe {
+            let old = V::load_floats(weights, lane);
+            // taking nothing off changes no finite number: not even the sign of a sum of 0, which is never -0
+            let sums = match shift.shrink {
+                0.0 => sums,
+                shrink => {
+                    let dithered = V::plus(old, V::splat_float(shift.dither));
+                    V::fma(V::splat_float(-shrink), dithered, sums)
+                }
+            };
+            let step = V::minus(sums, V::splat_float(shift.base));
+            V::store_floats(V::plus(old, step), weights, lane);
+        }
     }
 }
 
