@@ -12,7 +12,8 @@ use crate::{NoiseKind, NoisePass};
 use rayon::prelude::*;
 pub(crate) use shift::Shift;
 use stream::Stream;
-use tile::{TILE, Tile};
+use tile::TILE;
+use weight::Tile;
 pub(crate) use weight::Weight;
 
 /// Elements per task: enough work (some ten microseconds) to hide rayon's overhead, few enough to

@@ -1,13 +1,10 @@
 //! The inner loops: weights and sums in registers, the bits in L1.
 
 use super::stream::Stream;
-use super::{Shift, Weight};
+use super::{Shift, Weight, weight::Tile};
 use crate::noise::{HIGH, LOW};
-use crate::vector::{Row, Vector};
+use crate::vector::Vector;
 use crate::{NoiseKind, NoisePass};
-
-/// Weights that are moved together: four rows, which take a row of bytes or four bits of a row of words.
-pub(super) type Tile<W> = [Row<W>; 4];
 
 /// Weights of a tile.
 pub(super) const TILE: usize = 64;
@@ -24,13 +21,15 @@ pub(super) unsafe fn add<W: Weight, V: Vector>(
     pass: &NoisePass<'_>,
 ) {
     let shift = Shift::of(pass);
+    let mut left = [[0.0; 16]; 4];
     // SAFETY: the instructions are there.
     unsafe {
         match pass.kind {
-            NoiseKind::Gaussian => add_gaussian::<W, V>(tile, n, streams, shift),
-            NoiseKind::Rademacher => add_signs::<W, V>(tile, n, streams, shift),
+            NoiseKind::Gaussian => add_gaussian::<W, V>(tile, n, streams, shift, &mut left),
+            NoiseKind::Rademacher => add_signs::<W, V>(tile, n, streams, shift, &mut left),
         }
     }
+    W::move_tile(tile, shift, &left);
 }
 
 /// The `n`-th tile of a group, with Gaussian noise.
@@ -43,6 +42,7 @@ unsafe fn add_gaussian<W: Weight, V: Vector>(
     n: usize,
     streams: &[Stream],
     shift: Shift,
+    left: &mut Tile<f32>,
 ) {
     for lane in (0..16).step_by(V::LANES) {
         // SAFETY: the instructions are there, and `lane` is one.
@@ -61,9 +61,7 @@ unsafe fn add_gaussian<W: Weight, V: Vector>(
                     add_multiple::<V>(&mut sums, normals, second);
                 }
             }
-            for (row, sum) in tile.iter_mut().zip(sums) {
-                W::move_lanes::<V>(row, lane, shift, sum);
-            }
+            W::move_lanes::<V>(tile, lane, shift, sums, left);
         }
     }
 }
@@ -93,6 +91,7 @@ unsafe fn add_signs<W: Weight, V: Vector>(
     n: usize,
     streams: &[Stream],
     shift: Shift,
+    left: &mut Tile<f32>,
 ) {
     for lane in (0..16).step_by(V::LANES) {
         // SAFETY: the instructions are there, and `lane` is one.
@@ -106,9 +105,7 @@ unsafe fn add_signs<W: Weight, V: Vector>(
                     add_flipped(&mut sums, bits, second);
                 }
             }
-            for (row, sum) in tile.iter_mut().zip(sums) {
-                W::move_lanes::<V>(row, lane, shift, sum);
-            }
+            W::move_lanes::<V>(tile, lane, shift, sums, left);
         }
     }
 }
