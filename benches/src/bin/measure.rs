@@ -16,7 +16,7 @@ use zograd_benches::probes::{AdapterName, ProbeTimes};
 use zograd_benches::run_inputs;
 use zograd_benches::steps::{MethodName, StepTimes};
 use zograd_models::{ModelBackend, OptConfig};
-use zograd_perturb::NoiseBackend;
+use zograd_perturb::{Instructions, NoiseBackend};
 
 #[derive(Parser)]
 #[command(about = "One measurement on random OPT weights, as one JSON object")]
@@ -42,6 +42,9 @@ enum What {
         /// Timed repetitions, after one that is not
         #[arg(long, default_value_t = 5)]
         repeats: usize,
+        /// The widest instructions that passes may use, as on a machine without wider ones
+        #[arg(long, value_enum)]
+        instructions: Option<InstructionsName>,
     },
     /// Passes over weights that are on a device of their own, and its bandwidth
     Device {
@@ -138,6 +141,23 @@ enum DtypeName {
     Bf16,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum InstructionsName {
+    Baseline,
+    Avx2,
+    Avx512,
+}
+
+impl From<InstructionsName> for Instructions {
+    fn from(name: InstructionsName) -> Self {
+        match name {
+            InstructionsName::Baseline => Self::Baseline,
+            InstructionsName::Avx2 => Self::Avx2,
+            InstructionsName::Avx512 => Self::Avx512,
+        }
+    }
+}
+
 impl From<DtypeName> for DType {
     fn from(name: DtypeName) -> Self {
         match name {
@@ -175,7 +195,13 @@ fn run<B: NoiseBackend + ModelBackend>(
     dtype: DType,
 ) -> Result<Value> {
     Ok(match what {
-        What::Noise { repeats } => {
+        What::Noise {
+            repeats,
+            instructions,
+        } => {
+            if let Some(widest) = *instructions {
+                Instructions::from(widest).use_at_most();
+            }
             serde_json::to_value(PassTimes::measure::<B>(config, *repeats)?)?
         }
         What::Device { repeats } => {

@@ -7,6 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
+use zograd_trainer::trajectory::{Trajectory, TrajectoryWriter};
 
 fn weights(folder: &Path) -> Vec<u8> {
     let file = ["model.safetensors", "adapter_model.safetensors"]
@@ -266,6 +267,18 @@ fn a_replay_refuses_what_does_not_fit() {
     bytes[40] ^= 1;
     fs::write(dir.path().join("bent"), &bytes).expect("written");
     refused(&["--log", "bent"], "checksum");
+    let read = Trajectory::read(&log).expect("a log");
+    let mut header = read.header;
+    header.noise_version = 1;
+    let old = dir.path().join("old");
+    let mut older = TrajectoryWriter::create(&old, header).expect("a new log");
+    for record in &read.records {
+        older.append(record).expect("written");
+    }
+    refused(
+        &["--log", "old"],
+        "its noise is version 1, this zograd makes version 2",
+    );
 }
 
 #[test]

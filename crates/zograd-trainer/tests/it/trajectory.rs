@@ -376,6 +376,20 @@ fn a_tensor_that_outgrows_its_grid_ends_run_and_replay() {
     );
 }
 
+/// Other noise would walk to other weights.
+#[test]
+fn noise_of_another_version_is_not_replayed() {
+    let mut header = header(Arithmetic::Exact);
+    header.noise_version = 1;
+    let mut again = walk(&header).begin(model()).expect("the start");
+    let error = replay(&mut again, &mut Damped::default(), &header, &[], |_| ());
+    let error = error.expect_err("version 1").to_string();
+    assert!(
+        error.contains("version 1") && error.contains("version 2"),
+        "{error}"
+    );
+}
+
 /// What decays is the model's to say.
 #[test]
 fn what_decays_is_what_the_model_says() {
