@@ -1,8 +1,8 @@
 //! The `zograd` command: fine-tunes language models with forward passes only.
 //!
 //! Flags and files come in here, progress and reports go out; the algorithms live in the libraries.
-//! Exit codes: 0 done, 1 something failed while running, a guard stopped a run or it blew up, 2 the input is wrong (nothing
-//! was written),
+//! Exit codes: 0 done, 1 something failed while running, a guard stopped a run or it blew up, 2 the input is wrong
+//! (nothing was written),
 //! 130 interrupted by Ctrl-C, 143 by SIGTERM (what was reached is saved).
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]

@@ -116,9 +116,9 @@ impl Runs {
     /// bits as one that was asked for so many from the start.
     ///
     /// # Errors
-    /// A folder without a run that can be resumed, a run whose learning rate falls to 0 at its end and that is to be longer, one that another process works on, or one that was made of something
-    /// else; something that failed while running; [`RunError::Stopped`](crate::RunError::Stopped) if it was asked to
-    /// stop before its next step.
+    /// A folder without a run that can be resumed, one that another process works on, or one that was made of something
+    /// else; a run that is to be longer and whose learning rate falls to 0 at its end; something that failed while
+    /// running; [`RunError::Stopped`](crate::RunError::Stopped) if it was asked to stop before its next step.
     pub fn resume(&self, run: &Path, more: Given, watch: &mut dyn Watch) -> Result<Summary> {
         if let Err(key) = more.only(&["threads", "steps", "model", "tokenizer", "data"]) {
             refuse!(

@@ -178,7 +178,14 @@ fn guards_act_and_are_replayed() {
         "--guard",
         "loss-explosion=skip,exploding-gradient=shrink",
     ];
-    let report = run_json(dir.path(), &wild(&args));
+    let output = zograd(dir.path(), &wild(&args)).output();
+    let output = output.expect("the binary starts");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    // guards or not, it comes to no good end
+    assert_eq!(
+        (output.status.code(), &report["gain"]),
+        (Some(1), &"blew-up".into())
+    );
     let events = report["events"].as_object().expect("events");
     assert!(events["loss-explosion"].as_u64() >= Some(3), "{events:?}");
     assert!(

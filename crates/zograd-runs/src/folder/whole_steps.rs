@@ -68,7 +68,8 @@ impl Interrupted {
             other => other.about(file).about(named()),
         };
         let (metrics, seals) = (read(METRICS)?, read(SEALS)?);
-        if seals.is_empty() && !metrics.is_empty() {
+        // an empty one seals nothing: so it is before the first line is whole
+        if !zograd_files::exists(&folder.join(SEALS)) && !metrics.is_empty() {
             refuse!(
                 "{}: {SEALS} is gone, which says that {METRICS} is as it was written; put it back, or remove both to \
                  make all steps again",
