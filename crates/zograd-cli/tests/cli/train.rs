@@ -82,6 +82,8 @@ fn a_run_folder_holds_what_it_promises() {
             "--json",
             "--model",
             "run/best",
+            "--task",
+            "toy",
             "--test-examples",
             "64",
         ],
