@@ -136,7 +136,8 @@ pub fn note_lengths(
 ) {
     let is_longer = |prompt: &&Prompt| {
         let answer = prompt.candidates.first().map_or(0, |c| c.option_len);
-        prompt.question.is_some() && max_new_tokens.is_some_and(|most| answer > most)
+        // the token that ends it need not be written
+        prompt.question.is_some() && max_new_tokens.is_some_and(|most| answer > most + 1)
     };
     let longer = prompts.iter().filter(is_longer).count();
     if let Some(most) = max_new_tokens.filter(|_| longer > 0) {

@@ -42,14 +42,14 @@ impl Owner for Inputs {
             "DIR|ID",
             "A Hugging Face model folder, or a hub id such as facebook/opt-125m",
         )
-        .or("without a task of your own: embedded, a tiny OPT that is built in"),
+        .or("with the built-in task: embedded, a tiny OPT"),
         Setting::path("tokenizer", "DIR", "Tokenizer folder, if the model folder has none"),
         Setting::text(
             "task",
             "NAME",
             "The task, such as sst2, or the TOML file of your own",
         )
-        .or("without a model of your own: toy, a small sentiment task that is built in"),
+        .or("with the built-in model: toy, a small sentiment task"),
         Setting::path(
             "data",
             "DIR",
@@ -140,14 +140,14 @@ impl Owner for ExampleCounts {
     const HEADING: &'static str = "Input";
     const SETTINGS: &'static [Setting] = &[
         Setting::count("train-examples", "N", "Training examples drawn from the train rows")
-            .or("1000; fewer where the rows are too few for them and dev"),
+            .or("1000"),
         Setting::count(
             "dev-examples",
             "N",
             "Development examples, drawn from the remaining train rows: the best weights are those that do best on \
-             them",
+             them; fewer where training examples that were asked for leave fewer",
         )
-        .or("500; fewer where the rows are too few"),
+        .or("500"),
         Setting::count(
             "test-examples",
             "N",

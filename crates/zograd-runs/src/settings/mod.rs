@@ -193,9 +193,11 @@ impl Settings {
     /// A value that TOML cannot hold.
     pub fn given(&self) -> Result<Given> {
         let mut values = self.taken.clone();
+        let yields = self.sizes.yields;
         let examples = ExampleCounts {
-            train_examples: Some(self.sizes.train),
-            dev_examples: Some(self.sizes.dev),
+            // the one that gives way is the one that is not given
+            train_examples: (yields != Yields::Train).then_some(self.sizes.train),
+            dev_examples: (yields != Yields::Dev).then_some(self.sizes.dev),
             test_examples: Some(self.sizes.test),
         };
         let eval = EvalOptions {

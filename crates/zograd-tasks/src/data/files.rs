@@ -106,8 +106,17 @@ fn hint_of_folder(folder: &Path, split: Split) -> String {
             path.display(),
             conversion(format, split.name())
         ),
-        None => String::new(),
+        None => match files.iter().find(|path| has(path, split)) {
+            Some(inside) => format!("; {} has one", inside.display()),
+            None => String::new(),
+        },
     }
+}
+
+/// Whether a folder inside has a split.
+fn has(folder: &Path, split: Split) -> bool {
+    let found = |name: &&str| forms(folder, name, split).is_ok_and(|forms| !forms.is_empty());
+    folder.is_dir() && names(split).iter().any(found)
 }
 
 /// Every form in which a place has the split called `name`, by preference; each is a list of files in order.
@@ -290,6 +299,8 @@ mod tests {
         ] {
             assert!(error.contains(part), "{error}");
         }
+        let error = found(&["sst2/train.jsonl"], Split::Train).expect_err("no split");
+        assert!(error.ends_with("/sst2 has one"), "{error}");
         let error = found(&["dev.tsv"], Split::Validation).expect_err("no split");
         assert!(error.contains("sep=\"\\t\""), "{error}");
         let folder = tempfile::tempdir().expect("a folder");
