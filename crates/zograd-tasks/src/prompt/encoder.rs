@@ -312,16 +312,16 @@ impl PromptEncoder {
         option_len: usize,
     ) -> Result<EncodedCandidate, PromptError> {
         let whole = layout.whole(text.text);
-        let mut ids = match whole == text.text {
+        let ids = match whole == text.text {
             true => text.ids,
             false => self.ids(&whole)?,
         };
-        ids.extend(end);
         let room = layout.limit - usize::from(self.bos_id.is_some());
-        let truncated = ids.len().saturating_sub(room);
-        drop(ids.splice(..truncated, self.bos_id));
+        let truncated = (ids.len() + usize::from(end.is_some())).saturating_sub(room);
+        let kept = ids.into_iter().skip(truncated).chain(end);
         Ok(EncodedCandidate {
-            ids,
+            // as large as it is: there may be tens of thousands
+            ids: self.bos_id.into_iter().chain(kept).collect(),
             option_len,
             truncated,
         })
