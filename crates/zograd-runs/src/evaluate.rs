@@ -108,8 +108,8 @@ impl Runs {
 /// What a measurement asks.
 struct Drawn {
     split: Split,
-    /// The rows, in their order.
-    rows: Vec<Row>,
+    /// What the rows call themselves, in their order.
+    ids: Vec<Option<Value>>,
     /// What the task makes of them.
     samples: Vec<Sample>,
     /// What stands before each.
@@ -159,7 +159,7 @@ impl Drawn {
         Ok(Self {
             split,
             samples: rows.iter().map(labelled).collect::<Result<_>>()?,
-            rows,
+            ids: rows.iter().map(predictions::id).collect(),
             shown: shown.iter().map(sample).collect::<Result<_>>()?,
         })
     }
@@ -197,7 +197,7 @@ impl Measuring {
         let scoring = inputs::scoring(task, &encoder, &config, asked.beams)?;
         let Drawn {
             split,
-            rows,
+            ids,
             samples,
             shown,
         } = drawn;
@@ -238,7 +238,7 @@ impl Measuring {
         if let Some(path) = &asked.predictions {
             let asked = Asked {
                 task,
-                rows: &rows,
+                ids: &ids,
                 samples: &samples,
             };
             predictions::write(path, &asked, [scored.as_ref(), answered.as_ref()])

@@ -13,8 +13,9 @@ const ID_FIELDS: [&str; 3] = ["id", "idx", "guid"];
 /// What was asked.
 pub(crate) struct Asked<'a> {
     pub task: &'a dyn Task,
-    /// The rows, in their order, and what the task made of them.
-    pub rows: &'a [Row],
+    /// What the rows call themselves, in their order.
+    pub ids: &'a [Option<Value>],
+    /// What the task made of them.
     pub samples: &'a [Sample],
 }
 
@@ -62,6 +63,12 @@ struct Right<'a> {
     exact_match: bool,
 }
 
+/// What a row calls itself.
+pub(crate) fn id(row: &Row) -> Option<Value> {
+    let named = ID_FIELDS.iter().find_map(|field| row.fields().get(*field));
+    named.cloned()
+}
+
 /// Refuses a file that exists, or a folder that does not, before any work is done.
 ///
 /// # Errors
@@ -97,10 +104,10 @@ pub(crate) fn write(
     predictions.sort_by_key(|prediction| prediction.index);
     let names = asked.task.option_names();
     let mut lines = Vec::new();
-    for ((prediction, row), sample) in predictions.iter().zip(asked.rows).zip(asked.samples) {
+    for ((prediction, id), sample) in predictions.iter().zip(asked.ids).zip(asked.samples) {
         let line = Line {
             index: prediction.index,
-            id: ID_FIELDS.iter().find_map(|field| row.fields().get(*field)),
+            id: id.as_ref(),
             answer: answered(&prediction.answer, sample, names.as_deref()),
         };
         serde_json::to_writer(&mut lines, &line).while_running()?;
