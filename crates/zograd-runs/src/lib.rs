@@ -12,6 +12,7 @@ mod export;
 pub mod folder;
 pub mod inputs;
 mod merge;
+mod predictions;
 mod promise;
 mod replay;
 mod runs;

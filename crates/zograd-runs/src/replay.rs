@@ -4,7 +4,7 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{RunFolder, check_noise, note_tail};
-use crate::inputs::{self, Sources};
+use crate::inputs::{self, ModelSource};
 use crate::promise::Promise;
 use crate::settings::{Inputs, Machine};
 use crate::threads::with_threads;
@@ -104,7 +104,7 @@ impl Runs {
             tokenizer: replay.inputs.tokenizer.clone(),
             ..Inputs::default()
         };
-        let sources = Sources::find(&inputs, self.tasks())?;
+        let source = ModelSource::find(&inputs, watch)?;
         let machine = Machine {
             dtype: Some(log.header.dtype),
             ..replay.machine.clone()
@@ -112,7 +112,7 @@ impl Runs {
         .complete()?;
         let job = ReplayJob {
             rebuild: Rebuild {
-                model: &sources.model,
+                model: &source.folder,
                 storage: machine.storage(),
                 methods: self.methods(),
                 start: &start_folder(replay.log.parent().unwrap_or(Path::new(""))),
@@ -120,7 +120,7 @@ impl Runs {
                 records,
                 originals: replay.out.with_added_extension("anchor.f32"),
             },
-            tokenizer: &sources.tokenizer,
+            tokenizer: &source.tokenizer,
             out: &replay.out,
             watch: &mut *watch,
         };

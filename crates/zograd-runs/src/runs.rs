@@ -195,7 +195,7 @@ impl Runs {
         watch: &mut dyn Watch,
     ) -> Result<Summary> {
         with_threads(settings.machine.threads, || {
-            let (prepared, destination) = Prepared::new(settings, self.tasks(), resumed)?;
+            let (prepared, destination) = Prepared::new(settings, self.tasks(), resumed, watch)?;
             let backend = prepared.backend();
             let job = TrainJob {
                 prepared,

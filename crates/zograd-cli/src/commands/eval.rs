@@ -31,14 +31,17 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         Some(_) => " with its adapter",
         None => "",
     };
+    let scored = match measured.loss {
+        Some(loss) => format!(
+            "{} ({} examples), loss {loss:.4}",
+            in_words(&measured),
+            measured.labelled
+        ),
+        None => format!("{} examples answered, none scored", measured.examples),
+    };
     answer(format_args!(
-        "{}{with_adapter} on {}: {} ({} examples), loss {:.4}, {:.1} s",
-        measured.model,
-        measured.task,
-        in_words(&measured),
-        measured.examples,
-        measured.loss,
-        measured.seconds
+        "{}{with_adapter} on {}: {scored}, {:.1} s",
+        measured.model, measured.task, measured.seconds
     ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -151,34 +151,53 @@ fn task_and_data_that_are_not_there() {
     }
     for (args, parts) in [
         (
-            &["train", "--task", "sst3", "--data", "data"][..],
+            &[
+                "train", "--model", "embedded", "--task", "sst3", "--data", "data",
+            ][..],
             &["sst3", "sst2"][..],
         ),
         (&["train", "--task", "sst2"], &["--data"]),
-        (&["train", "--data", "data"], &["--task"]),
+        (&["train", "--data", "data"], &["--task", "--model"]),
+        (&["train", "--model", "model"], &["--task", "--data"]),
         (
-            &["eval", "--task", "sst2", "--data", "nowhere"],
+            &["eval", "--task", "sst2", "--data", "data"],
+            &["--model embedded"],
+        ),
+        (
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "nowhere",
+            ],
             &["--data", "nowhere"],
         ),
         (
-            &["eval", "--task", "sst2", "--data", "empty"],
-            &["empty", "train.jsonl"],
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "empty",
+            ],
+            &["empty", "validation.jsonl"],
         ),
         (
-            &["eval", "--task", "sst2", "--data", "blank"],
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "blank",
+            ],
             &["blank", "validation"],
         ),
         (
-            &["eval", "--task", "sst2", "--data", "odd"],
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "odd",
+            ],
             &["validation.jsonl:2", "label", "7"],
         ),
         (
-            &["eval", "--task", "sst2", "--data", "torn"],
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "torn",
+            ],
             &["validation.jsonl:1"],
         ),
         (&["prompts", "--data", "data"], &["--task"]),
         (
-            &["eval", "--task", "squad", "--data", "data"],
+            &[
+                "eval", "--model", "embedded", "--task", "squad", "--data", "data",
+            ],
             &["validation.jsonl:1", "title"],
         ),
         (
@@ -248,10 +267,10 @@ fn broken(dir: &Path, change: impl FnOnce(&Path)) {
 #[test]
 fn model_folders_with_defects() {
     let dir = scratch();
-    let eval = &["eval", "--model", "model"][..];
+    let eval = &["eval", "--model", "model", "--task", "toy"][..];
     refused(
         dir.path(),
-        &["eval", "--model", "no/such/folder"],
+        &["eval", "--model", "no/such/folder", "--task", "toy"],
         &["no/such/folder"],
     );
 

@@ -291,11 +291,21 @@ fn what_is_no_file_is_named() {
             (&["train", "--resume", "run"], "run"),
             (&["train", "--resume", "finished"], "trajectory.zog"),
             (
-                &["eval", "--model", "model", "--tokenizer", "tokenizer"],
+                &[
+                    "eval",
+                    "--model",
+                    "model",
+                    "--task",
+                    "toy",
+                    "--tokenizer",
+                    "tokenizer",
+                ],
                 "tokenizer.json",
             ),
             (
-                &["train", "--task", "sst2", "--data", "rows"],
+                &[
+                    "train", "--model", "embedded", "--task", "sst2", "--data", "rows",
+                ],
                 "train.jsonl",
             ),
         ] {

@@ -10,6 +10,7 @@ mod generate;
 mod hostile;
 mod integrity;
 mod memory;
+mod own_data;
 mod presets;
 mod reference;
 mod report;

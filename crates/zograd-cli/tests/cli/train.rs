@@ -86,6 +86,8 @@ fn a_run_folder_holds_what_it_promises() {
             "--json",
             "--model",
             "run/best",
+            "--task",
+            "toy",
             "--test-examples",
             "64",
         ],

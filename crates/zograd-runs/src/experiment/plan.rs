@@ -3,8 +3,8 @@
 use crate::error::{Result, RunError, refuse};
 use crate::inputs::task_word;
 use crate::settings::{
-    DEFAULT_METHOD, ExampleCounts, Given, MethodKind, PerturbationOptions, Preset, Settings,
-    StepSizes, Tune,
+    BUILT_IN_MODEL, BUILT_IN_TASK, DEFAULT_METHOD, ExampleCounts, Given, MethodKind,
+    PerturbationOptions, Preset, Settings, StepSizes, Tune,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -224,7 +224,9 @@ fn values(train: &Given, preset: Option<Preset>, gradient: bool) -> Result<(Vec<
         Some(name) => name.parse().map_err(RunError::input)?,
         None => Tune::Full,
     };
-    let built_in = train.get("model").is_none() && train.get("task").is_none();
+    let is = |key, built_in| train.text(key).is_none_or(|name| name == built_in);
+    let built_in =
+        is("model", BUILT_IN_MODEL) && is("task", BUILT_IN_TASK) && train.get("data").is_none();
     Ok(match (preset, tune) {
         (_, tune) if gradient => (customary(tune), Vec::new()),
         (Some(preset), _) => (preset.paper.lr_grid, preset.paper.eps_grid),

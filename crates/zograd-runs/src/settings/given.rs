@@ -71,6 +71,11 @@ impl Given {
         self.get(key)?.as_str()
     }
 
+    /// Whether this was given, and not only suggested.
+    pub(super) fn is_firm(&self, key: &str) -> bool {
+        self.values.contains_key(key) && !self.suggested.contains(key)
+    }
+
     /// The keys that were given.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
@@ -283,6 +288,7 @@ fn check(setting: &Setting, value: &Value) -> Result<Value> {
         (Kind::Choices(_), Value::Array(list)) if list.iter().all(Value::is_str) => {
             return Ok(value.clone());
         }
+        (Kind::Number, Value::Array(_)) => "it takes one number; `zograd sweep` tries several",
         (Kind::Number, _) => "it takes a number",
         (Kind::Switch, _) => "it takes true or false",
         (Kind::Count, _) => "it takes a whole number of at least 0",

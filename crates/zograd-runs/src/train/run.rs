@@ -13,7 +13,7 @@ use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::{
     CONFIG, Claimed, Environment, Interrupted, LOG, RunFolder, Summary, check_base, named_scores,
 };
-use crate::inputs::{Questions, load, note_truncation, score, truncated, tuned_hash};
+use crate::inputs::{Questions, load, note_lengths, score, truncated, tuned_hash};
 use crate::settings::{Procedure, Settings};
 use crate::watch::Watch;
 use burn::module::Module;
@@ -87,14 +87,9 @@ impl Job for TrainJob<'_> {
             &beginning,
         )?;
         watch.run_begins(&prepared.in_words());
-        for (kind, count) in prepared.counts.short() {
-            watch.note(&format!(
-                "note: asked for {} {kind} examples, the data has {}",
-                count.asked, count.got
-            ));
-        }
+        let room = prepared.settings.inputs.max_new_tokens;
         for prompts in prepared.data.all() {
-            note_truncation(prompts, 0, watch);
+            note_lengths(prompts, 0, room, watch);
         }
         let weight_bytes =
             (beginning.model.num_params() * prepared.settings.machine.storage().bytes()) as u64;

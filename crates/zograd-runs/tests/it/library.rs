@@ -227,7 +227,9 @@ fn a_task_of_ones_own_is_chosen_by_its_name() {
     fs::write(at("data/train.jsonl"), rows(12)).expect("written");
     fs::write(at("data/validation.jsonl"), rows(6)).expect("written");
     let settings = tiny().with("method", "mezo").with("task", "days");
-    let settings = settings.with("data", text(&at("data")));
+    let settings = settings
+        .with("model", "embedded")
+        .with("data", text(&at("data")));
     let runs = Runs::new().with_task(Arc::new(Days));
     let summary = train(&runs, &settings, &at("whole"));
     assert_eq!(summary.task, "days");
@@ -271,8 +273,8 @@ fn wrong_input_is_the_inputs_fault_and_leaves_nothing() {
     for (key, value, said) in [
         ("method", "mezzo", "`method = mezzo`: did you mean mezo?"),
         ("backend", "abacus", "`backend = abacus`: "),
-        ("task", "sst2", "`task = sst2` needs `data`"),
-        ("data", "rows", "`data` needs `task`"),
+        ("task", "sst2", "`task = sst2` needs `model` and `data`"),
+        ("data", "rows", "`data = "),
         ("model", none.as_str(), "`model`: "),
         ("tokenizer", none.as_str(), "no usable tokenizer"),
         ("lora-r", "2", "`lora-r = 2`: it takes a whole number"),
@@ -282,6 +284,7 @@ fn wrong_input_is_the_inputs_fault_and_leaves_nothing() {
         let given = tiny().with("out", at("run")).with(key, value);
         let given = match key {
             "lora-r" => given.with("tune", "lora"),
+            "model" => given.with("task", "toy"),
             _ => given,
         };
         let error = refused(Runs::new().train(given, &mut Quiet));

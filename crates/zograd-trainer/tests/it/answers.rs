@@ -175,7 +175,6 @@ fn calibrated_scores_are_differences_of_sums() {
     let mean = |ids: &[u32], scored| {
         let prompt = Prompt {
             candidates: vec![zograd_tasks::EncodedCandidate {
-                text: String::new(),
                 ids: ids.to_vec(),
                 option_len: scored,
                 truncated: 0,
