@@ -5,6 +5,7 @@ use crate::error::{Blame, Result, refuse};
 use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
 use crate::inputs::{self, Calibration, Sources};
 use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
+use crate::words::number;
 use std::path::PathBuf;
 use std::sync::Arc;
 use zograd_models::OptConfig;
@@ -175,12 +176,13 @@ impl Prepared {
         let steps = |more: String| {
             let objective = settings.objective.unwrap_or(ObjectiveName::Auto);
             format!(
-                ", {} steps on {objective}, lr {:e}{more}",
-                config.steps, config.lr
+                ", {} steps on {objective}, lr {}{more}",
+                config.steps,
+                number(config.lr)
             )
         };
         let how = match &settings.procedure {
-            Procedure::ZerothOrder(zo) => steps(format!(", eps {:e}", zo.eps)),
+            Procedure::ZerothOrder(zo) => steps(format!(", eps {}", number(zo.eps))),
             Procedure::Gradient(_) => steps(String::new()),
             Procedure::LinearProbe => String::new(),
         };
