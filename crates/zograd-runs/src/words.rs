@@ -21,6 +21,23 @@ pub fn number(x: f64) -> String {
     }
 }
 
+/// A time as people say it: `40 s`, `12 min`, `3.5 h`.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 90.0 * 60.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// A number of things: `1 point`, `2 points`.
+pub fn count(n: usize, word: &str) -> String {
+    match n {
+        1 => format!("1 {word}"),
+        n => format!("{n} {word}s"),
+    }
+}
+
 /// A path as settings have it.
 pub(crate) fn as_text(path: &Path) -> Result<&str> {
     path.to_str()
