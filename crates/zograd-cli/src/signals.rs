@@ -33,7 +33,7 @@ impl Stop {
             .filter(|s| !is_ignored(*s));
         let mut signals = Signals::new(heeded).context("signal handlers")?;
         let raised = stop.clone();
-        std::thread::spawn(move || {
+        let watching = move || {
             for signal in signals.forever() {
                 if raised.asked.swap(true, Ordering::Relaxed) {
                     std::process::exit(128 + signal);
@@ -41,7 +41,9 @@ impl Stop {
                 raised.signal.store(signal, Ordering::Relaxed);
                 say("\nfinishing the step and saving; once more to stop at once");
             }
-        });
+        };
+        let thread = std::thread::Builder::new().spawn(watching);
+        thread.context("a thread that waits for signals")?;
         Ok(stop)
     }
 
