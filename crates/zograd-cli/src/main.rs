@@ -18,27 +18,21 @@ mod points;
 mod progress;
 mod signals;
 mod table;
+mod telling;
 mod threads;
 
-use args::{Cli, Command};
-use clap::Parser;
+use args::Command;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     zograd_trainer::keep_freed_memory();
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(answer) => return failure::report_usage(&answer),
     };
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("ZOGRAD_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
-        )
-        .with_target(false)
-        .without_time()
-        .init();
+    if let Err(error) = telling::begin() {
+        return failure::report(&error.into());
+    }
     let outcome = match cli.command {
         Command::Train(args) => commands::train::run(&args),
         Command::Sweep(args) => commands::sweep::run(&args),
@@ -51,6 +45,7 @@ fn main() -> ExitCode {
         Command::Merge(args) => commands::merge::run(&args),
         Command::Log(command) => commands::log::run(command),
         Command::Prompts(args) => commands::prompts::run(&args),
+        Command::Completions(args) => commands::completions::run(args),
     };
     match outcome {
         Ok(code) => code,

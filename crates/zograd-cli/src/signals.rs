@@ -36,7 +36,7 @@ impl Stop {
             .filter(|s| !is_ignored(*s));
         let mut signals = Signals::new(heeded).context("signal handlers")?;
         let raised = stop.clone();
-        std::thread::spawn(move || {
+        let watching = move || {
             for signal in signals.forever() {
                 let again = raised.asked.swap(true, Ordering::Relaxed);
                 if !raised.saves.load(Ordering::Relaxed) {
@@ -49,7 +49,9 @@ impl Stop {
                 raised.signal.store(signal, Ordering::Relaxed);
                 say("\nfinishing the step and saving; once more to stop at once");
             }
-        });
+        };
+        let thread = std::thread::Builder::new().spawn(watching);
+        thread.context("a thread that waits for signals")?;
         Ok(stop)
     }
 

@@ -3,6 +3,7 @@
 use crate::args::GenerateArgs;
 use crate::console::Console;
 use crate::output::{answer, harmless, say};
+use crate::threads::set_threads;
 use serde::Serialize;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
@@ -24,6 +25,7 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     let mut machine = args.machine.machine();
     machine.dtype = args.dtype;
     let machine = machine.complete()?;
+    set_threads(machine.threads)?;
     let source = ModelSource::find(&args.model.inputs(), &mut Console::default())?;
     let config = OptConfig::from_folder(&source.folder).about("`model`")?;
     let positions = config.max_position_embeddings;

@@ -9,6 +9,7 @@ use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
 use zograd_perturb::Direction;
+use zograd_runs::words::number;
 use zograd_runs::{Blame, Runs, note_tail, words};
 use zograd_select::SkipReason;
 use zograd_trainer::trajectory::{Record, Tail, Trajectory};
@@ -46,10 +47,10 @@ fn show(args: &LogArgs) -> Result<ExitCode> {
     answer(format_args!("model     {}, {}", h.model, h.dtype))?;
     answer(format_args!("weights   {}", h.weights))?;
     answer(format_args!(
-        "method    {}, lr {:e}, eps {:e}, {} noise, seed {}",
+        "method    {}, lr {}, eps {}, {} noise, seed {}",
         serde_json::to_string(&h.method)?,
-        h.config.lr,
-        h.eps,
+        number(h.config.lr),
+        number(h.eps),
         h.noise,
         h.config.seed
     ))?;

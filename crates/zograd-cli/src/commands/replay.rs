@@ -3,6 +3,7 @@
 use crate::args::ReplayArgs;
 use crate::console::Console;
 use crate::output::answer;
+use crate::threads::set_threads;
 use anyhow::Result;
 use std::process::ExitCode;
 use zograd_runs::{Replay, Runs, words};
@@ -17,6 +18,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
     replay.best = args.best;
     replay.inputs = args.model.inputs();
     replay.machine = args.machine.machine();
+    set_threads(replay.machine.threads)?;
     let rebuilt = Runs::new().replay(&replay, &mut Console::default())?;
     let promised = rebuilt.as_exported;
     if args.json {

@@ -4,7 +4,7 @@ use crate::args::{TrainArgs, as_flags};
 use crate::console::Console;
 use crate::output::{answer, one_line, say};
 use crate::signals::Stop;
-use crate::threads::set_threads;
+use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
 use zograd_runs::{Published, RunError, Runs, Summary, words};
@@ -20,12 +20,12 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     let mut console = Console::new(args.json).raising(stop.saves.clone());
     let summary = match args.resumed()? {
         Some(run) => {
-            set_threads(args.given.get("threads"))?;
+            set_threads(asked_threads(&args.given))?;
             runs.resume(run, args.given.clone(), &mut console)
         }
         None => {
             let given = args.with_file()?;
-            set_threads(given.get("threads"))?;
+            set_threads(asked_threads(&given))?;
             runs.train(given, &mut console)
         }
     };

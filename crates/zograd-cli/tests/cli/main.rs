@@ -4,6 +4,7 @@ mod adapters;
 mod baselines;
 #[cfg(unix)]
 mod cases;
+mod environment;
 mod errors;
 mod generate;
 #[cfg(unix)]

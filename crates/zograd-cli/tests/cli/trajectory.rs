@@ -120,10 +120,7 @@ fn a_log_can_be_looked_at() {
 fn an_exported_log_is_the_tuned_model() {
     let dir = scratch();
     run(dir.path(), &short(&["--out", "run"]));
-    let packed = run_json(
-        dir.path(),
-        &["export", "run", "--log-only", "--out", "packed", "--json"],
-    );
+    let packed = run_json(dir.path(), &["export", "run", "--out", "packed", "--json"]);
     let size: u64 = ["trajectory.zog", "config.toml", "export.json"]
         .map(|name| {
             fs::metadata(dir.path().join("packed").join(name))

@@ -147,13 +147,13 @@ impl Owner for ExampleCounts {
             "Development examples, drawn from the remaining train rows: the best weights are those that do best on \
              them; fewer where training examples that were asked for leave fewer",
         )
-        .or("500"),
+        .or("500, in the built-in run 200"),
         Setting::count(
             "test-examples",
             "N",
             "Test examples drawn from the validation rows, scored before and after",
         )
-        .or("1000"),
+        .or("1000, in the built-in run 500"),
     ];
 }
 

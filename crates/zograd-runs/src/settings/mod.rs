@@ -5,6 +5,8 @@
 //! its own as a typed struct, and what nobody takes is refused by the names of those who would.
 
 mod budget;
+mod cost;
+mod elsewhere;
 mod evaluation;
 mod given;
 mod gradient;
@@ -21,6 +23,8 @@ mod tuning;
 mod zeroth_order;
 
 pub use budget::{Budget, Draw, EvalOptions, StepSizes};
+pub use cost::Cost;
+pub use elsewhere::elsewhere;
 pub use evaluation::{Measurement, SplitName};
 pub use given::Given;
 pub use gradient::GradientOptions;
@@ -246,6 +250,15 @@ impl Settings {
             zo.arithmetic = Arithmetic::Plain;
             self.taken.insert("arithmetic".into(), "plain".into());
         }
+    }
+
+    /// Forward passes of training, of all steps; none for a method without steps.
+    ///
+    /// # Errors
+    /// A method that is not there.
+    pub fn forwards(&self, methods: &Methods) -> Result<Option<u64>> {
+        let per_step = self.procedure.forwards(methods)?;
+        Ok(per_step.map(|forwards| forwards.saturating_mul(self.config.steps)))
     }
 
     /// Which parameters move.

@@ -6,7 +6,7 @@ use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
 use crate::inputs::{self, Calibration, ModelSource, Reading, Room, Sources, TaskSource};
 use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
 use crate::watch::Watch;
-use crate::words::count;
+use crate::words::{count, number};
 use std::path::PathBuf;
 use std::sync::Arc;
 use zograd_models::OptConfig;
@@ -196,13 +196,13 @@ impl Prepared {
         let steps = |more: String| {
             let objective = settings.objective.unwrap_or(ObjectiveName::Auto);
             format!(
-                ", {} on {objective}, lr {:e}{more}",
+                ", {} on {objective}, lr {}{more}",
                 count(config.steps, "step"),
-                config.lr
+                number(config.lr)
             )
         };
         let how = match &settings.procedure {
-            Procedure::ZerothOrder(zo) => steps(format!(", eps {:e}", zo.eps)),
+            Procedure::ZerothOrder(zo) => steps(format!(", eps {}", number(zo.eps))),
             Procedure::Gradient(_) => steps(String::new()),
             Procedure::LinearProbe => String::new(),
         };
