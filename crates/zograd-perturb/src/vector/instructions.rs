@@ -71,3 +71,22 @@ impl fmt::Display for Instructions {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Instructions;
+
+    /// No other test may ask which are in use: this one changes it for the process, and no bits with it.
+    #[test]
+    fn wider_ones_can_be_left_out() {
+        let widest = Instructions::available().last();
+        assert_eq!(Some(Instructions::in_use()), widest);
+        for set in Instructions::available() {
+            set.use_at_most();
+            assert_eq!(Instructions::in_use(), set);
+        }
+        // more than there are is all there are
+        Instructions::Avx512.use_at_most();
+        assert_eq!(Some(Instructions::in_use()), widest);
+    }
+}
