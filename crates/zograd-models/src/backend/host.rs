@@ -7,7 +7,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 use half::{bf16, f16};
 
 use super::kernels::KeyValues;
-use super::plain::of_type;
+use super::plain::{of_type, to_f32};
 use super::{ModelBackend, WeightAndBias, kernels, plain};
 use crate::attention::AttentionLayout;
 
@@ -233,10 +233,7 @@ macro_rules! by_kernels {
         }
 
         fn packed_logits(x: Tensor<Self, 2>, table: Tensor<Self, 2>) -> Tensor<Self, 2> {
-            match x.dtype() {
-                DType::F16 | DType::BF16 => linear(x.cast(DType::F32), table, None),
-                _ => linear(x, table, None),
-            }
+            linear(to_f32(x), table, None)
         }
 
         fn packed_linear(

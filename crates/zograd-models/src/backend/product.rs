@@ -14,6 +14,9 @@ pub(super) const TOKENS_PER_BLOCK: usize = 1024;
 /// in f32.
 const ROWS_PER_TASK: usize = 192;
 
+/// Multiply-adds up to which other threads would cost more than they save.
+const ALONE: usize = 1 << 17;
+
 /// `y = x W^T`, or added to `y`; `x` is `[tokens, width_in]`, `weight` is `[width_out, width_in]`.
 ///
 /// Weights of 16 bits are brought to f32 a block at a time and never stand in memory as a whole, and all is summed in f32.
@@ -26,16 +29,15 @@ pub(super) fn product<W: Weight>(
     [width_in, width_out]: [usize; 2],
 ) {
     let tokens = x.len() / width_in;
+    if x.len() * width_out <= ALONE {
+        let y = MatMut::from_row_major_slice_mut(y, tokens, width_out);
+        return block(y, accumulate, Rows::of(x, width_in), weight);
+    }
     let [tokens_per_task, rows_per_task] = task(tokens, width_out);
     y.par_chunks_mut(tokens_per_task * width_out)
         .zip(x.par_chunks(tokens_per_task * width_in))
         .for_each(|(y, x)| {
-            let x = Rows {
-                values: x,
-                stride: width_in,
-                count: x.len() / width_in,
-                width: width_in,
-            };
+            let x = Rows::of(x, width_in);
             MatMut::from_row_major_slice_mut(y, x.count, width_out)
                 .par_col_chunks_mut(rows_per_task)
                 .zip(weight.par_chunks(rows_per_task * width_in))
@@ -118,33 +120,36 @@ mod tests {
         ignore = "no fused multiply-add"
     )]
     fn every_sum_has_one_order() {
-        for tokens in [1, 2, 3, 5, 17, 130] {
-            for width in [1, 2, 7, 8, 24, 65, 100, 513, 1100] {
-                for width_out in [1, 2, 7, 12, 64, 193, 400] {
-                    let shape = [width, width_out];
-                    let x = numbers(tokens * width, 3);
-                    let halves: Vec<f16> = numbers(width * width_out, 5)
-                        .into_iter()
-                        .map(f16::from_f32)
-                        .collect();
-                    let brains: Vec<bf16> = numbers(width * width_out, 7)
-                        .into_iter()
-                        .map(bf16::from_f32)
-                        .collect();
-                    let case = format!("{tokens} x {width} x {width_out}");
-                    let wide: Vec<f32> = halves.iter().map(|weight| weight.to_f32()).collect();
-                    let expected_half = expected(&x, &wide, shape, 0.0);
-                    let mut y = vec![9.0; tokens * width_out];
-                    product(&mut y, Accum::Replace, &x, &wide, shape);
-                    assert_eq!(y, expected_half, "f32 {case}");
-                    product(&mut y, Accum::Replace, &x, &halves, shape);
-                    assert_eq!(y, expected_half, "f16 {case}");
-                    let wide: Vec<f32> = brains.iter().map(|weight| weight.to_f32()).collect();
-                    y.fill(0.25);
-                    product(&mut y, Accum::Add, &x, &brains, shape);
-                    assert_eq!(y, expected(&x, &wide, shape, 0.25), "bf16 {case}");
-                }
-            }
+        let widths = [1, 7, 65, 100, 513, 1100];
+        let cases = [1, 2, 9].into_iter().flat_map(|tokens| {
+            let shapes = widths
+                .into_iter()
+                .flat_map(|width| [1, 2, 12, 193].map(|out| [width, out]));
+            shapes.map(move |shape| (tokens, shape))
+        });
+        for (tokens, shape) in cases.chain([(1030, [3, 2])]) {
+            let [width, width_out] = shape;
+            let x = numbers(tokens * width, 3);
+            let halves: Vec<f16> = numbers(width * width_out, 5)
+                .into_iter()
+                .map(f16::from_f32)
+                .collect();
+            let brains: Vec<bf16> = numbers(width * width_out, 7)
+                .into_iter()
+                .map(bf16::from_f32)
+                .collect();
+            let case = format!("{tokens} x {width} x {width_out}");
+            let wide: Vec<f32> = halves.iter().map(|weight| weight.to_f32()).collect();
+            let expected_half = expected(&x, &wide, shape, 0.0);
+            let mut y = vec![9.0; tokens * width_out];
+            product(&mut y, Accum::Replace, &x, &wide, shape);
+            assert_eq!(y, expected_half, "f32 {case}");
+            product(&mut y, Accum::Replace, &x, &halves, shape);
+            assert_eq!(y, expected_half, "f16 {case}");
+            let wide: Vec<f32> = brains.iter().map(|weight| weight.to_f32()).collect();
+            y.fill(0.25);
+            product(&mut y, Accum::Add, &x, &brains, shape);
+            assert_eq!(y, expected(&x, &wide, shape, 0.25), "bf16 {case}");
         }
     }
 }

@@ -17,6 +17,16 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
+    /// Rows of `width` values, one after the other.
+    pub fn of(values: &'a [f32], width: usize) -> Self {
+        Self {
+            values,
+            stride: width,
+            count: values.len() / width,
+            width,
+        }
+    }
+
     pub fn row(&self, index: usize) -> &'a [f32] {
         &self.values[index * self.stride..][..self.width]
     }
@@ -55,13 +65,7 @@ impl Weight for f32 {
         columns: Range<usize>,
         work: impl FnOnce(Rows<'_>) -> R,
     ) -> R {
-        let rows = Rows {
-            values: weights,
-            stride: width,
-            count: weights.len() / width,
-            width,
-        };
-        work(rows.columns(columns))
+        work(Rows::of(weights, width).columns(columns))
     }
 }
 
@@ -114,12 +118,7 @@ fn in_scratch<W, R>(
         for (row, wide) in rows.zip(scratch.chunks_exact_mut(kept)) {
             widen(&row[columns.clone()], wide);
         }
-        work(Rows {
-            values: scratch,
-            stride: kept,
-            count,
-            width: kept,
-        })
+        work(Rows::of(&scratch[..count * kept], kept))
     })
 }
 
