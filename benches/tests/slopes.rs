@@ -6,7 +6,7 @@ use zograd_benches::embedded;
 use zograd_benches::slopes::Slopes;
 use zograd_models::Opt;
 
-/// What is left is the rounding of the weights where they are probed: f16 and bf16 hold 11 and 8 digits, so that numbers near
+/// What is left is the rounding of the weights where they are probed: f16 and bf16 hold 11 and 8 binary digits, so that numbers near
 /// 0.05 are 2^-15 and 2^-12 apart, and an eps of 1e-3 is 30 and 4 of these steps. The bounds are twice what that does to this
 /// model's slopes (0.022 and 0.15 to 0.23 of their size).
 #[test]
