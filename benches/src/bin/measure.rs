@@ -14,8 +14,9 @@ use zograd_benches::forwards::ForwardTimes;
 use zograd_benches::passes::PassTimes;
 use zograd_benches::probes::{AdapterName, ProbeTimes};
 use zograd_benches::run_inputs;
+use zograd_benches::slopes::Slopes;
 use zograd_benches::steps::{MethodName, StepTimes};
-use zograd_models::{ModelBackend, OptConfig};
+use zograd_models::{LoadOptions, ModelBackend, Opt, OptConfig};
 use zograd_perturb::{Instructions, NoiseBackend};
 
 #[derive(Parser)]
@@ -91,6 +92,19 @@ enum What {
         /// Timed repetitions, after one that is not
         #[arg(long, default_value_t = 3)]
         repeats: usize,
+    },
+    /// What 16-bit weights do to the slope of a probe (on flex, whatever --backend and --dtype say)
+    Slope {
+        #[command(flatten)]
+        input: Input,
+        /// A model folder instead of random weights
+        #[arg(long)]
+        model: Option<PathBuf>,
+        #[arg(long, default_value_t = 1e-3)]
+        eps: f64,
+        /// Directions
+        #[arg(long, default_value_t = 32)]
+        seeds: u64,
     },
     /// What can be counted: passes, forwards, tokens, operations
     Counts {
@@ -235,6 +249,21 @@ fn run<B: NoiseBackend + ModelBackend>(
             let batches = input.read(config)?;
             let what = (*adapter, *probes);
             serde_json::to_value(ProbeTimes::measure::<B>(config, &batches, what, *repeats)?)?
+        }
+        What::Slope {
+            input,
+            model,
+            eps,
+            seeds,
+        } => {
+            let device = Default::default();
+            let model = match model {
+                Some(folder) => Opt::<Flex>::load(folder, &LoadOptions::default(), &device)?.0,
+                None => Opt::init(config, &device),
+            };
+            let batches = input.read(model.config())?;
+            let (batch, objective) = (&batches.batches[0], batches.objective);
+            serde_json::to_value(Slopes::measure(&model, batch, objective, *eps, *seeds)?)?
         }
         What::Counts { input } => {
             let mut methods = serde_json::Map::new();

@@ -147,7 +147,7 @@ impl<B: ModelBackend> Opt<B> {
         self.decoder.embed_tokens.weight.val().device()
     }
 
-    /// Float type of the weights, and of what flows between the layers.
+    /// Float type of the weights; [`ModelBackend::activations`] is that of what flows between the layers.
     pub fn dtype(&self) -> DType {
         self.decoder.embed_tokens.weight.val().dtype()
     }
@@ -211,7 +211,7 @@ impl<B: ModelBackend> Opt<B> {
         x
     }
 
-    /// Vocabulary logits of the rows of [`Opt::run`]: `[rows, vocab_size]`.
+    /// Vocabulary logits of the rows of [`Opt::run`]: `[rows, vocab_size]`, f32 or wider.
     pub(crate) fn head(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         self.logits(self.before_head(x))
     }
@@ -219,7 +219,7 @@ impl<B: ModelBackend> Opt<B> {
     /// Vocabulary logits of what [`Opt::before_head`] gives: `[rows, vocab_size]`.
     pub(crate) fn logits(&self, features: Tensor<B, 2>) -> Tensor<B, 2> {
         let head = self.lm_head.as_ref().unwrap_or(&self.decoder.embed_tokens);
-        B::packed_linear(features, head.weight.val(), None)
+        B::packed_logits(features, head.weight.val())
     }
 
     /// What the head is given for the rows of [`Opt::run`]: `[rows, word_embed_proj_dim]`.
