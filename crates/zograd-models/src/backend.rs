@@ -1,5 +1,7 @@
 //! The operations a backend may do faster than by plain tensor arithmetic.
 
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod host;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
@@ -28,7 +30,7 @@ pub type WeightAndBias<B> = (Tensor<B, 2>, Option<Tensor<B, 1>>);
 /// |---|---|---|
 /// | `NdArray` (feature `ndarray`) | overridden | f64: default |
 /// | `Flex` (feature `flex`) | overridden | f16, bf16, f64: default |
-/// | `CubeBackend<R, ..>`, `Fusion<..>` (feature `cube`, in `cuda` and `wgpu`) | default | default |
+/// | `CubeBackend<R, ..>`, `Fusion<..>` (feature `cube`, in `cuda` and `wgpu`) | products and attention overridden | the same |
 /// | `Autodiff<B>` | default | default |
 pub trait ModelBackend: Backend {
     /// `y = x W^T + b`, as PyTorch's `nn.Linear`: `x` is `[tokens, in]`, `weight` is `[out, in]`,
@@ -120,23 +122,3 @@ pub trait ModelBackend: Backend {
 }
 
 impl<B: Backend, C: CheckpointStrategy> ModelBackend for Autodiff<B, C> {}
-
-#[cfg(feature = "cube")]
-impl<R, F, I, BT> ModelBackend for burn_cubecl::CubeBackend<R, F, I, BT>
-where
-    R: burn_cubecl::CubeRuntime,
-    F: burn_cubecl::FloatElement,
-    I: burn_cubecl::IntElement,
-    BT: burn_cubecl::BoolElement,
-    Self: Backend,
-{
-}
-
-// the defaults, recorded and fused: not what the backend inside may have of its own
-#[cfg(feature = "cube")]
-impl<B> ModelBackend for burn_fusion::Fusion<B>
-where
-    B: burn_fusion::FusionBackend,
-    Self: Backend,
-{
-}
