@@ -2,6 +2,8 @@
 
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod chains;
+#[cfg(feature = "cube")]
+mod cube;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod host;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
@@ -36,7 +38,7 @@ pub type WeightAndBias<B> = (Tensor<B, 2>, Option<Tensor<B, 1>>);
 /// |---|---|---|---|
 /// | `NdArray` (feature `ndarray`) | overridden | none | default |
 /// | `Flex` (feature `flex`) | overridden | overridden | default |
-/// | `CubeBackend<R, ..>`, `Fusion<..>` (feature `cube`, in `cuda` and `wgpu`) | default | default | default |
+/// | `CubeBackend<R, ..>`, `Fusion<..>` (feature `cube`, in `cuda` and `wgpu`) | products, attention overridden | the same | default |
 /// | `Autodiff<B>` | default | default | default |
 ///
 /// What flows between the layers is the `x` of these methods. It has the type that [`ModelBackend::activations`] says,
@@ -146,23 +148,3 @@ pub trait ModelBackend: Backend {
 }
 
 impl<B: Backend, C: CheckpointStrategy> ModelBackend for Autodiff<B, C> {}
-
-#[cfg(feature = "cube")]
-impl<R, F, I, BT> ModelBackend for burn_cubecl::CubeBackend<R, F, I, BT>
-where
-    R: burn_cubecl::CubeRuntime,
-    F: burn_cubecl::FloatElement,
-    I: burn_cubecl::IntElement,
-    BT: burn_cubecl::BoolElement,
-    Self: Backend,
-{
-}
-
-// the defaults, recorded and fused: not what the backend inside may have of its own
-#[cfg(feature = "cube")]
-impl<B> ModelBackend for burn_fusion::Fusion<B>
-where
-    B: burn_fusion::FusionBackend,
-    Self: Backend,
-{
-}
