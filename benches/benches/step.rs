@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use zograd_benches::batches::Batches;
 use zograd_benches::embedded;
 use zograd_benches::steps::MethodName;
-use zograd_models::ModelBackend;
+use zograd_models::{ModelBackend, Still};
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::StepContext;
 use zograd_trainer::{Loss, Rule, Standing, run_step};
@@ -40,12 +40,13 @@ fn step_of<B: NoiseBackend + ModelBackend>(c: &mut Criterion, backend: &str) {
                     let context = StepContext::new(step, Seed::new(0).child(step), EPS);
                     step += 1;
                     // learning rate 0: every iteration does the same work
+                    let mut still = Still::new();
                     let mut prober = Standing::new(&mut model, |model, probes| {
                         let loss = |scores: &Vec<f32>| {
                             let sum = f64::from(scores.iter().sum::<f32>());
                             Loss::new(-sum / scores.len() as f64)
                         };
-                        let each = model.log_probs_at_each(&plan, probes)?;
+                        let each = model.log_probs_at_each(&plan, probes, &mut still)?;
                         Ok(each.iter().map(loss).collect())
                     });
                     run_step(

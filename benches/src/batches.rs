@@ -103,7 +103,6 @@ pub fn padded_tokens(batch: &[Prompt]) -> usize {
 
 fn prompt(row: usize, options: Vec<(Vec<u32>, usize)>, correct: usize) -> Prompt {
     let candidate = |(ids, option_len)| EncodedCandidate {
-        text: String::new(),
         ids,
         option_len,
         truncated: 0,

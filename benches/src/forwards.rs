@@ -93,7 +93,8 @@ impl ForwardTimes {
 fn linear_layers<B: ModelBackend>(model: &Opt<B>, tokens: usize) -> f64 {
     let device = model.device();
     let random = |width| {
-        Tensor::<B, 2>::random([tokens, width], Distribution::Default, &device).cast(model.dtype())
+        let x = Tensor::<B, 2>::random([tokens, width], Distribution::Default, &device);
+        x.cast(B::activations(model.dtype()))
     };
     let config = model.config();
     let (x, inner) = (random(config.hidden_size), random(config.ffn_dim));

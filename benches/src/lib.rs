@@ -16,6 +16,7 @@ pub mod probes;
 #[cfg(feature = "cuda")]
 pub mod products;
 pub mod run_inputs;
+pub mod slopes;
 pub mod steps;
 
 use std::time::Instant;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::hint::black_box;
 use zograd_models::{ModelBackend, Opt, OptConfig};
 use zograd_perturb::{
-    Direction, NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection,
+    Direction, Instructions, NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection,
 };
 
 use crate::seconds;
@@ -15,6 +15,8 @@ use crate::seconds;
 /// Times of one read and write of all weights of a model; every list has one entry a repetition.
 #[derive(Debug, Default, Serialize)]
 pub struct PassTimes {
+    /// The vector instructions that the passes used.
+    pub instructions: String,
     /// Weights of the model; a pass reads and writes 4 bytes of each.
     pub parameters: u64,
     /// One stream of Gaussian noise added to every weight.
@@ -42,6 +44,7 @@ impl PassTimes {
         let mut model = Opt::<B>::init(config, &device);
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let mut times = Self {
+            instructions: Instructions::in_use().to_string(),
             parameters: space.dimension(),
             ..Self::default()
         };
@@ -64,7 +67,7 @@ impl PassTimes {
             }
             timed.in_place_s.push(seconds(|| add_one(&mut buffer)));
             timed.copy_s.push(seconds(|| copy(&buffer, &mut target)));
-            // the first round touches the memory and fits the table of normals
+            // the first round touches the memory
             if round > 0 {
                 times.extend(timed);
             }

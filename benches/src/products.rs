@@ -6,9 +6,11 @@ use burn::tensor::{DType, Distribution, Tensor, TensorPrimitive};
 use burn_cubecl::CubeBackend;
 use burn_cubecl::cubecl::cuda::CudaRuntime;
 use burn_cubecl::tensor::CubeTensor;
+use cubek::matmul::components::tile::TileMatmulKind;
 use cubek::matmul::definition::{MatmulElems, MatmulGlobalElems};
 use cubek::matmul::launch::{Strategy, launch_ref};
 use cubek::matmul::routines::double_unit::DoubleUnitSelectionArgs;
+use cubek::matmul::routines::simple::SimpleArgs;
 use cubek::matmul::routines::simple_unit::SimpleUnitSelectionArgs;
 use cubek::matmul::routines::{BlueprintStrategy, TileSizeSelection};
 use cubek::std::InputBinding;
@@ -34,45 +36,96 @@ pub struct Product {
     pub error: f64,
 }
 
-/// Times every way on the shapes of OPT's linear layers.
+/// Times every way on the shapes of OPT's linear layers, and looks at some odd ones.
 ///
 /// # Errors
-/// A kernel that does not run.
+/// The device failed.
 pub fn measure(repeats: usize) -> Result<Vec<Product>> {
     let mut found = Vec::new();
-    for shape in [
-        [4096, 4096, 4096],
-        [8192, 8192, 8192],
-        [256, 2048, 2048],
-        [4096, 8192, 2048],
-        [232, 768, 768],
-    ] {
+    for shape in SHAPES {
         for dtype in [DType::F32, DType::F16] {
             found.push(product("autotune", dtype, shape, repeats, |x, w| {
                 Ok(x.matmul(w.transpose()))
             })?);
-        }
-        let tile_size = TileSizeSelection::MaxTileSize;
-        for (name, strategy) in [
-            (
-                "simple unit",
-                Strategy::SimpleUnit(BlueprintStrategy::Inferred(SimpleUnitSelectionArgs {
-                    tile_size,
-                })),
-            ),
-            (
-                "double unit",
-                Strategy::DoubleUnit(BlueprintStrategy::Inferred(DoubleUnitSelectionArgs {
-                    tile_size,
-                })),
-            ),
-        ] {
-            found.push(product(name, DType::F32, shape, repeats, |x, w| {
-                by(&strategy, x, w)
-            })?);
+            let strategies = if dtype == DType::F32 {
+                exact()
+            } else {
+                accelerated()
+            };
+            for strategy in strategies {
+                let way = strategy.to_string();
+                match product(&way, dtype, shape, repeats, |x, w| by(&strategy, x, w)) {
+                    Ok(product) => found.push(product),
+                    Err(error) => log::warn!("{way} {shape:?}: {error:#}"),
+                }
+            }
         }
     }
     Ok(found)
+}
+
+/// Rows, columns and terms: of OPT-125m and OPT-1.3B, and small ones.
+const SHAPES: [[usize; 3]; 14] = [
+    [4096, 4096, 4096],
+    [256, 2048, 2048],
+    [256, 8192, 2048],
+    [256, 2048, 8192],
+    [4096, 8192, 2048],
+    [232, 768, 768],
+    [232, 3072, 768],
+    [232, 768, 3072],
+    [16, 50272, 768],
+    [1, 768, 768],
+    [2, 768, 768],
+    [5, 512, 32],
+    [38, 512, 32],
+    [130, 100, 36],
+];
+
+/// Kernels that multiply in f32.
+fn exact() -> Vec<Strategy> {
+    use TileSizeSelection::{MaxTileSize, MinTileSize};
+    let mut strategies = vec![
+        Strategy::Naive,
+        Strategy::SimpleVecMat(BlueprintStrategy::Inferred(().into())),
+        Strategy::GemvPlaneParallel(BlueprintStrategy::Inferred(Default::default())),
+        Strategy::GemvUnitPerpendicular(BlueprintStrategy::Inferred(Default::default())),
+    ];
+    for tile_size in [MaxTileSize, MinTileSize] {
+        let args = SimpleUnitSelectionArgs { tile_size };
+        strategies.push(Strategy::SimpleUnit(BlueprintStrategy::Inferred(args)));
+        let args = DoubleUnitSelectionArgs { tile_size };
+        strategies.push(Strategy::DoubleUnit(BlueprintStrategy::Inferred(args)));
+    }
+    strategies
+}
+
+/// Kernels on tensor cores.
+fn accelerated() -> Vec<Strategy> {
+    let mut strategies = Vec::new();
+    for multi_rows in [false, true] {
+        let args = |tile_matmul| {
+            BlueprintStrategy::Inferred(SimpleArgs {
+                multi_rows,
+                tile_matmul,
+            })
+        };
+        strategies.push(Strategy::SimpleCyclicCmma(args(TileMatmulKind::Cmma)));
+        strategies.push(Strategy::SimpleCyclicMma(args(TileMatmulKind::Mma)));
+    }
+    strategies.push(Strategy::SimpleTmaMma(BlueprintStrategy::Inferred(
+        SimpleArgs {
+            multi_rows: false,
+            tile_matmul: TileMatmulKind::Mma,
+        },
+    )));
+    strategies.push(Strategy::SimpleTmaCmma(BlueprintStrategy::Inferred(
+        SimpleArgs {
+            multi_rows: false,
+            tile_matmul: TileMatmulKind::Cmma,
+        },
+    )));
+    strategies
 }
 
 fn product(
@@ -117,18 +170,18 @@ fn product(
 }
 
 fn by(strategy: &Strategy, x: Tensor<B, 2>, w: Tensor<B, 2>) -> Result<Tensor<B, 2>> {
-    let y = Tensor::<B, 2>::empty([x.dims()[0], w.dims()[0]], &x.device());
+    let y = Tensor::<B, 2>::empty([x.dims()[0], w.dims()[0]], (&x.device(), x.dtype()));
     let primitive =
         |tensor: Tensor<B, 2>| -> CubeTensor<CudaRuntime> { tensor.into_primitive().tensor() };
     let (x, w, y) = (primitive(x), primitive(w.transpose()), primitive(y));
-    let f32 = DType::F32.into();
+    let dtype = x.dtype.into();
     let mut dtypes = MatmulElems::from_globals(&MatmulGlobalElems {
-        lhs: f32,
-        rhs: f32,
-        out: f32,
+        lhs: dtype,
+        rhs: dtype,
+        out: dtype,
     });
     let client = y.client.clone();
-    let input = |tensor: CubeTensor<CudaRuntime>| InputBinding::new(tensor.binding(), f32);
+    let input = |tensor: CubeTensor<CudaRuntime>| InputBinding::new(tensor.binding(), dtype);
     launch_ref(
         strategy,
         &client,

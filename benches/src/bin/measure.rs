@@ -14,9 +14,10 @@ use zograd_benches::forwards::ForwardTimes;
 use zograd_benches::passes::PassTimes;
 use zograd_benches::probes::{AdapterName, ProbeTimes};
 use zograd_benches::run_inputs;
+use zograd_benches::slopes::Slopes;
 use zograd_benches::steps::{MethodName, ProberName, StepSettings, StepTimes};
-use zograd_models::{ModelBackend, OptConfig};
-use zograd_perturb::NoiseBackend;
+use zograd_models::{LoadOptions, ModelBackend, Opt, OptConfig};
+use zograd_perturb::{Instructions, NoiseBackend};
 
 #[derive(Parser)]
 #[command(about = "One measurement on random OPT weights, as one JSON object")]
@@ -42,6 +43,9 @@ enum What {
         /// Timed repetitions, after one that is not
         #[arg(long, default_value_t = 5)]
         repeats: usize,
+        /// The widest instructions that passes may use, as on a machine without wider ones
+        #[arg(long, value_enum)]
+        instructions: Option<InstructionsName>,
     },
     /// Passes over weights that are on a device of their own, and its bandwidth
     Device {
@@ -92,6 +96,19 @@ enum What {
         #[arg(long, default_value_t = 3)]
         repeats: usize,
     },
+    /// What 16-bit weights do to the slope of a probe (on flex, whatever --backend and --dtype say)
+    Slope {
+        #[command(flatten)]
+        input: Input,
+        /// A model folder instead of random weights
+        #[arg(long)]
+        model: Option<PathBuf>,
+        #[arg(long, default_value_t = 1e-3)]
+        eps: f64,
+        /// Directions
+        #[arg(long, default_value_t = 32)]
+        seeds: u64,
+    },
     /// What can be counted: passes, forwards, tokens, operations
     Counts {
         #[command(flatten)]
@@ -141,6 +158,23 @@ enum DtypeName {
     Bf16,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum InstructionsName {
+    Baseline,
+    Avx2,
+    Avx512,
+}
+
+impl From<InstructionsName> for Instructions {
+    fn from(name: InstructionsName) -> Self {
+        match name {
+            InstructionsName::Baseline => Self::Baseline,
+            InstructionsName::Avx2 => Self::Avx2,
+            InstructionsName::Avx512 => Self::Avx512,
+        }
+    }
+}
+
 impl From<DtypeName> for DType {
     fn from(name: DtypeName) -> Self {
         match name {
@@ -178,7 +212,13 @@ fn run<B: NoiseBackend + ModelBackend>(
     dtype: DType,
 ) -> Result<Value> {
     Ok(match what {
-        What::Noise { repeats } => {
+        What::Noise {
+            repeats,
+            instructions,
+        } => {
+            if let Some(widest) = *instructions {
+                Instructions::from(widest).use_at_most();
+            }
             serde_json::to_value(PassTimes::measure::<B>(config, *repeats)?)?
         }
         What::Device { repeats } => {
@@ -220,6 +260,21 @@ fn run<B: NoiseBackend + ModelBackend>(
             let batches = input.read(config)?;
             let what = (*adapter, *probes);
             serde_json::to_value(ProbeTimes::measure::<B>(config, &batches, what, *repeats)?)?
+        }
+        What::Slope {
+            input,
+            model,
+            eps,
+            seeds,
+        } => {
+            let device = Default::default();
+            let model = match model {
+                Some(folder) => Opt::<Flex>::load(folder, &LoadOptions::default(), &device)?.0,
+                None => Opt::init(config, &device),
+            };
+            let batches = input.read(model.config())?;
+            let (batch, objective) = (&batches.batches[0], batches.objective);
+            serde_json::to_value(Slopes::measure(&model, batch, objective, *eps, *seeds)?)?
         }
         What::Counts { input } => {
             let mut methods = serde_json::Map::new();

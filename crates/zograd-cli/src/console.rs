@@ -7,6 +7,8 @@ use crate::points::Points;
 use crate::progress::Progress;
 use std::error::Error;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_runs::{RunNote, Watch};
 use zograd_trainer::{DevScore, EvalRecord, StepRecord};
 
@@ -15,6 +17,8 @@ use zograd_trainer::{DevScore, EvalRecord, StepRecord};
 pub struct Console {
     /// No words about what is going to be done.
     quiet: bool,
+    /// Raised once there is something to save.
+    saves: Arc<AtomicBool>,
     work: Option<Progress>,
     training: Option<Training>,
 }
@@ -37,6 +41,12 @@ impl Console {
             quiet,
             ..Self::default()
         }
+    }
+
+    /// Raises `saves` once there is something to save.
+    #[must_use]
+    pub fn raising(self, saves: Arc<AtomicBool>) -> Self {
+        Self { saves, ..self }
     }
 
     fn say(&self, line: &str) {
@@ -67,6 +77,10 @@ impl Watch for Console {
         if let Some(bar) = self.work.take() {
             bar.finish();
         }
+    }
+
+    fn writing_begins(&mut self) {
+        self.saves.store(true, Ordering::Relaxed);
     }
 
     fn run_begins(&mut self, line: &str) {
@@ -110,14 +124,20 @@ impl Watch for Console {
             return;
         };
         if let Some(bar) = &training.bar {
+            let score = match eval.dev_score.value() {
+                Some(score) => format!("dev {} {score:.4}  ", eval.dev_score.metric()),
+                None => String::new(),
+            };
             bar.say(&format!(
-                "step {:>6}  {:>7} forwards  dev {} {:.4}  loss {:.4}{}",
+                "step {:>6}  {:>7} forwards  {score}dev loss {:.4}{}",
                 eval.step,
                 eval.forwards,
-                eval.dev_score.metric(),
-                eval.dev_score.value(),
                 eval.dev_loss,
-                if eval.best { "  best" } else { "" },
+                match (eval.step, eval.best) {
+                    (0, _) => "  untuned",
+                    (_, true) => "  best",
+                    (_, false) => "",
+                },
             ));
         }
         training.evals.push(eval.clone());
@@ -141,8 +161,8 @@ impl Watch for Console {
 }
 
 fn in_words(loss: f64, dev: Option<DevScore>) -> String {
-    match dev {
-        Some(dev) => format!("loss {loss:.4} dev {} {:.4}", dev.metric(), dev.value()),
+    match dev.and_then(|dev| Some((dev.metric(), dev.value()?))) {
+        Some((metric, score)) => format!("loss {loss:.4} dev {metric} {score:.4}"),
         None => format!("loss {loss:.4}"),
     }
 }

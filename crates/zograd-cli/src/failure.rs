@@ -1,7 +1,8 @@
 //! Which error ends the program with which exit code, and how it is told.
 
-use crate::args::as_flags;
+use crate::args::{advice, as_flags, not_utf8};
 use crate::output::{one_line, say};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::process::ExitCode;
 use zograd_runs::RunError;
 
@@ -22,8 +23,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 
 /// Prints what clap has to say: help and version as they are, a mistake on one line like every error.
 pub fn report_usage(answer: &clap::Error) -> ExitCode {
-    if !answer.use_stderr()
-        || answer.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    if !answer.use_stderr() || answer.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     {
         if let Err(error) = answer.print()
             && error.kind() != std::io::ErrorKind::BrokenPipe
@@ -33,7 +33,10 @@ pub fn report_usage(answer: &clap::Error) -> ExitCode {
         }
         return ExitCode::from(answer.exit_code() as u8);
     }
-    let text = answer.to_string();
+    let text = match better(answer) {
+        Some(line) => line,
+        None => answer.to_string(),
+    };
     let said: Vec<&str> = text
         .lines()
         .map(str::trim)
@@ -42,6 +45,31 @@ pub fn report_usage(answer: &clap::Error) -> ExitCode {
         .collect();
     say(format_args!("{}; see --help", said.join("; ")));
     ExitCode::from(2)
+}
+
+/// What there is to say of a mistake that clap does not know enough about.
+fn better(answer: &clap::Error) -> Option<String> {
+    match answer.kind() {
+        ErrorKind::UnknownArgument => {
+            let Some(ContextValue::String(flag)) = answer.get(ContextKind::InvalidArg) else {
+                return None;
+            };
+            let command = std::env::args_os().nth(1)?;
+            let advice = advice(command.to_str()?, flag)?;
+            Some(format!(
+                "error: unexpected argument '{flag}' found; tip: {}",
+                as_flags(&advice)
+            ))
+        }
+        ErrorKind::InvalidUtf8 => {
+            let found = not_utf8(std::env::args_os().skip(1));
+            Some(format!(
+                "error: {}: the value is no UTF-8",
+                found.join(", ")
+            ))
+        }
+        _ => None,
+    }
 }
 
 /// Whether the reader of our output went away, as `zograd prompts | head` does.

@@ -1,7 +1,8 @@
 //! The `zograd` command: fine-tunes language models with forward passes only.
 //!
 //! Flags and files come in here, progress and reports go out; the algorithms live in the libraries.
-//! Exit codes: 0 done, 1 something failed while running, 2 the input is wrong (nothing was written),
+//! Exit codes: 0 done, 1 something failed while running, a guard stopped a run or it blew up, 2 the input is wrong
+//! (nothing was written),
 //! 130 interrupted by Ctrl-C, 143 by SIGTERM (what was reached is saved).
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
@@ -17,27 +18,21 @@ mod points;
 mod progress;
 mod signals;
 mod table;
+mod telling;
 mod threads;
 
-use args::{Cli, Command};
-use clap::Parser;
+use args::Command;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     zograd_trainer::keep_freed_memory();
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse() {
         Ok(cli) => cli,
         Err(answer) => return failure::report_usage(&answer),
     };
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_env("ZOGRAD_LOG")
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn")),
-        )
-        .with_target(false)
-        .without_time()
-        .init();
+    if let Err(error) = telling::begin() {
+        return failure::report(&error.into());
+    }
     let outcome = match cli.command {
         Command::Train(args) => commands::train::run(&args),
         Command::Sweep(args) => commands::sweep::run(&args),
@@ -50,6 +45,7 @@ fn main() -> ExitCode {
         Command::Merge(args) => commands::merge::run(&args),
         Command::Log(command) => commands::log::run(command),
         Command::Prompts(args) => commands::prompts::run(&args),
+        Command::Completions(args) => commands::completions::run(args),
     };
     match outcome {
         Ok(code) => code,

@@ -1,6 +1,7 @@
 //! Words for people on the standard error, results on the standard output.
 
-use std::io::Write;
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
 
 /// Prints a line on the standard error, without control characters. Whether anybody reads it does not matter: a run of hours must not end
 /// because a terminal was closed.
@@ -19,6 +20,28 @@ pub fn answer(lines: impl std::fmt::Display) -> std::io::Result<()> {
     let written = writeln!(out, "{text}").and_then(|()| out.flush());
     written
         .map_err(|error| std::io::Error::new(error.kind(), format!("the standard output: {error}")))
+}
+
+/// Whether words for people may be drawn over and have colours, as far as the terminal is concerned.
+pub fn is_drawn() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Whether words for people may have colours: NO_COLOR, CLICOLOR_FORCE and CLICOLOR are heeded, in this order.
+pub fn has_colours() -> bool {
+    colours(
+        |name| std::env::var_os(name).filter(|value| !value.is_empty()),
+        is_drawn(),
+    )
+}
+
+fn colours(variable: impl Fn(&str) -> Option<OsString>, drawn: bool) -> bool {
+    let on = |name: &str| variable(name).map(|value| value != "0");
+    match (variable("NO_COLOR"), on("CLICOLOR_FORCE"), on("CLICOLOR")) {
+        (Some(_), _, _) => false,
+        (None, Some(true), _) => true,
+        (None, _, clicolor) => drawn && clicolor.unwrap_or(true),
+    }
 }
 
 /// The text with all control characters but line ends and tabs escaped as JSON does it.
@@ -50,7 +73,7 @@ pub fn one_line(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{harmless, one_line};
+    use super::{colours, harmless, one_line};
 
     #[test]
     fn names_from_files_do_nothing_to_the_terminal() {
@@ -62,5 +85,25 @@ mod tests {
         let text = "{\"name\": \"\u{9b}31m\"}\n\u{1b}[31m";
         let line = "{\"name\": \"\\u009b31m\"}\n\\u001b[31m";
         assert_eq!(harmless(text), line);
+    }
+
+    #[test]
+    fn colours_are_for_terminals_that_want_them() {
+        for (variables, drawn, expected) in [
+            (&[][..], true, true),
+            (&[], false, false),
+            (&[("NO_COLOR", "1")], true, false),
+            (&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], true, false),
+            (&[("CLICOLOR_FORCE", "1")], false, true),
+            (&[("CLICOLOR_FORCE", "0")], true, true),
+            (&[("CLICOLOR", "0")], true, false),
+            (&[("CLICOLOR", "1")], false, false),
+        ] {
+            let variable = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).into())
+            };
+            assert_eq!(colours(variable, drawn), expected, "{variables:?} {drawn}");
+        }
     }
 }

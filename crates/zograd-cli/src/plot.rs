@@ -75,7 +75,7 @@ fn draw(
     let score = || {
         evals
             .iter()
-            .map(|e| (e.forwards as f64, e.dev_score.value()))
+            .filter_map(|e| Some((e.forwards as f64, e.dev_score.value()?)))
     };
     chart
         .draw_secondary_series(LineSeries::new(score(), SCORE.stroke_width(2)))?

@@ -1,8 +1,7 @@
-//! Progress on the standard error: a bar on a terminal, a line now and then elsewhere.
+//! Progress on the standard error: a bar on a terminal that can be drawn on, a line now and then elsewhere.
 
-use crate::output::say;
+use crate::output::{is_drawn, say};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
 /// Without a terminal a line is printed this often at most.
@@ -20,7 +19,7 @@ pub struct Progress {
 impl Progress {
     /// Starts `total` units of work called `what`.
     pub fn new(what: &'static str, total: u64) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
+        let bar = is_drawn().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             let style = ProgressStyle::with_template(
                 "{prefix:>10} {bar:30} {pos}/{len} {msg} [{elapsed} < {eta}]",

@@ -9,11 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// Raised by the first SIGINT, SIGTERM or SIGHUP: what runs finishes its step and saves. A second one ends the
-/// process at once.
+/// process at once, and so does the first while there is nothing to save: a run folder can be resumed after any end.
 #[derive(Clone)]
 pub struct Stop {
     /// Whether to stop.
     pub asked: Arc<AtomicBool>,
+    /// Whether there is something to save.
+    pub saves: Arc<AtomicBool>,
     signal: Arc<AtomicI32>,
 }
 
@@ -25,6 +27,7 @@ impl Stop {
     pub fn on_signal() -> Result<Self> {
         let stop = Self {
             asked: Arc::default(),
+            saves: Arc::default(),
             signal: Arc::new(AtomicI32::new(SIGINT)),
         };
         // what the process was told to ignore stays ignored: SIGHUP under nohup, SIGINT in the background of a script
@@ -33,15 +36,22 @@ impl Stop {
             .filter(|s| !is_ignored(*s));
         let mut signals = Signals::new(heeded).context("signal handlers")?;
         let raised = stop.clone();
-        std::thread::spawn(move || {
+        let watching = move || {
             for signal in signals.forever() {
-                if raised.asked.swap(true, Ordering::Relaxed) {
+                let again = raised.asked.swap(true, Ordering::Relaxed);
+                if !raised.saves.load(Ordering::Relaxed) {
+                    say("\ninterrupted while loading: there is nothing to save yet");
+                    std::process::exit(128 + signal);
+                }
+                if again {
                     std::process::exit(128 + signal);
                 }
                 raised.signal.store(signal, Ordering::Relaxed);
                 say("\nfinishing the step and saving; once more to stop at once");
             }
-        });
+        };
+        let thread = std::thread::Builder::new().spawn(watching);
+        thread.context("a thread that waits for signals")?;
         Ok(stop)
     }
 

@@ -1,15 +1,25 @@
 //! Tables for terminals.
 
-/// A table with a head: the first column to the left, the others to the right.
+/// A table with a head: the first columns to the left, the others to the right.
 pub struct Table {
     rows: Vec<Vec<String>>,
+    /// How many columns hold words.
+    left: usize,
 }
 
 impl Table {
     /// An empty table with these heads.
     pub fn new<S: Into<String>>(heads: impl IntoIterator<Item = S>) -> Self {
         let heads = heads.into_iter().map(Into::into).collect();
-        Self { rows: vec![heads] }
+        Self {
+            rows: vec![heads],
+            left: 1,
+        }
+    }
+
+    /// With so many columns to the left.
+    pub fn left(self, left: usize) -> Self {
+        Self { left, ..self }
     }
 
     /// Adds a row.
@@ -47,7 +57,7 @@ impl Table {
         let lines = self.rows.iter().map(|row| {
             let cells = row.iter().zip(&widths).enumerate();
             let padded = cells.map(|(column, (cell, width))| match column {
-                0 => format!("{cell:<width$}"),
+                column if column < self.left => format!("{cell:<width$}"),
                 _ => format!("{cell:>width$}"),
             });
             padded.collect::<Vec<_>>().join("  ").trim_end().to_string()

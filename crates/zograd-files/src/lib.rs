@@ -6,7 +6,7 @@
 //! an error in words. Links are followed: the cache of Hugging Face consists of them.
 //!
 //! [`guarded`] is for parsers of other libraries that panic on some input, and [`write()`], [`create`] and [`replace`] write files
-//! that an interruption must not leave half written.
+//! that an interruption must not leave half written. [`free_bytes`] says beforehand whether there is room for them.
 
 #![cfg_attr(
     not(test),
@@ -15,9 +15,11 @@
 
 mod guard;
 mod replace;
+mod room;
 
 pub use guard::guarded;
 pub use replace::{create, replace, sync_folder, write};
+pub use room::{Bytes, free_bytes, is_same_disk};
 
 use std::fs::{File, Metadata};
 use std::io::{Error, ErrorKind, Read, Result};

@@ -36,6 +36,8 @@ pub struct AttentionLayout<B: Backend> {
     heads: usize,
     rows: Vec<PackedRow>,
     rectangles: OnceLock<Vec<Rectangle<B>>>,
+    #[cfg(feature = "cube")]
+    seen: OnceLock<Tensor<B, 1, Int>>,
 }
 
 impl<B: Backend> AttentionLayout<B> {
@@ -49,6 +51,8 @@ impl<B: Backend> AttentionLayout<B> {
             heads,
             rows: packing.rows.clone(),
             rectangles: OnceLock::new(),
+            #[cfg(feature = "cube")]
+            seen: OnceLock::new(),
         }
     }
 
@@ -60,6 +64,27 @@ impl<B: Backend> AttentionLayout<B> {
     /// The rows of packed tokens, in packed order; rows do not see one another.
     pub fn rows(&self) -> &[PackedRow] {
         &self.rows
+    }
+
+    /// Three numbers a token, as a kernel for packed tokens reads them: where the tokens that it sees of an earlier segment
+    /// start and end, and where its own segment starts, of which it sees those up to itself.
+    #[cfg(feature = "cube")]
+    pub(crate) fn seen(&self, device: &B::Device) -> Tensor<B, 1, Int> {
+        let seen = self.seen.get_or_init(|| {
+            let segments = self.rows.iter().flat_map(|row| &row.segments);
+            let numbers = segments.flat_map(|segment| {
+                let numbers = [
+                    segment.context.start,
+                    segment.context.end,
+                    segment.tokens.start,
+                ];
+                std::iter::repeat_n(numbers.map(|number| number as i32), segment.tokens.len())
+            });
+            let numbers: Vec<i32> = numbers.flatten().collect();
+            let shape = [numbers.len()];
+            Tensor::from_data(TensorData::new(numbers, shape), (device, DType::I32))
+        });
+        seen.clone()
     }
 
     pub(crate) fn rectangles(&self, device: &B::Device) -> &[Rectangle<B>] {

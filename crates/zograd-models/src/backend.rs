@@ -1,13 +1,21 @@
 //! The operations a backend may do faster than by plain tensor arithmetic.
 
 #[cfg(any(feature = "ndarray", feature = "flex"))]
+mod chains;
+#[cfg(feature = "cube")]
+mod cube;
+#[cfg(any(feature = "ndarray", feature = "flex"))]
 mod host;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod kernels;
 pub(crate) mod plain;
+#[cfg(any(feature = "ndarray", feature = "flex"))]
+mod product;
+#[cfg(any(feature = "ndarray", feature = "flex"))]
+mod weight;
 
-use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Tensor};
 use burn_autodiff::Autodiff;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 
@@ -20,22 +28,32 @@ pub type WeightAndBias<B> = (Tensor<B, 2>, Option<Tensor<B, 1>>);
 ///
 /// Every method has a default made of differentiable tensor operations, so
 /// `impl ModelBackend for MyBackend {}` is enough for a backend of your own crate, and models can be
-/// differentiated through [`Autodiff`]. The backends of CubeCL have it for every runtime: CUDA, ROCm, Metal, Vulkan. The CPU backends override all of them for f32: their own
+/// differentiated through [`Autodiff`]. The backends of CubeCL have it for every runtime: CUDA, ROCm, Metal, Vulkan. The CPU backends override all of them: their own
 /// matrix products reach about half of the machine's rate, and their elementwise operations make
-/// several single-threaded passes where one threaded pass does.
+/// several single-threaded passes where one threaded pass does. There all between 16-bit weights is f32: the weights
+/// are brought to f32 a block at a time, and a model with such weights computes the bits of the f32 model with the same
+/// numbers.
 ///
-/// | backend | f32 | other dtypes |
-/// |---|---|---|
-/// | `NdArray` (feature `ndarray`) | overridden | f64: default |
-/// | `Flex` (feature `flex`) | overridden | f16, bf16, f64: default |
-/// | `CubeBackend<R, ..>`, `Fusion<..>` (feature `cube`, in `cuda` and `wgpu`) | default | default |
-/// | `Autodiff<B>` | default | default |
+/// | backend | f32 | f16, bf16 | f64 |
+/// |---|---|---|---|
+/// | `NdArray` (feature `ndarray`) | overridden | none | default |
+/// | `Flex` (feature `flex`) | overridden | overridden | default |
+/// | `CubeBackend<R, ..>`, `Fusion<..>` (feature `cube`, in `cuda` and `wgpu`) | products, attention overridden | the same | default |
+/// | `Autodiff<B>` | default | default | default |
+///
+/// What flows between the layers is the `x` of these methods. It has the type that [`ModelBackend::activations`] says,
+/// and results have the type of `x`.
 pub trait ModelBackend: Backend {
+    /// The type of what flows between the layers of a model with `weights` of a type: by default the same.
+    fn activations(weights: DType) -> DType {
+        weights
+    }
+
     /// `y = x W^T + b`, as PyTorch's `nn.Linear`: `x` is `[tokens, in]`, `weight` is `[out, in]`,
-    /// `bias` is `[out]`, all of one dtype; the result is `[tokens, out]`.
+    /// `bias` is `[out]`; the result is `[tokens, out]`.
     ///
     /// # Panics
-    /// The shapes do not fit, or the dtypes differ.
+    /// The shapes do not fit, or the types are not those of a model.
     fn packed_linear(
         x: Tensor<Self, 2>,
         weight: Tensor<Self, 2>,
@@ -44,11 +62,21 @@ pub trait ModelBackend: Backend {
         plain::linear(x, weight, bias)
     }
 
+    /// Vocabulary logits `x T^T` in f32, or wider: `x` is `[tokens, width]`, `table` is `[ids, width]`; the result is
+    /// `[tokens, ids]`. In bf16 those near 10 would be 2^-4 apart, and
+    /// most losses of a probe equal.
+    ///
+    /// # Panics
+    /// The shapes do not fit.
+    fn packed_logits(x: Tensor<Self, 2>, table: Tensor<Self, 2>) -> Tensor<Self, 2> {
+        plain::logits(x, table)
+    }
+
     /// `y = relu(x W1^T + b1) W2^T + b2`: the feed-forward layers. `x` is `[tokens, width]`, the weights are
     /// `[inner, width]` and `[width, inner]`, the result is as `x`.
     ///
     /// # Panics
-    /// The shapes do not fit, or the dtypes differ.
+    /// The shapes do not fit, or the types are not those of a model.
     fn packed_feed_forward(
         x: Tensor<Self, 2>,
         inner: WeightAndBias<Self>,
@@ -120,23 +148,3 @@ pub trait ModelBackend: Backend {
 }
 
 impl<B: Backend, C: CheckpointStrategy> ModelBackend for Autodiff<B, C> {}
-
-#[cfg(feature = "cube")]
-impl<R, F, I, BT> ModelBackend for burn_cubecl::CubeBackend<R, F, I, BT>
-where
-    R: burn_cubecl::CubeRuntime,
-    F: burn_cubecl::FloatElement,
-    I: burn_cubecl::IntElement,
-    BT: burn_cubecl::BoolElement,
-    Self: Backend,
-{
-}
-
-// the defaults, recorded and fused: not what the backend inside may have of its own
-#[cfg(feature = "cube")]
-impl<B> ModelBackend for burn_fusion::Fusion<B>
-where
-    B: burn_fusion::FusionBackend,
-    Self: Backend,
-{
-}

@@ -10,6 +10,9 @@ use zograd_files::MAX_SMALL_BYTES;
 /// original fairseq model plus one (`OPTLearnedPositionalEmbedding.offset` in Hugging Face).
 pub const POSITION_OFFSET: usize = 2;
 
+/// What is read, for messages.
+const READ: &str = "OPT (`model_type` opt)";
+
 /// No size may be larger: a generous bound below which no count of weights overflows.
 const MAX_SIZE: usize = 1 << 20;
 
@@ -80,7 +83,7 @@ pub enum ConfigError {
     #[error("the model configuration is not valid: it is no JSON object")]
     NoObject,
     /// A required key is missing.
-    #[error("the model configuration is not valid: {0} is missing")]
+    #[error("the model configuration is not valid: {0} is missing (zograd reads {READ})")]
     Missing(&'static str),
     /// A value of the wrong type.
     #[error("the model configuration is not valid: {key} is {value}, but must be {expected}")]
@@ -93,8 +96,13 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// The folder holds another architecture.
-    #[error("model_type is {0:?}, but only \"opt\" is supported")]
-    ModelType(String),
+    #[error("it is {article} {name}{class}; zograd reads {READ}", article = article(name), class = in_brackets(class))]
+    Architecture {
+        /// Its `model_type`; where there is none, its class.
+        name: String,
+        /// The class of transformers that reads it, if the file names one beside the type.
+        class: Option<String>,
+    },
     /// An activation this crate has no code for.
     #[error(
         "activation_function {0:?} is not supported; use one of relu, gelu, gelu_new, \
@@ -271,6 +279,37 @@ impl Keys<'_> {
     }
 }
 
+/// Refuses the configuration of another architecture before a size of OPT is missed in it. Files without `model_type` are
+/// OPT's unless the classes they name are another's.
+fn check_architecture(keys: &Keys<'_>) -> Result<(), ConfigError> {
+    let model_type = keys.text("model_type")?;
+    let classes = keys.get("architectures").and_then(Value::as_array);
+    let class = classes.and_then(|classes| classes.first()?.as_str());
+    let (name, class) = match (model_type, class) {
+        (Some("opt"), _) | (None, None) => return Ok(()),
+        (None, Some(class)) if class.starts_with("OPT") => return Ok(()),
+        (Some(name), class) => (name, class),
+        (None, Some(class)) => (class, None),
+    };
+    Err(ConfigError::Architecture {
+        name: name.to_owned(),
+        class: class.map(str::to_owned),
+    })
+}
+
+/// `a` or `an`.
+fn article(name: &str) -> &'static str {
+    match name.starts_with(['a', 'e', 'i', 'o', 'u', 'A', 'E', 'I', 'O', 'U']) {
+        true => "an",
+        false => "a",
+    }
+}
+
+fn in_brackets(class: &Option<String>) -> String {
+    let class = class.as_ref();
+    class.map(|class| format!(" ({class})")).unwrap_or_default()
+}
+
 fn token(value: &Value) -> Option<u32> {
     u32::try_from(whole(value)?).ok()
 }
@@ -346,9 +385,7 @@ impl OptConfig {
             return Err(ConfigError::NoObject);
         };
         let keys = Keys(&source);
-        if let Some(other) = keys.text("model_type")?.filter(|name| *name != "opt") {
-            return Err(ConfigError::ModelType(other.to_owned()));
-        }
+        check_architecture(&keys)?;
         let activation = keys.text("activation_function")?.unwrap_or("relu");
         let activation = Activation::parse(activation)
             .ok_or_else(|| ConfigError::Activation(activation.to_owned()))?;
@@ -596,11 +633,41 @@ mod tests {
         assert!(tied.tie_word_embeddings && !back.tie_word_embeddings);
     }
 
+    /// Before the sizes that OPT alone has are missed.
+    #[test]
+    fn another_architecture_is_called_by_its_name() {
+        for (text, said) in [
+            (
+                r#"{"model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": 8}"#,
+                "it is a llama (LlamaForCausalLM); zograd reads OPT (`model_type` opt)",
+            ),
+            (
+                r#"{"model_type": "gpt2", "n_embd": 8}"#,
+                "it is a gpt2; zograd reads OPT (`model_type` opt)",
+            ),
+            (
+                r#"{"model_type": "olmo", "architectures": []}"#,
+                "it is an olmo; zograd reads OPT (`model_type` opt)",
+            ),
+            (
+                r#"{"architectures": ["GPT2LMHeadModel"], "n_embd": 8}"#,
+                "it is a GPT2LMHeadModel; zograd reads OPT (`model_type` opt)",
+            ),
+        ] {
+            let error = OptConfig::from_json(text).expect_err(text);
+            assert_eq!(error.to_string(), said);
+        }
+        // old folders do not say what they are
+        let unnamed = TINY.replacen('{', r#"{"architectures": ["OPTForCausalLM"], "#, 1);
+        OptConfig::from_json(&unnamed).expect("an OPT");
+        let error = OptConfig::from_json(r#"{"n_embd": 8}"#).expect_err("what is it?");
+        assert!(error.to_string().contains("zograd reads OPT"), "{error}");
+    }
+
     #[test]
     fn errors_name_the_key_and_the_value() {
         let message = |key, value| with(key, value).expect_err("must be refused").to_string();
         assert!(message("activation_function", "swish".into()).contains("\"swish\""));
-        assert!(message("model_type", "llama".into()).contains("\"llama\""));
         assert!(message("num_attention_heads", 3.into()).contains("multiple of"));
         assert!(message("vocab_size", u64::MAX.into()).contains("vocab_size"));
         assert!(message("ffn_dim", 0.into()).contains("ffn_dim"));

@@ -64,7 +64,7 @@ impl<B: ModelBackend> Opt<B> {
         let ids = ids_of(&plan.targets);
         let rows = indices(ids.iter().map(|id| *id as i32), &hidden.device());
         let rows = self.head_table().weight.val().select(0, rows);
-        let logits = B::packed_linear(self.before_head(hidden), rows, None);
+        let logits = B::packed_logits(self.before_head(hidden), rows);
         unnormalised(logits, &ids, &plan.targets)
     }
 
@@ -105,8 +105,8 @@ impl<B: ModelBackend> Opt<B> {
         Ok(hidden.select(0, rows))
     }
 
-    /// Logits after every token of every sequence: one `[tokens, vocab_size]` tensor each, in the
-    /// dtype of the weights.
+    /// Logits after every token of every sequence: one `[tokens, vocab_size]` tensor each, in
+    /// f32 (f64 from f64 weights).
     ///
     /// All logits are held at once; to score tokens, [`Opt::log_probs`] needs far less memory.
     ///
@@ -121,7 +121,7 @@ impl<B: ModelBackend> Opt<B> {
         Ok(packing.rows.iter().map(|row| slice(row.tokens())).collect())
     }
 
-    /// Logits of a padded batch, `[rows, length, vocab_size]`, as `OPTForCausalLM` gives them for
+    /// Logits of a padded batch, `[rows, length, vocab_size]`, f32, as `OPTForCausalLM` gives them for
     /// `input_ids` and `attention_mask`: padding may stand anywhere, positions count the real
     /// tokens only, and nothing attends to padding. Where the mask is `false` the logits are 0.
     ///

@@ -9,7 +9,9 @@ mod environment;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use zograd_files::MAX_SMALL_BYTES;
+use zograd_files::{Bytes, MAX_SMALL_BYTES};
+
+use crate::config::{ConfigError, OptConfig};
 
 /// Files worth having beside the weights; each is fetched if the repository has it.
 #[cfg(feature = "hub")]
@@ -53,7 +55,50 @@ pub enum HubError {
         /// What went wrong.
         reason: String,
     },
+    /// The hub has a model that cannot be read.
+    #[error("{model}: {source}")]
+    Config {
+        /// The model name.
+        model: String,
+        /// What is wrong with it.
+        source: Box<ConfigError>,
+    },
+    /// The disk of the cache has no room for the weights.
+    #[error(
+        "{model} has {needed} bytes of weights that are not in the cache at {cache} ({}), and {free} are free there ({}); \
+         set HF_HOME to a larger disk", Bytes(*needed), Bytes(*free)
+    )]
+    NoRoom {
+        /// The model name.
+        model: String,
+        /// Where they would go.
+        cache: PathBuf,
+        /// Their size in bytes.
+        needed: u64,
+        /// What is free, in bytes.
+        free: u64,
+    },
+    /// Whoever was told of the download refused it.
+    #[error("{0}")]
+    Refused(String),
 }
+
+/// What is about to be fetched.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Download<'a> {
+    /// The model's name.
+    pub model: &'a str,
+    /// Its shape, which has been fetched.
+    pub config: &'a OptConfig,
+    /// Bytes of weights that are not in the cache yet.
+    pub bytes: u64,
+    /// The cache they go to.
+    pub cache: &'a Path,
+}
+
+/// Is told of a download before its weights are fetched, and may refuse it, in words.
+pub type Before<'a> = dyn FnMut(&Download<'_>) -> Result<(), String> + 'a;
 
 const BY_HAND: &str = "Download config.json, the weights and the tokenizer files by hand on any \
     machine and give the folder instead of the name, or set HF_HOME to a cache that has the model";
@@ -116,6 +161,15 @@ impl Hub {
     /// # Errors
     /// `model` is no folder and no name, or the model is not cached and cannot be downloaded.
     pub fn resolve(&self, model: &str) -> Result<PathBuf, HubError> {
+        self.resolve_with(model, &mut |_| Ok(()))
+    }
+
+    /// [`Hub::resolve`], telling `before` of a download before the weights are fetched. By then it is known that they can
+    /// be read and that the cache has room for them.
+    ///
+    /// # Errors
+    /// As [`Hub::resolve`], or [`HubError::Refused`].
+    pub fn resolve_with(&self, model: &str, before: &mut Before<'_>) -> Result<PathBuf, HubError> {
         let path = Path::new(model);
         if path.exists() {
             return Ok(path.to_owned());
@@ -125,7 +179,7 @@ impl Hub {
         }
         match self.cached(model) {
             Some(folder) => Ok(folder),
-            None => self.fetch(model),
+            None => self.fetch(model, before),
         }
     }
 
@@ -144,19 +198,41 @@ impl Hub {
     }
 
     #[cfg(feature = "hub")]
-    fn fetch(&self, model: &str) -> Result<PathBuf, HubError> {
+    fn fetch(&self, model: &str, before: &mut Before<'_>) -> Result<PathBuf, HubError> {
         if self.offline {
             return Err(self.not_cached(model, "HF_HUB_OFFLINE forbids downloading"));
         }
-        download::download(self, model).map_err(|reason| HubError::Download {
+        let failed = |reason| HubError::Download {
             model: model.to_owned(),
             cache: self.cache.clone(),
             reason,
-        })
+        };
+        let found = download::Found::on(self, model).map_err(failed)?;
+        let config = OptConfig::from_folder(found.folder()).map_err(|source| HubError::Config {
+            model: model.to_owned(),
+            source: Box::new(source),
+        })?;
+        let bytes = found.bytes().map_err(failed)?;
+        if let Some(free) = zograd_files::free_bytes(&self.cache).filter(|free| *free < bytes) {
+            return Err(HubError::NoRoom {
+                model: model.to_owned(),
+                cache: self.cache.clone(),
+                needed: bytes,
+                free,
+            });
+        }
+        let download = Download {
+            model,
+            config: &config,
+            bytes,
+            cache: &self.cache,
+        };
+        before(&download).map_err(HubError::Refused)?;
+        found.fetch().map_err(failed)
     }
 
     #[cfg(not(feature = "hub"))]
-    fn fetch(&self, model: &str) -> Result<PathBuf, HubError> {
+    fn fetch(&self, model: &str, _before: &mut Before<'_>) -> Result<PathBuf, HubError> {
         Err(self.not_cached(model, "this build cannot download (cargo feature `hub`)"))
     }
 
@@ -181,6 +257,14 @@ impl Hub {
 /// As [`Hub::resolve`].
 pub fn resolve(model: &str) -> Result<PathBuf, HubError> {
     Hub::from_env().resolve(model)
+}
+
+/// [`Hub::resolve_with`] with the cache and hub of the environment.
+///
+/// # Errors
+/// As [`Hub::resolve_with`].
+pub fn resolve_with(model: &str, before: &mut Before<'_>) -> Result<PathBuf, HubError> {
+    Hub::from_env().resolve_with(model, before)
 }
 
 fn is_name(model: &str) -> bool {

@@ -10,6 +10,7 @@ use crate::generate::{Continuation, Generation};
 use crate::opt::Opt;
 use crate::plan::Plan;
 use crate::probe::Probe;
+use crate::still::Still;
 
 /// Adapters that are scored together at most: more than the usual pools have.
 const ADAPTERS_AT_ONCE: usize = 8;
@@ -58,7 +59,8 @@ pub trait LanguageModel {
     }
 
     /// [`LanguageModel::log_probs`] at every point of the probes, in their order, while the weights stand still. A model
-    /// that does so asks for its parts moved, one at a time.
+    /// that does so asks for its parts moved, one at a time. What comes before them it may keep in `still`, and take from
+    /// it: the memory of calls with this plan and these weights, from [`Still::new`] to the last of them.
     ///
     /// # Errors
     /// As [`LanguageModel::log_probs`]; [`ModelError::NoProbes`] if it does not take probes.
@@ -66,11 +68,12 @@ pub trait LanguageModel {
         &self,
         plan: &Plan,
         probes: &[P],
+        still: &mut Still<Self::Backend>,
     ) -> Result<Vec<Vec<f32>>, ModelError>
     where
         Self: Sized,
     {
-        let _ = (plan, probes);
+        let _ = (plan, probes, still);
         Err(ModelError::NoProbes)
     }
 
@@ -120,8 +123,9 @@ impl<B: ModelBackend> LanguageModel for Opt<B> {
         &self,
         plan: &Plan,
         probes: &[P],
+        still: &mut Still<B>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        Opt::log_probs_at_each(self, plan, probes)
+        Opt::log_probs_at_each(self, plan, probes, still)
     }
 
     /// Not on biases and layer norms, as in MeZO's code.

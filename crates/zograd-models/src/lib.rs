@@ -57,6 +57,7 @@ mod probe;
 mod probed;
 mod scores;
 mod shapes;
+mod still;
 mod storage;
 pub mod tokenizer;
 mod weights;
@@ -76,6 +77,7 @@ pub use opt::{Attention, Decoder, DecoderLayer, HEAD, Opt};
 pub use packing::{PackedRow, Segment};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
 pub use probe::Probe;
+pub use still::Still;
 pub use storage::{Storage, UnknownStorage};
 pub use weights::{
     LoadError, LoadOptions, LoadReport, SaveError, content_hash, content_hash_of, save_pretrained,

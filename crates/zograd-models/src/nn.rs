@@ -5,6 +5,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
 use crate::adapter::{Lora, LoraStack};
+use crate::backend::plain::of_type;
 use crate::backend::{ModelBackend, WeightAndBias};
 use crate::parameters::{Initial, ParameterSource, param};
 
@@ -117,8 +118,10 @@ impl<B: ModelBackend> Embedding<B> {
         })
     }
 
-    /// `[tokens]` to `[tokens, width]`; the ids must be rows of the table.
+    /// `[tokens]` to `[tokens, width]`, in the type of what flows between the layers; the ids must be rows of the table.
     pub(crate) fn forward(&self, ids: Tensor<B, 1, Int>) -> Tensor<B, 2> {
-        self.weight.val().select(0, ids)
+        let rows = self.weight.val().select(0, ids);
+        let dtype = B::activations(rows.dtype());
+        of_type(rows, dtype)
     }
 }

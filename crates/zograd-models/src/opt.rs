@@ -147,7 +147,7 @@ impl<B: ModelBackend> Opt<B> {
         self.decoder.embed_tokens.weight.val().device()
     }
 
-    /// Float type of the weights, and of what flows between the layers.
+    /// Float type of the weights; [`ModelBackend::activations`] is that of what flows between the layers.
     pub fn dtype(&self) -> DType {
         self.decoder.embed_tokens.weight.val().dtype()
     }
@@ -211,9 +211,9 @@ impl<B: ModelBackend> Opt<B> {
         embedded(tokens, decoder.project_in.as_ref(), positions)
     }
 
-    /// Vocabulary logits of the rows of [`Opt::run`]: `[rows, vocab_size]`.
+    /// Vocabulary logits of the rows of [`Opt::run`]: `[rows, vocab_size]`, f32 or wider.
     pub(crate) fn head(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        B::packed_linear(self.before_head(x), self.head_table().weight.val(), None)
+        B::packed_logits(self.before_head(x), self.head_table().weight.val())
     }
 
     /// What the head is given for the rows of [`Opt::run`]: `[rows, word_embed_proj_dim]`.

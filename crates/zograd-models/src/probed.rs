@@ -12,6 +12,7 @@ use burn::tensor::Tensor;
 
 use crate::attention::AttentionLayout;
 use crate::backend::ModelBackend;
+use crate::backend::plain::of_type;
 use crate::error::ModelError;
 use crate::indices::indices;
 use crate::nn::Embedding;
@@ -19,6 +20,7 @@ use crate::opt::{DecoderLayer, Opt, before_head, embedded};
 use crate::plan::Plan;
 use crate::probe::Probe;
 use crate::scores::{Chunks, LOGIT_ROWS, ids_of, unnormalised};
+use crate::still::{Kept, Still};
 
 /// Tokens between two layers at most, those of all probes together, unless those of one probe are more.
 const TOKENS: usize = 4096;
@@ -28,7 +30,8 @@ const HEAD_NUMBERS: usize = 1 << 21;
 
 impl<B: ModelBackend> Opt<B> {
     /// [`Opt::log_probs`] at every point of the probes, in their order. Where a backend computes a row of a matrix
-    /// product the same way however many rows there are, these are the bits of a model that was moved there.
+    /// product the same way however many rows there are, these are the bits of a model that was moved there. What no probe
+    /// moves is run once for all and kept in `still`, for the next call with this plan and these weights.
     ///
     /// # Errors
     /// As [`Opt::log_probs`].
@@ -36,6 +39,7 @@ impl<B: ModelBackend> Opt<B> {
         &self,
         plan: &Plan,
         probes: &[P],
+        still: &mut Still<B>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         self.check(plan)?;
         if probes.is_empty() {
@@ -46,10 +50,12 @@ impl<B: ModelBackend> Opt<B> {
             plan,
             layout: AttentionLayout::new(&plan.packing, self.config().num_attention_heads),
         };
-        let still = probed.run_still(probes);
+        if !probed.serves(probes, still) {
+            still.kept = probed.run_still(probes);
+        }
         let mut scores = Vec::with_capacity(probes.len());
         for probes in together(probes, plan.stats().tokens) {
-            for found in probed.scores(probes, &still) {
+            for found in probed.scores(probes, still.kept.as_ref()) {
                 scores.push(found.into_data().iter::<f32>().collect());
             }
         }
@@ -72,14 +78,6 @@ fn together<B: ModelBackend, P: Probe<B>>(probes: &[P], tokens: usize) -> Vec<&[
     runs
 }
 
-/// What no probe moves, run once for all.
-struct Still<B: ModelBackend> {
-    /// Layers that were run.
-    layers: usize,
-    /// What they give; `None` if the tables that come before them move.
-    hidden: Option<Tensor<B, 2>>,
-}
-
 /// A plan, to be scored elsewhere than where the model is.
 struct Probed<'m, B: ModelBackend> {
     model: &'m Opt<B>,
@@ -88,28 +86,40 @@ struct Probed<'m, B: ModelBackend> {
 }
 
 impl<B: ModelBackend> Probed<'_, B> {
-    fn run_still<P: Probe<B>>(&self, probes: &[P]) -> Still<B> {
-        let decoder = &self.model.decoder;
-        if moves(probes, &decoder.embed_tokens)
-            || moves(probes, &decoder.embed_positions)
-            || moves(probes, &decoder.project_in)
-        {
-            return Still {
-                layers: 0,
-                hidden: None,
-            };
+    /// Whether the probes move nothing of what was kept.
+    fn serves<P: Probe<B>>(&self, probes: &[P], still: &Still<B>) -> bool {
+        still.kept.as_ref().is_some_and(|kept| {
+            let mut layers = self.model.decoder.layers.iter().take(kept.layers);
+            !self.moves_tables(probes) && !layers.any(|layer| moves(probes, layer))
+        })
+    }
+
+    /// What no probe moves; `None` if the tables that come before the layers move.
+    fn run_still<P: Probe<B>>(&self, probes: &[P]) -> Option<Kept<B>> {
+        if self.moves_tables(probes) {
+            return None;
         }
-        let mut x = self.model.embedded(&self.plan.packing);
+        let decoder = &self.model.decoder;
+        let mut hidden = self.model.embedded(&self.plan.packing);
         let still = |layer: &&DecoderLayer<B>| !moves(probes, *layer);
         let mut layers = 0;
         for layer in decoder.layers.iter().take_while(still) {
-            x = self.run(layers, layer, x);
+            hidden = self.run(layers, layer, hidden);
             layers += 1;
         }
-        Still {
+        Some(Kept {
             layers,
-            hidden: Some(x),
-        }
+            all: layers == decoder.layers.len(),
+            hidden,
+        })
+    }
+
+    /// Whether one of the probes moves what comes before the layers.
+    fn moves_tables<P: Probe<B>>(&self, probes: &[P]) -> bool {
+        let decoder = &self.model.decoder;
+        moves(probes, &decoder.embed_tokens)
+            || moves(probes, &decoder.embed_positions)
+            || moves(probes, &decoder.project_in)
     }
 
     /// A layer, as it is or moved, which is that with this number.
@@ -125,16 +135,16 @@ impl<B: ModelBackend> Probed<'_, B> {
     }
 
     /// The scores of the plan at every point of the probes.
-    fn scores<P: Probe<B>>(&self, probes: &[P], still: &Still<B>) -> Vec<Tensor<B, 1>> {
+    fn scores<P: Probe<B>>(&self, probes: &[P], still: Option<&Kept<B>>) -> Vec<Tensor<B, 1>> {
         let mut hidden: Vec<Vec<Tensor<B, 2>>> = probes
             .iter()
-            .map(|probe| match &still.hidden {
-                Some(hidden) => vec![hidden.clone(); probe.points()],
+            .map(|probe| match still {
+                Some(kept) => vec![kept.hidden.clone(); probe.points()],
                 None => self.embedded(probe),
             })
             .collect();
         let layers = self.model.decoder.layers.iter().enumerate();
-        for (index, layer) in layers.skip(still.layers) {
+        for (index, layer) in layers.skip(still.map_or(0, |kept| kept.layers)) {
             for (probe, xs) in probes.iter().zip(&mut hidden) {
                 let moved = probe.moved(layer).into_iter().zip(std::mem::take(xs));
                 *xs = moved.map(|(layer, x)| self.run(index, &layer, x)).collect();
@@ -207,7 +217,7 @@ impl<B: ModelBackend> Probed<'_, B> {
         if !probe.moves(table) {
             let each = features.iter().cloned();
             return each
-                .map(|x| B::packed_linear(x, table.weight.val(), None))
+                .map(|x| B::packed_logits(x, table.weight.val()))
                 .collect();
         }
         let [vocabulary, width] = table.weight.dims();
@@ -236,9 +246,7 @@ impl<B: ModelBackend> Probed<'_, B> {
     ) -> Vec<Tensor<B, 2>> {
         let rows = probe.rows(&self.model.head_table().weight, ids);
         let points = features.iter().cloned().zip(rows);
-        points
-            .map(|(x, rows)| B::packed_linear(x, rows, None))
-            .collect()
+        points.map(|(x, rows)| B::packed_logits(x, rows)).collect()
     }
 }
 
@@ -247,7 +255,7 @@ fn moves<B: ModelBackend, P: Probe<B>, M: Module<B>>(probes: &[P], part: &M) -> 
     probes.iter().any(|probe| probe.moves(part))
 }
 
-/// Rows of a table at the points of a probe: `[ids, width]`. A row that is looked up several times is moved once.
+/// Rows of a table at the points of a probe, `[ids, width]`, in the type of what flows between the layers. A row that is looked up several times is moved once.
 fn looked_up<B: ModelBackend, P: Probe<B>>(
     probe: &P,
     table: &Embedding<B>,
@@ -262,7 +270,11 @@ fn looked_up<B: ModelBackend, P: Probe<B>>(
         .map(|id| rows.partition_point(|row| row < id) as i32);
     let places = indices(places, &table.weight.val().device());
     let points = probe.rows(&table.weight, &rows).into_iter();
-    points.map(|rows| rows.select(0, places.clone())).collect()
+    let activations = |rows: Tensor<B, 2>| {
+        let dtype = B::activations(rows.dtype());
+        of_type(rows.select(0, places.clone()), dtype)
+    };
+    points.map(activations).collect()
 }
 
 /// `0..count` in as few parts of nearly one size as there can be, none larger than `most`.

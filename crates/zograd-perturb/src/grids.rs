@@ -1,4 +1,4 @@
-use crate::grid::LARGEST_NOISE;
+use crate::noise::LARGEST_NOISE;
 use crate::perturbed::Decay;
 use crate::{Grid, ParameterSpace, PerturbError};
 use burn::module::{Module, ModuleVisitor, Param};

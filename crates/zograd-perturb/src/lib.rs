@@ -9,6 +9,7 @@
 //!   same bits on every backend, machine, thread count and chunking;
 //! - [`NoiseBackend`]: the extension of burn's `Backend` by that one operation, in place and out of place;
 //! - [`ParameterSpace`]: which named tensors of a module move, in a stable order;
+//! - [`Instructions`]: the vector instructions that the CPU's passes use, none of which changes a bit;
 //! - [`Perturbed`]: walking a module from direction to direction, and updating it;
 //! - [`Probe`]: the same places without walking, a part of the module at a time.
 //!
@@ -57,6 +58,7 @@ mod perturbed;
 mod resolution;
 mod self_check;
 mod space;
+mod vector;
 
 pub use backend::{NoiseBackend, NoisePass, Sides};
 pub use error::PerturbError;
@@ -69,4 +71,5 @@ pub use perturbed::{AppliedUpdate, Perturbed, Probe};
 pub use resolution::Resolution;
 pub use self_check::is_exact_on;
 pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId};
+pub use vector::Instructions;
 pub use zograd_direction::{Direction, Seed};

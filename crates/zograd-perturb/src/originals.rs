@@ -12,11 +12,15 @@ use crate::{
     kernel,
 };
 use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor};
+use rayon::prelude::*;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
+
+/// Numbers that are read or written at a time.
+const BLOCK: usize = 1 << 14;
 
 /// The f32 originals of the weights that move: little-endian numbers in the order of the parameter space.
 #[derive(Debug)]
@@ -111,10 +115,11 @@ impl Originals {
                 for MergedPass { terms, decay } in &passes {
                     let pass = decay.pass_over(spec, self.kind, terms, grid);
                     kernel::add_noise(&mut weights, &pass);
-                    let sizes = weights.iter().map(|w| f64::from(w.abs()));
-                    self.grids.check_size(index, sizes.fold(0.0, f64::max))?;
+                    let sizes = weights.par_iter().map(|w| w.abs());
+                    let largest = sizes.reduce(|| 0.0, f32::max);
+                    self.grids.check_size(index, f64::from(largest))?;
                 }
-                write(out, &weights).map_err(failed)?;
+                write(out, weights.iter().copied()).map_err(failed)?;
             }
             Ok(())
         })
@@ -147,11 +152,16 @@ fn failed(path: &Path, error: &std::io::Error) -> PerturbError {
     PerturbError::Originals(format!("{}: {error}", path.display()))
 }
 
-fn write(out: &mut impl Write, weights: &[f32]) -> std::io::Result<()> {
+fn write(out: &mut impl Write, weights: impl Iterator<Item = f32>) -> std::io::Result<()> {
+    let mut bytes = Vec::with_capacity(4 * BLOCK);
     for weight in weights {
-        out.write_all(&weight.to_le_bytes())?;
+        bytes.extend_from_slice(&weight.to_le_bytes());
+        if bytes.len() == 4 * BLOCK {
+            out.write_all(&bytes)?;
+            bytes.clear();
+        }
     }
-    Ok(())
+    out.write_all(&bytes)
 }
 
 /// The file of the originals, from its first parameter on.
@@ -161,10 +171,13 @@ impl Reader {
     /// The weights of the next parameter.
     pub(crate) fn next(&mut self, spec: &ParameterSpec) -> std::io::Result<Vec<f32>> {
         let mut weights = Vec::with_capacity(spec.len());
-        let mut bytes = [0; 4];
-        for _ in 0..spec.len() {
-            self.0.read_exact(&mut bytes)?;
-            weights.push(f32::from_le_bytes(bytes));
+        let mut bytes = [0; 4 * BLOCK];
+        while weights.len() < spec.len() {
+            let count = BLOCK.min(spec.len() - weights.len());
+            let bytes = &mut bytes[..4 * count];
+            self.0.read_exact(bytes)?;
+            let (numbers, _) = bytes.as_chunks::<4>();
+            weights.extend(numbers.iter().copied().map(f32::from_le_bytes));
         }
         Ok(weights)
     }
@@ -193,11 +206,44 @@ impl<B: Backend, W: Write> ModuleVisitor<B> for Dump<'_, W> {
             return;
         };
         let spacing = Grid::spacing(self.originals.grids.at(index));
-        let data = param.val().into_data().convert_dtype(DType::F32);
+        let data = param.val().into_data();
         let on_grid = |w: f32| ((f64::from(w) / spacing).round_ties_even() * spacing) as f32;
-        let weights: Vec<f32> = data.iter::<f32>().map(on_grid).collect();
+        // number by number: a copy of the largest tensor in f32 may be as large as half of the model
         if self.result.is_ok() {
-            self.result = write(&mut self.out, &weights);
+            self.result = write(&mut self.out, data.iter::<f32>().map(on_grid));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::DType;
+
+    /// Blocks end where they want, parameters too.
+    #[test]
+    fn numbers_are_read_as_they_were_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("numbers");
+        let sizes = [3, BLOCK, 2 * BLOCK + 5];
+        let number = |i: usize| i as f32 - 1.5;
+        let mut file = File::create(&path).expect("a file");
+        for size in sizes {
+            write(&mut file, (0..size).map(number)).expect("written");
+        }
+        let file = zograd_files::open(&path).expect("a file");
+        let mut reader = Reader(BufReader::new(file));
+        for size in sizes {
+            let spec = ParameterSpec {
+                name: "x".into(),
+                id: crate::TensorId::of("x"),
+                shape: vec![size],
+                dtype: DType::F32,
+                decays: false,
+            };
+            let read = reader.next(&spec).expect("read");
+            assert!(read.into_iter().eq((0..size).map(number)));
+        }
+        assert_eq!(reader.0.read(&mut [0]).expect("the end"), 0);
     }
 }

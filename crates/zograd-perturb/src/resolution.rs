@@ -1,6 +1,5 @@
-use crate::grid::LARGEST_NOISE;
+use crate::noise::normal;
 use crate::{Direction, Grid, Grids, NoiseKind, ParameterSpace};
-use std::f64::consts::PI;
 
 /// How finely weights on grids can be moved.
 ///
@@ -55,15 +54,9 @@ impl Resolution {
 fn rounded(kind: NoiseKind, c: f64) -> f64 {
     match kind {
         NoiseKind::Rademacher => c.round() / c,
-        // two spacings are as good as a line
-        NoiseKind::Gaussian if c >= 2.0 => 1.0,
-        // the steps of the rounding lie at halves, and each weighs the density there
         NoiseKind::Gaussian => {
-            let steps = (0..10).map(|step| (f64::from(step) + 0.5) / c);
-            let densities = steps
-                .take_while(|at| *at <= LARGEST_NOISE)
-                .map(|at| libm::exp(-0.5 * at * at));
-            densities.sum::<f64>() * (2.0 / PI).sqrt() / c
+            let normals = (0..=u8::MAX).map(|bits| f64::from(normal(bits)));
+            normals.map(|z| (c * z).round() * z).sum::<f64>() / (256.0 * c)
         }
     }
 }

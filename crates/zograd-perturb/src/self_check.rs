@@ -9,7 +9,7 @@ use zograd_direction::Seed;
 /// Weights of a check.
 const WEIGHTS: usize = 256;
 
-/// Normals that are smaller would take a coefficient beyond the longest hop to reach the terms of a check.
+/// Normals that are smaller, 0 among them, would take a coefficient beyond the longest hop to reach the terms of a check.
 const SMALLEST: f32 = 0.05;
 
 /// Whether passes on this device have the bits of [`NoisePass`]: some hundred numbers are moved there and on the CPU.

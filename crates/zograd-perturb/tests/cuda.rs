@@ -13,13 +13,9 @@ type Plain = CubeBackend<CudaRuntime, f32, i32, u8>;
 const NAME: &str = "decoder.layers.0.fc1.weight";
 
 fn pass(kind: NoiseKind, terms: &[(Seed, f32)]) -> NoisePass<'_> {
-    NoisePass {
-        tensor: TensorId::of(NAME),
-        kind,
-        terms,
-        shrink: 0.01,
-        grid: None,
-    }
+    let mut pass = NoisePass::new(TensorId::of(NAME), kind, terms);
+    pass.shrink = 0.01;
+    pass
 }
 
 fn added<B: NoiseBackend>(tensor: Tensor<B, 1>, pass: &NoisePass<'_>) -> Tensor<B, 1> {

@@ -1,15 +1,10 @@
 #!/usr/bin/env python3
 """The noise of zograd-perturb (src/noise/mod.rs says what it is) written a second time, in plain Python.
 
-Prints the hash of the lines of the normal quantile function and the first elements of one tensor's noise: the numbers that the
-`value_stability` tests pin. Needs nothing but Python 3.8.
+Prints the even moments of the normals, and some elements of one tensor's noise, which the test `value_stability` pins. Needs
+nothing but Python 3.8.
 """
-import math
 import struct
-from collections import defaultdict
-from statistics import NormalDist
-
-SLICES = 1 << 15
 
 
 def chacha8(key, counter, stream):
@@ -40,46 +35,40 @@ def fnv1a(data):
     return h
 
 
-def piece(x):
-    octave = x.bit_length() - 1
-    return 4 * octave + ((x << 2 >> octave) & 3)
+LOW = [3, 8, 13, 16, 21, 28, 35, 48]
+HIGH = [2, 3, 4, 6, 8, 11, 17, 49]
 
 
-def rounded(mx, my, slope):
-    """Intercept and slope: 8 significant bits for the slope, its last bit as the unit of the intercept."""
-    if slope == 0:
-        return struct.unpack("<f", struct.pack("<f", my))[0], 0.0
-    unit = 2.0 ** (math.frexp(slope)[1] - 8)
-    slope = round(slope / unit) * unit
-    return round((my - slope * mx) / unit) * unit, slope
+def entry(half, bits):
+    """The entry of a table at four bits: the highest is the sign."""
+    return -half[bits & 7] if bits & 8 else half[bits & 7]
 
 
-quantile = {x: NormalDist().inv_cdf(1 - x / (4 * SLICES)) for x in range(1, 2 * SLICES, 2)}
-pieces = defaultdict(list)
-for x in quantile:
-    pieces[piece(x)].append(x)
-fits = [(0.0, 0.0, 0.0)] * 64
-for k, xs in pieces.items():
-    mx = math.fsum(xs) / len(xs)
-    my = math.fsum(quantile[x] for x in xs) / len(xs)
-    variance = math.fsum((x - mx) ** 2 for x in xs)
-    covariance = math.fsum((x - mx) * (quantile[x] - my) for x in xs)
-    fits[k] = (mx, my, covariance / variance if variance else 0.0)
-square_sum = math.fsum((my + s * (x - mx)) ** 2 for x in quantile for mx, my, s in [fits[piece(x)]])
-scale = 1 / math.sqrt(square_sum / SLICES)
-lines = [rounded(mx, my * scale, s * scale) for mx, my, s in fits]
-intercept, slope = zip(*lines)
-print("lines", hex(fnv1a(b"".join(struct.pack("<f", c) for c in intercept + slope))))
+KEY = struct.pack("<QQ", 42, fnv1a(b"decoder.layers.0.fc1.weight")) + b"zograd noise v2\0"
 
 
-def normal(bits):
-    x = 2 * (bits & 0x7FFF) + 1
-    z = slope[piece(x)] * x + intercept[piece(x)]  # exact
-    return -z if bits & 0x8000 else z
+def field(i, bits, stream):
+    """The random bits of element `i`, which takes so many of them."""
+    group, element = divmod(i, 16 * 512 // bits)
+    n, block = divmod(element, 16)
+    whole = int.from_bytes(chacha8(KEY, 16 * group + block, stream), "little")
+    return whole >> (n * bits) & ((1 << bits) - 1)
 
 
-key = struct.pack("<QQ", 42, fnv1a(b"decoder.layers.0.fc1.weight")) + b"zograd noise v1\0"
-halves = struct.unpack("<32H", chacha8(key, 0, 0))
-print("gaussian", [hex(struct.unpack("<I", struct.pack("<f", normal(h)))[0]) for h in halves[:4]])
-signs = chacha8(key, 0, 1)
-print("rademacher", "".join("-" if signs[i // 8] >> (i % 8) & 1 else "+" for i in range(40)))
+def normal(i):
+    """In units of 1/32."""
+    bits = field(i, 8, 0)
+    return entry(LOW, bits & 15) + entry(HIGH, bits >> 4)
+
+
+def sign(i):
+    return "-" if field(i, 1, 1) else "+"
+
+
+values = [entry(LOW, bits & 15) + entry(HIGH, bits >> 4) for bits in range(256)]
+for power in (2, 4, 6):
+    print("moment", power, sum(v**power for v in values) / 256 / 32**power)
+for start in (0, 2040):
+    print("gaussian", start, [normal(i) for i in range(start, start + 8)])
+for start in (0, 8170):
+    print("rademacher", start, "".join(sign(i) for i in range(start, start + 40)))

@@ -82,6 +82,11 @@ impl RunError {
         Self::Input(Problem::new(words))
     }
 
+    /// Input that cannot be used, by an error that says why.
+    pub(crate) fn of_input(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Input(Problem::of(error.into()))
+    }
+
     /// Something that failed while running, in words.
     pub fn running(words: impl Into<String>) -> Self {
         Self::Running(Problem::new(words))

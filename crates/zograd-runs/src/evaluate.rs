@@ -4,19 +4,20 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{numbers, scores};
-use crate::inputs::{self, Calibration, Questions, Sources};
+use crate::inputs::{self, Calibration, ModelSource, Questions, Reading, TaskSource};
+use crate::predictions::{self, Asked};
 use crate::settings::{EvalOptions, Given, Inputs, Keys, Machine, Measurement, SplitName};
 use crate::threads::with_threads;
 use crate::watch::Watch;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 use zograd_models::OptConfig;
 use zograd_perturb::Seed;
 use zograd_tasks::metrics::Metric;
-use zograd_tasks::{Sample, Split, sample_indices};
-use zograd_trainer::{Evaluation, Prediction, peak_memory_bytes};
+use zograd_tasks::{Row, Sample, Split, sample_indices};
+use zograd_trainer::{Evaluation, peak_memory_bytes};
 
 /// What a measurement gave.
 #[derive(Clone, Debug, Serialize)]
@@ -31,17 +32,19 @@ pub struct EvalReport {
     pub adapter: Option<PathBuf>,
     /// How many examples there were.
     pub examples: usize,
+    /// How many of them say what is right: the others were answered, and count in no score.
+    pub labelled: usize,
     /// How many demonstrations stood before each.
     pub shots: usize,
     /// Rows of the train split that were shown.
     pub demonstrations: Vec<usize>,
     /// What the score is.
     pub metric: Metric,
-    /// The scores by the names of their metrics.
+    /// The scores by the names of their metrics; none without labelled examples.
     #[serde(flatten)]
     pub scores: Map<String, Value>,
-    /// Mean loss, in nats an example.
-    pub loss: f64,
+    /// Mean loss, in nats an example; none without labelled examples.
+    pub loss: Option<f64>,
     /// Examples with a score or a logit that is not finite.
     pub non_finite: usize,
     /// Prompts that were cut from the left.
@@ -62,33 +65,102 @@ impl Runs {
             .and::<Machine>()
     }
 
-    /// Measures a model on a task, and writes its predictions if `predictions` names a file.
+    /// Measures a model on a task, and writes its predictions if `predictions` names a file. Then rows need not say what
+    /// is right.
     ///
     /// # Errors
     /// Wrong input, or a file that cannot be written.
     pub fn measure(&self, mut given: Given, watch: &mut dyn Watch) -> Result<EvalReport> {
         let inputs: Inputs = given.take()?;
-        let mut measurement: Measurement = given.take()?;
+        let measurement: Measurement = given.take()?;
         let batch_size = given.take::<EvalOptions>()?.batch_size()?;
         let machine = given.take::<Machine>()?.complete()?;
         given.finish(&Self::measurement_keys(), |_| "an evaluation".into())?;
+        if let Some(path) = &measurement.predictions {
+            predictions::check(path)?;
+        }
         with_threads(machine.threads, || {
-            let sources = Sources::find(&inputs, self.tasks())?;
-            if let (None, Some(folder)) = (&measurement.adapter, sources.own_adapter()) {
-                watch.note(&format!(
-                    "note: {} holds an adapter beside its weights, which is used with them",
-                    folder.display()
-                ));
-                measurement.adapter = Some(folder.to_owned());
-            }
+            let scored = Split::from(measurement.split.unwrap_or(SplitName::Validation));
+            let splits = match measurement.shots.unwrap_or(0) {
+                0 => &[scored][..],
+                _ => &[scored, Split::Train],
+            };
+            let reading = Reading {
+                splits,
+                label_optional: measurement.predictions.is_some(),
+            };
+            // rows first: a model may have to be fetched
+            let rows = TaskSource::find(&inputs, self.tasks(), reading)?;
+            let drawn = Drawn::new(&rows, &measurement, scored)?;
             let measuring = Measuring {
+                model: ModelSource::find(&inputs, watch)?,
                 inputs,
                 measurement,
                 batch_size,
                 machine,
-                sources,
+                rows,
             };
-            measuring.run(watch)
+            measuring.run(drawn, watch)
+        })
+    }
+}
+
+/// What a measurement asks.
+struct Drawn {
+    split: Split,
+    /// What the rows call themselves, in their order.
+    ids: Vec<Option<Value>>,
+    /// What the task makes of them.
+    samples: Vec<Sample>,
+    /// What stands before each.
+    shown: Vec<Sample>,
+}
+
+impl Drawn {
+    fn new(source: &TaskSource, asked: &Measurement, split: Split) -> Result<Self> {
+        let seed = Seed::new(asked.seed.unwrap_or(0));
+        let rows = source.data.count(split).or_input()?;
+        let mut picked = sample_indices(seed.child(1), rows, asked.test_examples.unwrap_or(rows));
+        if picked.is_empty() {
+            refuse!("`test-examples = 0`: use at least 1");
+        }
+        picked.sort_unstable();
+        let mut rows = source.data.rows(split, &picked).or_input()?;
+        if asked.predictions.is_some() {
+            rows = rows.into_iter().map(Row::label_optional).collect();
+        }
+        let sample = |row: &Row| source.task.sample(row).or_input();
+        let labelled = |row: &Row| {
+            let is_unlabelled = || {
+                let sample = source.task.sample(&row.clone().label_optional());
+                sample.is_ok_and(|sample| sample.correct.is_empty())
+            };
+            match sample(row) {
+                Err(error) if is_unlabelled() => refuse!(
+                    "{error}; rows that do not say what is right can be answered (`predictions`), not scored"
+                ),
+                other => other,
+            }
+        };
+        let shots = match asked.shots.unwrap_or(0) {
+            0 => Vec::new(),
+            shots => {
+                let rows = source.data.count(Split::Train).or_input()?;
+                if shots > rows {
+                    refuse!("`shots = {shots}`: the train split has {rows} rows");
+                }
+                sample_indices(seed.child(0), rows, shots)
+            }
+        };
+        let shown = match shots.is_empty() {
+            true => Vec::new(),
+            false => source.data.rows(Split::Train, &shots).or_input()?,
+        };
+        Ok(Self {
+            split,
+            samples: rows.iter().map(labelled).collect::<Result<_>>()?,
+            ids: rows.iter().map(predictions::id).collect(),
+            shown: shown.iter().map(sample).collect::<Result<_>>()?,
         })
     }
 }
@@ -99,90 +171,99 @@ struct Measuring {
     measurement: Measurement,
     batch_size: usize,
     machine: Machine,
-    sources: Sources,
+    model: ModelSource,
+    rows: TaskSource,
 }
 
 impl Measuring {
-    fn run(self, watch: &mut dyn Watch) -> Result<EvalReport> {
-        let (sources, asked) = (&self.sources, &self.measurement);
-        let config = OptConfig::from_folder(&sources.model).about("`model`")?;
+    fn run(mut self, drawn: Drawn, watch: &mut dyn Watch) -> Result<EvalReport> {
+        if let (None, Some(folder)) = (&self.measurement.adapter, self.model.own_adapter()) {
+            watch.note(&format!(
+                "note: {} holds an adapter beside its weights, which is used with them",
+                folder.display()
+            ));
+            self.measurement.adapter = Some(folder.to_owned());
+        }
+        let asked = &self.measurement;
+        let config = OptConfig::from_folder(&self.model.folder).about("`model`")?;
         let max_length = inputs::max_length(self.inputs.max_length, &config)?;
         if let Some(folder) = &asked.adapter {
             inputs::check_adapter_folder(folder, &config)?;
         }
-        let task = sources.task.as_ref();
-        let encoder = inputs::encoder(&sources.tokenizer, self.inputs.bos_id, max_length)?;
+        let task = self.rows.task.as_ref();
+        let encoder = inputs::encoder(&self.model.tokenizer, self.inputs.bos_id, max_length)?
+            .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, self.inputs.max_new_tokens)?;
         let scoring = inputs::scoring(task, &encoder, &config, asked.beams)?;
-        let (samples, shown) = self.draw()?;
-        let prompts = inputs::prompts(&encoder, task, &samples, &shown, calibration(asked)?)?;
+        let Drawn {
+            split,
+            ids,
+            samples,
+            shown,
+        } = drawn;
+        let from = (&self.rows.data, split);
+        let prompts = inputs::prompts(&encoder, task, from, &samples, &shown, calibration(asked)?)?;
         inputs::check_ids(&prompts, &config)?;
-        if let Some(path) = &asked.predictions {
-            check_predictions(path)?;
+        let room = scoring.writer().map(|_| encoder.max_new_tokens());
+        inputs::note_lengths(&prompts, shown.len(), room, watch);
+        let truncated = inputs::truncated(&prompts);
+        let (mut labelled, mut unlabelled) = (Vec::new(), Vec::new());
+        for prompt in prompts {
+            match prompt.correct.is_empty() {
+                true => unlabelled.push(prompt),
+                false => labelled.push(prompt),
+            }
         }
-        inputs::note_truncation(&prompts, shown.len(), watch);
+        if !unlabelled.is_empty() {
+            watch.note(&format!(
+                "note: {} of {} rows do not say what is right: they are answered, and count in no score",
+                unlabelled.len(),
+                samples.len()
+            ));
+        }
 
         let start = Instant::now();
+        let questions = |prompts| Questions {
+            prompts,
+            scoring: &scoring,
+            batch_size: self.batch_size,
+            stop: None,
+        };
         let job = MeasureJob {
             measuring: &self,
-            questions: Questions {
-                prompts: &prompts,
-                scoring: &scoring,
-                batch_size: self.batch_size,
-                stop: None,
-            },
+            questions: [questions(&labelled), questions(&unlabelled)],
             watch,
         };
-        let evaluation = dispatch(self.machine.backend(), job)?;
+        let [scored, answered] = dispatch(self.machine.backend(), job)?;
         if let Some(path) = &asked.predictions {
-            write_predictions(path, &evaluation.predictions)
+            let asked = Asked {
+                task,
+                ids: &ids,
+                samples: &samples,
+            };
+            predictions::write(path, &asked, [scored.as_ref(), answered.as_ref()])
                 .about(format!("`predictions = {}`", path.display()))?;
         }
         Ok(EvalReport {
-            task: sources.task_name.clone(),
-            model: sources.model_name.clone(),
+            task: self.rows.name.clone(),
+            model: self.model.name.clone(),
             adapter: asked.adapter.clone(),
-            examples: evaluation.examples,
+            examples: samples.len(),
+            labelled: labelled.len(),
             shots: shown.len(),
             demonstrations: numbers(&shown),
-            metric: evaluation.metric,
-            scores: scores(&evaluation, ""),
-            loss: evaluation.loss,
-            non_finite: evaluation.non_finite,
-            truncated: inputs::truncated(&prompts),
+            metric: scoring.metric(),
+            scores: scored.as_ref().map(|e| scores(e, "")).unwrap_or_default(),
+            loss: scored.as_ref().map(|e| e.loss),
+            non_finite: [&scored, &answered]
+                .into_iter()
+                .flatten()
+                .map(|evaluation| evaluation.non_finite)
+                .sum(),
+            truncated,
             seconds: start.elapsed().as_secs_f64(),
             peak_memory_bytes: peak_memory_bytes(),
         })
-    }
-
-    /// The samples to score, in the order of their rows, and those to show before each.
-    fn draw(&self) -> Result<(Vec<Sample>, Vec<Sample>)> {
-        let (sources, asked) = (&self.sources, &self.measurement);
-        let seed = Seed::new(asked.seed.unwrap_or(0));
-        let split = Split::from(asked.split.unwrap_or(SplitName::Validation));
-        let rows = sources.data.count(split).or_input()?;
-        let mut picked = sample_indices(seed.child(1), rows, asked.test_examples.unwrap_or(rows));
-        if picked.is_empty() {
-            refuse!("`test-examples = 0`: use at least 1");
-        }
-        picked.sort_unstable();
-        let read = |split, numbers: &[usize]| -> Result<Vec<Sample>> {
-            let rows = sources.data.rows(split, numbers).or_input()?;
-            rows.iter()
-                .map(|row| sources.task.sample(row).or_input())
-                .collect()
-        };
-        let shots = match asked.shots.unwrap_or(0) {
-            0 => Vec::new(),
-            shots => {
-                let rows = sources.data.count(Split::Train).or_input()?;
-                if shots > rows {
-                    refuse!("`shots = {shots}`: the train split has {rows} rows");
-                }
-                sample_indices(seed.child(0), rows, shots)
-            }
-        };
-        Ok((read(split, &picked)?, read(Split::Train, &shots)?))
     }
 }
 
@@ -200,46 +281,28 @@ fn calibration(asked: &Measurement) -> Result<Calibration> {
 
 struct MeasureJob<'a> {
     measuring: &'a Measuring,
-    questions: Questions<'a>,
+    /// Those that are scored, and those that are answered only.
+    questions: [Questions<'a>; 2],
     watch: &'a mut dyn Watch,
 }
 
 impl Job for MeasureJob<'_> {
-    type Output = Evaluation;
+    type Output = [Option<Evaluation>; 2];
 
-    fn run<B: RunBackend>(self, device: &B::Device) -> Result<Evaluation> {
+    fn run<B: RunBackend>(self, device: &B::Device) -> Result<Self::Output> {
         let machine = &self.measuring.machine;
-        let folder = &self.measuring.sources.model;
+        let folder = &self.measuring.model.folder;
         let base = inputs::load::<B>(folder, machine.storage(), device).about("`model`")?;
         let model = match &self.measuring.measurement.adapter {
             Some(folder) => inputs::attach(base, folder, machine.storage(), self.watch)?,
             None => base,
         };
-        inputs::score(&model, self.questions, "eval", self.watch)
+        let mut measured = [None, None];
+        for (evaluation, questions) in measured.iter_mut().zip(self.questions) {
+            if !questions.prompts.is_empty() {
+                *evaluation = Some(inputs::score(&model, questions, "eval", self.watch)?);
+            }
+        }
+        Ok(measured)
     }
-}
-
-/// Refuses a file that exists, or a folder that does not, before any work is done.
-fn check_predictions(path: &Path) -> Result<()> {
-    let named = path.display();
-    if path.exists() {
-        refuse!("`predictions = {named}`: the file exists; nothing is written over");
-    }
-    match path.parent() {
-        Some(folder) if folder != Path::new("") && !folder.is_dir() => refuse!(
-            "`predictions = {named}`: there is no folder {}",
-            folder.display()
-        ),
-        _ => Ok(()),
-    }
-}
-
-/// Writes the whole file or none of it.
-fn write_predictions(path: &Path, predictions: &[Prediction]) -> Result<()> {
-    let mut lines = Vec::new();
-    for prediction in predictions {
-        serde_json::to_writer(&mut lines, prediction).while_running()?;
-        lines.push(b'\n');
-    }
-    zograd_files::create(path, lines).while_running()
 }

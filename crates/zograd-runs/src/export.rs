@@ -7,14 +7,18 @@ use crate::folder::{
     BEST, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunFolder, RunRecord, SUMMARY, Summary,
     note_tail,
 };
-use crate::inputs::load;
+use crate::inputs::load_own;
 use crate::settings::{Machine, Storage};
 use crate::watch::Watch;
+use crate::words::count;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
 use zograd_models::content_hash;
 use zograd_trainer::trajectory::{Trajectory, TrajectoryWriter};
+
+/// What to do where the best weights are not what they were.
+const AGAIN: &str = "a replay of the run's log with `best` makes the best weights again";
 
 /// What was exported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -63,8 +67,9 @@ impl Runs {
         let summary = summary(run)?;
         if summary.steps != last {
             refuse!(
-                "{}: the log has {last} steps and {SUMMARY} says {}: one of them was changed",
+                "{}: the log has {} and {SUMMARY} says {}: one of them was changed",
                 named(),
+                count(last, "step"),
                 summary.steps
             );
         }
@@ -86,15 +91,14 @@ impl Runs {
             base: log.header.model.clone(),
             base_weights: log.header.weights.clone(),
             step,
-            weights: dispatch(machine.backend(), job)?,
+            weights: dispatch(machine.backend(), job).about(AGAIN)?,
         };
         if summary
             .best_weights
             .is_some_and(|best| best != manifest.weights)
         {
             refuse!(
-                "{}: {BEST}/ does not hold the weights that the run put there; a replay with `best` makes them again \
-                 from the log",
+                "{AGAIN}: {}: {BEST}/ does not hold the weights that the run put there",
                 named()
             );
         }
@@ -143,7 +147,7 @@ impl Job for HashJob<'_> {
     type Output = String;
 
     fn run<B: RunBackend>(self, device: &B::Device) -> Result<String> {
-        let model = load::<B>(self.folder, self.storage, device).about_file(self.folder)?;
+        let model = load_own::<B>(self.folder, self.storage, device)?;
         Ok(content_hash(&model))
     }
 }

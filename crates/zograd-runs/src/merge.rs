@@ -4,7 +4,7 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
 use crate::folder::RunFolder;
-use crate::inputs::{self, Sources};
+use crate::inputs::{self, ModelSource};
 use crate::settings::{Inputs, Machine, Storage};
 use crate::watch::Watch;
 use std::path::Path;
@@ -24,8 +24,8 @@ impl Runs {
         watch: &mut dyn Watch,
     ) -> Result<String> {
         RunFolder::check(out)?;
-        let sources = Sources::find(inputs, self.tasks())?;
-        let config = OptConfig::from_folder(&sources.model).about("`model`")?;
+        let source = ModelSource::find(inputs, watch)?;
+        let config = OptConfig::from_folder(&source.folder).about("`model`")?;
         if let AdapterConfig::Prefix(_) = inputs::check_adapter_folder(adapter, &config)? {
             refuse!(
                 "`adapter = {}`: a prefix is no change of weights and cannot be merged; measure with it as \
@@ -35,7 +35,7 @@ impl Runs {
         }
         let machine = Machine::cpu(storage).complete()?;
         let job = MergeJob {
-            sources: &sources,
+            source: &source,
             adapter,
             out,
             storage,
@@ -46,7 +46,7 @@ impl Runs {
 }
 
 struct MergeJob<'a> {
-    sources: &'a Sources,
+    source: &'a ModelSource,
     adapter: &'a Path,
     out: &'a Path,
     storage: Storage,
@@ -57,13 +57,13 @@ impl Job for MergeJob<'_> {
     type Output = String;
 
     fn run<B: RunBackend>(self, device: &B::Device) -> Result<String> {
-        let base = inputs::load::<B>(&self.sources.model, self.storage, device).about("`model`")?;
+        let base = inputs::load::<B>(&self.source.folder, self.storage, device).about("`model`")?;
         let model = inputs::attach(base, self.adapter, self.storage, self.watch)?;
         let model = model.merged().or_input()?;
         save_pretrained(
             &model,
             model.config(),
-            Some(&self.sources.tokenizer),
+            Some(&self.source.tokenizer),
             self.out,
         )
         .while_running()?;

@@ -3,6 +3,7 @@
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{MANIFEST, Manifest, SUMMARY, Summary};
 use crate::settings::BackendName;
+use crate::words::count;
 use serde::de::DeserializeOwned;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -61,13 +62,28 @@ impl Promise {
     pub(crate) fn check_length(&self, steps: u64) -> Result<()> {
         if steps != self.steps {
             refuse!(
-                "the log has {steps} steps and {} says {}: it was cut, lengthened or mixed up (`to-step` replays a \
+                "the log has {} and {} says {}: it was cut, lengthened or mixed up (`to-step` replays a \
                  part of it all the same)",
+                count(steps, "step"),
                 self.file,
                 self.steps
             );
         }
         Ok(())
+    }
+
+    /// Why nothing is said about the best weights as they come out on this backend.
+    pub(crate) fn silence(&self, backend: BackendName) -> String {
+        match &self.backend {
+            Some(theirs) if *theirs != backend.to_string() => format!(
+                "{} has the hash of weights that were computed on {theirs}, and others round differently",
+                self.file
+            ),
+            _ => format!(
+                "the run did not come to its end, and {} has no hash of its best weights",
+                self.file
+            ),
+        }
     }
 
     /// Whether these are the weights after this step; `None` if nothing is said about them.

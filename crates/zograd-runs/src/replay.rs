@@ -4,12 +4,13 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{RunFolder, check_noise, note_tail};
-use crate::inputs::{self, Sources};
+use crate::inputs::{self, ModelSource};
 use crate::promise::Promise;
 use crate::settings::{Inputs, Machine};
 use crate::threads::with_threads;
 use crate::train::{Rebuild, start_folder};
 use crate::watch::Watch;
+use crate::words::count;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use zograd_models::BaseNote;
@@ -94,10 +95,7 @@ impl Runs {
         };
         let records = usize::try_from(steps).ok();
         let Some(records) = records.and_then(|steps| log.records.get(..steps)) else {
-            refuse!(
-                "`to-step = {steps}`: the log has {} steps",
-                log.records.len()
-            );
+            refuse!("`to-step = {steps}`: the log has {}", count(last, "step"));
         };
         check_noise(&log.header).about(named())?;
         RunFolder::check(&replay.out)?;
@@ -106,7 +104,7 @@ impl Runs {
             tokenizer: replay.inputs.tokenizer.clone(),
             ..Inputs::default()
         };
-        let sources = Sources::find(&inputs, self.tasks())?;
+        let source = ModelSource::find(&inputs, watch)?;
         let machine = Machine {
             dtype: Some(log.header.dtype),
             ..replay.machine.clone()
@@ -114,7 +112,7 @@ impl Runs {
         .complete()?;
         let job = ReplayJob {
             rebuild: Rebuild {
-                model: &sources.model,
+                model: &source.folder,
                 storage: machine.storage(),
                 methods: self.methods(),
                 start: &start_folder(replay.log.parent().unwrap_or(Path::new(""))),
@@ -122,15 +120,24 @@ impl Runs {
                 records,
                 originals: replay.out.with_added_extension("anchor.f32"),
             },
-            tokenizer: &sources.tokenizer,
+            tokenizer: &source.tokenizer,
             out: &replay.out,
-            watch,
+            watch: &mut *watch,
         };
         note_end(replay, &log, promise.as_ref(), job.watch);
-        let weights = with_threads(machine.threads, || dispatch(machine.backend(), job))?;
+        let backend = machine.backend();
+        let weights = with_threads(machine.threads, || dispatch(backend, job))?;
+        let kept = |promise: &Promise| promise.kept(steps, &weights, backend);
+        let as_exported = promise.as_ref().and_then(kept);
+        if let (true, None, Some(promise)) = (replay.best, as_exported, &promise) {
+            watch.note(&format!(
+                "note: the weights are not compared with those of the run: {}",
+                promise.silence(backend)
+            ));
+        }
         Ok(Replayed {
             steps,
-            as_exported: promise.and_then(|p| p.kept(steps, &weights, machine.backend())),
+            as_exported,
             weights,
             out: replay.out.clone(),
         })
@@ -155,12 +162,17 @@ fn note_end(replay: &Replay, log: &Trajectory, promise: Option<&Promise>, watch:
     let (steps, due) = (log.records.len() as u64, log.header.config.steps);
     match promise {
         None if steps < due => watch.note(&format!(
-            "note: {steps} of the run's {due} steps; no file beside the log says whether there are more"
+            "note: {steps} of the run's {}; no file beside the log says whether there are more",
+            count(due, "step")
         )),
         Some(promise) => {
             if let Some(best) = promise.best_step.filter(|best| *best != steps) {
+                let whose = match best {
+                    0 => "of the untuned model, step 0".into(),
+                    step => format!("those of step {step}"),
+                };
                 watch.note(&format!(
-                    "note: these are the last weights; the best were those of step {best} (`best`)"
+                    "note: these are the last weights; the best were {whose} (`best`)"
                 ));
             }
         }

@@ -2,17 +2,18 @@
 
 use crate::backend::dispatch;
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{CONFIG, Interrupted, Lock, Summary, check_noise, check_unfinished};
+use crate::folder::{CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished};
 use crate::settings::{Given, Keys, MethodKind, Settings};
 use crate::threads::with_threads;
 use crate::train::{Prepared, TrainJob};
 use crate::watch::Watch;
-use crate::words::as_text;
+use crate::words::{as_text, count};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use zograd_select::{Method, Methods};
 use zograd_tasks::Task;
+use zograd_trainer::Schedule;
 
 /// What a program can run: the methods and tasks it knows, and the flag that asks it to stop.
 ///
@@ -111,17 +112,18 @@ impl Runs {
 
     /// Resumes the run in this folder, to the end or until asked to stop. It ends in the same bits as one that was
     /// never interrupted. `more` may hold `threads`, and `model`, `tokenizer` and `data` if they have moved: that they
-    /// are the same is made sure of.
+    /// are the same is made sure of. With a larger number of `steps` a run goes on behind its end, and ends in the same
+    /// bits as one that was asked for so many from the start.
     ///
     /// # Errors
     /// A folder without a run that can be resumed, one that another process works on, or one that was made of something
-    /// else; something that failed while running; [`RunError::Stopped`](crate::RunError::Stopped) if it was asked to
-    /// stop before its next step.
+    /// else; a run that is to be longer and whose learning rate falls to 0 at its end; something that failed while
+    /// running; [`RunError::Stopped`](crate::RunError::Stopped) if it was asked to stop before its next step.
     pub fn resume(&self, run: &Path, more: Given, watch: &mut dyn Watch) -> Result<Summary> {
-        if let Err(key) = more.only(&["threads", "model", "tokenizer", "data"]) {
+        if let Err(key) = more.only(&["threads", "steps", "model", "tokenizer", "data"]) {
             refuse!(
-                "`resume`: a run is resumed with the settings it had ({}); only `threads` goes with it, and `model`, \
-                 `tokenizer` and `data` where they have moved; not `{key}`",
+                "`resume`: a run is resumed with the settings it had ({}); only `threads` goes with it, a larger number \
+                 of `steps`, and `model`, `tokenizer` and `data` where they have moved; not `{key}`",
                 run.join(CONFIG).display()
             );
         }
@@ -134,11 +136,15 @@ impl Runs {
         let config = run.join(CONFIG);
         let given = Given::read(&config, &self.keys())
             .map_err(|error| error.within("`resume`: this folder holds no run"))?;
+        let longer = match more.get("steps") {
+            Some(steps) => Some(self.longer(&given, steps.as_integer().unwrap_or(0))?),
+            None => None,
+        };
         // of the model's own tokenizer nothing was written down, so that it moves with the model
         let given = more.or(given).with("out", as_text(run)?);
         let settings = self.check(given).about("`resume`")?;
         if MethodKind::of(&settings.method) != MethodKind::ZerothOrder {
-            check_unfinished(run)?;
+            check_unfinished(run, false)?;
             refuse!(
                 "`resume = {}`: a run of {} keeps no log and cannot be resumed; start it again with `config = {}`",
                 run.display(),
@@ -146,12 +152,40 @@ impl Runs {
                 config.display()
             );
         }
-        check_unfinished(run)?;
+        check_unfinished(run, longer.is_some())?;
         // before anything is read that another process may be writing
         let lock = Lock::take(run).about("`resume`")?;
-        let interrupted = Interrupted::read(run, settings.sizes.dev != 0)?;
+        let interrupted = Interrupted::read(run, settings.sizes.dev != 0, longer)?;
         check_noise(interrupted.header()).about("`resume`")?;
         Ok((settings, interrupted, lock))
+    }
+
+    /// What makes the run with these settings longer.
+    fn longer(&self, given: &Given, steps: i64) -> Result<Longer> {
+        let settings = self.check(given.clone()).about("`resume`")?;
+        let (config, asked) = (settings.config, u64::try_from(steps).unwrap_or(0));
+        if asked <= config.steps {
+            refuse!(
+                "`steps = {steps}`: the run has {} already; give a larger number, or resume it without",
+                count(config.steps, "step")
+            );
+        }
+        let schedule = match config.schedule {
+            Schedule::Constant => None,
+            Schedule::Linear => Some("linear"),
+            _ => Some("cosine"),
+        };
+        if let Some(schedule) = schedule {
+            refuse!(
+                "`schedule = {schedule}`: its learning rate falls to 0 at the end, so that a run of more steps is another \
+                 one from its first step on; begin a new one with `config` and `steps = {steps}`"
+            );
+        }
+        let longer = given.clone().with("steps", steps);
+        Ok(Longer {
+            steps: asked,
+            config: longer.in_order(&self.keys()),
+        })
     }
 
     fn run(
@@ -161,7 +195,7 @@ impl Runs {
         watch: &mut dyn Watch,
     ) -> Result<Summary> {
         with_threads(settings.machine.threads, || {
-            let (prepared, destination) = Prepared::new(settings, self.tasks(), resumed)?;
+            let (prepared, destination) = Prepared::new(settings, self.tasks(), resumed, watch)?;
             let backend = prepared.backend();
             let job = TrainJob {
                 prepared,

@@ -1,6 +1,7 @@
 //! With how many threads something is done.
 
 use crate::error::{Blame, Result};
+use std::error::Error;
 
 /// Does `work` with so many CPU threads; with those that there are, if it is not said.
 ///
@@ -10,6 +11,7 @@ pub fn with_threads<T: Send>(
     threads: Option<usize>,
     work: impl FnOnce() -> Result<T> + Send,
 ) -> Result<T> {
+    start_threads(None)?;
     match threads {
         Some(threads) if threads != rayon::current_num_threads() => {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -18,5 +20,27 @@ pub fn with_threads<T: Send>(
                 .install(work)
         }
         _ => work(),
+    }
+}
+
+/// Starts the threads that everything computes with, unless they run already: so many, or as many as the system has
+/// processors for this process. Without it they start with the first piece of work, and where the system gives none
+/// that is a panic.
+///
+/// # Errors
+/// Threads that the system does not give.
+pub fn start_threads(threads: Option<usize>) -> Result<()> {
+    let builder = rayon::ThreadPoolBuilder::new();
+    let started = match threads {
+        Some(threads) => builder.num_threads(threads).build_global(),
+        None => builder.build_global(),
+    };
+    match started {
+        // the only error without a cause is that they run
+        Err(error) if error.source().is_some() => Err(error).while_running().about(match threads {
+            Some(threads) => format!("`threads = {threads}`: they cannot be started"),
+            None => "the threads that compute cannot be started; try fewer, `threads = 1`".into(),
+        }),
+        _ => Ok(()),
     }
 }

@@ -21,6 +21,10 @@ pub trait Watch: Send {
     /// It is over.
     fn work_ends(&mut self) {}
 
+    /// All is read and loaded: from here on something is written, and a run that is asked to stop saves what it did.
+    /// Before, there is nothing to save.
+    fn writing_begins(&mut self) {}
+
     /// A run begins; what is going to be done, in a line.
     fn run_begins(&mut self, _line: &str) {}
 

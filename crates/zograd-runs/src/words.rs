@@ -21,6 +21,25 @@ pub fn number(x: f64) -> String {
     }
 }
 
+/// A time as people say it: `40 s`, `12 min`, `3.5 h`.
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 90.0 * 60.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// So many of something: `1 step`, `2 steps`, `3 forward passes`.
+pub fn count(n: impl std::fmt::Display, what: &str) -> String {
+    let n = n.to_string();
+    match n.as_str() {
+        "1" => format!("1 {what}"),
+        _ if what.ends_with('s') => format!("{n} {what}es"),
+        _ => format!("{n} {what}s"),
+    }
+}
+
 /// A path as settings have it.
 pub(crate) fn as_text(path: &Path) -> Result<&str> {
     path.to_str()

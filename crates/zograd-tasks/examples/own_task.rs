@@ -47,6 +47,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         dev: 1,
         test: 1,
         demonstrations: 0,
+        ..SplitSizes::default()
     };
     let splits = Splits::load(&Parcels, &data, sizes, 7.into())?;
     let tokenizer = Tokenizer::from_bytes(zograd_embedded::TOKENIZER)?;
@@ -60,13 +61,15 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
             let of = candidate.ids.len();
             println!(
                 "{mark} {:?}, the last {} of {of} ids",
-                candidate.text, candidate.option_len
+                encoder.shown(candidate)?,
+                candidate.option_len
             );
         }
         let [good, bad] = &prompt.candidates[..] else {
             return Err("two endings".into());
         };
-        assert!(good.text.ends_with("That was good") && bad.text.ends_with("That was bad"));
+        assert!(encoder.shown(good)?.ends_with("That was good"));
+        assert!(encoder.shown(bad)?.ends_with("That was bad"));
         // both begin with the same ids, which a model reads once
         let shared = good.ids.len() - good.option_len;
         assert_eq!(
@@ -85,7 +88,7 @@ fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
         .expect_err("no number");
     assert_eq!(
         error.to_string(),
-        "train.jsonl:5: field `promised` must be a whole number, not a text"
+        "train.jsonl:5: field \"promised\" must be a whole number, not a text"
     );
     println!("{error}");
     Ok(())

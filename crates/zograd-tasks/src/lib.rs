@@ -33,13 +33,13 @@
 //! );
 //!
 //! let task = tasks::by_name("sst2")?;
-//! let sizes = SplitSizes { train: 1, dev: 0, test: 1, demonstrations: 0 };
+//! let sizes = SplitSizes { train: 1, dev: 0, test: 1, demonstrations: 0, ..SplitSizes::default() };
 //! let splits = Splits::load(task, &data, sizes, 0.into())?;
 //!
 //! let encoder = PromptEncoder::new(tokenizer)?.with_bos(Some(0));
 //! let prompt = encoder.encode(task, &splits.test[0], Form::ZeroShot)?;
 //! assert_eq!(prompt.correct, [1]);
-//! assert_eq!(prompt.candidates[1].text, "lovely lovely It was great");
+//! assert_eq!(encoder.shown(&prompt.candidates[1])?, "lovely lovely It was great");
 //! assert_eq!(prompt.candidates[1].ids, [0, 5, 5, 1, 2, 3]);
 //! assert_eq!(prompt.candidates[1].option_len, 1);
 //! # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
@@ -54,6 +54,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+mod answer_end;
 mod data;
 pub mod metrics;
 mod near;
@@ -67,6 +68,7 @@ pub mod tasks;
 mod user_task;
 mod whitespace;
 
+pub use answer_end::AnswerEnd;
 pub use data::{DataError, Dataset, Split};
 pub use permutation::sample_indices;
 pub use prompt::{
@@ -74,7 +76,7 @@ pub use prompt::{
 };
 pub use row::Row;
 pub use sample::{Cloze, Sample};
-pub use splits::{Count, SplitCounts, SplitSizes, Splits};
+pub use splits::{Count, SplitCounts, SplitSizes, Splits, Yields};
 pub use task::Task;
 pub use tokenizers::Tokenizer;
 pub use user_task::{TaskFileError, UnknownField, UserTask};

@@ -12,6 +12,7 @@ pub struct Row {
     number: usize,
     location: String,
     fields: Map<String, Value>,
+    label_optional: bool,
 }
 
 impl Row {
@@ -22,7 +23,16 @@ impl Row {
             number,
             location: location.into(),
             fields,
+            label_optional: false,
         }
+    }
+
+    /// The same row, which need not say what is right: tasks make a sample without right options or answers of it
+    /// ([`is_unlabelled`](Self::is_unlabelled)).
+    #[must_use]
+    pub fn label_optional(mut self) -> Self {
+        self.label_optional = true;
+        self
     }
 
     /// Number of the row in its split, from 0.
@@ -73,6 +83,34 @@ impl Row {
                     .ok_or_else(|| self.wrong_type(field, expected, item))
             })
             .collect()
+    }
+
+    /// Whether this field, which says what is right, says nothing in a row that need not say it: it is missing, null or
+    /// empty.
+    pub fn is_unlabelled(&self, field: &str) -> bool {
+        self.label_optional
+            && match self.value(field) {
+                Err(_) | Ok(Value::Null) => true,
+                Ok(Value::String(text)) => text.is_empty(),
+                Ok(Value::Array(items)) => items.is_empty(),
+                Ok(_) => false,
+            }
+    }
+
+    /// The option that is right by a [`label`](Self::label); none if the row need not say it and does not, or says -1,
+    /// as the test splits on the hub do.
+    ///
+    /// # Errors
+    /// As [`label`](Self::label).
+    pub fn correct(&self, field: &str, classes: usize) -> Result<Vec<usize>, DataError> {
+        let is_hidden = || {
+            let label = self.value(field).ok().and_then(Value::as_number);
+            self.label_optional && label.and_then(whole) == Some(-1)
+        };
+        match self.is_unlabelled(field) || is_hidden() {
+            true => Ok(vec![]),
+            false => Ok(vec![self.label(field, classes)?]),
+        }
     }
 
     /// A class label from 0 to `classes - 1`.
@@ -210,7 +248,7 @@ mod tests {
         ] {
             assert_eq!(row.text(path).expect(path), text);
         }
-        assert!(message(row.text("c.d.h")).contains("`c.d.h` is missing"));
+        assert!(message(row.text("c.d.h")).contains("\"c.d.h\" is missing"));
     }
 
     #[test]
@@ -228,16 +266,16 @@ mod tests {
         let row = row(r#"{"a": "x", "b": {"c": []}}"#);
         assert_eq!(
             message(row.text("sentence")),
-            "train.jsonl:5: field `sentence` is missing; the row has: a, b"
+            "train.jsonl:5: field \"sentence\" is missing; the row has: a, b"
         );
         assert!(
-            message(self::row(r#"{"text": ""}"#).text("texts")).contains("did you mean `text`?")
+            message(self::row(r#"{"text": ""}"#).text("texts")).contains("did you mean \"text\"?")
         );
-        assert!(message(row.texts("b.d")).contains("`b.d` is missing"));
-        assert!(message(row.texts("a.d")).contains("`a.d` is missing"));
+        assert!(message(row.texts("b.d")).contains("\"b.d\" is missing"));
+        assert!(message(row.texts("a.d")).contains("\"a.d\" is missing"));
         assert_eq!(
             message(row.texts("b.c")),
-            "train.jsonl:5: field `b.c` is an empty list, at least one entry is needed"
+            "train.jsonl:5: field \"b.c\" is an empty list, at least one entry is needed"
         );
     }
 
@@ -246,7 +284,7 @@ mod tests {
         let row = row(r#"{"a": 1, "b": ["x", null], "label": "1", "half": 0.5}"#);
         assert_eq!(
             message(row.text("a")),
-            "train.jsonl:5: field `a` must be a text, not a whole number"
+            "train.jsonl:5: field \"a\" must be a text, not a whole number"
         );
         assert!(message(row.texts("b")).contains("must be a list of texts, not null"));
         assert!(message(row.texts("a")).contains("must be a list of texts, not a whole number"));
@@ -255,11 +293,28 @@ mod tests {
     }
 
     #[test]
+    fn a_row_may_do_without_a_label() {
+        for json in [
+            r#"{"a": 1}"#,
+            r#"{"label": null}"#,
+            r#"{"label": ""}"#,
+            r#"{"label": -1}"#,
+        ] {
+            assert!(row(json).correct("label", 2).is_err(), "{json}");
+            let correct = row(json).label_optional().correct("label", 2);
+            assert_eq!(correct.expect(json), [0usize; 0]);
+        }
+        let labelled = row(r#"{"label": 1}"#).label_optional();
+        assert_eq!(labelled.correct("label", 2).expect("a label"), [1]);
+        assert!(labelled.correct("label", 1).is_err());
+    }
+
+    #[test]
     fn labels_are_checked() {
         let row = row(r#"{"hidden": -1, "two": 2, "huge": 18446744073709551615}"#);
         assert_eq!(
             message(row.label("hidden", 2)),
-            "train.jsonl:5: field `hidden` is -1, but this task's labels are 0 to 1 \
+            "train.jsonl:5: field \"hidden\" is -1, but this task's labels are 0 to 1 \
              (-1 marks hidden labels: is this a test split?)"
         );
         assert!(message(row.label("two", 2)).contains("is 2, but"));

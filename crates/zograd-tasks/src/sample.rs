@@ -1,3 +1,5 @@
+use crate::{AnswerEnd, Row};
+
 /// A text and the texts that may follow it.
 ///
 /// The full text of an option is `context + endings[i]`, joined as they are: whatever blank or line
@@ -44,8 +46,27 @@ pub struct Sample {
     /// The prompt without the input, for surface form competition ("sfc") calibration; `None`
     /// where it is not defined.
     pub calibration: Option<Cloze>,
-    /// Indices of the right endings. The first is the one that training and demonstrations use.
+    /// Indices of the right endings. The first is the one that training and demonstrations use. None if the row does not
+    /// say what is right.
     pub correct: Vec<usize>,
     /// Acceptable answers of a generation task; empty for the others.
     pub answers: Vec<String>,
+}
+
+impl Sample {
+    /// Of a task whose answers are written: the ending is the first of the right answers behind a blank, with the line
+    /// break at which answers `end`, if they do.
+    pub fn written(row: &Row, context: String, answers: Vec<String>, end: AnswerEnd) -> Self {
+        let ending = answers.first().map(|answer| match end {
+            AnswerEnd::Line => format!(" {answer}\n"),
+            AnswerEnd::Eos => format!(" {answer}"),
+        });
+        Self {
+            row: row.number(),
+            correct: ending.iter().map(|_| 0).collect(),
+            cloze: Cloze::new(context, ending),
+            calibration: None,
+            answers,
+        }
+    }
 }

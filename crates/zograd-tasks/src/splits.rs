@@ -14,6 +14,21 @@ pub struct SplitSizes {
     pub test: usize,
     /// Demonstrations for in-context prompts, from the train split. Default 0.
     pub demonstrations: usize,
+    /// What there is less of where the train split is too small for `train` and `dev`. Default both.
+    pub yields: Yields,
+}
+
+/// Which samples give way where the train split is too small for training and development.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Yields {
+    /// Both, in proportion to what they ask for.
+    #[default]
+    Both,
+    /// Those to train on, as long as one is left; else both.
+    Train,
+    /// Those for development, as long as one is left; else both.
+    Dev,
 }
 
 impl Default for SplitSizes {
@@ -23,6 +38,23 @@ impl Default for SplitSizes {
             dev: 500,
             test: 1000,
             demonstrations: 0,
+            yields: Yields::Both,
+        }
+    }
+}
+
+impl SplitSizes {
+    /// What is asked for, as it came out for this many rows where one was to give way: then it fits.
+    #[must_use]
+    pub fn settled(self, counts: &SplitCounts) -> Self {
+        match self.yields {
+            Yields::Both => self,
+            Yields::Train | Yields::Dev => Self {
+                train: counts.train.got,
+                dev: counts.dev.got,
+                yields: Yields::Both,
+                ..self
+            },
         }
     }
 }
@@ -77,7 +109,7 @@ impl SplitCounts {
 /// from the validation split. The permutations are ours ([`sample_indices`]), not numpy's.
 ///
 /// Where the train split has too few rows for training and development, both get the same share
-/// of what they asked for. (MeZO lets development take all of its rows first, which would leave
+/// of what they asked for, unless one of them is to give way ([`Yields`]). (MeZO lets development take all of its rows first, which would leave
 /// CB's 250 rows none to train on.)
 #[derive(Clone, Debug)]
 pub struct Splits {
@@ -108,7 +140,7 @@ impl Splits {
         let (train_rows, validation_rows) =
             (data.count(Split::Train)?, data.count(Split::Validation)?);
         let head = sizes.train.max(sizes.demonstrations);
-        let (head, dev) = share(train_rows, head, sizes.dev);
+        let (head, dev) = share(train_rows, head, sizes.dev, sizes.yields);
 
         let read = |split, numbers: &[usize]| -> Result<Vec<Sample>, DataError> {
             let rows = data.rows(split, numbers)?;
@@ -145,10 +177,12 @@ impl Splits {
 }
 
 /// Divides `rows` between two that ask for `first` and `second`: all they ask for if it is there,
-/// otherwise in proportion, rounded in favour of the first.
-fn share(rows: usize, first: usize, second: usize) -> (usize, usize) {
+/// otherwise what the other leaves to the one that yields, or in proportion, rounded in favour of the first.
+fn share(rows: usize, first: usize, second: usize, yields: Yields) -> (usize, usize) {
     match first.checked_add(second) {
         Some(sum) if sum <= rows => (first, second),
+        _ if yields == Yields::Dev && first < rows => (first, rows - first),
+        _ if yields == Yields::Train && second < rows => (rows - second, second),
         _ => {
             let sum = first as u128 + second as u128;
             // at most `rows`, so it fits
@@ -164,11 +198,22 @@ mod tests {
 
     #[test]
     fn a_shortage_is_shared() {
-        assert_eq!(share(2000, 1000, 500), (1000, 500));
-        assert_eq!(share(250, 1000, 500), (167, 83));
-        assert_eq!(share(10, 1000, 0), (10, 0));
-        assert_eq!(share(10, 0, 1000), (0, 10));
-        assert_eq!(share(1, 1000, 500), (1, 0));
-        assert_eq!(share(9, usize::MAX, usize::MAX), (5, 4));
+        for yields in [Yields::Both, Yields::Train, Yields::Dev] {
+            assert_eq!(share(2000, 1000, 500, yields), (1000, 500));
+            assert_eq!(share(250, 1000, 500, Yields::Both), (167, 83));
+            assert_eq!(share(10, 1000, 0, yields), (10, 0));
+            assert_eq!(share(10, 0, 1000, yields).0, 0);
+            assert_eq!(share(1, 1000, 500, yields), (1, 0));
+            assert_eq!(share(9, usize::MAX, usize::MAX, yields), (5, 4));
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_is_kept_where_the_other_yields() {
+        assert_eq!(share(2000, 1900, 500, Yields::Both), (1584, 416));
+        assert_eq!(share(2000, 1900, 500, Yields::Dev), (1900, 100));
+        assert_eq!(share(2000, 2000, 500, Yields::Dev), (1600, 400));
+        assert_eq!(share(1200, 1000, 300, Yields::Train), (900, 300));
+        assert_eq!(share(250, 1000, 250, Yields::Train), (200, 50));
     }
 }

@@ -1,5 +1,5 @@
 use crate::metrics::Metric;
-use crate::{DataError, Row, Sample};
+use crate::{AnswerEnd, DataError, Row, Sample};
 
 /// A data set's meaning: which fields a row has, how they read as a prompt, and how a model's
 /// choices are scored.
@@ -33,7 +33,7 @@ use crate::{DataError, Row, Sample};
 /// let error = Spam.sample(&Row::new(0, "inbox.jsonl:1", fields)).unwrap_err();
 /// assert_eq!(
 ///     error.to_string(),
-///     "inbox.jsonl:1: field `label` is 2, but this task's labels are 0 to 1",
+///     "inbox.jsonl:1: field \"label\" is 2, but this task's labels are 0 to 1",
 /// );
 /// # Ok::<(), serde_json::Error>(())
 /// ```
@@ -57,6 +57,17 @@ pub trait Task: Send + Sync {
     /// task leave room for the answer (see [`PromptEncoder`](crate::PromptEncoder)).
     fn is_generation(&self) -> bool {
         false
+    }
+
+    /// Where a written answer ends. At a line break the ending of a sample has one; the end-of-text token is put behind
+    /// it by the encoder.
+    fn answer_end(&self) -> AnswerEnd {
+        AnswerEnd::Line
+    }
+
+    /// What predictions call the options of every sample, in their order; `None`: by their texts.
+    fn option_names(&self) -> Option<Vec<String>> {
+        None
     }
 
     /// Whether MeZO's code trains it to tell its endings apart (MeZO's `train_as_classification`);
@@ -86,6 +97,14 @@ impl<T: Task + ?Sized> Task for &T {
 
     fn is_generation(&self) -> bool {
         (**self).is_generation()
+    }
+
+    fn answer_end(&self) -> AnswerEnd {
+        (**self).answer_end()
+    }
+
+    fn option_names(&self) -> Option<Vec<String>> {
+        (**self).option_names()
     }
 
     fn trains_as_classification(&self) -> bool {

@@ -69,6 +69,7 @@ mod writer;
 
 pub use batches::Batches;
 pub use error::TrainError;
+pub(crate) use evaluate::evaluate_loss;
 pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate};
 pub use gradient::{
     Backpropagation, GradientOptimizer, GradientTraining, LinearProbe, LinearProbeStage,
@@ -85,7 +86,9 @@ pub use prober::{
 pub use record::{DevScore, EvalRecord, StepRecord};
 pub use schedule::Schedule;
 pub use step::{Rule, StepReport, run_judged_step, run_step};
-pub use train::{BestBy, Examples, StopReason, TrainConfig, TrainState, TrainSummary, Training};
+pub use train::{
+    BestBy, Examples, Gain, StopReason, TrainConfig, TrainState, TrainSummary, Training,
+};
 pub use writer::{Writer, Written};
 pub use zograd_models::LanguageModel;
 

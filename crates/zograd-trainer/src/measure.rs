@@ -2,7 +2,7 @@
 
 use crate::{LanguageModel, Loss, Objective, Scored, TrainError, Writer};
 use std::ops::Range;
-use zograd_models::{Plan, PlanError, Probe, Sequence, Sharing};
+use zograd_models::{Plan, PlanError, Probe, Sequence, Sharing, Still};
 use zograd_tasks::Prompt;
 
 /// A batch with what a model says to it.
@@ -34,7 +34,7 @@ pub fn measure<'p, M: LanguageModel>(
     objective: &dyn Objective,
     writer: Option<&Writer>,
 ) -> Result<Measured<'p>, TrainError> {
-    let questions = Questions::new(prompts, objective)?.unnormalised(objective);
+    let questions = Questions::of_loss(prompts, objective)?;
     questions.asked(model, objective, writer)
 }
 
@@ -57,7 +57,7 @@ pub fn measure_each<'p, M: LanguageModel>(
     objective: &dyn Objective,
     writer: Option<&Writer>,
 ) -> Result<Vec<Measured<'p>>, TrainError> {
-    let questions = Questions::new(prompts, objective)?.unnormalised(objective);
+    let questions = Questions::of_loss(prompts, objective)?;
     let log_probs = match questions.plan() {
         Some(plan) => M::log_probs_of_each(models, plan)?,
         None => vec![Vec::new(); models.len()],
@@ -78,14 +78,8 @@ pub fn measure_at_each<'p, M: LanguageModel, P: Probe<M::Backend>>(
     prompts: &[&'p Prompt],
     objective: &dyn Objective,
 ) -> Result<Vec<Measured<'p>>, TrainError> {
-    let questions = Questions::new(prompts, objective)?.unnormalised(objective);
-    let log_probs = match questions.plan() {
-        Some(plan) => model.log_probs_at_each(plan, probes)?,
-        None => vec![Vec::new(); probes.iter().map(Probe::points).sum()],
-    };
-    let each = log_probs.iter();
-    each.map(|log_probs| questions.answered(log_probs, model, objective, None))
-        .collect()
+    let questions = Questions::of_loss(prompts, objective)?;
+    questions.asked_at_each(model, probes, objective, &mut Still::new())
 }
 
 /// What an objective has to know of a batch.
@@ -134,6 +128,14 @@ impl<'a, 'p> Questions<'a, 'p> {
         })
     }
 
+    /// What it has to know to give its loss: no normalisers where these cancel.
+    pub(crate) fn of_loss(
+        prompts: &'a [&'p Prompt],
+        objective: &dyn Objective,
+    ) -> Result<Self, TrainError> {
+        Ok(Self::new(prompts, objective)?.unnormalised(objective))
+    }
+
     /// The same questions without the normalisers of the scores, where these cancel: in an objective that compares the
     /// candidates of a prompt alone, if all of them are single tokens after one and the same context.
     fn unnormalised(self, objective: &dyn Objective) -> Self {
@@ -176,6 +178,31 @@ impl<'a, 'p> Questions<'a, 'p> {
             None => Vec::new(),
         };
         self.answered(&log_probs, model, objective, writer)
+    }
+
+    /// Has a model answer at every point of the probes. `still` is the memory of a step's calls; tokens that went through
+    /// the layers once for all probes are those of the first point.
+    pub(crate) fn asked_at_each<M: LanguageModel, P: Probe<M::Backend>>(
+        &self,
+        model: &M,
+        probes: &[P],
+        objective: &dyn Objective,
+        still: &mut Still<M::Backend>,
+    ) -> Result<Vec<Measured<'p>>, TrainError> {
+        let mut once = still.has_all_layers();
+        let log_probs = match self.plan() {
+            Some(plan) => model.log_probs_at_each(plan, probes, still)?,
+            None => vec![Vec::new(); probes.iter().map(Probe::points).sum()],
+        };
+        let each = log_probs.iter();
+        let measured = each.map(|log_probs| {
+            let mut measured = self.answered(log_probs, model, objective, None)?;
+            if std::mem::replace(&mut once, still.has_all_layers()) {
+                measured.tokens = 0;
+            }
+            Ok(measured)
+        });
+        measured.collect()
     }
 
     /// The prompts with the log-probabilities of the plan.

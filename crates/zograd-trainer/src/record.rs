@@ -14,7 +14,8 @@ pub struct StepRecord {
     /// Mean of the losses this step evaluated; NaN, `null` in JSON, if one of them is not finite.
     #[serde(deserialize_with = "number")]
     pub loss: f64,
-    /// All of them, in the order they were asked for.
+    /// All of them, in the order the method asked for them. (Which loss is that of which probe the book says with the
+    /// method.)
     #[serde(deserialize_with = "numbers")]
     pub losses: Vec<f64>,
     /// The projected gradient as it was measured, or with a gradient method the length of the gradient; 0 if none
@@ -82,7 +83,8 @@ pub struct EvalRecord {
     pub step: u64,
     /// Forward passes of training before it.
     pub forwards: u64,
-    /// The task's metric on the development examples.
+    /// The task's metric on the development examples; without a value where it was not asked for
+    /// ([`BestBy::Loss`](crate::BestBy::Loss) needs no written answers).
     #[serde(flatten)]
     pub dev_score: DevScore,
     /// The loss on them, as [`Evaluation::loss`](crate::Evaluation::loss).
@@ -93,11 +95,13 @@ pub struct EvalRecord {
     /// last time the weights were brought back to it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drift: Option<f64>,
-    /// Whether this is the best so far: higher score, or equal score and lower loss. Never with a
-    /// loss that is not finite.
+    /// Whether this is the best so far, that of the untuned model at step 0 included
+    /// ([`TrainConfig::best_by`](crate::TrainConfig::best_by)). Never with a loss that is not finite.
     pub best: bool,
-    /// Seconds the evaluation took.
+    /// Seconds of training before it, evaluation not counted: as in the record of the step.
     pub seconds: f64,
+    /// Seconds the evaluation took.
+    pub eval_seconds: f64,
 }
 
 impl EvalRecord {
@@ -112,26 +116,28 @@ impl EvalRecord {
             drift: None,
             best: false,
             seconds: 0.0,
+            eval_seconds: 0.0,
         }
     }
 }
 
 /// A score on the development examples, which records call after its metric: `dev_accuracy`, `dev_f1` or
-/// `dev_exact_match`.
+/// `dev_exact_match`. Without a value where it was not measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DevScore {
     /// Share of right choices.
-    DevAccuracy(f64),
+    DevAccuracy(Option<f64>),
     /// Mean word overlap of the written answers.
-    DevF1(f64),
+    DevF1(Option<f64>),
     /// Share of right written answers.
-    DevExactMatch(f64),
+    DevExactMatch(Option<f64>),
 }
 
 impl DevScore {
     /// A score by this metric.
-    pub fn new(metric: Metric, value: f64) -> Self {
+    pub fn new(metric: Metric, value: impl Into<Option<f64>>) -> Self {
+        let value = value.into();
         match metric {
             Metric::Accuracy => Self::DevAccuracy(value),
             Metric::F1 => Self::DevF1(value),
@@ -148,8 +154,8 @@ impl DevScore {
         }
     }
 
-    /// The score, from 0 to 1.
-    pub fn value(self) -> f64 {
+    /// The score, from 0 to 1, if it was measured.
+    pub fn value(self) -> Option<f64> {
         match self {
             Self::DevAccuracy(value) | Self::DevF1(value) | Self::DevExactMatch(value) => value,
         }
@@ -181,14 +187,16 @@ mod tests {
             (Metric::F1, "dev_f1"),
             (Metric::ExactMatch, "dev_exact_match"),
         ] {
-            let record = EvalRecord::new(1, 2, DevScore::new(metric, 0.25), f64::NAN);
-            let value = serde_json::to_value(&record).expect("JSON");
-            assert_eq!(value[name], 0.25);
-            let back: EvalRecord = serde_json::from_value(value).expect("the same layout");
-            assert_eq!(
-                (back.dev_score, back.dev_loss.is_nan()),
-                (record.dev_score, true)
-            );
+            for score in [Some(0.25), None] {
+                let record = EvalRecord::new(1, 2, DevScore::new(metric, score), f64::NAN);
+                let value = serde_json::to_value(&record).expect("JSON");
+                assert_eq!(value.get(name), Some(&score.into()));
+                let back: EvalRecord = serde_json::from_value(value).expect("the same layout");
+                assert_eq!(
+                    (back.dev_score, back.dev_loss.is_nan()),
+                    (record.dev_score, true)
+                );
+            }
         }
     }
 }

@@ -38,7 +38,6 @@ fn batch() -> Vec<Prompt> {
         candidates: options
             .iter()
             .map(|option| EncodedCandidate {
-                text: String::new(),
                 ids: [context, option].concat(),
                 option_len: option.len(),
                 truncated: 0,

@@ -3,7 +3,7 @@
 
 use super::program::{Programs, number, numbers};
 use super::spread::Spread;
-use super::{Arguments, targets};
+use super::{Arguments, noise, targets};
 use crate::workspace::workspace;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -42,15 +42,25 @@ pub fn run(programs: &Programs, arguments: &Arguments) -> Result<()> {
         }
     }
     let threads = arguments.threads.to_string();
-    let noise = programs.measure(&["noise", "--threads", &threads])?;
     let forward = programs.measure(&["forward", "--seq", "64", "--threads", &threads])?;
-    let ratios = ratios(&noise, &forward)?;
-    for (name, value) in &ratios {
-        let least = thresholds.ratios.get(*name);
-        let least = *least.with_context(|| format!("{}: no ratios.{name}", file.display()))?;
-        println!("{name:<28} {} (at least {least})", targets::short(*value));
-        if *value < least {
-            bad.push(format!("ratios.{name}: {value:.3}, at least {least}"));
+    let mut ratios = vec![("", forward_ratios(&forward)?)];
+    for instructions in ["avx512", "avx2"] {
+        if noise::has(instructions) {
+            let passes = programs.measure(&noise::pass_arguments(&threads, instructions))?;
+            ratios.push((instructions, pass_ratios(&passes)?));
+        }
+    }
+    for (instructions, ratios) in ratios {
+        for (name, value) in ratios {
+            let least = thresholds.ratios.get(name);
+            let least = *least.with_context(|| format!("{}: no ratios.{name}", file.display()))?;
+            let value_text = targets::short(value);
+            println!("{name:<28} {value_text} (at least {least}) {instructions}");
+            if value < least {
+                bad.push(format!(
+                    "ratios.{name}: {value:.3}, at least {least} {instructions}"
+                ));
+            }
         }
     }
     if bad.is_empty() {
@@ -69,24 +79,38 @@ fn differing(report: &Value, expected: &BTreeMap<String, u64>, name: &str) -> Ve
     expected.iter().filter_map(differs).collect()
 }
 
-/// The best repetition of each, since disturbances only slow down.
-fn ratios(noise: &Value, forward: &Value) -> Result<Vec<(&'static str, f64)>> {
-    let best = |report, name| -> Result<f64> {
-        Ok(Spread::of(&numbers(report, name)?).map_or(f64::NAN, |s| s.min))
-    };
-    let copy = best(noise, "in_place_s")?.min(best(noise, "copy_s")?);
+/// By name.
+type Ratios = Vec<(&'static str, f64)>;
+
+/// Numbers of noise against numbers that are moved as fast as memory allows. The best repetition of each, since
+/// disturbances only slow down.
+fn pass_ratios(passes: &Value) -> Result<Ratios> {
+    let copy = best(passes, "in_place_s")?.min(best(passes, "copy_s")?);
+    Ok(vec![
+        ("gaussian_share_of_copy", copy / best(passes, "gaussian_s")?),
+        (
+            "gaussian_five_streams_of_copy",
+            5.0 * copy / best(passes, "gaussian5_s")?,
+        ),
+        (
+            "rademacher_share_of_copy",
+            copy / best(passes, "rademacher_s")?,
+        ),
+    ])
+}
+
+fn forward_ratios(forward: &Value) -> Result<Ratios> {
     let peak = Spread::of(&numbers(forward, "peak_flops")?).map_or(f64::NAN, |s| s.max);
     let rate = number(forward, "flops")? / best(forward, "forward_s")?;
     let linear = number(forward, "linear_flops")? / best(forward, "linear_s")?;
     Ok(vec![
-        ("gaussian_share_of_copy", copy / best(noise, "gaussian_s")?),
-        (
-            "rademacher_share_of_copy",
-            copy / best(noise, "rademacher_s")?,
-        ),
         ("forward_share_of_peak", rate / peak),
         ("linear_share_of_peak", linear / peak),
     ])
+}
+
+fn best(report: &Value, name: &str) -> Result<f64> {
+    Ok(Spread::of(&numbers(report, name)?).map_or(f64::NAN, |s| s.min))
 }
 
 #[cfg(test)]
@@ -105,23 +129,22 @@ mod tests {
 
     #[test]
     fn ratios_are_of_the_best_repetitions() {
-        let noise = json!({"in_place_s": [2.0], "copy_s": [3.0, 1.0], "gaussian_s": [4.0, 5.0],
-            "rademacher_s": [2.0]});
+        let passes = json!({"in_place_s": [2.0], "copy_s": [3.0, 1.0], "gaussian_s": [4.0, 5.0],
+            "gaussian5_s": [2.5], "rademacher_s": [2.0]});
         let forward = json!({"flops": 6e9, "forward_s": [2.0, 3.0], "linear_flops": 5e9,
             "linear_s": [1.0], "peak_flops": [4e9, 5e9]});
-        let values: Vec<f64> = ratios(&noise, &forward)
-            .expect("complete")
-            .into_iter()
-            .map(|(_, value)| value)
-            .collect();
-        assert_eq!(values, [0.25, 0.5, 0.6, 1.0]);
+        let values = |ratios: Ratios| ratios.into_iter().map(|(_, value)| value).collect();
+        let passes: Vec<f64> = values(pass_ratios(&passes).expect("complete"));
+        assert_eq!(passes, [0.25, 2.0, 0.5]);
+        let forward: Vec<f64> = values(forward_ratios(&forward).expect("complete"));
+        assert_eq!(forward, [0.6, 1.0]);
     }
 
     #[test]
     fn the_committed_file_has_every_ratio() {
         let text = include_str!("../../../benches/thresholds.toml");
         let thresholds: Thresholds = toml::from_str(text).expect("valid");
-        assert_eq!(thresholds.ratios.len(), 4);
+        assert_eq!(thresholds.ratios.len(), 5);
         assert!(thresholds.steps.contains_key("mezo") && thresholds.dense.contains_key("64"));
     }
 }

@@ -6,7 +6,15 @@ use super::spread::Spread;
 use super::{Arguments, Sink};
 use anyhow::Result;
 
-/// Measures dense batches of 64 and 256 tokens and the real ones, on both CPU backends.
+/// The CPU backends with the types their weights can have.
+const KINDS: [(&str, &str); 4] = [
+    ("ndarray", "f32"),
+    ("flex", "f32"),
+    ("flex", "f16"),
+    ("flex", "bf16"),
+];
+
+/// Measures dense batches of 64 and 256 tokens and the real ones, on the CPU backends.
 pub fn measure(programs: &Programs, arguments: &Arguments, sink: &mut Sink<'_>) -> Result<()> {
     let batches = arguments.batches.as_ref().map(|f| f.display().to_string());
     let dense = |seq: &str| vec!["--seq".to_owned(), seq.to_owned()];
@@ -15,12 +23,15 @@ pub fn measure(programs: &Programs, arguments: &Arguments, sink: &mut Sink<'_>) 
         inputs.push(("sst2", vec!["--batches".into(), file]));
     }
     for (input, input_arguments) in inputs {
-        let mut columns = ["ndarray", "flex"].map(|backend| {
-            let name = format!("forward/{input}-{backend}");
-            (backend, name, Columns::default())
+        let mut columns = KINDS.map(|kind| {
+            let name = match kind {
+                (backend, "f32") => format!("forward/{input}-{backend}"),
+                (backend, dtype) => format!("forward/{input}-{backend}-{dtype}"),
+            };
+            (kind, name, Columns::default())
         });
         for round in 1..=arguments.rounds {
-            for (backend, name, columns) in &mut columns {
+            for ((backend, dtype), name, columns) in &mut columns {
                 if !arguments.wants(name) {
                     continue;
                 }
@@ -28,6 +39,7 @@ pub fn measure(programs: &Programs, arguments: &Arguments, sink: &mut Sink<'_>) 
                 let mut words = input_arguments.clone();
                 let threads = arguments.threads.to_string();
                 words.extend(["--backend", backend, "--threads", &threads].map(String::from));
+                words.extend(["--dtype", dtype].map(String::from));
                 words.extend(["--repeats", "1"].map(String::from));
                 words.insert(0, "forward".into());
                 columns.add(&programs.measure(&words)?)?;

@@ -22,8 +22,8 @@ pub fn page(results: &Results) -> String {
                         "normals a second, one stream in a pass",
                     ),
                     (
-                        "gaussian_five_streams_per_s",
-                        "normals a second, five streams in a pass",
+                        "gaussian_five_streams_per_s_core",
+                        "normals a second and core, five streams in a pass",
                     ),
                     (
                         "gaussian_share_of_copy",
@@ -137,16 +137,19 @@ fn machine(results: &Results) -> String {
     )
 }
 
-/// A table with a line a quantity, for a topic with one record.
+/// A table with a line a quantity, for each record of a topic.
 fn quantities(results: &Results, topic: &str, wanted: &[(&str, &str)]) -> String {
-    let mut text = String::from("| | median | lowest | highest |\n|---|---|---|---|\n");
+    let mut text = String::new();
     for record in results.of(topic) {
+        let _ = writeln!(text, "| {} | median | lowest | highest |", case(record));
+        text.push_str("|---|---|---|---|\n");
         for (name, label) in wanted {
             if let Some(s) = record.get(name) {
                 let [median, min, max] = [s.median, s.min, s.max].map(short);
                 let _ = writeln!(text, "| {label} | {median} | {min} | {max} |");
             }
         }
+        text.push('\n');
     }
     text
 }

@@ -30,23 +30,13 @@ pub struct GenerateArgs {
     pub max_new_tokens: Option<usize>,
     /// Draw tokens at random, the probable ones more often the lower this is [default: the most probable
     /// token each time; 1 with --top-k, --top-p or --seed]
-    #[arg(
-        long,
-        value_name = "T",
-        allow_negative_numbers = true,
-        help_heading = "Choice of tokens"
-    )]
+    #[arg(long, value_name = "T", help_heading = "Choice of tokens")]
     pub temperature: Option<f64>,
     /// Draw among the N most probable tokens only
     #[arg(long, value_name = "N", help_heading = "Choice of tokens")]
     pub top_k: Option<usize>,
     /// Draw among the most probable tokens that together have this probability
-    #[arg(
-        long,
-        value_name = "P",
-        allow_negative_numbers = true,
-        help_heading = "Choice of tokens"
-    )]
+    #[arg(long, value_name = "P", help_heading = "Choice of tokens")]
     pub top_p: Option<f64>,
     /// Seed of the draws [default: 0]
     #[arg(long, value_name = "N", help_heading = "Choice of tokens")]

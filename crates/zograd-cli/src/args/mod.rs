@@ -4,7 +4,9 @@
 mod eval;
 mod generate;
 mod merge;
+mod mistakes;
 mod prompts;
+mod quoted;
 mod report;
 mod settings;
 mod shared;
@@ -15,16 +17,16 @@ mod trajectory;
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
 pub use merge::MergeArgs;
+pub use mistakes::{advice, not_utf8};
 pub use prompts::{FormName, PromptOptions, Prompts, PromptsArgs};
+pub use quoted::as_flags;
 pub use report::{PresetsArgs, ReportArgs};
 pub use settings::HasSettings;
 pub use sweep::SweepArgs;
 pub use train::TrainArgs;
 pub use trajectory::{ExportArgs, LogArgs, LogCommand, ReplayArgs};
 
-use clap::{CommandFactory, Parser, Subcommand};
-use std::collections::BTreeSet;
-use std::sync::OnceLock;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Fine-tunes OPT language models with forward passes only (MeZO, MeZO-GV, MeZO-Greedy).
 #[derive(Debug, Parser)]
@@ -42,12 +44,13 @@ Examples:
   zograd sweep --model DIR --task sst2 --data DIR --lr 1e-5,3e-5,1e-4 --eps 1e-3
   zograd report runs/*                      curves and tables on one page
   zograd train --resume runs/sst2-gv        go on after Ctrl-C, kill -9 or a power cut
+  zograd train --resume runs/sst2-gv --steps 9000   go on behind the end
   zograd replay --log runs/sst2-gv/trajectory.zog --model DIR --out tuned
   zograd prompts --task sst2 --data DIR --tokenizer DIR --limit 2
 
-Exit codes: 0 done, 1 failed while running, 2 wrong input, 130 or 143 interrupted (and saved).
+Exit codes: 0 done, 1 failed while running or blown up, 2 wrong input, 130 or 143 interrupted (and saved).
 Environment: NO_COLOR turns colours off; HF_HOME is where models from the hub are cached;
-RAYON_NUM_THREADS limits threads like --threads; ZOGRAD_LOG=debug tells more.")]
+RAYON_NUM_THREADS limits threads like --threads, 1 to 1024; ZOGRAD_LOG=debug tells more.")]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -80,44 +83,37 @@ pub enum Command {
     Log(LogCommand),
     /// Show the exact text and token ids of a task's prompts
     Prompts(Box<PromptsArgs>),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
 }
 
-/// A text that names settings in backquotes, with flags in their place: `lr = 1` becomes --lr 1.
-pub fn as_flags(text: &str) -> String {
-    static FLAGS: OnceLock<BTreeSet<String>> = OnceLock::new();
-    let flags = FLAGS.get_or_init(flags);
-    let mut line = String::new();
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('`') {
-        line.push_str(before);
-        let Some((quoted, after)) = after.split_once('`') else {
-            rest = &rest[before.len()..];
-            break;
-        };
-        let (key, value) = quoted.split_once(" = ").unwrap_or((quoted, ""));
-        // inside a word it is part of somebody's name for something
-        let joins = |c: char| c.is_alphanumeric() || "/`_\"'".contains(c);
-        let name_goes_on = after.strip_prefix('.').unwrap_or(after).starts_with(joins);
-        let alone = !before.ends_with(joins) && !name_goes_on;
-        line.push_str(&match (alone && flags.contains(key), value) {
-            (false, _) => format!("`{quoted}`"),
-            (true, "") => format!("--{key}"),
-            (true, value) => format!("--{key} {value}"),
-        });
-        rest = after;
-    }
-    line + rest
+/// `zograd completions`
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
 }
 
-/// The flags of all commands.
-fn flags() -> BTreeSet<String> {
-    let command = Cli::command();
-    let all = command.get_subcommands().flat_map(|sub| {
-        let nested = sub.get_subcommands().flat_map(clap::Command::get_arguments);
-        sub.get_arguments().chain(nested)
-    });
-    all.filter_map(|arg| arg.get_long().map(String::from))
-        .collect()
+/// The command line of this process.
+///
+/// # Errors
+/// A mistake in it, or help and version, which were asked for.
+pub fn parse() -> Result<Cli, clap::Error> {
+    let matches = command().try_get_matches_from(std::env::args_os())?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// The command. A value may begin with a minus, be it only to be refused by the name of its flag.
+pub fn command() -> clap::Command {
+    with_negative_numbers(Cli::command())
+}
+
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    let command = command.mut_subcommands(with_negative_numbers);
+    command.mut_args(|arg| match arg.get_action().takes_values() {
+        true => arg.allow_negative_numbers(true),
+        false => arg,
+    })
 }
 
 #[cfg(test)]
@@ -126,21 +122,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn settings_in_words_become_flags() {
-        for (words, flags) in [
-            ("`lr = -1`: use more", "--lr -1: use more"),
-            ("`pool`: none", "--pool: none"),
-            ("run `zograd presets`", "run `zograd presets`"),
-            ("an odd ` one", "an odd ` one"),
-            ("go on, `lr = 2e-4`.", "go on, --lr 2e-4."),
-            ("/tmp/`lr`/x is gone", "/tmp/`lr`/x is gone"),
-            ("no \"`pool`\" here", "no \"`pool`\" here"),
-        ] {
-            assert_eq!(as_flags(words), flags);
-        }
+        command().debug_assert();
     }
 }

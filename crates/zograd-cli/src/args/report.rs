@@ -9,7 +9,7 @@ pub struct ReportArgs {
     /// Run folders, or folders of sweeps
     #[arg(required = true, value_name = "RUN")]
     pub runs: Vec<PathBuf>,
-    /// The page: one HTML file that needs no other [default: report.html, if nothing else is asked for]
+    /// The page: one HTML file that needs no other [default: report.html, numbered if taken, if nothing else is asked for]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     /// Write runs.csv, steps.csv and evals.csv into this folder

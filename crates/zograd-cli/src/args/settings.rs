@@ -142,10 +142,8 @@ fn typed(arg: Arg, key: &Key) -> Arg {
     };
     match key.setting.kind {
         ValueKind::Switch => arg.action(ArgAction::SetTrue),
-        ValueKind::Count => arg.value_parser(value_parser!(u64).range(..=i64::MAX as u64)),
-        ValueKind::Number => arg
-            .value_parser(value_parser!(f64))
-            .allow_negative_numbers(true),
+        ValueKind::Count => arg.value_parser(count),
+        ValueKind::Number => arg.value_parser(value_parser!(f64)),
         ValueKind::Path => arg.value_hint(ValueHint::AnyPath),
         ValueKind::Choices(_) => arg
             .action(ArgAction::Append)
@@ -154,6 +152,15 @@ fn typed(arg: Arg, key: &Key) -> Arg {
         _ if !key.choices.is_empty() => arg.value_parser(choices()),
         _ => arg,
     }
+}
+
+/// A whole number in the range of TOML's, as it may stand in a file: `1e3` is one.
+fn count(text: &str) -> Result<u64, String> {
+    let whole = |x: &f64| x.fract() == 0.0 && (0.0..9e15).contains(x);
+    let written_otherwise = || text.parse().ok().filter(whole).map(|x| x as u64);
+    let number = text.parse().ok().filter(|n| *n <= i64::MAX as u64);
+    let number = number.or_else(written_otherwise);
+    number.ok_or_else(|| format!("use a whole number from 0 to {}", i64::MAX))
 }
 
 /// What the flag does, who has it, and its default.
@@ -173,7 +180,7 @@ fn value(key: &Key, matches: &mut ArgMatches) -> Option<toml::Value> {
     let id = key.setting.key;
     match key.setting.kind {
         ValueKind::Switch => matches.get_flag(id).then_some(true.into()),
-        // in the range of TOML's numbers: its parser saw to that
+        // its parser saw to the range
         ValueKind::Count => matches
             .remove_one::<u64>(id)
             .and_then(|n| i64::try_from(n).ok())
@@ -184,5 +191,30 @@ fn value(key: &Key, matches: &mut ArgMatches) -> Option<toml::Value> {
             Some(toml::Value::Array(values.map(Into::into).collect()))
         }
         _ => matches.remove_one::<String>(id).map(Into::into),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn whole_numbers_however_they_are_written() {
+        for (text, number) in [("0", 0), ("7", 7), ("1e3", 1000), ("2.0", 2)] {
+            assert_eq!(count(text), Ok(number));
+        }
+        assert_eq!(count("9223372036854775807"), Ok(i64::MAX as u64));
+        for text in [
+            "-1",
+            "0.5",
+            "x",
+            "",
+            "nan",
+            "inf",
+            "1e16",
+            "9223372036854775808",
+        ] {
+            count(text).expect_err(text);
+        }
     }
 }

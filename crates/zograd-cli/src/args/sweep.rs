@@ -1,10 +1,10 @@
-//! Flags of `zograd sweep`: those of `train`, of which three take lists.
+//! Flags of `zograd sweep`: those of `train`, of which four take lists.
 
 use super::settings::{Flags, HasSettings};
 use super::train::Train;
 use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
-use zograd_runs::Keys;
 use zograd_runs::experiment::Lists;
+use zograd_runs::{Given, Keys, Result};
 
 /// `zograd sweep`
 #[derive(Clone, Debug)]
@@ -28,8 +28,24 @@ impl HasSettings for Sweep {
         "Resume the sweep in this folder: finished points are kept, an interrupted one is resumed";
 }
 
+impl SweepArgs {
+    /// What was given by flags, completed by the file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or has a mistake.
+    pub fn with_file(&self) -> Result<(Lists, Given)> {
+        let (lists, given) = (self.lists.clone(), self.train.given.clone());
+        let Some(file) = &self.train.config else {
+            return Ok((lists, given));
+        };
+        let read = Lists::read(file, &Sweep::keys());
+        let (more, file) = read.map_err(|error| error.within("`config`"))?;
+        Ok((lists.or(more), given.or(file)))
+    }
+}
+
 /// The flags that take lists.
-const LISTS: [(&str, &str, &str); 3] = [
+const LISTS: [(&str, &str, &str); 4] = [
     (
         "lr",
         "LR,..",
@@ -45,10 +61,16 @@ const LISTS: [(&str, &str, &str); 3] = [
         "METHOD,..",
         "Methods, separated by commas; gradient and zeroth-order methods one kind at a time [default: gv]",
     ),
+    (
+        "seed",
+        "N,..",
+        "Seeds, separated by commas: every point is run with each, and chosen by the mean [default: 0]",
+    ),
 ];
 
 /// Flags that mean something a little different here.
-const HELP: [(&str, &str); 3] = [
+const HELP: [(&str, &str); 4] = [
+    ("steps", "Steps of every point, instead of forward passes"),
     ("forwards", "Forward passes of every point [default: 600]"),
     (
         "test-examples",
@@ -95,9 +117,10 @@ impl FromArgMatches for SweepArgs {
         lists.lr = list(matches, "lr");
         lists.eps = list(matches, "eps");
         lists.method = list(matches, "method");
+        lists.seed = list(matches, "seed");
         Ok(Self {
             lists,
-            // finds these three gone
+            // finds these gone
             train: Flags::from_arg_matches_mut(matches)?,
         })
     }

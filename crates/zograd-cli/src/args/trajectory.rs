@@ -33,8 +33,8 @@ pub struct ReplayArgs {
 pub struct ExportArgs {
     /// Folder of a finished run
     pub run: PathBuf,
-    /// Pack the log up to the best step, the settings and the hashes of the weights at both ends: with the base
-    /// model it is the tuned model, in some tens of bytes a step
+    /// What is packed, said or not: the log up to the best step, the settings and the hashes of the weights at both
+    /// ends; with the base model it is the tuned model, in some tens of bytes a step
     #[arg(long)]
     pub log_only: bool,
     /// Folder to pack it into, must not exist yet

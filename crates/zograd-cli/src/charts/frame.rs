@@ -3,7 +3,9 @@
 use super::{Place, palette};
 use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
+use plotters::series::DashedLineSeries;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::error::Error;
 
@@ -69,10 +71,19 @@ pub fn svg(
         for (number, label) in labels.iter().enumerate() {
             let y = px(number as u32 * LINE + LINE / 2);
             let colour = palette::series(number).light;
-            below.draw(&PathElement::new(
-                [(px(60), y), (px(84), y)],
-                stroke(colour, 3),
-            ))?;
+            let line = [(px(60), y), (px(84), y)];
+            match palette::dashes(number) {
+                None => below.draw(&PathElement::new(line, stroke(colour, 3)))?,
+                Some([dash, gap]) => {
+                    let line = line.into_iter();
+                    below.draw(&DashedPathElement::new(
+                        line,
+                        px(dash),
+                        px(gap),
+                        stroke(colour, 3),
+                    ))?;
+                }
+            }
             let style = letters().pos(Pos::new(HPos::Left, VPos::Center));
             below.draw(&Text::new(*label, (px(92), y), style))?;
         }
@@ -92,6 +103,27 @@ pub fn px(pixels: u32) -> i32 {
 /// A line of so many pixels.
 pub fn stroke(colour: impl Color, pixels: u32) -> ShapeStyle {
     colour.stroke_width(pixels * UNIT)
+}
+
+/// The curve with this number: a line of so many pixels in its colour, and dashed where colours repeat.
+///
+/// # Errors
+/// It cannot be drawn.
+pub fn curve(
+    chart: &mut Chart<'_, '_>,
+    points: Vec<(f64, f64)>,
+    number: usize,
+    pixels: u32,
+) -> Drawn {
+    let style = stroke(palette::series(number).light, pixels);
+    match palette::dashes(number) {
+        None => chart.draw_series(LineSeries::new(points, style))?,
+        Some([dash, gap]) => {
+            let dashed = DashedLineSeries::new(points, px(dash), px(gap), style);
+            chart.draw_series(dashed)?
+        }
+    };
+    Ok(())
 }
 
 /// Axes with their descriptions and grid lines.

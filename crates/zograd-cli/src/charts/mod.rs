@@ -86,7 +86,7 @@ pub fn svg(
     let Some(range) = range(quantity, &all) else {
         return Ok(None);
     };
-    let labels: Vec<&str> = groups.iter().map(|group| group.label.as_str()).collect();
+    let labels: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
     let labels = match place {
         Place::Page => &[][..],
         Place::File => &labels,
@@ -116,7 +116,7 @@ fn draw(
                     let raw: Curve = envelope(curve).iter().map(inside).collect();
                     chart.draw_series(LineSeries::new(raw, stroke(colour.mix(0.22), 1)))?;
                     let mean: Curve = thin(&smooth(curve)).iter().map(inside).collect();
-                    chart.draw_series(LineSeries::new(mean, stroke(colour, 2)))?;
+                    frame::curve(&mut chart, mean, number, 2)?;
                 }
                 Quantity::Score => {
                     let points: Curve = thin(curve);
@@ -125,7 +125,7 @@ fn draw(
                             .iter()
                             .map(|p| Circle::new(*p, px(2), colour.filled())),
                     )?;
-                    chart.draw_series(LineSeries::new(points, stroke(colour, 2)))?;
+                    frame::curve(&mut chart, points, number, 2)?;
                 }
             }
         }

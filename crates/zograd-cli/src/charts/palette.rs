@@ -40,6 +40,16 @@ pub const SERIES: [Shade; 8] = [
     shade(0x5c_63_6b, 0xad_b5_bd),
 ];
 
+/// Lengths of dash and gap in pixels, for curves whose colour an earlier one has.
+pub const DASHES: [[u32; 2]; 2] = [[8, 4], [2, 3]];
+
+/// Dash and gap of the curve with this number; none for the first ones, which have a colour of their own. Colour and
+/// dashes together repeat after 24.
+pub fn dashes(number: usize) -> Option<[u32; 2]> {
+    let round = number / SERIES.len() % (DASHES.len() + 1);
+    DASHES.get(round.checked_sub(1)?).copied()
+}
+
 /// The colour of the curve with this number; they repeat.
 pub fn series(number: usize) -> &'static Shade {
     &SERIES[number % SERIES.len()]
@@ -48,4 +58,20 @@ pub fn series(number: usize) -> &'static Shade {
 /// As CSS and SVG write it; `plotters` uses capitals, too.
 pub fn hex(RGBColor(r, g, b): RGBColor) -> String {
     format!("#{r:02X}{g:02X}{b:02X}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn twenty_four_curves_are_told_apart() {
+        let marks: BTreeSet<_> = (0..24).map(|n| (hex(series(n).light), dashes(n))).collect();
+        assert_eq!(marks.len(), 24);
+        assert_eq!(
+            (dashes(7), dashes(8), dashes(16)),
+            (None, Some([8, 4]), Some([2, 3]))
+        );
+    }
 }

@@ -3,7 +3,7 @@
 use crate::args::EvalArgs;
 use crate::console::Console;
 use crate::output::{answer, say};
-use crate::threads::set_threads;
+use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
 use zograd_runs::{EvalReport, Runs};
@@ -15,7 +15,7 @@ use zograd_tasks::metrics::Metric;
 /// Wrong input, or a file that cannot be written.
 pub fn run(args: &EvalArgs) -> Result<ExitCode> {
     let given = args.with_file()?;
-    set_threads(given.get("threads"))?;
+    set_threads(asked_threads(&given))?;
     let measured = Runs::new().measure(given, &mut Console::default())?;
     if measured.non_finite > 0 {
         say(format_args!(
@@ -31,14 +31,17 @@ pub fn run(args: &EvalArgs) -> Result<ExitCode> {
         Some(_) => " with its adapter",
         None => "",
     };
+    let scored = match measured.loss {
+        Some(loss) => format!(
+            "{} ({} examples), loss {loss:.4}",
+            in_words(&measured),
+            measured.labelled
+        ),
+        None => format!("{} examples answered, none scored", measured.examples),
+    };
     answer(format_args!(
-        "{}{with_adapter} on {}: {} ({} examples), loss {:.4}, {:.1} s",
-        measured.model,
-        measured.task,
-        in_words(&measured),
-        measured.examples,
-        measured.loss,
-        measured.seconds
+        "{}{with_adapter} on {}: {scored}, {:.1} s",
+        measured.model, measured.task, measured.seconds
     ))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -3,30 +3,24 @@
 use crate::args::ExportArgs;
 use crate::console::Console;
 use crate::output::answer;
+use crate::threads::set_threads;
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{RunError, Runs};
+use zograd_runs::{Runs, words};
 
 /// Packs the log of a run up to its best step, its settings and the hashes of the weights at both ends.
 ///
 /// # Errors
 /// A folder without a run or without tuned weights, an output folder that is not empty.
 pub fn run(args: &ExportArgs) -> Result<ExitCode> {
-    if !args.log_only {
-        let best = args.run.join("best");
-        return Err(RunError::input(format!(
-            "`log-only`: say so; the tuned model itself is the folder {} already",
-            best.display()
-        ))
-        .into());
-    }
+    set_threads(None)?;
     let exported = Runs::new().export(&args.run, &args.out, &mut Console::default())?;
     if args.json {
         answer(serde_json::to_string(&exported)?)?;
     } else {
         answer(format_args!(
-            "{} steps in {} bytes: {}",
-            exported.manifest.step,
+            "{} in {} bytes: {}",
+            words::count(exported.manifest.step, "step"),
             exported.bytes,
             args.out.display()
         ))?;

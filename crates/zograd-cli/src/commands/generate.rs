@@ -3,13 +3,14 @@
 use crate::args::GenerateArgs;
 use crate::console::Console;
 use crate::output::{answer, harmless, say};
+use crate::threads::set_threads;
 use serde::Serialize;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use zograd_models::{Continuation, Decoding, Finish, Generation, OptConfig, Sampling};
 use zograd_perturb::Seed;
-use zograd_runs::inputs::{self, Sources};
+use zograd_runs::inputs::{self, ModelSource};
 use zograd_runs::{Blame, Job, Result, RunBackend, RunError, Storage, dispatch, with_threads};
 use zograd_tasks::PromptEncoder;
 
@@ -24,10 +25,11 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     let mut machine = args.machine.machine();
     machine.dtype = args.dtype;
     let machine = machine.complete()?;
-    let sources = Sources::find(&args.model.inputs(), &[])?;
-    let config = OptConfig::from_folder(&sources.model).about("`model`")?;
+    set_threads(machine.threads)?;
+    let source = ModelSource::find(&args.model.inputs(), &mut Console::default())?;
+    let config = OptConfig::from_folder(&source.folder).about("`model`")?;
     let positions = config.max_position_embeddings;
-    let encoder = inputs::encoder(&sources.tokenizer, args.bos_id, positions)?;
+    let encoder = inputs::encoder(&source.tokenizer, args.bos_id, positions)?;
     let generation = Generation {
         max_new_tokens: args
             .max_new_tokens
@@ -45,7 +47,7 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     for ids in &prompts {
         check_prompt(ids, &config)?;
     }
-    if let Some(folder) = sources.own_adapter() {
+    if let Some(folder) = source.own_adapter() {
         inputs::check_adapter_folder(folder, &config)?;
         say(format_args!(
             "note: {} holds an adapter beside its weights, which is used with them",
@@ -53,8 +55,8 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
         ));
     }
     let job = GenerateJob {
-        folder: &sources.model,
-        adapter: sources.own_adapter(),
+        folder: &source.folder,
+        adapter: source.own_adapter(),
         storage: machine.storage(),
         prompts: &prompts,
         generation: &generation,

@@ -9,7 +9,8 @@ use serde_json::json;
 use std::io::Write;
 use std::process::ExitCode;
 use zograd_perturb::Direction;
-use zograd_runs::{Blame, Runs, note_tail};
+use zograd_runs::words::number;
+use zograd_runs::{Blame, Runs, note_tail, words};
 use zograd_select::SkipReason;
 use zograd_trainer::trajectory::{Record, Tail, Trajectory};
 
@@ -46,10 +47,10 @@ fn show(args: &LogArgs) -> Result<ExitCode> {
     answer(format_args!("model     {}, {}", h.model, h.dtype))?;
     answer(format_args!("weights   {}", h.weights))?;
     answer(format_args!(
-        "method    {}, lr {:e}, eps {:e}, {} noise, seed {}",
+        "method    {}, lr {}, eps {}, {} noise, seed {}",
         serde_json::to_string(&h.method)?,
-        h.config.lr,
-        h.eps,
+        number(h.config.lr),
+        number(h.eps),
         h.noise,
         h.config.seed
     ))?;
@@ -71,15 +72,16 @@ fn verify(args: &LogArgs) -> Result<ExitCode> {
         answer(serde_json::to_string(&found)?)?;
     } else {
         answer(format_args!(
-            "{} steps, every update follows from the logged losses",
-            found.steps
+            "{}, every update follows from the logged losses",
+            words::count(found.steps, "step")
         ))?;
         match (found.whole, found.steps == found.steps_due) {
             (true, _) => answer("whole")?,
             (false, true) => answer("NOT whole")?,
             (false, false) => answer(format_args!(
-                "NOT whole: {} says {} steps; the run did not come to its end, or the log was cut or lengthened",
-                found.said_by, found.steps_due
+                "NOT whole: {} says {}; the run did not come to its end, or the log was cut or lengthened",
+                found.said_by,
+                words::count(found.steps_due, "step")
             ))?,
         }
     }

@@ -3,6 +3,7 @@
 use crate::args::MergeArgs;
 use crate::console::Console;
 use crate::output::answer;
+use crate::threads::set_threads;
 use anyhow::Result;
 use serde_json::json;
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use zograd_runs::{Runs, Storage};
 /// # Errors
 /// An adapter that does not fit or is no LoRA, a folder that is not empty.
 pub fn run(args: &MergeArgs) -> Result<ExitCode> {
+    set_threads(None)?;
     let weights = Runs::new().merge(
         &args.model.inputs(),
         &args.adapter,

@@ -1,5 +1,6 @@
 //! One file a sub-command.
 
+pub mod completions;
 pub mod eval;
 pub mod export;
 pub mod generate;

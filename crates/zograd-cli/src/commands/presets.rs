@@ -1,13 +1,14 @@
 //! `zograd presets`: the settings that have a name.
 
-use crate::args::PresetsArgs;
+use crate::args::{PresetsArgs, as_flags};
 use crate::output::{answer, say};
 use crate::table::Table;
 use anyhow::Result;
 use serde::Serialize;
 use std::process::ExitCode;
 use zograd_runs::words::value;
-use zograd_runs::{Paper, Preset};
+use zograd_runs::{Cost, Paper, Preset};
+use zograd_select::Methods;
 
 /// Lists presets.
 ///
@@ -19,15 +20,21 @@ pub fn run(args: &PresetsArgs) -> Result<ExitCode> {
         name: &'a str,
         train: &'a toml::Table,
         paper: &'a Paper,
+        cost: Cost,
     }
     let presets = Preset::all(&args.filter)?;
+    let methods = Methods::built_in();
+    let costs = presets.iter().map(|preset| preset.cost(&methods));
+    let costs: Vec<Cost> = costs.collect::<zograd_runs::Result<_>>()?;
     if args.json {
         let entries: Vec<Entry<'_>> = presets
             .iter()
-            .map(|preset| Entry {
+            .zip(&costs)
+            .map(|(preset, cost)| Entry {
                 name: preset.name,
                 train: &preset.train,
                 paper: &preset.paper,
+                cost: *cost,
             })
             .collect();
         answer(serde_json::to_string(&entries)?)?;
@@ -42,22 +49,37 @@ pub fn run(args: &PresetsArgs) -> Result<ExitCode> {
         "steps",
         "lr",
         "eps",
+        "forwards",
+        "examples",
+        "weights GB",
         "paper %",
         "zero-shot %",
         "metric",
     ]);
-    for preset in &presets {
+    for (preset, cost) in presets.iter().zip(&costs) {
         let setting = |key: &str| preset.train.get(key).map_or("-".into(), value);
         table.push(vec![
             preset.name.into(),
             setting("steps"),
             setting("lr"),
             setting("eps"),
+            cost.forwards.to_string(),
+            cost.examples.to_string(),
+            cost.weight_bytes
+                .map_or("-".into(), |bytes| format!("{:.1}", bytes as f64 / 1e9)),
             format!("{:.1}", preset.paper.percent),
             format!("{:.1}", preset.paper.zero_shot_percent),
             preset.paper.metric.clone(),
         ]);
     }
     answer(table.text())?;
+    let half =
+        |preset: &Preset| preset.train.get("dtype").and_then(toml::Value::as_str) == Some("f16");
+    if presets.iter().any(half) {
+        say(as_flags(
+            "note: forwards and examples are those of training. The weights are f16, as the paper's: twice as large in \
+             f32, but on a CPU f32 is faster, `backend = ndarray` and `dtype = f32`.",
+        ));
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,8 @@ use crate::args::{FormName, HasSettings, PromptOptions, Prompts, PromptsArgs};
 use serde::Serialize;
 use std::io::Write;
 use std::process::ExitCode;
-use zograd_runs::inputs::{self, open_task};
+use zograd_models::OptConfig;
+use zograd_runs::inputs::{self, Reading, open_task};
 use zograd_runs::{Blame, Result, RunError, SplitName};
 use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Split, Task};
 
@@ -26,15 +27,27 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
         "data",
         "name the folder with the rows",
     )?;
-    let (task, data) = open_task(name, data, &[])?;
+    let split = Split::from(options.split.unwrap_or(SplitName::Validation));
+    let splits = match options.form {
+        FormName::Icl | FormName::IclSfc => &[split, Split::Train][..],
+        _ => &[split],
+    };
+    let reading = Reading {
+        splits,
+        label_optional: false,
+    };
+    let (task, data) = open_task(name, data, &[], reading)?;
     let task = task.as_ref();
     let fix = "name a tokenizer or model folder";
     let tokenizer = named(options.tokenizer.as_ref(), "tokenizer", fix)?;
     let max_length = options
         .max_length
         .unwrap_or(PromptEncoder::DEFAULT_MAX_LENGTH);
-    let encoder = inputs::encoder(tokenizer, options.bos_id, max_length)?;
-    let split = Split::from(options.split.unwrap_or(SplitName::Validation));
+    let mut encoder = inputs::encoder(tokenizer, options.bos_id, max_length)?;
+    // a folder with a tokenizer alone does not say how a text ends
+    if let Ok(config) = OptConfig::from_folder(tokenizer) {
+        encoder = encoder.with_end_ids(&config.eos_token_ids);
+    }
     let rows = data.count(split).or_input()?;
     let offset = options.offset.unwrap_or(0);
     if offset >= rows {
@@ -57,12 +70,18 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
     };
     let mut out = std::io::stdout().lock();
     for sample in &samples {
-        let prompt = encoder.encode(task, sample, form).or_input()?;
+        let prompt = encoder.encode(task, sample, form);
+        let prompt = prompt.map_err(|e| inputs::at_row(e, (&data, split), sample.row))?;
+        let texts = prompt
+            .candidates
+            .iter()
+            .map(|c| encoder.shown(c).or_input());
+        let texts: Vec<String> = texts.collect::<Result<_>>()?;
         if args.json {
-            serde_json::to_writer(&mut out, &Shown::new(&prompt))?;
+            serde_json::to_writer(&mut out, &Shown::new(&prompt, &texts))?;
             writeln!(out)?;
         } else {
-            write_text(&mut out, &prompt)?;
+            write_text(&mut out, &prompt, &texts)?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -123,7 +142,7 @@ struct ShownCandidate<'a> {
 }
 
 impl<'a> Shown<'a> {
-    fn new(prompt: &'a Prompt) -> Self {
+    fn new(prompt: &'a Prompt, texts: &'a [String]) -> Self {
         Self {
             row: prompt.row,
             correct: match prompt.correct[..] {
@@ -133,8 +152,9 @@ impl<'a> Shown<'a> {
             candidates: prompt
                 .candidates
                 .iter()
-                .map(|c| ShownCandidate {
-                    text: &c.text,
+                .zip(texts)
+                .map(|(c, text)| ShownCandidate {
+                    text,
                     ids: &c.ids,
                     option_len: c.option_len,
                 })
@@ -143,9 +163,9 @@ impl<'a> Shown<'a> {
     }
 }
 
-fn write_text(out: &mut impl Write, prompt: &Prompt) -> std::io::Result<()> {
+fn write_text(out: &mut impl Write, prompt: &Prompt, texts: &[String]) -> std::io::Result<()> {
     writeln!(out, "row {}", prompt.row)?;
-    for (k, candidate) in prompt.candidates.iter().enumerate() {
+    for (k, (candidate, text)) in prompt.candidates.iter().zip(texts).enumerate() {
         let mark = if prompt.correct.contains(&k) {
             "*"
         } else {
@@ -156,7 +176,7 @@ fn write_text(out: &mut impl Write, prompt: &Prompt) -> std::io::Result<()> {
             n => format!(", {n} cut from the left"),
         };
         let (ids, scored) = (candidate.ids.len(), candidate.option_len);
-        writeln!(out, " {mark} {k}: {:?}", candidate.text)?;
+        writeln!(out, " {mark} {k}: {text:?}")?;
         writeln!(
             out,
             "      {ids} ids, the last {scored} scored{cut}: {:?}",

@@ -3,9 +3,10 @@
 use crate::args::ReplayArgs;
 use crate::console::Console;
 use crate::output::answer;
+use crate::threads::set_threads;
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{Replay, Runs};
+use zograd_runs::{Replay, Runs, words};
 
 /// Rebuilds a tuned model.
 ///
@@ -17,14 +18,15 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode> {
     replay.best = args.best;
     replay.inputs = args.model.inputs();
     replay.machine = args.machine.machine();
+    set_threads(replay.machine.threads)?;
     let rebuilt = Runs::new().replay(&replay, &mut Console::default())?;
     let promised = rebuilt.as_exported;
     if args.json {
         answer(serde_json::to_string(&rebuilt)?)?;
     } else {
         answer(format_args!(
-            "{} steps replayed into {}",
-            rebuilt.steps,
+            "{} replayed into {}",
+            words::count(rebuilt.steps, "step"),
             args.out.display()
         ))?;
         let note = match promised {

@@ -4,11 +4,11 @@ use crate::args::{TrainArgs, as_flags};
 use crate::console::Console;
 use crate::output::{answer, one_line, say};
 use crate::signals::Stop;
-use crate::threads::set_threads;
+use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{Published, RunError, Runs, Summary};
-use zograd_trainer::StopReason;
+use zograd_runs::{Published, RunError, Runs, Summary, words};
+use zograd_trainer::{Gain, StopReason};
 
 /// Fine-tunes a model.
 ///
@@ -17,15 +17,15 @@ use zograd_trainer::StopReason;
 pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     let stop = Stop::on_signal()?;
     let runs = Runs::new().stopped_by(stop.asked.clone());
-    let mut console = Console::new(args.json);
+    let mut console = Console::new(args.json).raising(stop.saves.clone());
     let summary = match args.resumed()? {
         Some(run) => {
-            set_threads(args.given.get("threads"))?;
+            set_threads(asked_threads(&args.given))?;
             runs.resume(run, args.given.clone(), &mut console)
         }
         None => {
             let given = args.with_file()?;
-            set_threads(given.get("threads"))?;
+            set_threads(asked_threads(&given))?;
             runs.train(given, &mut console)
         }
     };
@@ -36,16 +36,55 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
         }
         other => other?,
     };
+    let lesson = lesson(&summary);
     if args.json {
         answer(serde_json::to_string(&summary)?)?;
+        if let Some(lesson) = lesson {
+            say(lesson);
+        }
     } else {
         print(&summary)?;
+        if let Some(lesson) = lesson {
+            answer(format_args!("result         {lesson}"))?;
+        }
     }
-    Ok(match summary.stop {
-        StopReason::Interrupted => stop.exit_code(),
-        StopReason::Finished => ExitCode::SUCCESS,
+    Ok(match (summary.stop, summary.gain) {
+        (StopReason::Interrupted, _) => stop.exit_code(),
+        (StopReason::Finished, Some(Gain::BlewUp)) => ExitCode::from(1),
+        (StopReason::Finished, _) => ExitCode::SUCCESS,
         _ => ExitCode::from(1),
     })
+}
+
+/// What there is to learn from a run that learnt nothing.
+fn lesson(r: &Summary) -> Option<String> {
+    let what = match (r.stop, r.gain) {
+        (StopReason::Guard, _) => "a guard stopped it",
+        (_, Some(Gain::Nothing)) => {
+            "learnt nothing: on the development examples the score stayed and the loss moved by less than 0.5%"
+        }
+        (_, Some(Gain::Worse)) => "the last weights are worse than the untuned model",
+        (_, Some(Gain::BlewUp)) => {
+            "it blew up: the last weights are far worse than the untuned model"
+        }
+        _ => return None,
+    };
+    let kept = match r.best_step {
+        Some(0) => "; best/ holds the untuned model".into(),
+        Some(step) => format!("; best/ holds the weights of step {step}"),
+        None => String::new(),
+    };
+    let next = match r.rates_to_try() {
+        Some(rates) => {
+            let rates = rates.map(|rate| format!("{rate:e}")).join(",");
+            format!(
+                "try other learning rates: zograd sweep --lr {rates}, with the other flags of this run"
+            )
+        }
+        None if r.stop == StopReason::Guard => "what to change stands with the event".into(),
+        None => as_flags("try more examples: `train-examples`"),
+    };
+    Some(format!("{what}{kept}; {next}"))
 }
 
 /// Prints what a person wants to know of a run.
@@ -71,10 +110,10 @@ fn print(r: &Summary) -> std::io::Result<()> {
         }
     }
     answer(format_args!(
-        "method         {}, {} steps, {} forward passes, {}",
+        "method         {}, {}, {}, {}",
         r.method,
-        r.steps,
-        r.forwards,
+        words::count(r.steps, "step"),
+        words::count(r.forwards, "forward pass"),
         match r.method.starts_with("adam") {
             true => "a backward pass counted as two",
             false => "no backward pass",
@@ -91,21 +130,31 @@ fn print(r: &Summary) -> std::io::Result<()> {
             r.parameters
         ))?,
     }
-    if let (Some(step), Some(score)) = (r.best_step, r.best_dev()) {
+    if let Some(step) = r.best_step {
+        let whose = match step {
+            0 => ", the untuned model",
+            _ => "",
+        };
+        let score = r.best_dev();
+        let score = score.map(|score| format!(", development {} {score:.4}", r.metric));
         answer(format_args!(
-            "best weights   step {step}, development {} {score:.4}",
-            r.metric
+            "best weights   step {step}{whose}{}",
+            score.unwrap_or_default()
         ))?;
     }
     for (event, count) in &r.events {
         answer(format_args!(
-            "{:<14} {count} steps; {}",
+            "{:<14} {}; {}",
             event.name(),
+            words::count(*count, "step"),
             as_flags(event.advice())
         ))?;
     }
     if r.skipped > 0 {
-        answer(format_args!("skipped        {} updates", r.skipped))?;
+        answer(format_args!(
+            "skipped        {}",
+            words::count(r.skipped, "update")
+        ))?;
     }
     answer(format_args!(
         "time           {:.1} s of training",

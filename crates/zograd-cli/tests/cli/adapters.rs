@@ -102,8 +102,11 @@ fn a_run_saves_the_adapter_and_eval_takes_it() {
             "{header}"
         );
 
-        let base = predictions(dir.path(), &["--model", "model"]);
-        let tuned = predictions(dir.path(), &["--model", "model", "--adapter", "run/best"]);
+        let base = predictions(dir.path(), &["--model", "model", "--task", "toy"]);
+        let tuned = predictions(
+            dir.path(),
+            &["--model", "model", "--task", "toy", "--adapter", "run/best"],
+        );
         assert!(distance(&base, &tuned) > 1e-4, "the adapter does nothing");
 
         // nor on other weights
@@ -127,7 +130,15 @@ fn a_run_saves_the_adapter_and_eval_takes_it() {
         );
         let output = zograd(
             dir.path(),
-            &["eval", "--model", "full/best", "--adapter", "run/best"],
+            &[
+                "eval",
+                "--model",
+                "full/best",
+                "--task",
+                "toy",
+                "--adapter",
+                "run/best",
+            ],
         )
         .output()
         .expect("the binary starts");
@@ -155,8 +166,11 @@ fn a_merged_model_gives_the_scores_of_its_adapter() {
         "merged",
     ];
     run(dir.path(), &merge);
-    let with = predictions(dir.path(), &["--model", "model", "--adapter", "run/best"]);
-    let merged = predictions(dir.path(), &["--model", "merged"]);
+    let with = predictions(
+        dir.path(),
+        &["--model", "model", "--task", "toy", "--adapter", "run/best"],
+    );
+    let merged = predictions(dir.path(), &["--model", "merged", "--task", "toy"]);
     assert!(distance(&with, &merged) < 1e-4);
 
     for (args, part) in [
@@ -173,7 +187,10 @@ fn a_merged_model_gives_the_scores_of_its_adapter() {
             ],
             "adapter_config.json",
         ),
-        (&["eval", "--model", "run/best"], "it holds an adapter"),
+        (
+            &["eval", "--model", "run/best", "--task", "toy"],
+            "it holds an adapter",
+        ),
     ] {
         refused(dir.path(), args, &[part]);
     }

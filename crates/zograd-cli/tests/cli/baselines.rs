@@ -115,7 +115,7 @@ fn linear_probing_makes_a_head_and_reports_like_a_run() {
         &["train", "--config", "run/config.toml", "--out", "again"],
     );
     let lines = metrics(&dir.path().join("run"));
-    assert_eq!(lines.len(), 2, "a step and an evaluation: {lines:?}");
+    assert_eq!(lines.len(), 3, "a step between evaluations: {lines:?}");
     assert_eq!(lines, metrics(&dir.path().join("again")));
     let weights =
         |run: &str| fs::read(dir.path().join(run).join("best/model.safetensors")).expect("weights");

@@ -106,7 +106,52 @@ fn flags_out_of_range() {
         ),
         (&["train", "--schedule", "zigzag"], &["zigzag", "cosine"]),
         (&["train", "--bos-id", "1000000"], &["1000000", "--bos-id"]),
-        (&["train", "--learning-rate", "1"], &["--learning-rate"]),
+        (
+            &["train", "--learning_rate", "1"],
+            &["'--learning_rate'", "use --lr;"],
+        ),
+        (
+            &["sweep", "--only_train_option", "1"],
+            &["leave it out", "options"],
+        ),
+        (&["train", "--zo_eps=1e-3"], &["'--zo_eps'", "use --eps;"]),
+        (
+            &["train", "--batch_size", "1"],
+            &["'--batch_size'", "use --batch-size;"],
+        ),
+        (&["train", "--seed", "-1"], &["--seed", "from 0 to"]),
+        (&["train", "--steps", "-5"], &["--steps", "from 0 to"]),
+        (
+            &["generate", "--prompt", "a", "--max-new-tokens", "-5"],
+            &["--max-new-tokens", "'-5'"],
+        ),
+        (&["train", "--eps", "1e-50"], &["--eps 1e-50:", "rounding"]),
+        (
+            &["train", "--lr", "1", "--weight-decay", "1e300"],
+            &["--weight-decay 1e300:"],
+        ),
+        (
+            &["train", "--method", "adam", "--max-grad-norm", "-1e300"],
+            &["--max-grad-norm -1e300:"],
+        ),
+        (&["train", "--alpha", "nan"], &["--alpha nan:", "finite"]),
+        (
+            &["train", "--batch-size", "9223372036854775807"],
+            &["--batch-size 9223372036854775807: use at most"],
+        ),
+        (
+            &["train", "--guard", "flat-loss=stop,flat-loss=skip"],
+            &["--guard flat-loss=skip", "answered already"],
+        ),
+        (&["train", "--model", "`lr`"], &["--model: `lr` is neither"]),
+        (
+            &["train", "--task", "`lr`"],
+            &["--task `lr`", "needs --data"],
+        ),
+        (
+            &["train", "--task", "lr", "--data", "."],
+            &["--task: there is no task `lr`"],
+        ),
         (
             &["eval", "--eval-batch-size", "0"],
             &["--eval-batch-size 0"],
@@ -151,34 +196,53 @@ fn task_and_data_that_are_not_there() {
     }
     for (args, parts) in [
         (
-            &["train", "--task", "sst3", "--data", "data"][..],
+            &[
+                "train", "--model", "embedded", "--task", "sst3", "--data", "data",
+            ][..],
             &["sst3", "sst2"][..],
         ),
         (&["train", "--task", "sst2"], &["--data"]),
-        (&["train", "--data", "data"], &["--task"]),
+        (&["train", "--data", "data"], &["--task", "--model"]),
+        (&["train", "--model", "model"], &["--task", "--data"]),
         (
-            &["eval", "--task", "sst2", "--data", "nowhere"],
+            &["eval", "--task", "sst2", "--data", "data"],
+            &["--model embedded"],
+        ),
+        (
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "nowhere",
+            ],
             &["--data", "nowhere"],
         ),
         (
-            &["eval", "--task", "sst2", "--data", "empty"],
-            &["empty", "train.jsonl"],
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "empty",
+            ],
+            &["empty", "validation.jsonl"],
         ),
         (
-            &["eval", "--task", "sst2", "--data", "blank"],
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "blank",
+            ],
             &["blank", "validation"],
         ),
         (
-            &["eval", "--task", "sst2", "--data", "odd"],
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "odd",
+            ],
             &["validation.jsonl:2", "label", "7"],
         ),
         (
-            &["eval", "--task", "sst2", "--data", "torn"],
+            &[
+                "eval", "--model", "embedded", "--task", "sst2", "--data", "torn",
+            ],
             &["validation.jsonl:1"],
         ),
         (&["prompts", "--data", "data"], &["--task"]),
         (
-            &["eval", "--task", "squad", "--data", "data"],
+            &[
+                "eval", "--model", "embedded", "--task", "squad", "--data", "data",
+            ],
             &["validation.jsonl:1", "title"],
         ),
         (
@@ -212,6 +276,21 @@ fn task_and_data_that_are_not_there() {
     }
 }
 
+/// Of a value that is no text the flag is told.
+#[cfg(unix)]
+#[test]
+fn a_value_that_is_no_utf8_is_named_by_its_flag() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let dir = scratch();
+    let mut command = zograd(dir.path(), &["train", "--lr", "1", "--task"]);
+    let output = command.arg(OsStr::from_bytes(b"a\xff")).output();
+    let output = output.expect("the binary starts");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{error}");
+    assert!(error.starts_with("error: --task a\u{fffd}: "), "{error}");
+}
+
 #[test]
 fn config_files_with_mistakes() {
     let dir = scratch();
@@ -223,6 +302,15 @@ fn config_files_with_mistakes() {
         ("lr = \"fast\"\n", &["typo.toml"]),
         ("lr = \n", &["typo.toml", "line 1"]),
         ("pool = 0\n", &["--pool"]),
+        (
+            "learning_rate = 1e-4\n",
+            &["\"learning_rate\"", "use \"lr\""],
+        ),
+        (
+            "num_train_epochs = 3\n",
+            &["use \"steps\"", "\"train-examples\""],
+        ),
+        ("qqq = 3\n", &["\"qqq\"", "flags of the command"]),
     ] {
         fs::write(dir.path().join("typo.toml"), text).expect("a file");
         refused(dir.path(), &["train", "--config", "typo.toml"], parts);
@@ -248,10 +336,10 @@ fn broken(dir: &Path, change: impl FnOnce(&Path)) {
 #[test]
 fn model_folders_with_defects() {
     let dir = scratch();
-    let eval = &["eval", "--model", "model"][..];
+    let eval = &["eval", "--model", "model", "--task", "toy"][..];
     refused(
         dir.path(),
-        &["eval", "--model", "no/such/folder"],
+        &["eval", "--model", "no/such/folder", "--task", "toy"],
         &["no/such/folder"],
     );
 

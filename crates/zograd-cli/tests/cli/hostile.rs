@@ -13,6 +13,16 @@ fn start(out: &str) -> Vec<&str> {
     short(&[&input[..], &settings].concat())
 }
 
+/// The same with another number for a flag.
+fn with<'a>(args: &[&'a str], flag: &[&'a str]) -> Vec<&'a str> {
+    let mut args = args.to_vec();
+    if let [flag, value] = flag {
+        let at = args.iter().position(|arg| arg == flag).expect("a flag");
+        args[at + 1] = value;
+    }
+    args
+}
+
 /// Everything that a run leaves behind and that is a function of its settings.
 fn results(run: &Path) -> (Vec<Value>, [Vec<u8>; 2]) {
     let files = ["trajectory.zog", "best/model.safetensors"];
@@ -92,16 +102,20 @@ fn killed_after_a_checkpoint(dir: &Path, out: &str, more: &[&str]) {
 fn a_limit_on_file_sizes_is_an_error_and_the_run_goes_on_without_it() {
     let dir = scratch();
     unpack(dir.path());
-    run(dir.path(), &start("whole"));
-    let whole = results(&dir.path().join("whole"));
-    for (blocks, file) in [
-        (0, "config.toml"),
-        (1, "trajectory.zog"),
-        (4, "metrics.jsonl"),
-        (40, "best/model.safetensors"),
+    // evaluated, a run begins with the largest file
+    let blind = ["--dev-examples", "0"];
+    for (blocks, file, evaluated) in [
+        (0, "config.toml", true),
+        (1, "trajectory.zog", false),
+        (4, "metrics.jsonl", false),
+        (40, "best/model.safetensors", false),
+        (41, "best/model.safetensors", true),
     ] {
-        let out = format!("limited-{blocks}");
-        failed(&limited(dir.path(), &start(&out), blocks), file);
+        let begin = |out| with(&start(out), if evaluated { &[] } else { &blind });
+        let (out, whole) = (format!("limited-{blocks}"), format!("whole-{blocks}"));
+        run(dir.path(), &begin(&whole));
+        let whole = results(&dir.path().join(&whole));
+        failed(&limited(dir.path(), &begin(&out), blocks), file);
         let folder = dir.path().join(&out);
         assert!(
             !folder.join("best/model.safetensors").exists(),
@@ -148,8 +162,8 @@ fn a_full_disk_is_an_error_and_the_run_goes_on_elsewhere() {
     unpack(dir.path());
     run(dir.path(), &start("whole"));
     let whole = results(&dir.path().join("whole"));
-    // from too small for anything to enough for weights and a checkpoint but not for their replacement
-    for kib in [8, 64, 2000, 3500, 6500] {
+    // from too small for anything to enough for weights, which a checkpoint shares, but not for their replacement
+    for kib in [8, 64, 2000, 3500, 5000] {
         let copy = format!("copy-{kib}");
         let script = format!(
             "mkdir -p disk && mount -t tmpfs -o size={kib}k tmpfs disk || exit 77
@@ -277,11 +291,21 @@ fn what_is_no_file_is_named() {
             (&["train", "--resume", "run"], "run"),
             (&["train", "--resume", "finished"], "trajectory.zog"),
             (
-                &["eval", "--model", "model", "--tokenizer", "tokenizer"],
+                &[
+                    "eval",
+                    "--model",
+                    "model",
+                    "--task",
+                    "toy",
+                    "--tokenizer",
+                    "tokenizer",
+                ],
                 "tokenizer.json",
             ),
             (
-                &["train", "--task", "sst2", "--data", "rows"],
+                &[
+                    "train", "--model", "embedded", "--task", "sst2", "--data", "rows",
+                ],
                 "train.jsonl",
             ),
         ] {

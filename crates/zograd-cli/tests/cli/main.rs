@@ -4,15 +4,18 @@ mod adapters;
 mod baselines;
 #[cfg(unix)]
 mod cases;
+mod environment;
 mod errors;
 mod generate;
 #[cfg(unix)]
 mod hostile;
 mod integrity;
 mod memory;
+mod own_data;
 mod presets;
 mod reference;
 mod report;
+mod runs;
 mod support;
 mod sweep;
 mod tasks;

@@ -19,6 +19,14 @@ fn presets_are_listed_and_filtered() {
     assert_eq!(names, ["paper/opt-13b/sst2/mezo", "paper/opt-13b/sst2/gv"]);
     assert_eq!(some[1]["paper"]["percent"], 93.9);
     assert_eq!(some[1]["train"]["steps"], 5000);
+    let cost = &some[0]["cost"];
+    let batch = some[0]["train"]["batch-size"].as_u64().expect("a number");
+    let forwards = 2 * some[0]["train"]["steps"].as_u64().expect("a number");
+    assert_eq!(
+        (cost["forwards"].as_u64(), cost["examples"].as_u64()),
+        (Some(forwards), Some(forwards * batch))
+    );
+    assert_eq!(cost["weight_bytes"], 25_706_946_560_u64);
     let text = run(dir.path(), &["presets", "13b/sst2"]).stdout;
     let text = String::from_utf8(text).expect("UTF-8");
     assert!(

@@ -1,6 +1,6 @@
 //! `zograd report`: the page, the tables and the pictures of small runs.
 
-use crate::support::{run, run_json, scratch, zograd};
+use crate::support::{run, run_json, scratch, unpack, zograd};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -33,6 +33,26 @@ fn runs(dir: &Path) -> [&'static str; 3] {
         run_json(dir, &args);
     }
     ["a", "b", "c"]
+}
+
+/// A run of two steps.
+fn two_steps(dir: &Path, out: &str, more: &[&str]) {
+    let args = [
+        "train",
+        "--steps",
+        "2",
+        "--batch-size",
+        "4",
+        "--train-examples",
+        "16",
+        "--dev-examples",
+        "8",
+        "--test-examples",
+        "8",
+        "--out",
+        out,
+    ];
+    run(dir, &[&args[..], more].concat());
 }
 
 /// Tags that are opened and closed in order; `meta` and the like have no end.
@@ -118,6 +138,86 @@ fn the_page_needs_no_other_file_and_says_what_the_runs_say() {
     assert_eq!(rows[1]["test_after"]["standard_deviation"], Value::Null);
 }
 
+/// A built-in run's settings name neither model nor task, and are as good a row as any.
+#[test]
+fn model_and_task_are_named_whatever_the_runs() {
+    let dir = scratch();
+    unpack(dir.path());
+    let short = |out: &'static str, more: &[&'static str]| two_steps(dir.path(), out, more);
+    let own = ["--model", "model", "--task", "sst2", "--data", "data"];
+    short("toy", &[]);
+    short("own", &own);
+    short(
+        "low",
+        &[&own[..], &["--lr", "1e-7", "--pool", "6"]].concat(),
+    );
+    let args = ["report", "--json", "--csv", "t", "toy", "own", "low"];
+    let rows = run_json(dir.path(), &args);
+    let told = |row: usize, key: &str| rows[row][key].as_str().expect("a text").to_owned();
+    assert_eq!(
+        [told(0, "model"), told(0, "task")],
+        ["built-in", "built-in"]
+    );
+    assert_eq!([told(1, "model"), told(1, "task")], ["model", "sst2"]);
+    assert_eq!(told(1, "label"), "gv, lr 1e-6, pool 4");
+    assert_eq!(told(2, "label"), "gv, lr 1e-7, pool 6");
+    assert_eq!(rows[0]["settings"]["task"], "built-in");
+    let csv = fs::read_to_string(dir.path().join("t/runs.csv")).expect("a table");
+    let (heads, line) = csv.split_once('\n').expect("heads");
+    let heads: Vec<&str> = heads.split(',').collect();
+    for head in ["model", "task", "pool", "dtype", "batch_size", "data"] {
+        assert!(heads.contains(&head), "{head} in {heads:?}");
+    }
+    assert!(line.starts_with("toy,\"built-in on built-in: gv, lr 2e-5, pool 4\",built-in,built-in,gv,full,2e-5,1e-3,4,4,f32,"), "{line}");
+    let text = run(dir.path(), &["report", "toy", "own"]).stdout;
+    let text = String::from_utf8(text).expect("UTF-8");
+    let row = text.lines().nth(2).expect("a row");
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(cells[..3], ["model", "sst2", "gv"], "{text}");
+}
+
+#[test]
+fn a_run_that_is_named_twice_counts_once_and_a_page_is_never_in_the_way() {
+    let dir = scratch();
+    two_steps(dir.path(), "a", &[]);
+    let mut twice = vec!["report", "--json", "a", "./a", "a/../a"];
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(dir.path().join("a"), dir.path().join("b")).expect("a link");
+        twice.push("b");
+    }
+    let output = run(dir.path(), &twice);
+    let rows: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(rows[0]["runs"], serde_json::json!(["a"]));
+    let notes = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        notes.matches("counts once").count(),
+        twice.len() - 3,
+        "{notes}"
+    );
+    for page in ["report.html", "report-2.html", "report-3.html"] {
+        run(dir.path(), &["report", "a"]);
+        assert!(dir.path().join(page).exists(), "{page}");
+    }
+}
+
+/// Colours repeat after eight, and then lines are dashed.
+#[test]
+fn more_curves_than_colours_are_told_apart() {
+    let dir = scratch();
+    let rates = [
+        "1e-7", "2e-7", "3e-7", "4e-7", "5e-7", "6e-7", "7e-7", "8e-7", "9e-7",
+    ];
+    for rate in rates {
+        two_steps(dir.path(), rate, &["--lr", rate]);
+    }
+    let page = ["report", "--json", "--out", "report.html"];
+    run(dir.path(), &[&page[..], &rates].concat());
+    let html = fs::read_to_string(dir.path().join("report.html")).expect("a page");
+    assert!(html.contains("<span class=\"swatch s7\"></span>gv, lr 8e-7</li>"));
+    assert!(html.contains("<span class=\"swatch s0 d8\"></span>gv, lr 9e-7</li>"));
+}
+
 #[test]
 fn tables_and_pictures() {
     let dir = scratch();
@@ -136,7 +236,8 @@ fn tables_and_pictures() {
     assert_eq!(csv("runs.csv").lines().count(), 1 + 3);
     // 120 forwards: 20 steps of 6, twice, and 60 of 2
     assert_eq!(csv("steps.csv").lines().count(), 1 + 2 * 20 + 60);
-    assert_eq!(csv("evals.csv").lines().count(), 1 + 3 * 10);
+    // before the first step and ten times more
+    assert_eq!(csv("evals.csv").lines().count(), 1 + 3 * 11);
     for name in ["runs.csv", "steps.csv", "evals.csv"] {
         let text = csv(name);
         // labels with commas are quoted, and stand in runs.csv only

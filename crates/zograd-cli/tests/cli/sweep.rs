@@ -54,7 +54,9 @@ fn a_sweep_names_the_best_point_and_those_that_diverged() {
         assert_eq!(point["diverged"].is_string(), lr > 1.0, "{point}");
         // equal budgets: 40 steps of 2 forwards, 16 of 5; what diverges is not gone on with
         assert_eq!(point["forwards"] == 80, lr < 1.0, "{point}");
-        let run = dir.path().join(point["run"].as_str().expect("a folder"));
+        let run = dir
+            .path()
+            .join(point["runs"][0]["run"].as_str().expect("a folder"));
         for file in [
             "config.toml",
             "metrics.jsonl",
@@ -66,6 +68,14 @@ fn a_sweep_names_the_best_point_and_those_that_diverged() {
         }
     }
     assert!(report["best"]["lr"].as_f64() < Some(1.0), "{report}");
+    // each method at its own best rate
+    let each = report["best_of_each"].as_array().expect("a list");
+    let names: Vec<_> = each.iter().map(|best| best["method"].as_str()).collect();
+    assert_eq!(names, [Some("mezo"), Some("greedy")]);
+    assert!(
+        each.contains(&report["best"]) && each[0]["dev_loss"].is_f64(),
+        "{report}"
+    );
     assert_eq!(json(&dir.path().join("s/sweep.json")), report);
     let svg = fs::read_to_string(dir.path().join("s/sweep.svg")).expect("a plot");
     for part in [
@@ -83,6 +93,16 @@ fn a_sweep_names_the_best_point_and_those_that_diverged() {
         fs::metadata(dir.path().join("s/mezo-lr1e-5-eps1e-3/metrics.jsonl")).expect("metrics");
     let text = run(dir.path(), &["sweep", "--resume", "s"]).stdout;
     let text = String::from_utf8(text).expect("UTF-8");
+    let others = ["best of mezo", "best of greedy"];
+    assert_eq!(
+        others
+            .map(|other| text.contains(other))
+            .iter()
+            .filter(|told| **told)
+            .count(),
+        1,
+        "{text}"
+    );
     assert!(
         text.contains("recommended") && text.contains("diverged: update-too-far in step 1"),
         "{text}"
@@ -139,6 +159,68 @@ fn default_grids() {
             .iter()
             .all(|p| p["method"] == "n-spsa" && p["steps"] == 2)
     );
+}
+
+/// Seeds make points of several runs, and a file may have lists, too.
+#[test]
+fn points_are_averaged_over_seeds_and_lists_may_stand_in_a_file() {
+    let dir = scratch();
+    let file = "method = ['mezo', 'gv']\nlr = [1e-4, 1e-5]\nseed = [3, 1]\nforwards = 12\n";
+    fs::write(dir.path().join("s.toml"), file).expect("a file");
+    let args = small(&[
+        "--config", "s.toml", "--method", "gv", "--json", "--out", "s",
+    ]);
+    let output = run(dir.path(), &args);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let points = report["points"].as_array().expect("points");
+    assert_eq!((points.len(), &report["missing"]), (2, &0.into()));
+    for point in points {
+        let runs = point["runs"].as_array().expect("runs");
+        let seeds: Vec<_> = runs.iter().map(|run| run["seed"].as_u64()).collect();
+        assert_eq!(seeds, [Some(3), Some(1)]);
+        let score = |run: &Value| run["dev_score"].as_f64().expect("a score");
+        let mean = (score(&runs[0]) + score(&runs[1])) / 2.0;
+        assert!((point["dev_score"]["mean"].as_f64().expect("a mean") - mean).abs() < 1e-12);
+        assert_eq!(
+            (&point["dev_score"]["runs"], &point["forwards"]),
+            (&2.into(), &24.into())
+        );
+    }
+    for folder in ["gv-lr1e-5-eps1e-3-seed1", "gv-lr1e-4-eps1e-3-seed3"] {
+        let config = fs::read_to_string(dir.path().join("s").join(folder).join("config.toml"));
+        let seed = format!("seed = {}\n", &folder[folder.len() - 1..]);
+        assert!(config.expect("settings").contains(&seed), "{folder}");
+    }
+    // what it costs is told before, and how long it takes once a run is done
+    let told = String::from_utf8(output.stderr).expect("UTF-8");
+    let told: Vec<&str> = told
+        .lines()
+        .filter(|l| l.starts_with("sweep of") || l.starts_with("point "))
+        .collect();
+    assert_eq!(
+        told[0],
+        "sweep of 2 points with 2 seeds each, 4 runs: 48 forward passes of training"
+    );
+    assert_eq!(
+        told[1],
+        "point 1 of 2: gv, lr 1e-5, eps 1e-3, seed 3 (run 1 of 4)"
+    );
+    let last = "point 2 of 2: gv, lr 1e-4, eps 1e-3, seed 1 (run 4 of 4); about ";
+    assert!(told[4].starts_with(last), "{told:?}");
+
+    for (file, part) in [("lr = []\n", "`lr = []`"), ("lr = [1e-5, 'a']\n", "--lr a")] {
+        fs::write(dir.path().join("wrong.toml"), file).expect("a file");
+        let args = ["sweep", "--config", "wrong.toml"];
+        let output = zograd(dir.path(), &args)
+            .output()
+            .expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(
+            error.contains("wrong.toml") && error.contains(part),
+            "{error}"
+        );
+    }
 }
 
 /// What is tuned decides on the grid of the paper.
@@ -200,7 +282,10 @@ fn an_interrupted_sweep_goes_on() {
         report["sweep"] = Value::Null;
         for point in report["points"].as_array_mut().expect("points") {
             point["seconds"] = Value::Null;
-            point["run"] = Value::Null;
+            for run in point["runs"].as_array_mut().expect("runs") {
+                run["seconds"] = Value::Null;
+                run["run"] = Value::Null;
+            }
         }
         report
     };
@@ -222,6 +307,7 @@ fn wrong_input_leaves_nothing_behind() {
         (&["--lr", "1e-5,fast"][..], &["--lr"][..]),
         (&["--lr", "0,1e-5"], &["--lr 0"]),
         (&["--lr", "nan"], &["--lr NaN"]),
+        (&["--seed", "1,-1"], &["--seed", "from 0 to"]),
         (&["--eps", "1e-3,2"], &["--eps 2"]),
         (&["--method", "mezo,mezzo"], &["mezzo"]),
         (&["--method", "mezo", "--pool", "4"], &["--pool"]),

@@ -12,6 +12,7 @@ use super::lora::Lora;
 use super::prefix::Prefix;
 use super::projection::Projection;
 use crate::backend::ModelBackend;
+use crate::backend::plain::of_type;
 use crate::nn::Linear;
 use crate::opt::{DecoderLayer, Opt};
 
@@ -75,7 +76,7 @@ impl<B: ModelBackend> Opt<B> {
                     let which = usize::from(matches!(slot, Slot::Values));
                     match real.get(layer) {
                         // a start, not a result that gradients flow through
-                        Some(tensors) => tensors[which].clone().detach(),
+                        Some(tensors) => of_type(tensors[which].clone().detach(), dtype),
                         None => Tensor::from_data(
                             initial::normal(seed.child(which as u64), shape),
                             (&device, dtype),

@@ -9,7 +9,8 @@ use crate::opt::Opt;
 use crate::packing::Packing;
 
 impl<B: ModelBackend> Opt<B> {
-    /// The keys and values that the sequence `ids` produces in each layer: `[tokens, hidden_size]` each.
+    /// The keys and values that the sequence `ids` produces in each layer: `[tokens, hidden_size]` each, in the
+    /// type of what flows between the layers.
     ///
     /// # Errors
     /// No ids, ids outside the vocabulary, or more of them than positions.

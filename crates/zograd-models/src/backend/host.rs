@@ -1,28 +1,49 @@
-//! Lends the f32 values of CPU tensors to the kernels.
+//! Lends the values of CPU tensors to the kernels.
 
 use std::borrow::Cow;
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
+use half::{bf16, f16};
 
 use super::kernels::KeyValues;
+use super::plain::{of_type, to_f32};
 use super::{ModelBackend, WeightAndBias, kernels, plain};
 use crate::attention::AttentionLayout;
 
 /// A backend whose tensors are plain memory of this process.
 trait HostBackend: Backend {
-    /// The values in row-major order: borrowed if they lie so, else gathered. `None` unless f32.
-    fn values(primitive: &Self::FloatTensorPrimitive) -> Option<Cow<'_, [f32]>>;
+    /// The values in row-major order: borrowed if they lie so, else gathered. `None` of a type that the kernels do
+    /// not know.
+    fn values(primitive: &Self::FloatTensorPrimitive) -> Option<Values<'_>>;
 }
 
-/// Calls `kernel` with the values of the tensors, if all of them are f32.
+/// The values of a tensor, in its type.
+enum Values<'t> {
+    F32(Cow<'t, [f32]>),
+    F16(Cow<'t, [f16]>),
+    BF16(Cow<'t, [bf16]>),
+}
+
+impl<'t> Values<'t> {
+    /// In f32: for what is small, and what flows between the layers, which is f32 anyway.
+    fn wide(self) -> Cow<'t, [f32]> {
+        match self {
+            Self::F32(values) => values,
+            Self::F16(values) => values.iter().map(|value| value.to_f32()).collect(),
+            Self::BF16(values) => values.iter().map(|value| value.to_f32()).collect(),
+        }
+    }
+}
+
+/// Calls `kernel` with the values of the tensors in f32, if their types are known.
 fn with_values<B: HostBackend, const N: usize>(
     tensors: [B::FloatTensorPrimitive; N],
     kernel: impl FnOnce([&[f32]; N]) -> Vec<f32>,
 ) -> Option<Vec<f32>> {
     let mut values = Vec::with_capacity(N);
     for tensor in &tensors {
-        values.push(B::values(tensor)?);
+        values.push(B::values(tensor)?.wide());
     }
     Some(kernel(std::array::from_fn(|index| &*values[index])))
 }
@@ -31,12 +52,14 @@ fn primitive<B: Backend, const D: usize>(tensor: &Tensor<B, D>) -> B::FloatTenso
     tensor.clone().into_primitive().tensor()
 }
 
+/// A new tensor, of the type that the operation's input has.
 fn tensor<B: Backend, const D: usize>(
     values: Vec<f32>,
     shape: [usize; D],
-    device: &B::Device,
+    (device, dtype): (&B::Device, DType),
 ) -> Tensor<B, D> {
-    Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
+    let wide = Tensor::from_data(TensorData::new(values, shape), (device, DType::F32));
+    of_type(wide, dtype)
 }
 
 fn linear<B: HostBackend>(
@@ -51,17 +74,23 @@ fn linear<B: HostBackend>(
         "x is [_, {width_in}], W is [_, {expected}]"
     );
     let shape = [tokens, width_in, width_out];
-    let y = match &bias {
-        Some(bias) => with_values::<B, 3>(
-            [primitive(&x), primitive(&weight), primitive(bias)],
-            |[x, weight, bias]| kernels::linear(x, weight, Some(bias), shape),
-        ),
-        None => with_values::<B, 2>([primitive(&x), primitive(&weight)], |[x, weight]| {
-            kernels::linear(x, weight, None, shape)
-        }),
+    let compute = || {
+        let (x, weight) = (primitive(&x), primitive(&weight));
+        let bias = bias.as_ref().map(primitive);
+        let x = B::values(&x)?.wide();
+        let bias = match &bias {
+            Some(bias) => Some(B::values(bias)?.wide()),
+            None => None,
+        };
+        let bias = bias.as_deref();
+        Some(match B::values(&weight)? {
+            Values::F32(weight) => kernels::linear(&x, &weight, bias, shape),
+            Values::F16(weight) => kernels::linear(&x, &weight, bias, shape),
+            Values::BF16(weight) => kernels::linear(&x, &weight, bias, shape),
+        })
     };
-    match y {
-        Some(y) => tensor(y, [tokens, width_out], &x.device()),
+    match compute() {
+        Some(y) => tensor(y, [tokens, width_out], (&x.device(), x.dtype())),
         None => plain::linear(x, weight, bias),
     }
 }
@@ -79,24 +108,34 @@ fn feed_forward<B: HostBackend + ModelBackend>(
         "x is [_, {width_in}], W1 is [{width}, {expected}], W2 is [_, {inner_width}]"
     );
     let shape = [tokens, width_in, width, width_out];
-    let weights = [primitive(&x), primitive(&inner.0), primitive(&outer.0)];
-    let y = match (&inner.1, &outer.1) {
-        (Some(b1), Some(b2)) => {
-            let [x, w1, w2] = weights;
-            with_values::<B, 5>(
-                [x, w1, w2, primitive(b1), primitive(b2)],
-                |[x, w1, w2, b1, b2]| {
-                    kernels::feed_forward(x, (w1, Some(b1)), (w2, Some(b2)), shape)
-                },
-            )
+    let compute = || {
+        let (x, w1, w2) = (primitive(&x), primitive(&inner.0), primitive(&outer.0));
+        let biases = match (&inner.1, &outer.1) {
+            (Some(b1), Some(b2)) => Some([primitive(b1), primitive(b2)]),
+            (None, None) => None,
+            _ => return None,
+        };
+        let x = B::values(&x)?.wide();
+        let biases = match &biases {
+            Some([b1, b2]) => [Some(B::values(b1)?.wide()), Some(B::values(b2)?.wide())],
+            None => [None, None],
+        };
+        let [b1, b2] = biases.each_ref().map(Option::as_deref);
+        match (B::values(&w1)?, B::values(&w2)?) {
+            (Values::F32(w1), Values::F32(w2)) => {
+                Some(kernels::feed_forward(&x, (&w1, b1), (&w2, b2), shape))
+            }
+            (Values::F16(w1), Values::F16(w2)) => {
+                Some(kernels::feed_forward(&x, (&w1, b1), (&w2, b2), shape))
+            }
+            (Values::BF16(w1), Values::BF16(w2)) => {
+                Some(kernels::feed_forward(&x, (&w1, b1), (&w2, b2), shape))
+            }
+            _ => None,
         }
-        (None, None) => with_values::<B, 3>(weights, |[x, w1, w2]| {
-            kernels::feed_forward(x, (w1, None), (w2, None), shape)
-        }),
-        _ => None,
     };
-    match y {
-        Some(y) => tensor(y, [tokens, width_out], &x.device()),
+    match compute() {
+        Some(y) => tensor(y, [tokens, width_out], (&x.device(), x.dtype())),
         None => plain::feed_forward(x, inner, outer),
     }
 }
@@ -106,7 +145,7 @@ fn add<B: HostBackend>(x: Tensor<B, 2>, y: Tensor<B, 2>) -> Tensor<B, 2> {
     assert_eq!(shape, y.dims(), "only tensors of one shape are added");
     let sum = with_values::<B, 2>([primitive(&x), primitive(&y)], |[x, y]| kernels::add(x, y));
     match sum {
-        Some(sum) => tensor(sum, shape, &x.device()),
+        Some(sum) => tensor(sum, shape, (&x.device(), x.dtype())),
         None => x + y,
     }
 }
@@ -122,7 +161,7 @@ fn layer_norm<B: HostBackend>(
         kernels::layer_norm(x, weight, bias, epsilon as f32)
     });
     match y {
-        Some(y) => tensor(y, x.dims(), &x.device()),
+        Some(y) => tensor(y, x.dims(), (&x.device(), x.dtype())),
         None => plain::layer_norm(x, weight, bias, epsilon),
     }
 }
@@ -167,7 +206,7 @@ fn attention<B: HostBackend>(
         }
     };
     match attended {
-        Some(attended) => tensor(attended, query.dims(), &query.device()),
+        Some(attended) => tensor(attended, query.dims(), (&query.device(), query.dtype())),
         None => plain::attention(prefix, query, key, value, layout),
     }
 }
@@ -178,7 +217,7 @@ fn log_probs_at<B: HostBackend>(logits: Tensor<B, 2>, pairs: &[(usize, u32)]) ->
         kernels::log_probs_at(logits, vocabulary, pairs)
     });
     match scores {
-        Some(scores) => tensor(scores, [pairs.len()], &logits.device()),
+        Some(scores) => tensor(scores, [pairs.len()], (&logits.device(), DType::F32)),
         None => plain::log_probs_at(logits, pairs),
     }
 }
@@ -186,6 +225,17 @@ fn log_probs_at<B: HostBackend>(logits: Tensor<B, 2>, pairs: &[(usize, u32)]) ->
 /// The methods of [`ModelBackend`] by the kernels of this module.
 macro_rules! by_kernels {
     () => {
+        fn activations(weights: DType) -> DType {
+            match weights {
+                DType::F16 | DType::BF16 => DType::F32,
+                other => other,
+            }
+        }
+
+        fn packed_logits(x: Tensor<Self, 2>, table: Tensor<Self, 2>) -> Tensor<Self, 2> {
+            linear(to_f32(x), table, None)
+        }
+
         fn packed_linear(
             x: Tensor<Self, 2>,
             weight: Tensor<Self, 2>,
@@ -247,15 +297,15 @@ mod ndarray {
     use super::*;
 
     impl HostBackend for NdArray {
-        fn values(primitive: &NdArrayTensor) -> Option<Cow<'_, [f32]>> {
+        fn values(primitive: &NdArrayTensor) -> Option<Values<'_>> {
             let NdArrayTensor::F32(storage) = primitive else {
                 return None;
             };
             let view = storage.view();
-            Some(match view.to_slice() {
+            Some(Values::F32(match view.to_slice() {
                 Some(values) => Cow::Borrowed(values),
                 None => Cow::Owned(view.iter().copied().collect()),
-            })
+            }))
         }
     }
 
@@ -271,14 +321,20 @@ mod flex {
     use super::*;
 
     impl HostBackend for Flex {
-        fn values(primitive: &FlexTensor) -> Option<Cow<'_, [f32]>> {
-            if primitive.dtype() != DType::F32 {
-                return None;
+        fn values(primitive: &FlexTensor) -> Option<Values<'_>> {
+            match primitive.dtype() {
+                DType::F32 => Some(Values::F32(stored(primitive, FlexTensor::storage))),
+                DType::F16 => Some(Values::F16(stored(primitive, FlexTensor::storage))),
+                DType::BF16 => Some(Values::BF16(stored(primitive, FlexTensor::storage))),
+                _ => None,
             }
-            Some(match primitive.layout().contiguous_offsets() {
-                Some((start, end)) => Cow::Borrowed(&primitive.storage::<f32>()[start..end]),
-                None => Cow::Owned(primitive.to_contiguous().storage::<f32>().to_vec()),
-            })
+        }
+    }
+
+    fn stored<E: Clone>(primitive: &FlexTensor, storage: fn(&FlexTensor) -> &[E]) -> Cow<'_, [E]> {
+        match primitive.layout().contiguous_offsets() {
+            Some((start, end)) => Cow::Borrowed(&storage(primitive)[start..end]),
+            None => Cow::Owned(storage(&primitive.to_contiguous()).to_vec()),
         }
     }
 

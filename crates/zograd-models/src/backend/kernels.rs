@@ -1,4 +1,4 @@
-//! f32 kernels on slices for the CPU backends: one threaded pass each, matrix products by faer.
+//! Kernels on slices for the CPU backends: one threaded pass each, in f32 whatever type the weights have.
 
 use std::ops::Range;
 
@@ -6,6 +6,9 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
+use super::chains;
+use super::product::{TOKENS_PER_BLOCK, product};
+use super::weight::{Rows, Weight};
 use crate::packing::PackedRow;
 
 /// Queries that go through attention together: small enough that the causal half which is
@@ -18,14 +21,10 @@ const ROWS_PER_TASK: usize = 16;
 /// Elements that one task adds: 64 KiB.
 const ELEMENTS_PER_TASK: usize = 1 << 14;
 
-/// Tokens that a matrix product takes at a time: few enough that what it reads and writes of them stays in a cache,
-/// enough for the product to be efficient.
-const TOKENS_PER_BLOCK: usize = 1024;
-
 /// `x W^T + b`; `x` is `[tokens, width_in]`, `weight` is `[width_out, width_in]`.
-pub(super) fn linear(
+pub(super) fn linear<W: Weight>(
     x: &[f32],
-    weight: &[f32],
+    weight: &[W],
     bias: Option<&[f32]>,
     [tokens, width_in, width_out]: [usize; 3],
 ) -> Vec<f32> {
@@ -40,16 +39,13 @@ pub(super) fn linear(
 }
 
 /// `relu(x W1^T + b1) W2^T + b2`; the shape is `[tokens, width_in, inner width, width_out]`.
-pub(super) fn feed_forward(
+pub(super) fn feed_forward<W: Weight>(
     x: &[f32],
-    (w1, b1): (&[f32], Option<&[f32]>),
-    (w2, b2): (&[f32], Option<&[f32]>),
+    (w1, b1): (&[W], Option<&[f32]>),
+    (w2, b2): (&[W], Option<&[f32]>),
     [tokens, width_in, width, width_out]: [usize; 4],
 ) -> Vec<f32> {
-    let mut y = match b2 {
-        Some(_) => repeated(b2, tokens, width_out),
-        None => vec![0.0; tokens * width_out],
-    };
+    let mut y = repeated(b2, tokens, width_out);
     let mut inner = vec![0.0; tokens.min(TOKENS_PER_BLOCK) * width];
     let blocks = x
         .chunks(TOKENS_PER_BLOCK * width_in)
@@ -80,32 +76,8 @@ fn rectified(x: f32) -> f32 {
     if x < 0.0 { 0.0 } else { x }
 }
 
-/// `y = x W^T`, or added to `y`.
-fn product(
-    y: &mut [f32],
-    accumulate: Accum,
-    x: &[f32],
-    weight: &[f32],
-    [width_in, width_out]: [usize; 2],
-) {
-    let blocks = x
-        .chunks(TOKENS_PER_BLOCK * width_in)
-        .zip(y.chunks_mut(TOKENS_PER_BLOCK * width_out));
-    for (x, y) in blocks {
-        let tokens = x.len() / width_in;
-        matmul(
-            MatMut::from_row_major_slice_mut(y, tokens, width_out),
-            accumulate,
-            MatRef::from_row_major_slice(x, tokens, width_in),
-            // the rows of W are the columns of W^T: nothing is moved
-            MatRef::from_column_major_slice(weight, width_in, width_out),
-            1.0,
-            Par::rayon(0),
-        );
-    }
-}
-
-/// `rows` copies of a row, or zeros.
+/// `rows` copies of a row, or zeros. (Zeros that a product overwrites cost a hundredth of a forward pass; written by all threads
+/// they cost as much.)
 fn repeated(row: Option<&[f32]>, rows: usize, width: usize) -> Vec<f32> {
     /// A cache line.
     const PIECE: usize = 16;
@@ -231,13 +203,11 @@ pub(super) fn attention(
                     scores,
                     query,
                     [prefix, packed],
-                    |of, tokens| {
-                        MatRef::from_row_major_slice_with_stride(
-                            &of[tokens.start * hidden + columns..],
-                            tokens.len(),
-                            width,
-                            hidden,
-                        )
+                    |of, tokens| Rows {
+                        values: &of[tokens.start * hidden + columns..],
+                        stride: hidden,
+                        count: tokens.len(),
+                        width,
                     },
                     rows_mut(&mut out[columns..], tile.queries.len(), width, hidden),
                 );
@@ -253,7 +223,7 @@ fn attend<'a>(
     scores: &mut Vec<f32>,
     query: &'a [f32],
     [prefix, packed]: [KeyValues<'a>; 2],
-    part: impl Fn(&'a [f32], Range<usize>) -> MatRef<'a, f32>,
+    part: impl Fn(&'a [f32], Range<usize>) -> Rows<'a>,
     mut out: MatMut<'_, f32>,
 ) {
     let queries = tile.queries.len();
@@ -273,13 +243,12 @@ fn attend<'a>(
         if tokens.is_empty() {
             continue;
         }
-        matmul(
+        chains::multiply(
             rows_mut(&mut scores[offset..], queries, tokens.len(), width),
             Accum::Replace,
             part(query, tile.queries.clone()),
-            part(of.keys, tokens.clone()).transpose(),
+            part(of.keys, tokens.clone()),
             scale,
-            Par::Seq,
         );
     }
     let first_seen = width - queries + 1;
@@ -302,7 +271,7 @@ fn attend<'a>(
                 tokens.len(),
                 width,
             ),
-            part(of.values, tokens.clone()),
+            part(of.values, tokens.clone()).matrix(),
             1.0,
             Par::Seq,
         );
@@ -327,7 +296,8 @@ pub(super) fn log_probs_at(logits: &[f32], vocabulary: usize, pairs: &[(usize, u
         .par_chunks_exact(vocabulary)
         .map(|row| {
             let max = max(row);
-            max + sum(row, |x| exp(x - max)).ln()
+            // not the system's `ln`, which differs from one system to another
+            max + libm::logf(sum(row, |x| exp(x - max)))
         })
         .collect();
     pairs

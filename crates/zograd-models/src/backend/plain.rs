@@ -20,6 +20,23 @@ pub(crate) fn linear<B: Backend>(
     }
 }
 
+/// Rows of a table that are brought to f32 at a time.
+const TABLE_ROWS: usize = 8192;
+
+pub(crate) fn logits<B: ModelBackend>(x: Tensor<B, 2>, table: Tensor<B, 2>) -> Tensor<B, 2> {
+    let [ids, width] = table.dims();
+    if !matches!(table.dtype(), DType::F16 | DType::BF16) {
+        return B::packed_linear(x, table, None);
+    }
+    let x = to_f32(x);
+    let blocks = (0..ids).step_by(TABLE_ROWS).map(|start| {
+        let end = ids.min(start + TABLE_ROWS);
+        let rows = table.clone().slice([start..end, 0..width]);
+        B::packed_linear(x.clone(), to_f32(rows), None)
+    });
+    Tensor::cat(blocks.collect(), 1)
+}
+
 pub(crate) fn feed_forward<B: ModelBackend>(
     x: Tensor<B, 2>,
     inner: WeightAndBias<B>,
@@ -41,7 +58,7 @@ pub(crate) fn layer_norm<B: Backend>(
     let variance = (centred.clone() * centred.clone()).mean_dim(1);
     let normal = centred / variance.add_scalar(epsilon).sqrt();
     let y = normal * to_f32(weight).unsqueeze() + to_f32(bias).unsqueeze();
-    from_f32(y, dtype)
+    of_type(y, dtype)
 }
 
 pub(crate) fn attention<B: Backend>(
@@ -86,7 +103,7 @@ fn attend<B: Backend>(
 ) -> Tensor<B, 4> {
     let dtype = query.dtype();
     let scores = to_f32(query.matmul(key.swap_dims(2, 3))) + mask;
-    from_f32(softmax(scores, 3), dtype).matmul(value)
+    of_type(softmax(scores, 3), dtype).matmul(value)
 }
 
 /// `[tokens, hidden]` to `[1, heads, tokens, head width]`.
@@ -101,6 +118,8 @@ pub(crate) fn by_heads<B: Backend>(packed: Tensor<B, 2>, heads: usize) -> Tensor
 pub(crate) fn before<B: Backend>(prefix: Tensor<B, 4>, rows: Tensor<B, 4>) -> Tensor<B, 4> {
     let [_, heads, tokens, width] = prefix.dims();
     let [count, ..] = rows.dims();
+    // weights may be narrower than what flows between the layers
+    let prefix = of_type(prefix, rows.dtype());
     Tensor::cat(vec![prefix.expand([count, heads, tokens, width]), rows], 2)
 }
 
@@ -138,7 +157,7 @@ pub(crate) fn to_f32<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D
     }
 }
 
-/// Back to the dtype it came from.
-pub(crate) fn from_f32<B: Backend, const D: usize>(x: Tensor<B, D>, dtype: DType) -> Tensor<B, D> {
+/// In this type.
+pub(crate) fn of_type<B: Backend, const D: usize>(x: Tensor<B, D>, dtype: DType) -> Tensor<B, D> {
     if x.dtype() == dtype { x } else { x.cast(dtype) }
 }

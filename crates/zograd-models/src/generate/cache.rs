@@ -5,7 +5,7 @@ use burn::tensor::{DType, Tensor, TensorData};
 
 use crate::attention::{AttentionLayout, HIDDEN};
 use crate::backend::ModelBackend;
-use crate::backend::plain::{before, by_heads, from_f32, to_f32, visible};
+use crate::backend::plain::{before, by_heads, of_type, to_f32, visible};
 use crate::indices::indices;
 use crate::opt::Opt;
 use crate::packing::Packing;
@@ -136,7 +136,7 @@ fn attend<B: ModelBackend>(
     // scaled before the product, so that half-precision scores stay in range
     let query = query.mul_scalar((width as f64).powf(-0.5));
     let scores = to_f32(query.matmul(keys.swap_dims(2, 3))) + mask.clone();
-    from_f32(softmax(scores, 3), dtype)
+    of_type(softmax(scores, 3), dtype)
         .matmul(values)
         .reshape([rows, hidden])
 }

@@ -192,49 +192,6 @@ on_backend!(flex, burn_flex::Flex);
 #[cfg(feature = "cuda")]
 on_backend!(cuda, burn_cuda::Cuda);
 
-/// Half-precision weights take the default path on Flex; the scores stay near those of f32.
-#[cfg(feature = "flex")]
-#[test]
-fn half_precision_runs_on_flex() {
-    use burn::tensor::DType;
-    use burn_flex::Flex;
-
-    let ids = [2, 4, 3, 5, 1];
-    let plan = || {
-        Plan::new(
-            &[vec![Sequence {
-                ids: &ids,
-                scored: 3,
-            }]],
-            Sharing::Prefix,
-        )
-    };
-    for dtype in [DType::F16, DType::BF16] {
-        let model: Opt<Flex> = seeded::model_of(&config(), dtype, 2);
-        assert_eq!(model.dtype(), dtype);
-        let found = model.log_probs(&plan().expect("valid")).expect("valid ids");
-        let wide = model.map(&mut ToF32);
-        let expected = wide.log_probs(&plan().expect("valid")).expect("valid ids");
-        for (a, b) in found.iter().zip(&expected) {
-            // 8 bits of mantissa in the worse of the two types
-            assert!((a - b).abs() < 0.1, "{dtype:?}: {a} against {b}");
-        }
-    }
-}
-
-#[cfg(feature = "flex")]
-struct ToF32;
-
-#[cfg(feature = "flex")]
-impl<B: Backend> burn::module::ModuleMapper<B> for ToF32 {
-    fn map_float<const D: usize>(
-        &mut self,
-        param: burn::module::Param<Tensor<B, D>>,
-    ) -> burn::module::Param<Tensor<B, D>> {
-        param.map(|tensor| tensor.cast(burn::tensor::DType::F32))
-    }
-}
-
 fn config() -> OptConfig {
     OptConfig::from_json(
         r#"{"vocab_size": 12, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,

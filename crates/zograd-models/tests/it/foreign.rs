@@ -131,9 +131,8 @@ fn every_runtime_is_a_model_backend<R, F>()
 where
     R: burn_cubecl::CubeRuntime,
     F: burn_cubecl::FloatElement,
-    burn_cubecl::CubeBackend<R, F, i32, u32>: burn::tensor::backend::Backend,
-    burn_fusion::Fusion<burn_cubecl::CubeBackend<R, F, i32, u32>>: burn::tensor::backend::Backend,
-    burn_cubecl::CubeBackend<R, F, i32, u32>: burn_fusion::FusionBackend,
+    R::Server: burn_cubecl::cubecl::server::ComputeServer,
+    R::Device: burn::tensor::backend::DeviceOps,
 {
     fn accepted<B: ModelBackend>() {}
     accepted::<burn_cubecl::CubeBackend<R, F, i32, u32>>();

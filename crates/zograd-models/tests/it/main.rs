@@ -4,6 +4,8 @@
 mod adapters;
 #[cfg(feature = "ndarray")]
 mod backends;
+#[cfg(all(feature = "ndarray", feature = "flex"))]
+mod bits;
 #[cfg(feature = "ndarray")]
 mod foreign;
 #[cfg(feature = "ndarray")]

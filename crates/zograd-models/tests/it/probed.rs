@@ -9,7 +9,7 @@ use std::collections::HashSet;
 use zograd_direction::Seed;
 use zograd_models::{
     AdapterConfig, LanguageModel, LoraConfig, ModelError, Opt, OptConfig, Plan, PrefixConfig,
-    Probe, Sequence, Sharing,
+    Probe, Sequence, Sharing, Still,
 };
 
 use crate::seeded;
@@ -147,7 +147,9 @@ fn check(model: &Opt<Cpu>, plan: &Plan, moves: &dyn Fn(&str) -> bool) {
         .flat_map(|probe| probe.moved(model))
         .map(|model| model.log_probs(plan).expect("valid ids"))
         .collect();
-    let found = model.log_probs_at_each(plan, &probes).expect("valid ids");
+    let mut still = Still::new();
+    let found = model.log_probs_at_each(plan, &probes, &mut still);
+    let found = found.expect("valid ids");
     assert_eq!(found.len(), 6);
     assert_eq!(found[0].len(), plan.stats().targets);
     assert_ne!(found[0], found[1], "the parameters matter");
@@ -159,9 +161,9 @@ fn check(model: &Opt<Cpu>, plan: &Plan, moves: &dyn Fn(&str) -> bool) {
         let close = (found - expected).abs() <= 1e-5 * expected.abs().max(1.0);
         assert!(close, "{found} and {expected}");
     }
-    // one after the other they are the same again
+    // one after the other, with what was kept, they are the same again
     for (index, probe) in probes.iter().enumerate() {
-        let alone = model.log_probs_at_each(plan, std::slice::from_ref(probe));
+        let alone = model.log_probs_at_each(plan, std::slice::from_ref(probe), &mut still);
         let start = [0, 2, 3, 4][index];
         let together = &found[start..start + probe.points()];
         assert_eq!(alone.expect("valid ids"), together);
@@ -241,7 +243,8 @@ fn rows_that_are_not_read_are_not_made() {
     let made = |plan: &Plan| {
         let probe = Scaled::new(&model, |name| name.contains("embed_tokens"), &[1.5]);
         let probes = [probe];
-        model.log_probs_at_each(plan, &probes).expect("valid ids");
+        let scored = model.log_probs_at_each(plan, &probes, &mut Still::new());
+        scored.expect("valid ids");
         *probes[0].made.borrow()
     };
     let plan = plan(1, 5, [1, 1], 61);
@@ -272,6 +275,33 @@ fn unnormalised_scores_differ_by_one_number_a_position() {
     }
 }
 
+/// What is kept serves only probes that leave it where it is.
+#[test]
+fn what_is_kept_is_run_again_once_it_moves() {
+    let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
+    let model: Opt<Cpu> = seeded::model(&config, 5);
+    let model = model.untied();
+    let plan = plan(3, 9, [1, 2], 61);
+    let mut still = Still::new();
+    for (moves, all) in [
+        (
+            &(|name: &str| name == "lm_head.weight") as &dyn Fn(&str) -> bool,
+            true,
+        ),
+        (&|name| name.starts_with("decoder.layers.1."), false),
+        (&|name| name.starts_with("decoder.layers.2."), false),
+        (&|name| name.starts_with("decoder.layers.0."), false),
+        (&|name| name.contains("embed_positions"), false),
+        (&|name| name == "lm_head.weight", true),
+    ] {
+        let probe = [Scaled::new(&model, moves, &[1.25, 0.75])];
+        let found = model.log_probs_at_each(&plan, &probe, &mut still);
+        let expected = model.log_probs_at_each(&plan, &probe, &mut Still::new());
+        assert_eq!(found, expected);
+        assert_eq!(still.has_all_layers(), all);
+    }
+}
+
 /// A model of one's own need not take probes, and says so.
 #[test]
 fn a_model_without_probes_says_so() {
@@ -292,6 +322,7 @@ fn a_model_without_probes_says_so() {
         }
     }
     assert!(!Mute.takes_probes());
-    let refused = Mute.log_probs_at_each::<Scaled>(&plan(1, 5, [1, 1], 61), &[]);
+    let plan = plan(1, 5, [1, 1], 61);
+    let refused = Mute.log_probs_at_each::<Scaled>(&plan, &[], &mut Still::new());
     assert_eq!(refused, Err(ModelError::NoProbes));
 }

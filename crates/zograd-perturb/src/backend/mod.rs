@@ -16,6 +16,9 @@ mod sides;
 
 pub use sides::Sides;
 
+/// Coefficients of smaller magnitude are 0: 2^-96.
+const SMALLEST: f32 = f32::from_bits((127 - 96) << 23);
+
 /// What one pass does to one tensor:
 ///
 /// ```text
@@ -25,7 +28,8 @@ pub use sides::Sides;
 ///
 /// All in f32 with fused multiply-adds in this order (f64 weights: what touches them in f64), then rounded
 /// to the weight's type. Spelled out so that every backend computes the same bits. The base is 0, or that
-/// of the [`Grid`].
+/// of the [`Grid`]. A coefficient below 2^-96 in magnitude is 0: so no product with noise is a subnormal number, which
+/// devices treat in several ways.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct NoisePass<'a> {
@@ -55,6 +59,11 @@ impl<'a> NoisePass<'a> {
             dither: 0.0,
             grid: None,
         }
+    }
+
+    /// A coefficient as it is multiplied by noise.
+    pub(crate) fn coefficient(c: f32) -> f32 {
+        if c.abs() < SMALLEST { 0.0 } else { c }
     }
 
     /// Where the sum of the terms starts.

@@ -1,8 +1,8 @@
 //! Weights moved out of place: read where they stand, written elsewhere, in one pass.
 
-use super::accumulate::Accumulator;
-use super::{BITS, CHUNK, Shift, TILE, Weight, add_streams, mirror, streams_at, sum_streams};
-use crate::noise::ALIGNMENT;
+use super::stream::Stream;
+use super::{CHUNK, Weight, add_part};
+use crate::vector::Instructions;
 use crate::{NoisePass, Sides};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -37,9 +37,9 @@ pub(crate) fn moved<W: Weight>(
             .collect();
         tasks.push((piece, outputs));
     }
-    let accumulator = Accumulator::detect();
+    let instructions = Instructions::in_use();
     tasks.into_par_iter().for_each(|(piece, outputs)| {
-        move_piece(weights, piece, outputs, pass, accumulator);
+        move_piece(weights, piece, outputs, pass, instructions);
     });
     for side in &mut all {
         // SAFETY: the pieces have `len` elements together, and `move_piece` wrote all of each.
@@ -65,48 +65,29 @@ fn pieces(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// One task: writes all elements of each of the `outputs`, which are as long as `piece`.
+/// One task: writes all elements of each of the `outputs`, which are as long as `piece`: the first as `pass` moves them,
+/// a second as its opposite does.
 fn move_piece<W: Weight>(
     weights: &[W],
     piece: Range<usize>,
     mut outputs: Vec<&mut [MaybeUninit<W>]>,
     pass: &NoisePass<'_>,
-    accumulator: Accumulator,
+    instructions: Instructions,
 ) {
-    let kind = pass.kind;
-    // bits are read from an aligned element on, sums before the piece are thrown away
-    let mut at = piece.start - piece.start % ALIGNMENT;
-    let mut streams = streams_at(at, pass);
+    let elements = pass.kind.elements_of_group();
+    let mut streams = Stream::all_of(pass);
+    let two = outputs.len() == 2;
+    let mut at = piece.start;
     while at < piece.end {
-        let end = piece.end.min(at + BITS * 8 / kind.bits());
-        let bytes = kind.bytes(end - at);
-        for stream in &mut streams {
-            stream.read(bytes);
-        }
-        for (k, start) in (at..end).step_by(TILE).enumerate() {
-            let tile = start..end.min(start + TILE);
-            let wanted = tile.start.max(piece.start)..tile.end;
-            let first = kind.bytes(k * TILE);
-            let bits = first..first + kind.bytes(tile.len());
-            let mut copies = outputs.iter_mut().map(|output| {
-                let room = take_first(output, wanted.len());
-                copied(room, &weights[wanted.clone()])
-            });
-            if let (1, true) = (copies.len(), wanted == tile) {
-                copies
-                    .for_each(|copy| add_streams(copy, &streams, bits.clone(), pass, accumulator));
-                continue;
-            }
-            let mut sums = [0f32; TILE];
-            let sums = &mut sums[..tile.len()];
-            sum_streams(sums, &streams, bits, pass, accumulator);
-            let sums = &mut sums[wanted.start - tile.start..];
-            if let Some(copy) = copies.next() {
-                accumulator.apply(copy, Shift::of(pass), sums);
-            }
-            if let Some(copy) = copies.next() {
-                mirror(sums, pass.base());
-                accumulator.apply(copy, Shift::of(pass), sums);
+        let group = at / elements;
+        let end = piece.end.min((group + 1) * elements);
+        Stream::read_all(&mut streams, group as u64, instructions);
+        for output in &mut outputs {
+            let copy = copied(take_first(output, end - at), &weights[at..end]);
+            add_part(copy, at % elements, &streams, pass, instructions);
+            if two {
+                // to the second, and then back to the first
+                streams.iter_mut().for_each(Stream::turn);
             }
         }
         at = end;

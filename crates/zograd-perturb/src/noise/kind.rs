@@ -1,17 +1,18 @@
+use super::group::GROUP_BITS;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The distribution of every coordinate of `z`: mean 0, variance 1, independent.
+/// The distribution of every coordinate of `z`: symmetric, mean 0, variance 1, independent.
 ///
 /// The estimators need no more than that; the paper and MeZO's code use Gaussian noise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum NoiseKind {
-    /// Standard normal from 16 random bits, as in the paper.
+    /// As a standard normal up to the sixth moment, from 8 random bits: one of 117 multiples of 1/32, at most 3.03.
     #[default]
     Gaussian,
-    /// +1 or -1 from one random bit: the cheapest noise, with the same moments up to the second.
+    /// +1 or -1 from one random bit: the cheapest noise, with the same moments up to the third.
     Rademacher,
 }
 
@@ -22,17 +23,14 @@ impl NoiseKind {
     /// Random bits that one element takes.
     pub(crate) const fn bits(self) -> usize {
         match self {
-            Self::Gaussian => 16,
+            Self::Gaussian => 8,
             Self::Rademacher => 1,
         }
     }
 
-    /// Bytes that this many elements take, in whole 32-bit words where an element takes less than one byte.
-    pub(crate) const fn bytes(self, elements: usize) -> usize {
-        match self {
-            Self::Gaussian => elements * 2,
-            Self::Rademacher => elements.div_ceil(32) * 4,
-        }
+    /// Elements whose bits are one group of blocks of the keystream.
+    pub(crate) const fn elements_of_group(self) -> usize {
+        GROUP_BITS / self.bits()
     }
 
     /// The ChaCha stream (nonce) that this kind reads.

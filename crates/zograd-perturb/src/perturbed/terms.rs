@@ -46,7 +46,7 @@ pub(crate) struct MergedPass {
     pub(crate) decay: Decay,
 }
 
-/// Noise streams of a merged pass at most: the bits that are read ahead, 2 KiB a stream, stay in the L2 cache.
+/// Noise streams of a merged pass at most: the bits that are read ahead, 1 KiB a stream, stay in the L2 cache.
 const MERGED_STREAMS: usize = 64;
 
 /// `updates` on grids, in as few passes as can be: as many to a pass as its `reach` allows, but for those with decay,

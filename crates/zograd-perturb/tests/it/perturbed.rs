@@ -653,9 +653,11 @@ fn originals_bound_the_drift_of_ten_thousand_probe_cycles() {
         assert_eq!(held, 0.0);
         // a random walk of 200 roundings of half a unit at most: its standard deviation is 4 units
         assert!((unit..30.0 * unit).contains(&worst), "{dtype:?}: {worst}");
-        // one of 20,000 roundings: ten times as far
+        // one of 20,000 roundings goes further, and ends where no probe reaches numbers that are further apart, since only
+        // these round: the largest noise is 62 units of f16 and 8 of bf16
+        let times = if dtype == DType::F16 { 4.0 } else { 1.0 };
         assert!(
-            f64::from(free) > 2.0 * worst,
+            f64::from(free) > times * worst,
             "{dtype:?}: {free} and {worst}"
         );
     }

@@ -1,23 +1,55 @@
 //! Which point to take, and where to look next.
 
+use super::chance::{Near, near, standard_error, usable};
 use super::outcome::Outcome;
 use crate::words::number;
 use serde::Serialize;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
-/// The best point, and what there is to say about it.
+/// The best point of a method, and what there is to say about it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Advice {
-    /// The method of the best point.
+    /// The method.
     pub method: String,
-    /// Its learning rate.
+    /// The learning rate.
     pub lr: f64,
-    /// Its perturbation scale; gradient methods have none.
+    /// The perturbation scale; gradient methods have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f64>,
-    /// Its score on the development examples.
+    /// Its score on the development examples: the mean over the seeds, from 0 to 1.
     pub dev_score: f64,
+    /// The loss on them, which decides between equal scores: the mean over the seeds, in nats an example.
+    pub dev_loss: Option<f64>,
     /// Sentences.
     pub remarks: Vec<String>,
+}
+
+impl Advice {
+    /// The better one first: the higher score, then the lower loss, the lower rate, the lower eps.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        let loss = |a: &Self| a.dev_loss.unwrap_or(f64::INFINITY);
+        let eps = |a: &Self| a.eps.unwrap_or(0.0);
+        other
+            .dev_score
+            .total_cmp(&self.dev_score)
+            .then(loss(self).total_cmp(&loss(other)))
+            .then(self.lr.total_cmp(&other.lr))
+            .then(eps(self).total_cmp(&eps(other)))
+    }
+
+    /// That of this point, if it has a score; nothing is said about it yet.
+    fn of(point: &Outcome) -> Option<Self> {
+        Some(Self {
+            method: point.method.clone(),
+            lr: point.lr,
+            eps: point.eps,
+            dev_score: point.dev_score?.mean,
+            dev_loss: point.dev_loss.map(|loss| loss.mean),
+            remarks: Vec::new(),
+        })
+    }
 }
 
 /// What is varied.
@@ -50,45 +82,64 @@ impl Axis {
     }
 }
 
-/// The highest score on the development examples among the points that did not diverge; among equal ones the
-/// lowest loss there, then the lowest learning rate, then the lowest eps. None if all of them diverged.
-pub fn advise(points: &[Outcome]) -> Option<Advice> {
-    let best = usable(points).min_by(|a, b| {
-        let score = |p: &Outcome| p.dev_score.unwrap_or(f64::NEG_INFINITY);
-        let loss = |p: &Outcome| p.dev_loss.unwrap_or(f64::INFINITY);
-        score(b)
-            .total_cmp(&score(a))
-            .then(loss(a).total_cmp(&loss(b)))
-            .then(a.lr.total_cmp(&b.lr))
-            .then(a.eps.unwrap_or(0.0).total_cmp(&b.eps.unwrap_or(0.0)))
-    })?;
-    let dev_score = best.dev_score?;
-    let mut remarks = Vec::new();
-    for axis in [Axis::Lr, Axis::Eps] {
-        remarks.extend(edge(axis, best, points));
+/// The best point of each method, in the order of the methods: the highest score on the development examples among
+/// the points that did not diverge; among equal ones the lowest loss there, then the lowest learning rate, then the
+/// lowest eps. None for a method whose points all diverged.
+pub fn advise(points: &[Outcome]) -> Vec<Advice> {
+    let mut methods: Vec<&str> = points.iter().map(|point| point.method.as_str()).collect();
+    let mut seen = BTreeSet::new();
+    methods.retain(|method| seen.insert(*method));
+    methods
+        .iter()
+        .filter_map(|method| best_of(method, points))
+        .collect()
+}
+
+fn best_of(method: &str, points: &[Outcome]) -> Option<Advice> {
+    let own: Vec<&Outcome> = points
+        .iter()
+        .filter(|point| point.method == method)
+        .collect();
+    let ranked = usable(&own).filter_map(|point| Some((Advice::of(point)?, point)));
+    let (mut advice, best) = ranked.min_by(|(a, _), (b, _)| a.order(b))?;
+    match near(best, &own)? {
+        // and then the edge of the grid means nothing, either
+        Near::All(remark) => advice.remarks.push(remark),
+        Near::Some(remark) => {
+            for axis in [Axis::Lr, Axis::Eps] {
+                advice.remarks.extend(edge(axis, best, &own));
+            }
+            advice.remarks.extend(remark);
+        }
     }
-    remarks.extend(near(best, dev_score, points));
-    Some(Advice {
-        method: best.method.clone(),
-        lr: best.lr,
-        eps: best.eps,
-        dev_score,
-        remarks,
+    Some(advice)
+}
+
+/// Whether the best points of several methods are as good as each other.
+pub fn compare(best: &[Advice], points: &[Outcome]) -> Option<String> {
+    let first = best.iter().min_by(|a, b| a.order(b))?;
+    let point = points
+        .iter()
+        .find(|p| p.method == first.method && p.lr == first.lr && p.eps == first.eps)?;
+    let error = standard_error(point)?;
+    let alike = best
+        .iter()
+        .filter(|other| other.dev_score >= first.dev_score - error);
+    let names: Vec<&str> = alike.map(|other| other.method.as_str()).collect();
+    (names.len() > 1).then(|| {
+        format!(
+            "The best points of {} are within one standard error ({:.1} points) of each other: this sweep does not say \
+             which method is better.",
+            names.join(", "),
+            100.0 * error
+        )
     })
 }
 
-fn usable(points: &[Outcome]) -> impl Iterator<Item = &Outcome> {
-    points
-        .iter()
-        .filter(|p| p.diverged.is_none() && p.dev_score.is_some())
-}
-
 /// Whether the best value is the last of its row of the grid, and which way to go on then.
-fn edge(axis: Axis, best: &Outcome, points: &[Outcome]) -> Option<String> {
-    let row: Vec<&Outcome> = points
-        .iter()
-        .filter(|p| p.method == best.method && axis.other(p) == axis.other(best))
-        .collect();
+fn edge(axis: Axis, best: &Outcome, points: &[&Outcome]) -> Option<String> {
+    let row = points.iter().copied();
+    let row: Vec<&Outcome> = row.filter(|p| axis.other(p) == axis.other(best)).collect();
     let at = row.iter().position(|p| axis.of(p) == axis.of(best))?;
     let (name, value) = (axis.name(), axis.of(best)?);
     let onwards = |from: &Outcome| {
@@ -117,55 +168,53 @@ fn edge(axis: Axis, best: &Outcome, points: &[Outcome]) -> Option<String> {
     }
 }
 
-/// How many points are as good as the best, for all that so few examples can tell. A mean of scores between 0 and 1
-/// has at most the standard error of a share.
-fn near(best: &Outcome, score: f64, points: &[Outcome]) -> Option<String> {
-    // one success and one failure more, so that a perfect score on few examples has an error, too
-    let n = best.dev_examples as f64 + 2.0;
-    let share = (score * best.dev_examples as f64 + 1.0) / n;
-    let error = (share * (1.0 - share) / n).sqrt();
-    let others = usable(points)
-        .filter(|p| !std::ptr::eq(*p, best))
-        .filter(|p| p.dev_score.is_some_and(|a| a >= score - error))
-        .count();
-    (others > 0).then(|| {
-        format!(
-            "{others} other {} within one standard error ({:.1} points on {} examples) of it: \
-             a longer run, or more development examples, would tell them apart.",
-            if others == 1 {
-                "point is"
-            } else {
-                "points are"
-            },
-            100.0 * error,
-            best.dev_examples
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::experiment::{Point, RunOutcome};
     use zograd_tasks::metrics::Metric;
 
     fn point(lr: f64, eps: f64, dev: f64, loss: f64) -> Outcome {
-        Outcome {
-            method: "gv".into(),
-            lr,
-            eps: Some(eps),
+        over_seeds(lr, eps, &[dev], loss)
+    }
+
+    /// A point with one run a score.
+    fn over_seeds(lr: f64, eps: f64, dev: &[f64], loss: f64) -> Outcome {
+        let run = |(seed, dev): (usize, &f64)| RunOutcome {
+            seed: seed as u64,
             steps: 100,
             forwards: 600,
             first_loss: Some(0.7),
             last_loss: Some(0.5),
             metric: Some(Metric::Accuracy),
-            dev_score: Some(dev),
+            dev_score: Some(*dev),
             dev_loss: Some(loss),
             dev_examples: 100,
             test_score: None,
             diverged: None,
             seconds: 1.0,
             run: "run".into(),
+        };
+        let point = Point {
+            method: "gv".into(),
+            lr,
+            eps: Some(eps),
+        };
+        Outcome::of(&point, dev.iter().enumerate().map(run).collect())
+    }
+
+    fn of_method(method: &str, point: Outcome) -> Outcome {
+        Outcome {
+            method: method.into(),
+            ..point
         }
+    }
+
+    /// The advice on points of one method.
+    fn only(points: &[Outcome]) -> Advice {
+        let mut advice = advise(points);
+        assert_eq!(advice.len(), 1);
+        advice.remove(0)
     }
 
     fn diverged(lr: f64) -> Outcome {
@@ -184,7 +233,7 @@ mod tests {
             point(3e-4, 1e-3, 0.9, 0.25),
             point(1e-3, 1e-3, 0.5, 0.80),
         ];
-        let advice = advise(&points).expect("a best point");
+        let advice = only(&points);
         assert_eq!((advice.lr, advice.dev_score), (2e-4, 0.9));
         // an error of 3 points: the two that tie
         assert_eq!(advice.remarks.len(), 1, "{:?}", advice.remarks);
@@ -198,7 +247,7 @@ mod tests {
             point(1e-4, 1e-3, 1.0, 0.2),
             point(2e-4, 1e-3, 0.995, 0.3),
         ];
-        let advice = advise(&points).expect("a best point");
+        let advice = only(&points);
         // 101 of 102: an error of 1.0 points
         assert_eq!(advice.remarks.len(), 1, "{:?}", advice.remarks);
         assert!(advice.remarks[0].contains("1 other point is"), "{advice:?}");
@@ -216,17 +265,17 @@ mod tests {
                 .map(|(lr, a)| point(lr, 1e-3, a, 0.5))
                 .collect::<Vec<_>>()
         };
-        let up = advise(&row([0.5, 0.6, 0.9])).expect("a best point");
+        let up = only(&row([0.5, 0.6, 0.9]));
         assert!(up.remarks[0].contains("upwards, `lr = 2.7e-4`"), "{up:?}");
-        let down = advise(&row([0.9, 0.6, 0.5])).expect("a best point");
+        let down = only(&row([0.9, 0.6, 0.5]));
         assert!(
             down.remarks[0].contains("downwards, `lr = 3.3e-6`"),
             "{down:?}"
         );
-        let middle = advise(&row([0.5, 0.9, 0.6])).expect("a best point");
+        let middle = only(&row([0.5, 0.9, 0.6]));
         assert_eq!(middle.remarks, [""; 0]);
         let eps = [point(1e-5, 1e-3, 0.5, 0.5), point(1e-5, 1e-2, 0.9, 0.5)];
-        let eps = advise(&eps).expect("a best point");
+        let eps = only(&eps);
         assert!(eps.remarks[0].contains("`eps = 0.1`"), "{eps:?}");
     }
 
@@ -237,9 +286,86 @@ mod tests {
             point(1e-4, 1e-3, 0.9, 0.4),
             diverged(1e-3),
         ];
-        let advice = advise(&points).expect("a best point");
+        let advice = only(&points);
         assert_eq!(advice.lr, 1e-4);
         assert_eq!(advice.remarks, ["lr 1e-3 already diverged."]);
-        assert_eq!(advise(&[diverged(1e-3)]), None);
+        assert_eq!(advise(&[diverged(1e-3)]), []);
+    }
+
+    #[test]
+    fn each_method_has_its_own_best_point_and_its_own_edge() {
+        let points = [
+            of_method("mezo", point(1e-5, 1e-3, 0.6, 0.6)),
+            of_method("mezo", point(3e-5, 1e-3, 0.8, 0.5)),
+            point(1e-5, 1e-3, 0.9, 0.4),
+            point(3e-5, 1e-3, 0.7, 0.5),
+            of_method("greedy", diverged(1e-5)),
+        ];
+        let each = advise(&points);
+        let found: Vec<_> = each.iter().map(|a| (a.method.as_str(), a.lr)).collect();
+        assert_eq!(found, [("mezo", 3e-5), ("gv", 1e-5)]);
+        assert!(
+            each[0].remarks[0].contains("upwards, `lr = 9e-5`"),
+            "{each:?}"
+        );
+        assert!(
+            each[1].remarks[0].contains("downwards, `lr = 3.3e-6`"),
+            "{each:?}"
+        );
+        assert_eq!(each.iter().min_by(|a, b| a.order(b)), Some(&each[1]));
+        // 0.9 on 100 examples has an error of 3 points
+        assert_eq!(compare(&each, &points), None);
+        let near = [
+            points[2].clone(),
+            of_method("mezo", point(1e-5, 1e-3, 0.88, 0.4)),
+        ];
+        let remark = compare(&advise(&near), &near).expect("they are alike");
+        assert!(
+            remark.starts_with("The best points of gv, mezo are within"),
+            "{remark}"
+        );
+    }
+
+    #[test]
+    fn seeds_count_by_their_mean_and_their_spread() {
+        let points = [
+            over_seeds(1e-5, 1e-3, &[0.80, 0.80], 0.5),
+            over_seeds(3e-5, 1e-3, &[0.99, 0.65], 0.4),
+            over_seeds(9e-5, 1e-3, &[0.60, 0.62], 0.5),
+        ];
+        // 0.82 on average, and 17 points of error: not the highest single score decides what is near
+        let advice = only(&points);
+        assert_eq!(advice.lr, 3e-5);
+        assert!((advice.dev_score - 0.82).abs() < 1e-12);
+        let remark = &advice.remarks[0];
+        assert!(
+            remark.starts_with("1 other point is within one standard error (17.0 points"),
+            "{remark}"
+        );
+        // one run that diverged is enough
+        let mut lost = points[1].runs.clone();
+        lost[1].diverged = Some("loss rose".into());
+        let place = Point {
+            method: "gv".into(),
+            lr: 3e-5,
+            eps: Some(1e-3),
+        };
+        let lost = Outcome::of(&place, lost);
+        assert_eq!(lost.diverged.as_deref(), Some("loss rose (seed 1)"));
+        assert_eq!(only(&[points[0].clone(), lost]).lr, 1e-5);
+    }
+
+    #[test]
+    fn points_that_nothing_tells_apart_are_said_to_be() {
+        let rates = [1e-7, 1e-6, 1e-5];
+        let points = rates.map(|lr| point(lr, 1e-3, 0.52, 0.7));
+        let advice = only(&points);
+        let [remark] = &advice.remarks[..] else {
+            panic!("{advice:?}");
+        };
+        assert!(
+            remark.starts_with("All 3 points are within one standard error"),
+            "{remark}"
+        );
     }
 }

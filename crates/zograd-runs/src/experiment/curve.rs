@@ -57,17 +57,13 @@ impl RunRecord {
 
     /// The score on the development examples of every evaluation.
     pub fn scores(&self, axis: Axis) -> Curve {
-        let seconds_at = |step: u64| {
-            let found = self.steps.binary_search_by_key(&step, |s| s.step);
-            found.ok().map(|at| self.steps[at].seconds)
-        };
         let point = |eval: &zograd_trainer::EvalRecord| {
             let x = match axis {
                 Axis::Steps => eval.step as f64,
                 Axis::Forwards => eval.forwards as f64,
-                Axis::Seconds => seconds_at(eval.step)?,
+                Axis::Seconds => eval.seconds,
             };
-            Some((x, eval.dev_score.value()))
+            Some((x, eval.dev_score.value()?))
         };
         self.evals.iter().filter_map(point).collect()
     }

@@ -4,7 +4,14 @@ use super::Spread;
 use crate::folder::RunRecord;
 use crate::settings::WITHOUT_EFFECT;
 use crate::words::value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::Path;
+
+const MODEL: &str = "model";
+const TASK: &str = "task";
+/// Model or task of a run that names none.
+const BUILT_IN: &str = "built-in";
 
 /// Whether a group's runs may differ in this setting: the seed, and what does not alter a number.
 fn is_free(key: &str) -> bool {
@@ -14,8 +21,14 @@ fn is_free(key: &str) -> bool {
 /// Runs with the same settings and any seeds.
 #[derive(Debug)]
 pub struct Group<'a> {
-    /// What sets it apart from the other groups, in words.
+    /// Its model in a word.
+    pub model: String,
+    /// Its task in a word.
+    pub task: String,
+    /// What sets it apart from the other groups with this model and task, in words.
     pub label: String,
+    /// What sets it apart from all others: the label, after model and task where these differ.
+    pub name: String,
     /// Its runs, in the order they were given.
     pub runs: Vec<&'a RunRecord>,
     /// The settings in which the groups differ, with this one's values.
@@ -48,16 +61,23 @@ pub fn group(runs: &[RunRecord]) -> Vec<Group<'_>> {
         .filter(|key| firsts.iter().any(|run| !same(run, firsts[0], key)))
         .collect();
     let telling: Vec<&String> = differing.iter().filter(|key| tells(key, &firsts)).collect();
+    let words = Words::of(&firsts);
     groups
         .iter()
         .zip(&firsts)
-        .map(|(runs, first)| Group {
-            label: label(first, &telling),
-            runs: runs.clone(),
-            distinct: differing
-                .iter()
-                .map(|key| (key.clone(), first.setting(key)))
-                .collect(),
+        .map(|(runs, first)| {
+            let label = label(first, &telling, &words);
+            Group {
+                model: words.value(first, MODEL),
+                task: words.value(first, TASK),
+                name: words.place(first, &differing) + &label,
+                label,
+                runs: runs.clone(),
+                distinct: differing
+                    .iter()
+                    .map(|key| (key.clone(), setting(first, key)))
+                    .collect(),
+            }
         })
         .collect()
 }
@@ -68,45 +88,120 @@ pub fn shared(runs: &[RunRecord]) -> Vec<(String, String)> {
         return Vec::new();
     };
     let everywhere = |key: &str| runs.iter().all(|run| same(run, first, key));
-    first
-        .settings
-        .iter()
-        .filter(|(key, _)| !is_free(key) && everywhere(key))
-        .map(|(key, v)| (key.clone(), value(v)))
+    keys([first])
+        .filter(|key| everywhere(key))
+        .map(|key| (key.clone(), setting(first, &key)))
         .collect()
 }
 
-/// All keys of these runs that are compared.
+/// All keys of these runs that are compared. Every run has a model and a task, if it does not name them.
 fn keys<'a>(runs: impl IntoIterator<Item = &'a RunRecord>) -> impl Iterator<Item = String> {
-    let all: BTreeSet<String> = runs
+    let given = runs
         .into_iter()
-        .flat_map(|run| run.settings.keys().cloned())
-        .filter(|key| !is_free(key))
-        .collect();
+        .flat_map(|run| run.settings.keys().cloned());
+    let always = [MODEL, TASK].map(String::from);
+    let all: BTreeSet<String> = given.chain(always).filter(|key| !is_free(key)).collect();
     all.into_iter()
+}
+
+/// The value of a setting in full.
+fn setting(run: &RunRecord, key: &str) -> String {
+    match run.settings.get(key) {
+        Some(given) => value(given),
+        None if [MODEL, TASK].contains(&key) => BUILT_IN.into(),
+        None => "-".into(),
+    }
 }
 
 fn same(a: &RunRecord, b: &RunRecord, key: &str) -> bool {
     a.settings.get(key) == b.settings.get(key)
 }
 
-/// Whether a setting says more than the method does: among the runs that have it, it has several values. Steps
-/// and evaluations follow from the method where a budget in forwards was given.
+/// Whether a setting says more than model, task and method do: among the runs of one model and task it has several
+/// values. Steps and evaluations follow from the method where a budget in forwards was given.
 fn tells(key: &str, runs: &[&RunRecord]) -> bool {
-    let mut values = runs.iter().filter_map(|run| run.settings.get(key));
-    let first = values.next();
-    !["method", "steps", "eval-every"].contains(&key) && values.any(|value| Some(value) != first)
+    if ["method", MODEL, TASK].contains(&key) {
+        return false;
+    }
+    let follows = ["steps", "eval-every"].contains(&key);
+    let differ = |a: &RunRecord, b: &RunRecord| {
+        let of_one_method = same(a, b, "method");
+        let counts = match (a.settings.get(key), b.settings.get(key)) {
+            (Some(_), Some(_)) => of_one_method || !follows,
+            // what only the other method has says nothing
+            _ => of_one_method,
+        };
+        counts && same(a, b, MODEL) && same(a, b, TASK) && !same(a, b, key)
+    };
+    let others = |from: usize| runs[from..].iter();
+    (0..runs.len()).any(|at| others(at).any(|other| differ(runs[at], other)))
 }
 
 /// The method first, because it says most; then what else tells groups apart.
-fn label(run: &RunRecord, keys: &[&String]) -> String {
-    let mut words = vec![run.setting("method")];
+fn label(run: &RunRecord, keys: &[&String], words: &Words) -> String {
+    let mut label = vec![run.setting("method")];
     for key in keys {
-        if let Some(setting) = run.settings.get(*key) {
-            words.push(format!("{key} {}", value(setting)));
+        match run.settings.get(*key) {
+            Some(toml::Value::Boolean(true)) => label.push((*key).clone()),
+            Some(_) => label.push(format!("{key} {}", words.value(run, key))),
+            None => {}
         }
     }
-    words.join(", ")
+    label.join(", ")
+}
+
+/// Values in words, as short as they can be told apart: of a path the last name.
+struct Words {
+    /// Values whose last name several have.
+    long: BTreeSet<String>,
+}
+
+impl Words {
+    fn of(runs: &[&RunRecord]) -> Self {
+        let mut whole: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
+        for run in runs {
+            for key in keys([*run]) {
+                let value = setting(run, &key);
+                whole.entry((key, short(&value))).or_default().insert(value);
+            }
+        }
+        let alike = whole.into_values().filter(|values| values.len() > 1);
+        Self {
+            long: alike.flatten().collect(),
+        }
+    }
+
+    fn value(&self, run: &RunRecord, key: &str) -> String {
+        let value = setting(run, key);
+        match self.long.contains(&value) {
+            true => value,
+            false => short(&value),
+        }
+    }
+
+    /// Task and model, if they are among what differs.
+    fn place(&self, run: &RunRecord, differing: &[String]) -> String {
+        let told = [TASK, MODEL].into_iter();
+        let told = told.filter(|key| differing.iter().any(|other| other == key));
+        let words: Vec<String> = told.map(|key| self.value(run, key)).collect();
+        match words.is_empty() {
+            true => String::new(),
+            false => words.join(" on ") + ": ",
+        }
+    }
+}
+
+/// The last name of a path from the root, without the ending of a task's file; other values as they are.
+fn short(value: &str) -> String {
+    let path = Path::new(value);
+    let name = match path.extension() == Some(OsStr::new("toml")) {
+        true => path.file_stem(),
+        false => path.file_name(),
+    };
+    match name {
+        Some(name) if path.is_absolute() => name.display().to_string(),
+        _ => value.into(),
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +233,17 @@ mod tests {
         assert_eq!(groups[0].label, "gv, lr 1e-5");
         assert_eq!(groups[1].label, "mezo, lr 1e-5");
         assert_eq!(groups[2].label, "gv, lr 0.02");
-        assert_eq!(shared(&runs), [("batch-size".into(), "4".into())]);
+        let shared = shared(&runs);
+        let shared: Vec<_> = shared
+            .iter()
+            .map(|(key, v)| (key.as_str(), v.as_str()))
+            .collect();
+        let all = [
+            ("batch-size", "4"),
+            ("model", "built-in"),
+            ("task", "built-in"),
+        ];
+        assert_eq!(shared, all);
     }
 
     #[test]
@@ -148,5 +253,64 @@ mod tests {
             run("method = \"gv\"\nseed = 1"),
         ];
         assert_eq!(group(&runs)[0].label, "gv");
+    }
+
+    #[test]
+    fn model_and_task_are_told_whatever_the_runs() {
+        let own = "method = 'gv'\nlr = 3e-4\nmax-length = 512\nmodel = '/m/opt-tiny'\ntask = '/t/tickets.toml'";
+        let runs = [
+            run("method = 'gv'\nlr = 2e-5\nmax-length = 128"),
+            run(own),
+            run(&own.replace("3e-4", "1e-4")),
+            run(&own.replace("'gv'", "'mezo'")),
+        ];
+        let groups = group(&runs);
+        let told: Vec<_> = groups
+            .iter()
+            .map(|g| (&*g.model, &*g.task, &*g.label))
+            .collect();
+        let (model, task) = ("opt-tiny", "tickets");
+        assert_eq!(
+            told,
+            [
+                ("built-in", "built-in", "gv, lr 2e-5"),
+                (model, task, "gv, lr 3e-4"),
+                (model, task, "gv, lr 1e-4"),
+                (model, task, "mezo, lr 3e-4"),
+            ]
+        );
+        assert_eq!(groups[0].name, "built-in on built-in: gv, lr 2e-5");
+        assert_eq!(groups[3].name, "tickets on opt-tiny: mezo, lr 3e-4");
+        // what follows from model and task stands in the table of differences
+        assert!(
+            groups[0]
+                .distinct
+                .contains(&("max-length".into(), "128".into()))
+        );
+    }
+
+    #[test]
+    fn labels_are_short_and_different() {
+        let runs = [
+            run("method = 'gv'\nsteps = 10\ntask = 'sst2'\nmodel = '/a/opt'\ndata = '/d/one'"),
+            run("method = 'gv'\nsteps = 20\ntask = 'sst2'\nmodel = '/a/opt'\ndata = '/d/one'"),
+            run("method = 'gv'\nsteps = 20\ntask = 'sst2'\nmodel = '/a/opt'\ndata = '/e/one'"),
+            run("method = 'gv'\nsteps = 20\ntask = 'sst2'\nmodel = '/b/opt'\ndata = '/d/one'"),
+            run(
+                "method = 'mezo'\nsteps = 30\ntask = 'sst2'\nmodel = '/b/opt'\ndata = '/d/one'\nswitch = true",
+            ),
+        ];
+        let groups = group(&runs);
+        let names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "/a/opt: gv, data /d/one, steps 10",
+                "/a/opt: gv, data /d/one, steps 20",
+                "/a/opt: gv, data /e/one, steps 20",
+                "/b/opt: gv, data /d/one, steps 20",
+                "/b/opt: mezo, data /d/one, steps 30",
+            ]
+        );
     }
 }

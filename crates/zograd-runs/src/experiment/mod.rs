@@ -1,8 +1,11 @@
 //! Several runs and what they say together: sweeps, groups of seeds, curves.
 
 mod advice;
+mod chance;
 mod curve;
+mod estimate;
 mod group;
+mod lists;
 mod outcome;
 mod plan;
 mod spread;
@@ -11,7 +14,8 @@ mod sweep;
 pub use advice::Advice;
 pub use curve::{Axis, Curve, smooth};
 pub use group::{Group, group, shared};
-pub use outcome::Outcome;
-pub use plan::{Lists, Point, SweepPlan};
+pub use lists::Lists;
+pub use outcome::{Outcome, RunOutcome};
+pub use plan::{Point, SweepPlan};
 pub use spread::Spread;
 pub use sweep::{SWEEP, Sweep, SweepReport};

@@ -1,4 +1,4 @@
-//! What came out of a point.
+//! What came out of a point and of its runs.
 
 use super::Spread;
 use super::plan::Point;
@@ -15,16 +15,12 @@ const EXPLODED: f64 = 2.0;
 /// So many standard errors make a rise more than noise.
 const SURE: f64 = 3.0;
 
-/// What came out of a point.
+/// What came out of a run of a point.
 #[derive(Clone, Debug, Serialize)]
-pub struct Outcome {
-    /// The method.
-    pub method: String,
-    /// The learning rate.
-    pub lr: f64,
-    /// The perturbation scale; gradient methods have none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub eps: Option<f64>,
+#[non_exhaustive]
+pub struct RunOutcome {
+    /// Its seed.
+    pub seed: u64,
     /// Steps done.
     pub steps: u64,
     /// Forward passes of training.
@@ -37,7 +33,7 @@ pub struct Outcome {
     pub metric: Option<Metric>,
     /// The best score on the development examples.
     pub dev_score: Option<f64>,
-    /// The loss on them there.
+    /// The loss on them there, in nats an example.
     pub dev_loss: Option<f64>,
     /// How many there are.
     pub dev_examples: usize,
@@ -47,31 +43,99 @@ pub struct Outcome {
     pub diverged: Option<String>,
     /// Seconds of training.
     pub seconds: f64,
-    /// Its run folder.
+    /// Its folder.
     pub run: PathBuf,
 }
 
-impl Outcome {
-    /// The outcome of `point`, from its run.
-    pub fn of(point: &Point, run: &RunRecord) -> Self {
+/// What came out of a point: of its runs, one a seed, mean and spread.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// The method.
+    pub method: String,
+    /// The learning rate.
+    pub lr: f64,
+    /// The perturbation scale; gradient methods have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eps: Option<f64>,
+    /// Steps done, of all runs together.
+    pub steps: u64,
+    /// Forward passes of training, of all runs together.
+    pub forwards: u64,
+    /// Mean training loss of the first tenth of the steps.
+    pub first_loss: Option<f64>,
+    /// Mean training loss of the last tenth.
+    pub last_loss: Option<f64>,
+    /// What the scores are.
+    pub metric: Option<Metric>,
+    /// The best score on the development examples, from 0 to 1.
+    pub dev_score: Option<Spread>,
+    /// The loss on them there, in nats an example.
+    pub dev_loss: Option<Spread>,
+    /// How many there are in a run.
+    pub dev_examples: usize,
+    /// Score of the best weights on the test examples, from 0 to 1.
+    pub test_score: Option<Spread>,
+    /// Why it counts as diverged, if one of its runs does.
+    pub diverged: Option<String>,
+    /// Seconds of training, of all runs together.
+    pub seconds: f64,
+    /// Its runs.
+    pub runs: Vec<RunOutcome>,
+}
+
+impl RunOutcome {
+    /// The outcome of the run with this seed.
+    pub fn of(seed: u64, run: &RunRecord) -> Self {
         let ends = ends(run);
         let summary = run.summary.as_ref();
         Self {
-            method: point.method.clone(),
-            lr: point.lr,
-            eps: point.eps,
+            seed,
             steps: run.steps.len() as u64,
             forwards: run.forwards(),
             first_loss: ends.map(|(first, _)| first.mean),
             last_loss: ends.map(|(_, last)| last.mean),
             metric: run.metric(),
-            dev_score: run.best().map(|best| best.dev_score.value()),
+            dev_score: run.best().and_then(|best| best.dev_score.value()),
             dev_loss: run.best().map(|best| best.dev_loss),
             dev_examples: summary.map_or(0, |s| s.counts.dev.got),
             test_score: summary.and_then(Summary::after),
             diverged: diverged(run),
             seconds: run.seconds(),
             run: run.folder.clone(),
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome of `point`, from all its runs.
+    pub fn of(point: &Point, runs: Vec<RunOutcome>) -> Self {
+        let spread =
+            |number: fn(&RunOutcome) -> Option<f64>| Spread::of(runs.iter().filter_map(number));
+        let mean = |number| spread(number).map(|spread| spread.mean);
+        let lost = runs
+            .iter()
+            .find_map(|run| Some((run.seed, run.diverged.as_ref()?)));
+        let diverged = lost.map(|(seed, why)| match runs.len() {
+            1 => why.clone(),
+            _ => format!("{why} (seed {seed})"),
+        });
+        Self {
+            method: point.method.clone(),
+            lr: point.lr,
+            eps: point.eps,
+            steps: runs.iter().map(|run| run.steps).sum(),
+            forwards: runs.iter().map(|run| run.forwards).sum(),
+            first_loss: mean(|run| run.first_loss),
+            last_loss: mean(|run| run.last_loss),
+            metric: runs.iter().find_map(|run| run.metric),
+            dev_score: spread(|run| run.dev_score),
+            dev_loss: spread(|run| run.dev_loss),
+            dev_examples: runs.first().map_or(0, |run| run.dev_examples),
+            test_score: spread(|run| run.test_score),
+            diverged,
+            seconds: runs.iter().map(|run| run.seconds).sum(),
+            runs,
         }
     }
 }

@@ -1,13 +1,16 @@
 //! The points of a sweep.
 
+use super::lists::Lists;
 use crate::error::{Result, RunError, refuse};
 use crate::inputs::task_word;
 use crate::settings::{
-    DEFAULT_METHOD, ExampleCounts, Given, MethodKind, PerturbationOptions, Preset, Settings,
-    StepSizes, Tune,
+    BUILT_IN_MODEL, BUILT_IN_TASK, DEFAULT_METHOD, ExampleCounts, Given, MethodKind, Preset,
+    Settings, Tune,
 };
+use crate::words::number;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::fmt;
 use zograd_select::Methods;
 
 /// The built-in model is small and takes larger rates.
@@ -21,27 +24,8 @@ const GUARD: &str =
     "non-finite-loss=stop,non-finite-update=stop,update-too-far=stop,loss-explosion=stop";
 /// The same for gradient methods.
 const GRADIENT_GUARD: &str = "non-finite-loss=stop,non-finite-update=stop,loss-explosion=stop";
-/// A sweep of more points is a mistake in a list.
-const MOST_POINTS: usize = 1000;
-
-/// Values to try; an empty list leaves the choice open.
-#[derive(Clone, Debug, Default, PartialEq)]
-#[non_exhaustive]
-pub struct Lists {
-    /// Methods.
-    pub method: Vec<String>,
-    /// Learning rates.
-    pub lr: Vec<f64>,
-    /// Perturbation scales.
-    pub eps: Vec<f64>,
-}
-
-impl Lists {
-    /// Whether all of them are empty.
-    pub fn is_empty(&self) -> bool {
-        self.method.is_empty() && self.lr.is_empty() && self.eps.is_empty()
-    }
-}
+/// A sweep of more runs is a mistake in a list.
+const MOST_RUNS: usize = 1000;
 
 /// `sweep.toml`: the values to try, and the settings that all points share.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +38,8 @@ pub struct SweepPlan {
     pub lr: Vec<f64>,
     /// Perturbation scales, ascending; none for gradient methods.
     pub eps: Vec<f64>,
+    /// Seeds: every point is run once with each.
+    pub seed: Vec<u64>,
     /// The other settings.
     pub train: toml::Table,
 }
@@ -79,44 +65,41 @@ impl SweepPlan {
     /// points.
     pub fn new(lists: Lists, given: Given, methods: &Methods) -> Result<Self> {
         let preset = given.text("preset").map(Preset::named).transpose()?;
-        let lr = given.clone().take::<StepSizes>()?.lr;
-        let eps = given.clone().take::<PerturbationOptions>()?.eps;
-        let method = given.text("method").map(String::from);
+        let lists = lists.completed(&given)?;
+        let given = ["method", "lr", "eps", "seed"]
+            .iter()
+            .fold(given, |given, key| given.without(key));
         // of several methods that of the preset says which of its settings hold
         let ours = preset.as_ref().map(|preset| preset.method().to_owned());
         let ours = ours.filter(|ours| lists.method.contains(ours));
-        let first = method.clone().or(ours);
-        let first = first.or_else(|| lists.method.first().cloned());
+        let first = ours.or_else(|| lists.method.first().cloned());
         // the values of a preset are those of what it tunes
         let preset = preset.filter(|preset| !preset.differs("tune", &given));
         let train = Preset::complete(given.with_some("method", first), methods)?;
-        let chosen = method.or_else(|| train.text("method").map(String::from));
-        let chosen = chosen.unwrap_or_else(|| DEFAULT_METHOD.into());
-        let mut all = first_filled([lists.method, vec![chosen]]);
-        let mut seen = BTreeSet::new();
-        all.retain(|method| seen.insert(method.clone()));
+        let chosen = train.text("method").unwrap_or(DEFAULT_METHOD).to_owned();
+        let all = distinct(first_filled([lists.method, vec![chosen]]));
         let gradient = check_kinds(&all)?;
-        if gradient && !(lists.eps.is_empty() && eps.is_none()) {
+        if gradient && !lists.eps.is_empty() {
             refuse!("`eps`: a gradient method does not perturb weights");
         }
         let (default_lr, default_eps) = values(&train, preset, gradient)?;
         let train = completed(train, gradient)?;
         let mut plan = Self {
             method: all,
-            lr: sorted(
-                "lr",
-                first_filled([lists.lr, Vec::from_iter(lr), default_lr]),
-            )?,
+            lr: sorted("lr", first_filled([lists.lr, default_lr]))?,
             // empty for gradient methods
-            eps: sorted(
-                "eps",
-                first_filled([lists.eps, Vec::from_iter(eps), default_eps]),
-            )?,
+            eps: sorted("eps", first_filled([lists.eps, default_eps]))?,
+            seed: distinct(first_filled([lists.seed, vec![0]])),
             train: train.values().clone(),
         };
+        // TOML has no larger numbers
+        if let Some(seed) = plan.seed.iter().find(|seed| i64::try_from(**seed).is_err()) {
+            refuse!("`seed = {seed}`: use at most {}", i64::MAX);
+        }
         let points = plan.points().len();
-        if points > MOST_POINTS {
-            refuse!("`lr`, `eps`, `method`: {points} points; use at most {MOST_POINTS}");
+        let runs = points * plan.seed.len();
+        if runs > MOST_RUNS {
+            refuse!("`lr`, `eps`, `method`, `seed`: {runs} runs; use at most {MOST_RUNS}");
         }
         plan.settle(train, methods)?;
         Ok(plan)
@@ -127,14 +110,15 @@ impl SweepPlan {
     fn settle(&mut self, mut train: Given, methods: &Methods) -> Result<()> {
         let mut taken = Given::new();
         for point in self.points() {
-            let settings = Settings::resolve(self.at(&point, train.clone(), methods), methods)?;
+            let given = self.at(&point, self.seed[0], train.clone(), methods);
+            let settings = Settings::resolve(given, methods)?;
             taken = taken.or(settings.given()?);
         }
         train = train.firm(&taken);
         for key in ["model", "tokenizer", "task", "data"] {
             train = train.with_some(key, taken.get(key).cloned());
         }
-        for key in ["preset", "method", "lr", "eps", "out"] {
+        for key in ["preset", "method", "lr", "eps", "seed", "out"] {
             train = train.without(key);
         }
         self.train = train.values().clone();
@@ -160,14 +144,26 @@ impl SweepPlan {
         points
     }
 
-    /// The settings of the run of a point.
-    pub fn settings(&self, point: &Point, methods: &Methods) -> Given {
-        self.at(point, self.train.clone().into(), methods)
+    /// The settings of the run of a point with this seed.
+    pub fn settings(&self, point: &Point, seed: u64, methods: &Methods) -> Given {
+        self.at(point, seed, self.train.clone().into(), methods)
+    }
+
+    /// Name of the folder of this run.
+    pub fn folder(&self, point: &Point, seed: u64) -> String {
+        let eps = point
+            .eps
+            .map_or(String::new(), |eps| format!("-eps{eps:e}"));
+        let seed = match self.seed.len() {
+            1 => String::new(),
+            _ => format!("-seed{seed}"),
+        };
+        format!("{}-lr{:e}{eps}{seed}", point.method, point.lr)
     }
 
     /// These settings at a point. Of several methods each takes the settings that it has; what none of them has is
     /// refused.
-    fn at(&self, point: &Point, train: Given, methods: &Methods) -> Given {
+    fn at(&self, point: &Point, seed: u64, train: Given, methods: &Methods) -> Given {
         let mut train = train;
         if self.method.len() > 1 {
             let known = self.method.iter().filter_map(|name| methods.get(name));
@@ -176,7 +172,8 @@ impl SweepPlan {
         }
         let train = train
             .with("method", point.method.as_str())
-            .with("lr", point.lr);
+            .with("lr", point.lr)
+            .with_some("seed", i64::try_from(seed).ok());
         match point.eps {
             Some(eps) => train.with("eps", eps),
             None => train.without("eps"),
@@ -195,11 +192,14 @@ impl SweepPlan {
     }
 }
 
-impl Point {
-    /// Name of its run folder.
-    pub fn folder(&self) -> String {
-        let eps = self.eps.map_or(String::new(), |eps| format!("-eps{eps:e}"));
-        format!("{}-lr{:e}{eps}", self.method, self.lr)
+impl fmt::Display for Point {
+    /// In words: `gv, lr 1e-5, eps 1e-3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, lr {}", self.method, number(self.lr))?;
+        match self.eps {
+            Some(eps) => write!(f, ", eps {}", number(eps)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -224,7 +224,9 @@ fn values(train: &Given, preset: Option<Preset>, gradient: bool) -> Result<(Vec<
         Some(name) => name.parse().map_err(RunError::input)?,
         None => Tune::Full,
     };
-    let built_in = train.get("model").is_none() && train.get("task").is_none();
+    let is = |key, built_in| train.text(key).is_none_or(|name| name == built_in);
+    let built_in =
+        is("model", BUILT_IN_MODEL) && is("task", BUILT_IN_TASK) && train.get("data").is_none();
     Ok(match (preset, tune) {
         (_, tune) if gradient => (customary(tune), Vec::new()),
         (Some(preset), _) => (preset.paper.lr_grid, preset.paper.eps_grid),
@@ -275,8 +277,16 @@ fn first_filled<T, const N: usize>(lists: [Vec<T>; N]) -> Vec<T> {
     lists.find(|list| !list.is_empty()).unwrap_or_default()
 }
 
+/// The values without those that came before.
+fn distinct<T: Ord + Clone>(mut values: Vec<T>) -> Vec<T> {
+    let mut seen = BTreeSet::new();
+    values.retain(|value| seen.insert(value.clone()));
+    values
+}
+
 fn sorted(key: &str, mut values: Vec<f64>) -> Result<Vec<f64>> {
     if let Some(value) = values.iter().find(|x| !(x.is_finite() && **x > 0.0)) {
+        let value = number(*value);
         refuse!("`{key} = {value}`: a sweep takes numbers above 0");
     }
     values.sort_by(f64::total_cmp);

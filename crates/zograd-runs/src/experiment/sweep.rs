@@ -3,9 +3,11 @@
 //! Every point is a run folder as any run makes them, below the folder of the sweep; `sweep.toml` says what belongs to
 //! it.
 
-use super::advice::{Advice, advise};
-use super::outcome::Outcome;
-use super::plan::{Lists, Point, SweepPlan};
+use super::advice::{Advice, advise, compare};
+use super::estimate::Estimate;
+use super::lists::Lists;
+use super::outcome::{Outcome, RunOutcome};
+use super::plan::{Point, SweepPlan};
 use crate::Runs;
 use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::{CONFIG, LOCK, Lock, RunFolder, RunRecord};
@@ -15,6 +17,7 @@ use crate::words::as_text;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 use zograd_files::MAX_SMALL_BYTES;
 
 /// Name of the file that makes a folder a sweep.
@@ -40,14 +43,18 @@ pub struct SweepReport {
     pub points: Vec<Outcome>,
     /// Points that are not done yet.
     pub missing: usize,
-    /// Which to take.
+    /// The best point of each method, in the order of the plan; none for a method whose points all diverged.
+    pub best_of_each: Vec<Advice>,
+    /// The best of all.
     pub best: Option<Advice>,
+    /// What there is to say of the methods side by side.
+    pub remarks: Vec<String>,
     /// The folder.
     pub sweep: PathBuf,
 }
 
 /// How far a point is.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Nothing there to resume.
     New,
@@ -115,31 +122,41 @@ impl Sweep {
     /// Wrong input, or something that failed while running.
     pub fn run(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<SweepReport> {
         let points = self.plan.points();
+        let mut estimate = Estimate::of(&self.plan, runs)?;
+        watch.note(&estimate.in_words());
         let mut outcomes = Vec::new();
-        for (number, point) in points.iter().enumerate() {
-            let run = self.folder.join(point.folder());
-            if state(&run)? != State::Over {
-                let eps = point
-                    .eps
-                    .map_or(String::new(), |eps| format!(", eps {eps:e}"));
-                let (number, of, method) = (number + 1, points.len(), &point.method);
-                let lr = point.lr;
-                watch.note(&format!("point {number} of {of}: {method}, lr {lr:e}{eps}"));
-                match self.work(point, &run, runs, watch) {
-                    Err(RunError::Stopped(_)) => break,
-                    other => other.inspect_err(|_| withdraw(&self.folder))?,
+        'points: for point in &points {
+            let mut done = Vec::new();
+            for &seed in &self.plan.seed {
+                let folder = self.folder.join(self.plan.folder(point, seed));
+                let before = state(&folder)?;
+                let start = Instant::now();
+                if before != State::Over {
+                    watch.note(&estimate.next(point, seed));
+                    match self.work(point, seed, runs, watch) {
+                        Err(RunError::Stopped(_)) => break 'points,
+                        other => other.inspect_err(|_| withdraw(&self.folder))?,
+                    }
                 }
+                // a run that was interrupted is no result, nor is a point without all its runs
+                let run = RunRecord::read(&folder)?;
+                if !run.over() {
+                    break 'points;
+                }
+                match before {
+                    State::New => estimate.ran(run.forwards(), start.elapsed().as_secs_f64()),
+                    State::Begun | State::Over => estimate.was_done(),
+                }
+                done.push(RunOutcome::of(seed, &run));
             }
-            // a point that was interrupted is no result
-            let run = RunRecord::read(&run)?;
-            if !run.over() {
-                break;
-            }
-            outcomes.push(Outcome::of(point, &run));
+            outcomes.push(Outcome::of(point, done));
         }
+        let best_of_each = advise(&outcomes);
         let report = SweepReport {
             missing: points.len() - outcomes.len(),
-            best: advise(&outcomes),
+            best: best_of_each.iter().min_by(|a, b| a.order(b)).cloned(),
+            remarks: compare(&best_of_each, &outcomes).into_iter().collect(),
+            best_of_each,
             points: outcomes,
             sweep: self.folder.clone(),
         };
@@ -149,8 +166,10 @@ impl Sweep {
         Ok(report)
     }
 
-    /// Runs a point, or resumes it; a gradient method keeps no log to resume from and begins again.
-    fn work(&self, point: &Point, run: &Path, runs: &Runs, watch: &mut dyn Watch) -> Result<()> {
+    /// Makes the run of a point with this seed, or resumes it; a gradient method keeps no log to resume from and begins
+    /// again.
+    fn work(&self, point: &Point, seed: u64, runs: &Runs, watch: &mut dyn Watch) -> Result<()> {
+        let run = &self.folder.join(self.plan.folder(point, seed));
         match state(run)? {
             State::Over => {}
             State::Begun if !MethodKind::of(&point.method).has_gradient() => {
@@ -163,7 +182,7 @@ impl Sweep {
                     drop(Lock::take(run)?);
                     std::fs::remove_dir_all(run).on_file(run)?;
                 }
-                let given = self.plan.settings(point, runs.methods());
+                let given = self.plan.settings(point, seed, runs.methods());
                 runs.train(given.with("out", as_text(run)?), watch)?;
             }
         }

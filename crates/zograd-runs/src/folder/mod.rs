@@ -31,5 +31,5 @@ pub use read::RunRecord;
 pub use rows::{ExampleRows, numbers};
 pub(crate) use summary::named_scores;
 pub use summary::{Summary, scores};
-pub use whole_steps::{Interrupted, check_unfinished};
+pub use whole_steps::{Interrupted, Longer, check_unfinished};
 pub use write::{Claimed, RunFolder};

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use zograd_tasks::SplitCounts;
 use zograd_tasks::metrics::Metric;
-use zograd_trainer::{EvalRecord, Evaluation, Event, StopReason};
+use zograd_trainer::{EvalRecord, Evaluation, Event, Gain, StopReason};
 
 /// What came out of a run: `summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub struct Summary {
     /// That of the best weights; NaN, `null` in JSON, too, if the run was interrupted.
     #[serde(deserialize_with = "number")]
     pub loss_after: f64,
-    /// The step of the best weights.
+    /// The step of the best weights; 0 if none were better than those the run began with.
     pub best_step: Option<u64>,
     /// Content hash of what was tuned, after the last step.
     #[serde(default)]
@@ -69,11 +69,18 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// Memory of the weights in bytes.
     pub weight_bytes: u64,
+    /// What was gained over the model the run began with, on the development examples; `None` if it was not measured,
+    /// or the run was interrupted.
+    #[serde(default)]
+    pub gain: Option<Gain>,
     /// Why the run ended.
     pub stop: StopReason,
     /// What a paper reports for these settings.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paper: Option<Published>,
+    /// All settings with their defaults, as in `config.toml`.
+    #[serde(default)]
+    pub settings: Value,
     /// The folder.
     pub run: PathBuf,
     /// The scores by the names of their metrics: `accuracy_before`, `accuracy_after`, `best_dev_accuracy` and the
@@ -91,6 +98,22 @@ impl Summary {
     /// Score of the best weights on the test examples, from 0 to 1.
     pub fn after(&self) -> Option<f64> {
         self.score(&format!("{}_after", self.metric.key()))
+    }
+
+    /// Learning rates that may do better, if it was not a good one: larger ones where nothing happened, smaller ones
+    /// where the weights became worse or a guard stopped them on their way.
+    pub fn rates_to_try(&self) -> Option<[f64; 3]> {
+        let lr = self.settings["lr"].as_f64()?;
+        let smaller = [0.01, 0.03, 0.1];
+        let factors = match (self.stop, self.gain) {
+            (StopReason::Guard, _) if self.events.keys().any(Event::is_of_long_steps) => smaller,
+            (StopReason::Guard, _) => return None,
+            (_, Some(Gain::Nothing)) if lr == 0.0 => return Some([1e-6, 1e-5, 1e-4]),
+            (_, Some(Gain::Nothing)) => [10.0, 100.0, 1000.0],
+            (_, Some(Gain::Worse | Gain::BlewUp)) => smaller,
+            _ => return None,
+        };
+        Some(factors.map(|factor| rounded(lr * factor)))
     }
 
     /// The best score on the development examples, from 0 to 1.
@@ -113,7 +136,7 @@ pub(crate) fn named_scores(
     if let Some(after) = after {
         named.extend(scores(after, "_after"));
     }
-    let best = best.map(|record| record.dev_score.value());
+    let best = best.and_then(|record| record.dev_score.value());
     named.insert(format!("best_dev_{}", before.metric.key()), best.into());
     named
 }
@@ -127,6 +150,11 @@ pub fn scores(evaluation: &Evaluation, suffix: &str) -> Map<String, Value> {
     let own = named(evaluation.metric, evaluation.score);
     // for a task scored by exact match both are the same
     [Some(own), exact].into_iter().flatten().collect()
+}
+
+/// To one digit.
+fn rounded(x: f64) -> f64 {
+    format!("{x:.0e}").parse().unwrap_or(x)
 }
 
 /// A number; JSON's `null` stands for one that is not finite.

@@ -2,7 +2,10 @@
 //!
 //! A step is whole when the log and the metrics both have it, and the evaluation that was due after it is in
 //! the metrics too. Everything behind the last whole step is cut off and computed again: to the same bits,
-//! because a step is a function of the settings and its number.
+//! because a step is a function of the settings and its number. The evaluation of the untuned model, in front of the
+//! first step, belongs to that.
+//!
+//! A finished run is one that is interrupted before the steps that it is to have more.
 
 use super::checkpoint::checkpoints;
 use super::files::{LOG, METRICS, SEALS, SUMMARY};
@@ -14,10 +17,19 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
 use zograd_trainer::trajectory::{Header, Record, Trajectory, TrajectoryWriter};
-use zograd_trainer::{EvalRecord, StepRecord, TrainState};
+use zograd_trainer::{BestBy, EvalRecord, StepRecord, TrainState};
 
 /// The largest sum that is resumed from: no run of any length counts so far.
 const MAX_SUM: u64 = 1 << 60;
+
+/// What makes a run longer than it was begun.
+#[derive(Clone, Debug)]
+pub struct Longer {
+    /// Steps that it is to have in all.
+    pub steps: u64,
+    /// Its `config.toml` with this number.
+    pub config: String,
+}
 
 /// The whole steps of an interrupted run.
 #[derive(Debug)]
@@ -33,24 +45,31 @@ pub struct Interrupted {
     pub best_hash: Option<String>,
     /// Length of the metrics up to there.
     pub metrics_bytes: u64,
+    longer: Option<Longer>,
 }
 
 impl Interrupted {
-    /// Reads the folder of a run. Changes nothing.
+    /// Reads the folder of a run that is to be resumed, or made longer. Changes nothing.
     ///
     /// # Errors
-    /// A folder without a run, a run that is finished, a log whose header is damaged, settings that were changed.
-    pub fn read(folder: &Path, evaluates: bool) -> Result<Self> {
+    /// A folder without a run, a run that is finished and is not to be longer, a log whose header is damaged, settings
+    /// that were changed.
+    pub fn read(folder: &Path, evaluates: bool, longer: Option<Longer>) -> Result<Self> {
         let named = || format!("`resume = {}`", folder.display());
-        check_unfinished(folder)?;
-        let log = Trajectory::read(&folder.join(LOG)).about(named())?;
+        check_unfinished(folder, longer.is_some())?;
+        let mut log = Trajectory::read(&folder.join(LOG)).about(named())?;
+        let end = log.header.config.steps;
+        if let Some(longer) = &longer {
+            log.header.config.steps = longer.steps;
+        }
         let origin = Origin::read(folder).about(named())?;
         let read = |file| match zograd_files::read(&folder.join(file), MAX_METRICS_BYTES) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             other => other.about(file).about(named()),
         };
         let (metrics, seals) = (read(METRICS)?, read(SEALS)?);
-        if seals.is_empty() && !metrics.is_empty() {
+        // an empty one seals nothing: so it is before the first line is whole
+        if !zograd_files::exists(&folder.join(SEALS)) && !metrics.is_empty() {
             refuse!(
                 "{}: {SEALS} is gone, which says that {METRICS} is as it was written; put it back, or remove both to \
                  make all steps again",
@@ -65,20 +84,45 @@ impl Interrupted {
             evals: Vec::new(),
             best_hash: None,
             metrics_bytes: 0,
+            longer,
         };
-        run.read_metrics(metrics::sealed_lines(&metrics, &seals), evaluates);
+        // without answers where it is not the last, with them where it is
+        let evaluated_otherwise =
+            run.longer.is_some() && run.log.header.config.best_by == BestBy::Loss;
+        let again = evaluated_otherwise.then_some(end);
+        run.read_metrics(metrics::sealed_lines(&metrics, &seals), evaluates, again);
+        if run.steps.is_empty() {
+            (run.evals, run.best_hash, run.metrics_bytes) = (Vec::new(), None, 0);
+        }
         Ok(run)
     }
 
-    /// Takes up the lines of the whole steps.
-    fn read_metrics(&mut self, mut lines: impl Iterator<Item = (Line, u64)>, evaluates: bool) {
+    /// Takes up the lines of the whole steps, up to the step that is to be made `again`.
+    fn read_metrics(
+        &mut self,
+        mut lines: impl Iterator<Item = (Line, u64)>,
+        evaluates: bool,
+        again: Option<u64>,
+    ) {
         let config = self.log.header.config.clone();
+        if evaluates {
+            match lines.next() {
+                Some((Line::Eval(untuned), bytes)) if untuned.record.step == 0 => {
+                    self.evals.push(untuned.record);
+                    self.metrics_bytes += bytes;
+                }
+                _ => return,
+            }
+        }
         while let Some((Line::Step(mut step), bytes)) = lines.next() {
             let number = self.steps.len() as u64 + 1;
             let Some(record) = self.log.records.get(self.steps.len()) else {
                 return;
             };
-            if step.step != number || !follows(&step, self.steps.last(), record) {
+            if step.step != number
+                || again == Some(number)
+                || !follows(&step, self.steps.last(), record)
+            {
                 return;
             }
             (step.update, step.weight_decay) = (record.update.clone(), record.weight_decay);
@@ -135,14 +179,45 @@ impl Interrupted {
         TrainState::after(&self.steps, &self.evals)
     }
 
+    /// Makes the files say that the run is longer, if it is to be. A kill in between leaves a run that can be made
+    /// longer again.
+    ///
+    /// # Errors
+    /// A file cannot be read or written.
+    pub(super) fn lengthen(&self) -> Result<()> {
+        let Some(Longer { config, .. }) = &self.longer else {
+            return Ok(());
+        };
+        Origin::lengthen(&self.folder, config, || {
+            let log = self.folder.join(LOG);
+            zograd_files::replace(&log, |partial| {
+                // what a kill left behind
+                let _ = std::fs::remove_file(partial);
+                let header = self.log.header.clone();
+                let mut writer =
+                    TrajectoryWriter::create(partial, header).map_err(std::io::Error::other)?;
+                for record in self.records() {
+                    writer.append(record).map_err(std::io::Error::other)?;
+                }
+                Ok(())
+            })
+            .on_file(&log)
+        })
+    }
+
     /// The log, cut behind the whole steps, to be appended to.
     ///
     /// # Errors
     /// It cannot be opened or cut.
     pub fn writer(&self) -> Result<TrajectoryWriter> {
-        let end = self.log.ends[self.steps.len()];
+        let log = self.folder.join(LOG);
         let header = self.log.header.clone();
-        TrajectoryWriter::resume(&self.folder.join(LOG), header, end).while_running()
+        let end = match self.longer {
+            // written anew, up to there
+            Some(_) => std::fs::metadata(&log).on_file(&log)?.len(),
+            None => self.log.ends[self.steps.len()],
+        };
+        TrajectoryWriter::resume(&log, header, end).while_running()
     }
 
     /// The newest checkpoint that is not ahead of the whole steps, with its step.
@@ -153,11 +228,11 @@ impl Interrupted {
     }
 }
 
-/// Refuses a run that is finished.
+/// Refuses a run that is finished, unless it is to be `longer` than it is.
 ///
 /// # Errors
-/// It is, or its summary cannot be read.
-pub fn check_unfinished(folder: &Path) -> Result<()> {
+/// It is, a guard stopped it, or its summary cannot be read.
+pub fn check_unfinished(folder: &Path, longer: bool) -> Result<()> {
     let path = folder.join(SUMMARY);
     if !path.exists() {
         return Ok(());
@@ -169,13 +244,22 @@ pub fn check_unfinished(folder: &Path) -> Result<()> {
     let summary: Value = serde_json::from_str(&text)
         .about(format!("{SUMMARY} is damaged; remove it to resume"))
         .about(named())?;
-    if summary["stop"] != "interrupted" {
-        refuse!(
-            "{}: the run is finished, as {SUMMARY} says; its weights are in best/",
+    match summary["stop"].as_str() {
+        Some("interrupted") => Ok(()),
+        Some("guard") => refuse!(
+            "{}: a guard stopped the run; begin a new one with other settings (`config`)",
             named()
-        );
+        ),
+        Some("finished") if longer => Ok(()),
+        _ => refuse!(
+            "{}: the run is finished, as {SUMMARY} says; its weights are in best/{}",
+            named(),
+            match folder.join(LOG).exists() {
+                true => "; a larger number of `steps` makes it longer",
+                false => "",
+            }
+        ),
     }
-    Ok(())
 }
 
 /// Whether a line of the metrics can be what the step of this record wrote after the line before it. The log

@@ -129,7 +129,7 @@ impl RunFolder {
     }
 
     /// Resumes in a folder: the metrics of the whole steps are kept. What the run summed up when it was interrupted is
-    /// removed, because it is no longer true.
+    /// removed, because it is no longer true; if the run is to be longer, its files say so from here on.
     ///
     /// # Errors
     /// A file cannot be opened or cut.
@@ -140,6 +140,7 @@ impl RunFolder {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(e).on_file(&summary),
             _ => {}
         }
+        run.lengthen()?;
         let sealed = run.metrics_lines() * Chain::BYTES;
         let seals = zograd_files::read(&path.join(SEALS), MAX_METRICS_BYTES).unwrap_or_default();
         let chain = Chain::after(seals.get(..sealed as usize).unwrap_or_default());

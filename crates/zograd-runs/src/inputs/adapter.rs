@@ -1,5 +1,6 @@
 //! A model and the adapter that belongs to it.
 
+use super::mixed_up;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result, refuse};
 use crate::settings::Storage;
@@ -16,6 +17,7 @@ use zograd_models::{
 /// It holds no adapter, or one that does not fit.
 pub fn check_adapter_folder(folder: &Path, model: &OptConfig) -> Result<AdapterConfig> {
     let named = || format!("`adapter = {}`", folder.display());
+    mixed_up::check_adapter(folder)?;
     let config = AdapterConfig::from_folder(folder).about(named())?;
     config.check(model).about(named())?;
     Ok(config)

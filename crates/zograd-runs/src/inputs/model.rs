@@ -1,12 +1,12 @@
 //! Loading and measuring a model.
 
 use crate::backend::RunBackend;
-use crate::error::{Blame, Problem, Result, RunError};
+use crate::error::{Blame, Problem, Result, RunError, refuse};
 use crate::watch::Watch;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{LoadOptions, Opt, Storage};
+use zograd_models::{AdapterError, LoadError, LoadOptions, Opt, Storage};
 use zograd_tasks::Prompt;
 use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
 
@@ -17,6 +17,36 @@ use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
 pub fn load<B: RunBackend>(folder: &Path, storage: Storage, device: &B::Device) -> Result<Opt<B>> {
     let (model, _) = Opt::load(folder, &LoadOptions::of(storage), device).or_input()?;
     Ok(model)
+}
+
+/// [`load`] of weights that a run wrote: where they are damaged there is nothing to download again.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) fn load_own<B: RunBackend>(
+    folder: &Path,
+    storage: Storage,
+    device: &B::Device,
+) -> Result<Opt<B>> {
+    match Opt::load(folder, &LoadOptions::of(storage), device) {
+        Err(LoadError::Damaged { file, reason }) => damaged(&file, &reason),
+        other => Ok(other.about_file(folder)?.0),
+    }
+}
+
+/// `base` with an adapter that a run wrote.
+///
+/// # Errors
+/// It is damaged, or does not fit.
+pub(crate) fn with_own_adapter<B: RunBackend>(base: Opt<B>, folder: &Path) -> Result<Opt<B>> {
+    match base.without_adapter().with_adapter_from(folder) {
+        Err(AdapterError::Weights(LoadError::Damaged { file, reason })) => damaged(&file, &reason),
+        other => other.about_file(folder),
+    }
+}
+
+fn damaged<T>(file: &Path, reason: &str) -> Result<T> {
+    refuse!("{} is damaged: {reason}", file.display())
 }
 
 /// Prompts, and how the answers to them are scored.

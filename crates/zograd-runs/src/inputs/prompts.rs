@@ -1,10 +1,14 @@
 //! From rows to prompts.
 
-use crate::error::{Blame, Result, refuse};
+use crate::error::{Blame, Result, RunError, refuse};
 use crate::watch::Watch;
+use rayon::prelude::*;
 use std::path::Path;
 use zograd_models::OptConfig;
-use zograd_tasks::{Demonstrations, EncodedCandidate, Form, Prompt, PromptEncoder, Sample, Task};
+use zograd_tasks::{
+    Dataset, Demonstrations, EncodedCandidate, Form, Prompt, PromptEncoder, PromptError, Sample,
+    Split, Task,
+};
 
 /// An encoder for the tokenizer in `folder`.
 ///
@@ -35,13 +39,14 @@ pub enum Calibration {
     IclSfc,
 }
 
-/// The prompts of `samples`: after the demonstrations, if there are any.
+/// The prompts of `samples`, which are `rows`: after the demonstrations, if there are any.
 ///
 /// # Errors
-/// A sample that cannot be made into a prompt.
+/// A sample that cannot be made into a prompt; of several the first, with its place.
 pub fn prompts(
     encoder: &PromptEncoder,
     task: &dyn Task,
+    rows: (&Dataset, Split),
     samples: &[Sample],
     demonstrations: &[Sample],
     calibration: Calibration,
@@ -56,8 +61,25 @@ pub fn prompts(
         Calibration::Sfc => Some(Form::Calibration),
         Calibration::IclSfc => Some(Form::InContextCalibration(&shown)),
     };
-    let prepare = |sample| encoder.prepare(task, sample, form, calibration).or_input();
-    samples.iter().map(prepare).collect()
+    let prepare = |sample| encoder.prepare(task, sample, form, calibration);
+    let prepared: Vec<_> = samples.par_iter().map(prepare).collect();
+    // the first, whichever thread was the first to fail
+    prepared
+        .into_iter()
+        .zip(samples)
+        .map(|(prompt, sample)| prompt.map_err(|error| at_row(error, rows, sample.row)))
+        .collect()
+}
+
+/// The error of a row, with its place before it.
+pub fn at_row(error: PromptError, (data, split): (&Dataset, Split), row: usize) -> RunError {
+    let is_of_row = error.is_of_a_row();
+    let found = is_of_row.then(|| data.rows(split, &[row]).ok()).flatten();
+    let error = RunError::of_input(error);
+    match found.as_ref().and_then(|rows| rows.first()) {
+        Some(row) => error.within(row.location()),
+        None => error,
+    }
 }
 
 /// The longest prompt: what was asked for, or all the model's positions.
@@ -104,8 +126,27 @@ pub fn truncated(prompts: &[Prompt]) -> usize {
     prompts.iter().filter(is_cut).count()
 }
 
-/// Says so if prompts, each with this many demonstrations, were cut.
-pub fn note_truncation(prompts: &[Prompt], shots: usize, watch: &mut dyn Watch) {
+/// Says so if prompts, each with this many demonstrations, were cut, and if right answers are longer than those that the
+/// model may write.
+pub fn note_lengths(
+    prompts: &[Prompt],
+    shots: usize,
+    max_new_tokens: Option<usize>,
+    watch: &mut dyn Watch,
+) {
+    let is_longer = |prompt: &&Prompt| {
+        let answer = prompt.candidates.first().map_or(0, |c| c.option_len);
+        // the token that ends it need not be written
+        prompt.question.is_some() && max_new_tokens.is_some_and(|most| answer > most + 1)
+    };
+    let longer = prompts.iter().filter(is_longer).count();
+    if let Some(most) = max_new_tokens.filter(|_| longer > 0) {
+        watch.note(&format!(
+            "note: {longer} of {} right answers are longer than the {most} tokens that the model may write \
+             (`max-new-tokens`)",
+            prompts.len()
+        ));
+    }
     let (cut, all) = (truncated(prompts), prompts.len());
     if cut > 0 {
         watch.note(&format!(

@@ -2,7 +2,7 @@
 
 use crate::error::{Blame, Result, refuse};
 use zograd_models::{Decoding, Generation, OptConfig};
-use zograd_tasks::{PromptEncoder, Task};
+use zograd_tasks::{AnswerEnd, PromptEncoder, Task};
 use zograd_trainer::{Scoring, Writer};
 
 /// An encoder whose prompts leave room for an answer of `max_new_tokens`.
@@ -25,11 +25,12 @@ pub fn with_room(
     }
 }
 
-/// Choice among candidates, or written answers that end at a line break or the end of the text, as in
-/// MeZO's code.
+/// Choice among candidates, or written answers that end where those of the task end: at a line break or the end of the
+/// text, as in MeZO's code, or at the end of the text alone.
 ///
 /// # Errors
-/// Beams for a task whose answers are chosen, or a number of them out of range.
+/// Beams for a task whose answers are chosen, or a number of them out of range; answers that end with the text, and a
+/// model that does not say how that is.
 pub fn scoring(
     task: &dyn Task,
     encoder: &PromptEncoder,
@@ -45,7 +46,10 @@ pub fn scoring(
         }
         return Ok(Scoring::choice());
     }
-    let line_break = encoder.last_id("\n").or_input()?;
+    let line_break = match task.answer_end() {
+        AnswerEnd::Line => encoder.last_id("\n").or_input()?,
+        AnswerEnd::Eos => None,
+    };
     let generation = Generation {
         max_new_tokens: encoder.max_new_tokens(),
         stop: line_break

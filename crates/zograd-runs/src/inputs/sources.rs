@@ -1,16 +1,38 @@
 //! Where model, tokenizer, task and rows come from.
 
-use super::task;
-use crate::error::{Blame, Result, refuse};
-use crate::settings::Inputs;
+use super::mixed_up;
+use super::room::Room;
+use super::task::{self, Reading};
+use crate::error::{Blame, Result, RunError, refuse};
+use crate::settings::{BUILT_IN_MODEL, BUILT_IN_TASK, Inputs};
+use crate::watch::Watch;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use zograd_files::Bytes;
+use zograd_models::hub::{self, Download, HubError};
 use zograd_tasks::{Dataset, Task};
 
-/// The name of the built-in task.
-pub const BUILT_IN_TASK: &str = "toy";
-/// The name of the built-in model in reports.
-pub const BUILT_IN_MODEL: &str = "embedded";
+/// The files of a model.
+pub struct ModelSource {
+    /// The model in words, for reports.
+    pub name: String,
+    /// The model folder.
+    pub folder: PathBuf,
+    /// The tokenizer folder.
+    pub tokenizer: PathBuf,
+    /// Holds the unpacked built-in model while it is in use.
+    unpacked: Option<tempfile::TempDir>,
+}
+
+/// A task and its rows.
+pub struct TaskSource {
+    /// The task in words, for reports.
+    pub name: String,
+    /// How rows are read.
+    pub task: Arc<dyn Task>,
+    /// The rows.
+    pub data: Dataset,
+}
 
 /// Where the inputs come from.
 pub struct Sources {
@@ -30,54 +52,75 @@ pub struct Sources {
     _unpacked: Option<tempfile::TempDir>,
 }
 
-impl Sources {
-    /// Finds everything, without loading weights.
+impl TaskSource {
+    /// Finds the task and those of its rows that are to be read.
     ///
     /// # Errors
     /// Whatever is missing, by the name of its setting.
-    pub fn find(inputs: &Inputs, own: &[Arc<dyn Task>]) -> Result<Self> {
-        let (model_name, model, unpacked) = match &inputs.model {
-            Some(name) => (name.clone(), model_folder(name)?, None),
-            None => {
-                let (folder, model) = unpack()?;
-                (BUILT_IN_MODEL.into(), model, Some(folder))
-            }
-        };
-        let (task_name, task, data) = match (&inputs.task, &inputs.data) {
+    pub fn find(inputs: &Inputs, own: &[Arc<dyn Task>], reading: Reading<'_>) -> Result<Self> {
+        inputs.check()?;
+        let is_built_in = |name: &str| name == BUILT_IN_TASK;
+        match (&inputs.task, &inputs.data) {
             (Some(name), Some(folder)) => {
-                let (task, data) = task::open_task(name, folder, own)?;
-                (task.name().to_string(), task, data)
+                let (task, data) = task::open_task(name, folder, own, reading)?;
+                let name = task.name().to_string();
+                Ok(Self { name, task, data })
             }
-            (None, None) => {
+            (task, None) if task.as_deref().is_none_or(is_built_in) => {
                 let task = task::built_in_task(BUILT_IN_TASK)?;
                 let (train, validation) = (zograd_embedded::TRAIN, zograd_embedded::VALIDATION);
                 let data = Dataset::from_json_lines("built-in rows", train, validation);
-                (BUILT_IN_TASK.into(), task, data)
+                let name = BUILT_IN_TASK.into();
+                Ok(Self { name, task, data })
             }
-            (Some(task), None) => {
+            (task, None) => {
+                let task = task.as_deref().unwrap_or_default();
                 refuse!("`task = {task}` needs `data`, the folder with its rows")
             }
             (None, Some(_)) => {
                 refuse!("`data` needs `task`, the name of the task its rows belong to")
             }
-        };
-        Ok(Self {
-            tokenizer: inputs.tokenizer.clone().unwrap_or_else(|| model.clone()),
-            model_name,
-            task_name,
-            model,
-            task,
-            data,
-            _unpacked: unpacked,
-        })
+        }
     }
 }
 
-impl Sources {
+impl ModelSource {
+    /// Finds the model, without loading weights; it may be fetched from the hub. The built-in one if none is named.
+    ///
+    /// # Errors
+    /// Whatever is missing, by the name of its setting; a disk without room for it.
+    pub fn find(inputs: &Inputs, watch: &mut dyn Watch) -> Result<Self> {
+        Self::find_for(inputs, None, watch)
+    }
+
+    /// The same for a run that needs `room`, which is made sure of before the weights are fetched.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn find_for(inputs: &Inputs, room: Option<&Room>, watch: &mut dyn Watch) -> Result<Self> {
+        let named = inputs
+            .model
+            .as_deref()
+            .filter(|name| *name != BUILT_IN_MODEL);
+        let (name, folder, unpacked) = match named {
+            Some(name) => (name.to_owned(), model_folder(name, room, watch)?, None),
+            None => {
+                let (unpacked, model) = unpack()?;
+                (BUILT_IN_MODEL.into(), model, Some(unpacked))
+            }
+        };
+        Ok(Self {
+            tokenizer: inputs.tokenizer.clone().unwrap_or_else(|| folder.clone()),
+            name,
+            folder,
+            unpacked,
+        })
+    }
+
     /// The model folder, if it holds an adapter beside the weights: Hugging Face's transformers then load both.
     pub fn own_adapter(&self) -> Option<&Path> {
-        let config = self.model.join("adapter_config.json");
-        config.exists().then_some(self.model.as_path())
+        let config = self.folder.join("adapter_config.json");
+        config.exists().then_some(self.folder.as_path())
     }
 
     /// Refuses a model folder with an adapter beside the weights, where the weights alone would be used.
@@ -96,16 +139,41 @@ impl Sources {
     }
 }
 
-/// The folder of a model that was named.
-fn model_folder(name: &str) -> Result<PathBuf> {
-    let folder = zograd_models::hub::resolve(name).about("`model`")?;
-    let has = |file: &str| folder.join(file).exists();
-    if has("adapter_config.json") && !has("config.json") {
-        refuse!(
-            "`model = {name}`: it holds an adapter; give the model it belongs to, and this as its `adapter` \
-             to measure with it or to merge it"
-        );
+impl Sources {
+    /// Both together.
+    pub fn new(task: TaskSource, model: ModelSource) -> Self {
+        Self {
+            model_name: model.name,
+            task_name: task.name,
+            model: model.folder,
+            tokenizer: model.tokenizer,
+            task: task.task,
+            data: task.data,
+            _unpacked: model.unpacked,
+        }
     }
+}
+
+/// The folder of a model that was named.
+fn model_folder(name: &str, room: Option<&Room>, watch: &mut dyn Watch) -> Result<PathBuf> {
+    let mut before = |download: &Download<'_>| {
+        if let Some(room) = room {
+            let checked = room.check(download.config, Some(download));
+            checked.map_err(|error| error.to_string())?;
+        }
+        watch.note(&format!(
+            "note: fetching {name}, {} of weights, into {}",
+            Bytes(download.bytes),
+            download.cache.display()
+        ));
+        Ok(())
+    };
+    let folder = match hub::resolve_with(name, &mut before) {
+        // it names the setting itself
+        Err(HubError::Refused(words)) => return Err(RunError::input(words)),
+        other => other.about("`model`")?,
+    };
+    mixed_up::check_model(name, &folder)?;
     Ok(folder)
 }
 

@@ -49,7 +49,7 @@ impl Owner for StepSizes {
             "LR",
             "Learning rate: what these methods are most sensitive to; try a few",
         )
-        .or("1e-6; 5e-5 with lora, 5e-3 with prefix, 1e-4 with head; adam: 1e-5, 1e-4, 1e-3, 1e-4"),
+        .or("1e-6, in the built-in run 2e-5; 5e-5 with lora, 5e-3 with prefix, 1e-4 with head; adam: 1e-5, 1e-4, 1e-3, 1e-4"),
         Setting::choice(
             "schedule",
             "NAME",
@@ -98,7 +98,8 @@ impl Owner for Budget {
     const NAME: &'static str = "methods with steps";
     const HEADING: &'static str = "Run";
     const SETTINGS: &'static [Setting] = &[
-        Setting::count("steps", "N", "Number of steps").or("1000"),
+        Setting::count("steps", "N", "Number of steps")
+            .or("1000; in the built-in run as many as 4800 forwards give"),
         Setting::count(
             "forwards",
             "N",

@@ -92,7 +92,7 @@ impl Owner for Measurement {
             "predictions",
             "FILE",
             "Write one JSON line per example: index, prediction, and the label and the candidates' scores, or the right \
-             answers and their overlap",
+             answers and their overlap; rows then need not say what is right",
         ),
     ];
 }

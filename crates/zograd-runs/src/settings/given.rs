@@ -3,7 +3,7 @@
 use super::owner::{Keys, Owner};
 use crate::error::{Blame, Result, RunError, refuse};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use toml::{Table, Value};
 use zograd_select::{Kind, Method, MethodSpec, Setting};
@@ -71,6 +71,11 @@ impl Given {
         self.get(key)?.as_str()
     }
 
+    /// Whether this was given, and not only suggested.
+    pub(super) fn is_firm(&self, key: &str) -> bool {
+        self.values.contains_key(key) && !self.suggested.contains(key)
+    }
+
     /// The keys that were given.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
@@ -121,10 +126,7 @@ impl Given {
     /// # Errors
     /// An unreadable file, a key that is none of `keys` (the nearest one is suggested), a value of the wrong type.
     pub fn read(file: &Path, keys: &Keys) -> Result<Self> {
-        let text = zograd_files::read_text(file, MAX_BYTES)
-            .about("cannot be read")
-            .about_file(file)?;
-        Self::parse(&text, keys).about_file(file)
+        Self::parse(&text(file)?, keys).about_file(file)
     }
 
     /// Reads settings from TOML.
@@ -132,12 +134,34 @@ impl Given {
     /// # Errors
     /// As [`Given::read`].
     pub fn parse(text: &str, keys: &Keys) -> Result<Self> {
-        let mut values: Table = text.parse().map_err(|e: toml::de::Error| {
-            let line = e
-                .span()
-                .map_or(0, |span| text[..span.start].lines().count().max(1));
-            RunError::input(format!("line {line}: {}", e.message()))
-        })?;
+        Self::of_table(table(text)?, keys)
+    }
+
+    /// Reads a file of settings in which these may be lists; the lists come apart, each value checked.
+    ///
+    /// # Errors
+    /// As [`Given::read`].
+    pub(crate) fn read_with_lists(
+        file: &Path,
+        keys: &Keys,
+        lists: &[&str],
+    ) -> Result<(Self, BTreeMap<String, Vec<Value>>)> {
+        let text = text(file)?;
+        let mut values = table(&text).about_file(file)?;
+        let mut found = BTreeMap::new();
+        for key in lists {
+            if let Some(Value::Array(list)) = values.get(*key) {
+                let setting = &keys.named(key)?.setting;
+                let checked = list.iter().map(|value| check(setting, value));
+                let checked: Result<Vec<Value>> = checked.collect();
+                found.insert((*key).to_owned(), checked.about_file(file)?);
+                values.remove(*key);
+            }
+        }
+        Ok((Self::of_table(values, keys).about_file(file)?, found))
+    }
+
+    fn of_table(mut values: Table, keys: &Keys) -> Result<Self> {
         for (key, value) in &mut values {
             *value = check(&keys.named(key)?.setting, value)?;
         }
@@ -178,6 +202,10 @@ impl Given {
         for setting in method.settings {
             if let Some(value) = self.values.remove(setting.key) {
                 let value = check(setting, &value)?;
+                // JSON, which the log is written in, has none
+                if value.as_float().is_some_and(|x| !x.is_finite()) {
+                    return Err(wrong(setting.key, &value, "it takes a finite number"));
+                }
                 spec = spec.with(setting.key, serde_json::to_value(value).or_input()?);
             }
         }
@@ -245,6 +273,20 @@ impl From<Table> for Given {
     }
 }
 
+fn text(file: &Path) -> Result<String> {
+    let text = zograd_files::read_text(file, MAX_BYTES);
+    text.about("cannot be read").about_file(file)
+}
+
+fn table(text: &str) -> Result<Table> {
+    text.parse().map_err(|e: toml::de::Error| {
+        let line = e
+            .span()
+            .map_or(0, |span| text[..span.start].lines().count().max(1));
+        RunError::input(format!("line {line}: {}", e.message()))
+    })
+}
+
 /// A value as people write it in a file: `1e-5` rather than `0.00001`.
 fn written(value: &Value) -> String {
     match value {
@@ -283,6 +325,7 @@ fn check(setting: &Setting, value: &Value) -> Result<Value> {
         (Kind::Choices(_), Value::Array(list)) if list.iter().all(Value::is_str) => {
             return Ok(value.clone());
         }
+        (Kind::Number, Value::Array(_)) => "it takes one number; `zograd sweep` tries several",
         (Kind::Number, _) => "it takes a number",
         (Kind::Switch, _) => "it takes true or false",
         (Kind::Count, _) => "it takes a whole number of at least 0",

@@ -3,6 +3,7 @@
 use super::machine::Storage;
 use super::owner::Owner;
 use crate::error::{Result, refuse};
+use crate::words::number;
 use serde::{Deserialize, Serialize};
 use zograd_select::Setting;
 use zograd_trainer::{Backpropagation, GradientOptimizer};
@@ -59,6 +60,7 @@ impl GradientOptions {
         }
         let max_norm = *self.max_grad_norm.get_or_insert(1.0);
         if max_norm.is_nan() || max_norm <= 0.0 {
+            let max_norm = number(max_norm);
             refuse!("`max-grad-norm = {max_norm}`: use a number above 0, or inf");
         }
         let micro_batch = *self.micro_batch.get_or_insert(batch_size);

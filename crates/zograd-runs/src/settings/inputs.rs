@@ -1,10 +1,16 @@
 //! Which model, task and rows.
 
 use super::owner::Owner;
+use crate::error::{Result, refuse};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use zograd_select::Setting;
+
+/// The name of the built-in model.
+pub const BUILT_IN_MODEL: &str = "embedded";
+/// The name of the built-in task.
+pub const BUILT_IN_TASK: &str = "toy";
 
 /// Which model and task, and how prompts are made.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,14 +42,14 @@ impl Owner for Inputs {
             "DIR|ID",
             "A Hugging Face model folder, or a hub id such as facebook/opt-125m",
         )
-        .or("a tiny built-in OPT"),
+        .or("with the built-in task: embedded, a tiny OPT"),
         Setting::path("tokenizer", "DIR", "Tokenizer folder, if the model folder has none"),
         Setting::text(
             "task",
             "NAME",
             "The task, such as sst2, or the TOML file of your own",
         )
-        .or("a small sentiment task that is built in"),
+        .or("with the built-in model: toy, a small sentiment task"),
         Setting::path(
             "data",
             "DIR",
@@ -63,9 +69,45 @@ impl Owner for Inputs {
 }
 
 impl Inputs {
-    /// Whether model and task are those that are built in.
+    /// Whether model, task and rows are those that are built in.
     pub fn built_in(&self) -> bool {
-        self.model.is_none() && self.task.is_none()
+        let is = |given: &Option<String>, name| given.as_deref().is_none_or(|given| given == name);
+        is(&self.model, BUILT_IN_MODEL) && is(&self.task, BUILT_IN_TASK) && self.data.is_none()
+    }
+
+    /// Refuses what is built in in the place of something that was forgotten. It stands in for model and task together,
+    /// or by its name.
+    ///
+    /// # Errors
+    /// A model without a task, or a task or rows without a model.
+    pub fn check(&self) -> Result<()> {
+        let by_name = |setting: &str, name: &str, what: &str| {
+            format!("; `{setting} = {name}` is the {what} that is built in")
+        };
+        let (given, missing, built_in) = match (&self.model, &self.task, &self.data) {
+            (Some(model), None, None) if model != BUILT_IN_MODEL => (
+                format!("`model = {model}`"),
+                "`task` and `data`",
+                by_name("task", BUILT_IN_TASK, "small one with rows"),
+            ),
+            (None, Some(task), None) if task != BUILT_IN_TASK => (
+                format!("`task = {task}`"),
+                "`model` and `data`",
+                String::new(),
+            ),
+            (None, Some(task), Some(_)) => (
+                format!("`task = {task}`"),
+                "`model`",
+                by_name("model", BUILT_IN_MODEL, "tiny one"),
+            ),
+            (None, None, Some(data)) => (
+                format!("`data = {}`", data.display()),
+                "`model` and `task`",
+                String::new(),
+            ),
+            _ => return Ok(()),
+        };
+        refuse!("{given} needs {missing}{built_in}")
     }
 
     /// The same with paths that mean the same from any folder.
@@ -103,15 +145,15 @@ impl Owner for ExampleCounts {
             "dev-examples",
             "N",
             "Development examples, drawn from the remaining train rows: the best weights are those that do best on \
-             them",
+             them; fewer where training examples that were asked for leave fewer",
         )
-        .or("500"),
+        .or("500, in the built-in run 200"),
         Setting::count(
             "test-examples",
             "N",
             "Test examples drawn from the validation rows, scored before and after",
         )
-        .or("1000"),
+        .or("1000, in the built-in run 500"),
     ];
 }
 
@@ -122,7 +164,7 @@ fn absolute(path: PathBuf) -> PathBuf {
 
 /// The same for a model, which may also be the name of one on the hub.
 fn absolute_if_folder(model: String) -> String {
-    match Path::new(&model).is_dir() {
+    match Path::new(&model).is_dir() && model != BUILT_IN_MODEL {
         true => absolute(model.into()).display().to_string(),
         false => model,
     }

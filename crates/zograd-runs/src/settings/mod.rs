@@ -5,6 +5,8 @@
 //! its own as a typed struct, and what nobody takes is refused by the names of those who would.
 
 mod budget;
+mod cost;
+mod elsewhere;
 mod evaluation;
 mod given;
 mod gradient;
@@ -21,11 +23,13 @@ mod tuning;
 mod zeroth_order;
 
 pub use budget::{Budget, Draw, EvalOptions, StepSizes};
+pub use cost::Cost;
+pub use elsewhere::elsewhere;
 pub use evaluation::{Measurement, SplitName};
 pub use given::Given;
 pub use gradient::GradientOptions;
 pub(crate) use inputs::is_task_file;
-pub use inputs::{ExampleCounts, Inputs};
+pub use inputs::{BUILT_IN_MODEL, BUILT_IN_TASK, ExampleCounts, Inputs};
 pub use machine::{BackendName, Machine, STORAGES, Storage};
 pub use method::{DEFAULT_METHOD, MethodChoice, MethodKind, Procedure};
 pub use objective::{ObjectiveChoice, ObjectiveName};
@@ -42,7 +46,7 @@ use std::path::PathBuf;
 use zograd_models::{AdapterConfig, BaseNote};
 use zograd_perturb::{Arithmetic, ParameterSpace, Selection, noise};
 use zograd_select::Methods;
-use zograd_tasks::SplitSizes;
+use zograd_tasks::{SplitSizes, Yields};
 use zograd_trainer::trajectory::{AdapterStart, Header};
 use zograd_trainer::{Schedule, TrainConfig};
 
@@ -193,9 +197,11 @@ impl Settings {
     /// A value that TOML cannot hold.
     pub fn given(&self) -> Result<Given> {
         let mut values = self.taken.clone();
+        let yields = self.sizes.yields;
         let examples = ExampleCounts {
-            train_examples: Some(self.sizes.train),
-            dev_examples: Some(self.sizes.dev),
+            // the one that gives way is the one that is not given
+            train_examples: (yields != Yields::Train).then_some(self.sizes.train),
+            dev_examples: (yields != Yields::Dev).then_some(self.sizes.dev),
             test_examples: Some(self.sizes.test),
         };
         let eval = EvalOptions {
@@ -225,9 +231,17 @@ impl Settings {
         Ok(values.into())
     }
 
+    /// How weights are moved; gradient methods do not say.
+    pub fn arithmetic(&self) -> Option<Arithmetic> {
+        match &self.procedure {
+            Procedure::ZerothOrder(zo) => Some(zo.arithmetic),
+            Procedure::Gradient(_) | Procedure::LinearProbe => None,
+        }
+    }
+
     /// Whether weights are moved exactly.
     pub(crate) fn is_exact(&self) -> bool {
-        matches!(&self.procedure, Procedure::ZerothOrder(zo) if zo.arithmetic == Arithmetic::Exact)
+        self.arithmetic() == Some(Arithmetic::Exact)
     }
 
     /// The same, but with plain arithmetic.
@@ -236,6 +250,15 @@ impl Settings {
             zo.arithmetic = Arithmetic::Plain;
             self.taken.insert("arithmetic".into(), "plain".into());
         }
+    }
+
+    /// Forward passes of training, of all steps; none for a method without steps.
+    ///
+    /// # Errors
+    /// A method that is not there.
+    pub fn forwards(&self, methods: &Methods) -> Result<Option<u64>> {
+        let per_step = self.procedure.forwards(methods)?;
+        Ok(per_step.map(|forwards| forwards.saturating_mul(self.config.steps)))
     }
 
     /// Which parameters move.
@@ -299,6 +322,15 @@ fn take_adapter(given: &mut Given, tune: Tune) -> Result<(Option<AdapterConfig>,
 }
 
 fn take_sizes(given: &mut Given, built_in: bool) -> Result<SplitSizes> {
+    let (train, dev) = (
+        given.is_firm("train-examples"),
+        given.is_firm("dev-examples"),
+    );
+    let yields = match (train, dev) {
+        (true, false) => Yields::Dev,
+        (false, true) => Yields::Train,
+        (true, true) | (false, false) => Yields::Both,
+    };
     let examples: ExampleCounts = given.take()?;
     let (dev, test) = if built_in { (200, 500) } else { (500, 1000) };
     Ok(SplitSizes {
@@ -306,6 +338,7 @@ fn take_sizes(given: &mut Given, built_in: bool) -> Result<SplitSizes> {
         dev: examples.dev_examples.unwrap_or(dev),
         test: budget::at_least_one("test-examples", examples.test_examples.unwrap_or(test))?,
         demonstrations: 0,
+        yields,
     })
 }
 

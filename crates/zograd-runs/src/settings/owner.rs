@@ -1,5 +1,6 @@
 //! Who owns which settings.
 
+use super::elsewhere::elsewhere;
 use crate::error::{Blame, Result, RunError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -133,16 +134,17 @@ impl Keys {
 
     /// What was probably meant.
     fn suggestion(&self, word: &str) -> String {
+        // what stands in a file is no flag
+        if let Some(advice) = elsewhere(word) {
+            return format!("; {}", advice.replace('`', "\""));
+        }
         let word = word.replace('_', "-");
         let scored = self
             .iter()
             .map(|k| (strsim::jaro_winkler(&word, k.setting.key), k.setting.key));
         match scored.max_by(|a, b| a.0.total_cmp(&b.0)) {
             Some((score, key)) if score > 0.75 => format!("; did you mean \"{key}\"?"),
-            _ => {
-                let all: Vec<_> = self.iter().map(|k| k.setting.key).collect();
-                format!("; known are {}", all.join(", "))
-            }
+            _ => "; the keys are the flags of the command, as its help lists them, without the dashes".into(),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::machine::Storage;
 use super::owner::Owner;
 use super::tuning::Tune;
 use crate::error::{Result, refuse};
+use crate::words::number;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use zograd_perturb::{Arithmetic, NoiseKind};
@@ -97,9 +98,11 @@ impl PerturbationOptions {
     ) -> Result<ZerothOrder> {
         let eps = *self.eps.get_or_insert(tune.default_eps());
         if !EPS.contains(&eps) {
-            refuse!(
-                "`eps = {eps}`: the perturbation scale must be above 0 and at most 1; try 1e-3"
-            );
+            let why = match eps > 0.0 && eps < *EPS.start() {
+                true => "a perturbation so small is lost in the rounding of the weights",
+                false => "the perturbation scale must be above 0 and at most 1",
+            };
+            refuse!("`eps = {}`: {why}; try 1e-3", number(eps));
         }
         let arithmetic = arithmetic(self.arithmetic, storage)?;
         self.arithmetic = Some(arithmetic);

@@ -20,16 +20,14 @@ pub(super) fn probe<B: RunBackend>(
     model: Opt<B>,
     mut work: Work<'_, '_>,
 ) -> Result<(Opt<B>, TrainSummary, Option<u64>)> {
-    let start = Instant::now();
     let mut summary = TrainSummary::beginning();
+    if !evaluate(&model, &mut summary, &mut work)? {
+        return interrupted(model, summary, None, work);
+    }
+    let start = Instant::now();
     let fitted = fit(&model, &mut work);
     let Some((model, probe)) = fitted? else {
-        summary.stop = StopReason::Interrupted;
-        work.recorder
-            .watch
-            .note("interrupted before the fit was done: best/ holds the start weights");
-        work.recorder.finish()?;
-        return Ok((model, summary, None));
+        return interrupted(model, summary, None, work);
     };
     let fitted = (probe.tokens.len() * model.config().word_embed_proj_dim) as u64;
     summary.steps = 1;
@@ -46,32 +44,61 @@ pub(super) fn probe<B: RunBackend>(
         }
     ));
     Observer::<Opt<B>>::on_step(work.recorder, &record(&summary, &probe)).while_running()?;
-    if !work.examples.dev.is_empty() {
-        let start = Instant::now();
-        let questions = Questions {
-            prompts: work.examples.dev,
-            scoring: work.examples.scoring,
-            batch_size: work.settings.config.eval_batch_size,
-            stop: Some(work.stop),
-        };
-        let evaluation = match score(&model, questions, "dev", work.recorder.watch) {
-            Err(RunError::Stopped(_)) => {
-                summary.stop = StopReason::Interrupted;
-                work.recorder.finish()?;
-                return Ok((model, summary, Some(fitted)));
-            }
-            other => other?,
-        };
-        let dev_score = DevScore::new(evaluation.metric, evaluation.score);
-        let (steps, forwards) = (summary.steps, summary.forwards);
-        let mut record = EvalRecord::new(steps, forwards, dev_score, evaluation.loss);
-        record.best = true;
-        record.seconds = start.elapsed().as_secs_f64();
-        work.recorder.on_eval(&record, &model).while_running()?;
-        summary.best = Some(record);
+    if !evaluate(&model, &mut summary, &mut work)? {
+        return interrupted(model, summary, Some(fitted), work);
     }
     work.recorder.finish()?;
     Ok((model, summary, Some(fitted)))
+}
+
+/// What is left of a run that was asked to stop.
+fn interrupted<B: RunBackend>(
+    model: Opt<B>,
+    mut summary: TrainSummary,
+    fitted: Option<u64>,
+    work: Work<'_, '_>,
+) -> Result<(Opt<B>, TrainSummary, Option<u64>)> {
+    summary.stop = StopReason::Interrupted;
+    if fitted.is_none() {
+        let line = "interrupted before the fit was done: best/ holds the start weights";
+        work.recorder.watch.note(line);
+    }
+    work.recorder.finish()?;
+    Ok((model, summary, fitted))
+}
+
+/// Scores the model on the development examples, if there are any; says whether it came to the end of it.
+fn evaluate<B: RunBackend>(
+    model: &Opt<B>,
+    summary: &mut TrainSummary,
+    work: &mut Work<'_, '_>,
+) -> Result<bool> {
+    if work.examples.dev.is_empty() {
+        return Ok(true);
+    }
+    let start = Instant::now();
+    let questions = Questions {
+        prompts: work.examples.dev,
+        scoring: work.examples.scoring,
+        batch_size: work.settings.config.eval_batch_size,
+        stop: Some(work.stop),
+    };
+    let evaluation = match score(model, questions, "dev", work.recorder.watch) {
+        Err(RunError::Stopped(_)) => return Ok(false),
+        other => other?,
+    };
+    let dev_score = DevScore::new(evaluation.metric, evaluation.score);
+    let mut record = EvalRecord::new(summary.steps, summary.forwards, dev_score, evaluation.loss);
+    record.best = work
+        .settings
+        .config
+        .best_by
+        .prefers(&record, summary.best.as_ref());
+    record.seconds = summary.seconds;
+    record.eval_seconds = start.elapsed().as_secs_f64();
+    work.recorder.on_eval(&record, model).while_running()?;
+    summary.take_up(&record);
+    Ok(true)
 }
 
 /// The fit, with a bar for each of its stages.

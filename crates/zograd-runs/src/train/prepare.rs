@@ -3,13 +3,15 @@
 use super::origin::origin;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
-use crate::inputs::{self, Calibration, Sources};
+use crate::inputs::{self, Calibration, ModelSource, Reading, Room, Sources, TaskSource};
 use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
+use crate::watch::Watch;
+use crate::words::{count, number};
 use std::path::PathBuf;
 use std::sync::Arc;
 use zograd_models::OptConfig;
 use zograd_perturb::Seed;
-use zograd_tasks::{Prompt, SplitCounts, Splits, Task};
+use zograd_tasks::{Prompt, Split, SplitCounts, Splits, Task};
 use zograd_trainer::{Examples, Objective, Scoring, answer_tokens};
 
 /// The prompts of a run.
@@ -84,7 +86,8 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Reads everything but the weights. `tasks` are those that are not built in.
+    /// Reads everything but the weights: first what costs nothing, as the model may have to be fetched. `tasks` are those
+    /// that are not built in.
     ///
     /// # Errors
     /// Whatever is missing or does not go together, by the name of its setting.
@@ -92,36 +95,57 @@ impl Prepared {
         mut settings: Settings,
         tasks: &[Arc<dyn Task>],
         resumed: Option<(Interrupted, Lock)>,
+        watch: &mut dyn Watch,
     ) -> Result<(Self, Destination)> {
-        let sources = Sources::find(&settings.inputs, tasks)?;
-        sources.refuse_own_adapter()?;
-        let config = OptConfig::from_folder(&sources.model).about("`model`")?;
+        let rows = TaskSource::find(&settings.inputs, tasks, Reading::ALL)?;
+        let seed = settings.config.seed;
+        let splits = Splits::load(
+            rows.task.as_ref(),
+            &rows.data,
+            settings.sizes,
+            Seed::new(seed),
+        )
+        .or_input()?;
+        let yields = settings.sizes.yields;
+        settings.sizes = settings.sizes.settled(&splits.counts);
+        let asked = settings.objective.unwrap_or(ObjectiveName::Auto);
+        let mut objective = asked.of_task(rows.task.as_ref())?;
+        match settings.procedure {
+            Procedure::LinearProbe => objective = ObjectiveName::TeacherForcing,
+            _ => settings.objective = Some(objective),
+        }
+        if let (None, Some(path)) = (&resumed, &settings.out) {
+            RunFolder::check(path)?;
+        }
+        let room = Room::of(&settings).filter(|_| resumed.is_none());
+        let model = ModelSource::find_for(&settings.inputs, room.as_ref(), watch)?;
+        model.refuse_own_adapter()?;
+        let config = OptConfig::from_folder(&model.folder).about("`model`")?;
+        if let Some(room) = room {
+            room.check(&config, None)?;
+        }
+        let sources = Sources::new(rows, model);
         let max_length = inputs::max_length(settings.inputs.max_length, &config)?;
         crate::settings::check_adapter(settings.adapter.as_ref(), &config)?;
         settings.inputs.max_length = Some(max_length);
         let task = sources.task.as_ref();
-        let encoder = inputs::encoder(&sources.tokenizer, settings.inputs.bos_id, max_length)?;
+        let encoder = inputs::encoder(&sources.tokenizer, settings.inputs.bos_id, max_length)?
+            .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, settings.inputs.max_new_tokens)?;
         let scoring = inputs::scoring(task, &encoder, &config, None)?;
         if scoring.writer().is_some() {
             settings.inputs.max_new_tokens = Some(encoder.max_new_tokens());
         }
-        let asked = settings.objective.unwrap_or(ObjectiveName::Auto);
-        let mut objective = asked.of_task(task)?;
-        match settings.procedure {
-            Procedure::LinearProbe => objective = ObjectiveName::TeacherForcing,
-            _ => settings.objective = Some(objective),
-        }
-        let seed = settings.config.seed;
-        let splits =
-            Splits::load(task, &sources.data, settings.sizes, Seed::new(seed)).or_input()?;
-        let encode =
-            |samples: &[_]| inputs::prompts(&encoder, task, samples, &[], Calibration::None);
-        let data = Data {
-            train: encode(&splits.train)?,
-            dev: encode(&splits.dev)?,
-            test: encode(&splits.test)?,
+        let encode = |split, samples: &[_]| {
+            let from = (&sources.data, split);
+            inputs::prompts(&encoder, task, from, samples, &[], Calibration::None)
         };
+        let data = Data {
+            train: encode(Split::Train, &splits.train)?,
+            dev: encode(Split::Train, &splits.dev)?,
+            test: encode(Split::Validation, &splits.test)?,
+        };
+        inputs::note_shortage(&splits.counts, yields, watch);
         let named = settings.inputs.task.as_deref();
         let origin = origin(&sources, named, &config, &splits, data.all())?;
         if let Some((run, _)) = &resumed {
@@ -139,10 +163,7 @@ impl Prepared {
         }
         let destination = match (resumed, &settings.out) {
             (Some((run, lock)), _) => Destination::Resumed(Box::new(run), lock),
-            (None, Some(path)) => {
-                RunFolder::check(path)?;
-                Destination::Named(path.clone())
-            }
+            (None, Some(path)) => Destination::Named(path.clone()),
             (None, None) => Destination::Free(format!("{}-{}", sources.task_name, settings.method)),
         };
         let published = match &settings.preset {
@@ -175,24 +196,23 @@ impl Prepared {
         let steps = |more: String| {
             let objective = settings.objective.unwrap_or(ObjectiveName::Auto);
             format!(
-                ", {} steps on {objective}, lr {:e}{more}",
-                config.steps, config.lr
+                ", {} on {objective}, lr {}{more}",
+                count(config.steps, "step"),
+                number(config.lr)
             )
         };
         let how = match &settings.procedure {
-            Procedure::ZerothOrder(zo) => steps(format!(", eps {:e}", zo.eps)),
+            Procedure::ZerothOrder(zo) => steps(format!(", eps {}", number(zo.eps))),
             Procedure::Gradient(_) => steps(String::new()),
             Procedure::LinearProbe => String::new(),
         };
         format!(
-            "{} on {}: {}{how}, batch {}; {} train, {} dev, {} test examples",
+            "{} on {}: {}{how}, batch {}; {}",
             self.sources.model_name,
             self.sources.task_name,
             settings.method,
             config.batch_size,
-            self.counts.train.got,
-            self.counts.dev.got,
-            self.counts.test.got,
+            inputs::rows_in_words(&self.counts),
         )
     }
 }

@@ -6,7 +6,7 @@ use crate::folder::{
     ANCHOR, BEST, Interrupted, RunFolder, Summary, checkpoint_folder, checkpoints, folder_hash,
     seal,
 };
-use crate::inputs::{Sources, keep, load, tuned_hash};
+use crate::inputs::{Sources, keep, load_own, tuned_hash, with_own_adapter};
 use crate::settings::Storage;
 use crate::watch::{RunNote, Watch};
 use serde::Serialize;
@@ -45,8 +45,11 @@ pub(super) struct Recorder<'a> {
 /// What `best/` holds.
 struct BestFolder {
     hash: String,
-    /// Written by this process; otherwise by one that was interrupted, and who knows by whom since.
-    ours: bool,
+    /// The content hash of the weights, if this process wrote them; otherwise one did that was interrupted, and who
+    /// knows who since.
+    ours: Option<String>,
+    /// The step of the weights.
+    step: u64,
 }
 
 /// An evaluation whose weights are the best, as it stands in the metrics.
@@ -99,7 +102,12 @@ impl<'a> Recorder<'a> {
             }
         }
         let hash = interrupted.and_then(|run| run.best_hash.clone());
-        self.best = hash.map(|hash| BestFolder { hash, ours: false });
+        let best = evals.iter().rfind(|eval| eval.best);
+        self.best = hash.zip(best).map(|(hash, best)| BestFolder {
+            hash,
+            ours: None,
+            step: best.step,
+        });
         self.told.extend(done.iter().filter_map(|step| step.event));
         self.last_event = done.last().and_then(|step| step.event);
         self.watch.training_begins(&RunNote {
@@ -157,31 +165,35 @@ impl<'a> Recorder<'a> {
     }
 
     /// Keeps the weights, so that a resumed run need not walk all the way from the start. A
-    /// failure is told and survived: the checkpoint before is still there, and the log is enough.
+    /// failure is told and survived: the checkpoint before is still there, and the log is enough. Weights that lie in
+    /// `best/` already are not written a second time.
     fn checkpoint<B: RunBackend>(&mut self, model: &Opt<B>, step: u64) {
         let Some(log) = &mut self.log else {
             return;
         };
-        // an evaluation and the end of the run may come after the same step
-        if self.checkpointed == Some(step) {
+        // an evaluation and the end of the run may come after the same step; before the first one the weights are where
+        // they came from
+        if self.checkpointed == Some(step) || step == 0 {
             return;
         }
+        let best = self.best.as_ref().filter(|best| best.step == step);
+        let known = best.and_then(|best| best.ours.clone());
+        let best = self.folder.best();
         let folder = checkpoint_folder(self.folder.path(), step);
         let partial = self.folder.path().join("checkpoint.partial");
         let save = || -> Result<()> {
             if partial.exists() {
                 std::fs::remove_dir_all(&partial).on_file(&partial)?;
             }
-            keep(model, &self.base, None, &partial)?;
+            match known {
+                Some(_) => link_all(&best, &partial)?,
+                None => keep(model, &self.base, None, &partial)?,
+            }
             let anchor = self.folder.anchor();
             if anchor.exists() {
-                // the file is replaced, never written into, so a second name keeps it as it is now
-                let copy = partial.join(ANCHOR);
-                std::fs::hard_link(&anchor, &copy)
-                    .or_else(|_| std::fs::copy(&anchor, &copy).map(|_| ()))
-                    .on_file(&copy)?;
+                link(&anchor, &partial.join(ANCHOR))?;
             }
-            seal(&partial, &tuned_hash(model))?;
+            seal(&partial, &known.unwrap_or_else(|| tuned_hash(model)))?;
             if folder.exists() {
                 // of steps that are made again, or not as it was written
                 std::fs::remove_dir_all(&folder).on_file(&folder)?;
@@ -222,14 +234,16 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Keeps these weights as the best, with all that belongs to them.
-    fn keep_best<B: RunBackend>(&mut self, model: &Opt<B>) -> Result<String> {
+    /// Keeps these weights, those after `step`, as the best, with all that belongs to them.
+    fn keep_best<B: RunBackend>(&mut self, model: &Opt<B>, step: u64) -> Result<String> {
         let (tokenizer, best) = (self.tokenizer.as_path(), self.folder.best());
         keep(model, &self.base, Some(tokenizer), &best)?;
-        let hash = folder_hash(&best, &tuned_hash(model)).while_running()?;
+        let weights = tuned_hash(model);
+        let hash = folder_hash(&best, &weights).while_running()?;
         self.best = Some(BestFolder {
             hash: hash.clone(),
-            ours: true,
+            ours: Some(weights),
+            step,
         });
         Ok(hash)
     }
@@ -245,7 +259,7 @@ impl<'a> Recorder<'a> {
     ) -> Result<()> {
         match summary.best {
             Some(_) => Ok(()),
-            None => self.keep_best(model).map(drop),
+            None => self.keep_best(model, summary.steps).map(drop),
         }
     }
 
@@ -263,12 +277,12 @@ impl<'a> Recorder<'a> {
         again: impl FnOnce(u64, &mut dyn Watch) -> Result<Opt<B>>,
     ) -> Result<Opt<B>> {
         let Some(record) = &summary.best else {
-            self.keep_best(&model)?;
+            self.keep_best(&model, summary.steps)?;
             return Ok(model);
         };
         if record.step == summary.steps {
-            if !self.best.as_ref().is_some_and(|best| best.ours) {
-                self.keep_best(&model)?;
+            if self.best.as_ref().is_none_or(|best| best.ours.is_none()) {
+                self.keep_best(&model, record.step)?;
             }
             return Ok(model);
         }
@@ -281,7 +295,7 @@ impl<'a> Recorder<'a> {
                     record.step
                 ));
                 let model = again(record.step, self.watch)?;
-                self.keep_best(&model)?;
+                self.keep_best(&model, record.step)?;
                 Ok(model)
             }
         }
@@ -296,14 +310,11 @@ impl<'a> Recorder<'a> {
     ) -> Result<Opt<B>> {
         let best = self.folder.best();
         let found = match model.adapter() {
-            Some(_) => model
-                .without_adapter()
-                .with_adapter_from(&best)
-                .about_file(&best)?,
+            Some(_) => with_own_adapter(model, &best)?,
             None => {
                 // one model in memory at a time
                 drop(model);
-                load::<B>(&best, storage, device).about_file(&best)?
+                load_own::<B>(&best, storage, device)?
             }
         };
         let hash = folder_hash(&best, &tuned_hash(&found))?;
@@ -312,6 +323,27 @@ impl<'a> Recorder<'a> {
             _ => refuse!("{}: it is not as it was saved", best.display()),
         }
     }
+}
+
+/// Gives all files of a folder a second name in a new one. Files of a run folder are replaced and never written into, so
+/// that both stay as they are now.
+fn link_all(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir(to).on_file(to)?;
+    for entry in std::fs::read_dir(from).on_file(from)? {
+        let entry = entry.on_file(from)?;
+        let is_file = entry.file_type().on_file(from)?.is_file();
+        if is_file && !is_half(&entry.file_name()) {
+            link(&entry.path(), &to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file a second name, or makes a copy where a file can have but one.
+fn link(from: &Path, to: &Path) -> Result<()> {
+    std::fs::hard_link(from, to)
+        .or_else(|_| std::fs::copy(from, to).map(|_| ()))
+        .on_file(to)
 }
 
 /// Removes what was being written when a process was killed.
@@ -352,7 +384,7 @@ impl<B: RunBackend> Observer<Opt<B>> for Recorder<'_> {
     fn on_eval(&mut self, record: &EvalRecord, model: &Opt<B>) -> Result<(), TrainError> {
         // before the metrics say so: a resumed run believes them
         let recorded = match record.best {
-            true => self.keep_best(model).and_then(|hash| {
+            true => self.keep_best(model, record.step).and_then(|hash| {
                 let best_hash = hash.as_str();
                 self.folder.record("eval", &BestLine { record, best_hash })
             }),

@@ -13,7 +13,7 @@ use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::{
     CONFIG, Claimed, Environment, Interrupted, LOG, RunFolder, Summary, check_base, named_scores,
 };
-use crate::inputs::{Questions, load, note_truncation, score, truncated, tuned_hash};
+use crate::inputs::{Questions, load, note_lengths, score, truncated, tuned_hash};
 use crate::settings::{Procedure, Settings};
 use crate::watch::Watch;
 use burn::module::Module;
@@ -77,6 +77,7 @@ impl Job for TrainJob<'_> {
         }
         let beginning = begin::<B>(&prepared, destination.interrupted(), device)?;
         // from here on something is written: the input was fine
+        watch.writing_begins();
         let (claimed, interrupted) = destination.claim()?;
         let (folder, log) = open(
             &prepared,
@@ -86,14 +87,9 @@ impl Job for TrainJob<'_> {
             &beginning,
         )?;
         watch.run_begins(&prepared.in_words());
-        for (kind, count) in prepared.counts.short() {
-            watch.note(&format!(
-                "note: asked for {} {kind} examples, the data has {}",
-                count.asked, count.got
-            ));
-        }
+        let room = prepared.settings.inputs.max_new_tokens;
         for prompts in prepared.data.all() {
-            note_truncation(prompts, 0, watch);
+            note_lengths(prompts, 0, room, watch);
         }
         let weight_bytes =
             (beginning.model.num_params() * prepared.settings.machine.storage().bytes()) as u64;
@@ -139,6 +135,7 @@ impl Job for TrainJob<'_> {
         }
         let has_log = matches!(prepared.settings.procedure, Procedure::ZerothOrder(_));
         let weights = tuned_hash(&model);
+        note_kept(&summary, prepared.data.dev.is_empty(), recorder.watch);
         let judged = match summary.stop {
             StopReason::Interrupted => {
                 recorder.keep_last(&model, &summary)?;
@@ -163,7 +160,7 @@ impl Job for TrainJob<'_> {
             recorder.watch.note(&line);
         }
         let scores = (&before, after.as_ref());
-        let mut report = sum_up(&prepared, scores, summary, parameters, weight_bytes);
+        let mut report = sum_up(&prepared, scores, summary, parameters, weight_bytes)?;
         report.weights = weights;
         report.best_weights = best_weights;
         report.run = recorder.folder.path().to_path_buf();
@@ -206,6 +203,13 @@ fn begin<B: RunBackend>(
         // the same model may be named otherwise: config.toml has an absolute path
         header.model.clone_from(&run.header().model);
         if run.header() != header {
+            let steps = run.header().config.steps;
+            if steps > header.config.steps {
+                refuse!(
+                    "`resume = {}`: the run was being made longer: say so again (`steps = {steps}`)",
+                    run.folder().display()
+                );
+            }
             refuse!(
                 "`resume = {}`: {CONFIG} and {LOG} contradict each other",
                 run.folder().display()
@@ -328,6 +332,20 @@ fn judge<B: RunBackend>(
     }
 }
 
+/// Says what is kept where nothing could be chosen.
+fn note_kept(summary: &TrainSummary, unmeasured: bool, watch: &mut dyn Watch) {
+    let chosen = summary.best.is_some() || summary.stop == StopReason::Interrupted;
+    match (chosen, unmeasured, summary.stop) {
+        (false, false, _) => watch.note(
+            "note: no evaluation had a finite loss: best/ holds the last weights, whatever they are worth",
+        ),
+        (false, true, StopReason::Guard) => watch.note(
+            "note: there are no development examples to choose by: best/ holds the weights at which the guard stopped",
+        ),
+        _ => {}
+    }
+}
+
 /// The summary of a run; its folder and the hashes of its weights are still to be named.
 fn sum_up(
     prepared: &Prepared,
@@ -335,10 +353,11 @@ fn sum_up(
     summary: TrainSummary,
     parameters: u64,
     weight_bytes: u64,
-) -> Summary {
+) -> Result<Summary> {
     let settings = &prepared.settings;
     let cut = prepared.data.all().map(truncated);
-    Summary {
+    let gain = summary.gain(settings.config.best_by);
+    Ok(Summary {
         model: prepared.sources.model_name.clone(),
         task: prepared.sources.task_name.clone(),
         method: settings.method.clone(),
@@ -369,8 +388,10 @@ fn sum_up(
         seconds: summary.seconds,
         peak_memory_bytes: peak_memory_bytes(),
         weight_bytes,
+        gain,
         stop: summary.stop,
         paper: prepared.published.clone(),
+        settings: serde_json::to_value(settings.given()?.values()).while_running()?,
         run: PathBuf::new(),
-    }
+    })
 }

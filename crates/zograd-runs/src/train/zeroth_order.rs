@@ -5,7 +5,7 @@ use super::work::{Work, stopped};
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result};
 use crate::folder::{ANCHOR, Interrupted, check_seal};
-use crate::inputs::{load, tuned_hash};
+use crate::inputs::{load, load_own, tuned_hash, with_own_adapter};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use zograd_models::Opt;
@@ -145,12 +145,8 @@ fn restore<B: RunBackend>(
     device: &B::Device,
 ) -> Result<Opt<B>> {
     let model = match base {
-        Some(base) => base
-            .clone()
-            .without_adapter()
-            .with_adapter_from(checkpoint)
-            .or_input()?,
-        None => load::<B>(checkpoint, work.settings.machine.storage(), device)?,
+        Some(base) => with_own_adapter(base.clone(), checkpoint)?,
+        None => load_own::<B>(checkpoint, work.settings.machine.storage(), device)?,
     };
     check_seal(checkpoint, &tuned_hash(&model))?;
     if run.header().arithmetic == Arithmetic::Anchored {

@@ -47,7 +47,8 @@ fn run() -> (TempDir, Vec<String>) {
     drop(RunFolder::create(claimed, "", &"", &origin).expect("a run folder"));
     let path = folder.path().join(LOG);
     let mut log = TrajectoryWriter::create(&path, header).expect("a log");
-    let mut lines = Vec::new();
+    let untuned = r#"{"kind":"eval","step":0,"forwards":0,"dev_accuracy":0.5,"dev_loss":0.8,"best":true,"seconds":0.0,"eval_seconds":0.1}"#;
+    let mut lines = vec![untuned.to_owned()];
     for step in 1..=STEPS {
         let record = Record {
             step,
@@ -67,7 +68,7 @@ fn run() -> (TempDir, Vec<String>) {
         ));
         if step % 2 == 0 {
             lines.push(format!(
-                r#"{{"kind":"eval","step":{step},"forwards":{},"dev_accuracy":0.5,"dev_loss":0.7,"best":true,"seconds":0.1}}"#,
+                r#"{{"kind":"eval","step":{step},"forwards":{},"dev_accuracy":0.5,"dev_loss":0.7,"best":true,"seconds":{step}.5,"eval_seconds":0.1}}"#,
                 2 * step
             ));
         }
@@ -80,7 +81,7 @@ fn read(folder: &Path) -> Seen {
     if let Ok(run) = RunRecord::read(folder) {
         assert!(run.steps.len() <= MOST_LINES);
     }
-    let run = Interrupted::read(folder, true).map_err(|error| {
+    let run = Interrupted::read(folder, true, None).map_err(|error| {
         let text = error.to_string();
         assert!(text.contains(folder.to_str().expect("UTF-8")), "{text}");
         text

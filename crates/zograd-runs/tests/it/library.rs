@@ -227,7 +227,9 @@ fn a_task_of_ones_own_is_chosen_by_its_name() {
     fs::write(at("data/train.jsonl"), rows(12)).expect("written");
     fs::write(at("data/validation.jsonl"), rows(6)).expect("written");
     let settings = tiny().with("method", "mezo").with("task", "days");
-    let settings = settings.with("data", text(&at("data")));
+    let settings = settings
+        .with("model", "embedded")
+        .with("data", text(&at("data")));
     let runs = Runs::new().with_task(Arc::new(Days));
     let summary = train(&runs, &settings, &at("whole"));
     assert_eq!(summary.task, "days");
@@ -271,8 +273,8 @@ fn wrong_input_is_the_inputs_fault_and_leaves_nothing() {
     for (key, value, said) in [
         ("method", "mezzo", "`method = mezzo`: did you mean mezo?"),
         ("backend", "abacus", "`backend = abacus`: "),
-        ("task", "sst2", "`task = sst2` needs `data`"),
-        ("data", "rows", "`data` needs `task`"),
+        ("task", "sst2", "`task = sst2` needs `model` and `data`"),
+        ("data", "rows", "`data = "),
         ("model", none.as_str(), "`model`: "),
         ("tokenizer", none.as_str(), "no usable tokenizer"),
         ("lora-r", "2", "`lora-r = 2`: it takes a whole number"),
@@ -282,6 +284,7 @@ fn wrong_input_is_the_inputs_fault_and_leaves_nothing() {
         let given = tiny().with("out", at("run")).with(key, value);
         let given = match key {
             "lora-r" => given.with("tune", "lora"),
+            "model" => given.with("task", "toy"),
             _ => given,
         };
         let error = refused(Runs::new().train(given, &mut Quiet));
@@ -324,7 +327,11 @@ enum Spoiler {
 
 impl Watch for Spoiler {
     fn on_step(&mut self, _: &zograd_trainer::StepRecord) {
-        if let Self::Best(best) = self {
+        if let Self::Best(best) = self
+            && best.is_dir()
+        {
+            // the weights of the untuned model are there already
+            fs::remove_dir_all(&*best).expect("removed");
             fs::write(best, "").expect("written");
         }
     }
@@ -356,4 +363,44 @@ fn what_fails_while_running_is_not_the_inputs_fault() {
         // and what was written is there to be looked at
         assert!(!RunRecord::read(&out).expect("a run").over());
     }
+}
+
+/// Weights that are the best are on the disk once, in `best/` and in the checkpoint, and neither is written into.
+#[cfg(unix)]
+#[test]
+fn a_checkpoint_of_the_best_weights_shares_their_file() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (runs, out) = (Runs::new(), folder.path().join("run"));
+    let settings = tiny()
+        .with("lr", 1e-3)
+        .with("best-by", "loss")
+        .with("dev-examples", 30);
+    let summary = train(&runs, &settings, &folder.path().join("full"));
+    let mut watch = StopAfter::new(2);
+    let given = settings.clone().with("out", text(&out));
+    let part = watch
+        .stopping(&runs)
+        .train(given, &mut watch)
+        .expect("a part");
+    let file = |name: &str| out.join(name).join("model.safetensors");
+    let inode = |name: &str| fs::metadata(file(name)).expect("weights").ino();
+    let shared = inode("best") == inode("checkpoint-2");
+    assert_eq!(shared, part.best_step == Some(2), "{part:?}");
+    assert!(
+        shared,
+        "choose a learning rate at which step 2 is the best so far"
+    );
+    let kept = out.join("kept");
+    fs::hard_link(file("checkpoint-2"), &kept).expect("a third name");
+    let before = fs::read(&kept).expect("weights");
+    let rest = runs
+        .resume(&out, Given::new(), &mut Quiet)
+        .expect("the rest");
+    assert_eq!(rest.best_step, summary.best_step);
+    assert!(
+        fs::read(&kept).expect("weights") == before,
+        "it was written into"
+    );
+    assert_same(&folder.path().join("full"), &out);
 }

@@ -271,7 +271,6 @@ fn every_key_is_the_field_of_one_owner() {
 
 #[test]
 fn the_default_in_words_is_the_default() {
-    // nothing built in: that has defaults of its own
     let inputs = "model = 'm'\ntask = 'sst2'\ndata = 'd'\n";
     let mut numbers = 0;
     for key in Runs::new().keys().iter() {
@@ -288,30 +287,46 @@ fn the_default_in_words_is_the_default() {
         };
         let settings = check(&given(&format!("{inputs}{owner}")));
         let value = settings.given().expect("TOML").get(name).cloned();
-        if let Ok(number) = key.default.parse::<f64>() {
+        let number = |v: toml::Value| v.as_float().or(v.as_integer().map(|n| n as f64));
+        // what is built in has defaults of its own
+        let (general, built_in) = match key.default.split_once(", in the built-in run ") {
+            Some((general, rest)) => (general, rest.split(';').next()),
+            None => (&*key.default, None),
+        };
+        if let Some(words) = built_in {
+            let settings = check(&Given::new()).given().expect("TOML");
+            let found = settings.get(name).cloned().and_then(number);
+            assert_eq!(found, words.parse().ok(), "{name}");
+        }
+        if let Ok(told) = general.parse::<f64>() {
             numbers += 1;
             let value = match name {
                 // known once the task is
                 "max-new-tokens" => Some(PromptEncoder::DEFAULT_MAX_NEW_TOKENS as f64),
-                _ => value.and_then(|v| v.as_float().or(v.as_integer().map(|n| n as f64))),
+                _ => value.and_then(number),
             };
-            assert_eq!(value, Some(number), "{name}");
+            assert_eq!(value, Some(told), "{name}");
         } else if key.choices.iter().any(|choice| choice.name == key.default) {
             assert_eq!(value.expect(name).as_str(), Some(&*key.default), "{name}");
         }
     }
     assert!(numbers >= 17, "{numbers} defaults are numbers");
+    let steps = "1000; in the built-in run as many as 4800 forwards give";
     let default = |key: &str| {
         let keys = Runs::new().keys();
         keys.named(key).expect("known").default.clone()
     };
     let [full, lora, prefix, head] = [Tune::Full, Tune::Lora, Tune::Prefix, Tune::Head];
+    assert_eq!(default("steps"), steps);
+    let [general, built_in] =
+        [inputs, "method = 'mezo'"].map(|text| check(&given(text)).config.steps);
+    assert_eq!((general, built_in), (1000, 2400));
     let lr = |tune: Tune| tune.default_lr(false);
     let adam = [full, lora, prefix, head].map(|tune| format!("{:e}", tune.default_lr(true)));
     assert_eq!(
         default("lr"),
         format!(
-            "{:e}; {:e} with lora, {:e} with prefix, {:e} with head; adam: {}",
+            "{:e}, in the built-in run 2e-5; {:e} with lora, {:e} with prefix, {:e} with head; adam: {}",
             lr(full),
             lr(lora),
             lr(prefix),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_runs::{Given, Runs, Watch};
 use zograd_trainer::StepRecord;
 
-/// Four steps in a moment, evaluated after the second and the last.
+/// Four steps in a moment, evaluated before the first, after the second and after the last.
 pub fn tiny() -> Given {
     Given::new()
         .with("steps", 4)

@@ -25,7 +25,7 @@ fn points(plan: &SweepPlan) -> Vec<Settings> {
     let read: SweepPlan = toml::from_str(&text).expect("a plan");
     assert_eq!(&read, plan);
     let points = read.points().into_iter();
-    let settings = points.map(|point| runs.check(read.settings(&point, runs.methods())));
+    let settings = points.map(|point| runs.check(read.settings(&point, 0, runs.methods())));
     settings.collect::<Result<_, _>>().expect(&text)
 }
 
@@ -156,7 +156,10 @@ fn results(points: &[Outcome]) -> Vec<String> {
     let without = |point: &Outcome| {
         let mut point = point.clone();
         point.seconds = 0.0;
-        point.run = Default::default();
+        for run in &mut point.runs {
+            run.seconds = 0.0;
+            run.run = Default::default();
+        }
         format!("{point:?}")
     };
     points.iter().map(without).collect()
@@ -200,7 +203,7 @@ fn an_interrupted_sweep_is_reopened_and_ends_as_if_it_had_not_been() {
     assert_eq!(results(&rest.points), results(&whole.points));
     assert_eq!(rest.best, whole.best);
     // the point that had begun went on with the threads that were asked for
-    let first = RunRecord::read(&rest.points[0].run).expect("a run");
+    let first = RunRecord::read(&rest.points[0].runs[0].run).expect("a run");
     let threads = first.environments.last().expect("where it ran").threads;
     assert_eq!((first.steps.len(), threads), (4, 1));
 

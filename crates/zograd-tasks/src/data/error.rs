@@ -7,13 +7,18 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum DataError {
     /// The folder does not exist or is no folder.
-    #[error("{} is not a folder: give the folder that holds the train and validation files", folder.display())]
+    #[error("{} is not a folder: give the folder that holds the train and validation files{hint}", folder.display())]
     FolderMissing {
         /// The path as given.
         folder: PathBuf,
+        /// What to do with the file that was given instead.
+        hint: String,
     },
     /// The folder has no file for a split.
-    #[error("{} has no {split} split: looked for {looked_for}, there and in its subfolder data", folder.display())]
+    #[error(
+        "{} has no {split} split: looked for {looked_for}, there and in its subfolder data{hint}",
+        folder.display()
+    )]
     SplitMissing {
         /// The data set's folder.
         folder: PathBuf,
@@ -21,6 +26,8 @@ pub enum DataError {
         split: Split,
         /// File names that would have done.
         looked_for: String,
+        /// What to do with a file of another format that is there.
+        hint: String,
     },
     /// Some Parquet shards of a split are there, others are not.
     #[error("{} is missing: the {split} split has {shards} shards by its file names", path.display())]
@@ -72,12 +79,20 @@ pub enum DataError {
         /// The parser's reason; its line is always 1, its column counts in this line.
         source: serde_json::Error,
     },
-    /// A line is JSON, but not an object.
-    #[error("{location}: one JSON object a line is expected, this line is {found}")]
+    /// A file that begins as a list of rows is no JSON.
+    #[error("{path}: not valid JSON (it begins as a list, of one object a row): {source}")]
+    NotJsonList {
+        /// The file.
+        path: String,
+        /// The parser's reason, with the line and column of the file.
+        source: serde_json::Error,
+    },
+    /// A row is JSON, but not an object.
+    #[error("{location}: a row must be a JSON object, not {found}")]
     NotAnObject {
-        /// File and line.
+        /// File and line or row.
         location: String,
-        /// What the line is.
+        /// What the row is.
         found: &'static str,
     },
     /// A split without rows.
@@ -104,8 +119,8 @@ pub enum DataError {
     },
     /// A row lacks a field.
     #[error(
-        "{location}: field `{field}` is missing{}; the row has: {present}",
-        near.as_ref().map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+        "{location}: field {field:?} is missing{}; the row has: {present}",
+        near.as_ref().map(|near| format!(", did you mean {near:?}?")).unwrap_or_default()
     )]
     MissingField {
         /// File and line or row.
@@ -118,7 +133,7 @@ pub enum DataError {
         present: String,
     },
     /// A field is of another type.
-    #[error("{location}: field `{field}` must be {expected}, not {found}")]
+    #[error("{location}: field {field:?} must be {expected}, not {found}")]
     WrongType {
         /// File and line or row.
         location: String,
@@ -130,7 +145,7 @@ pub enum DataError {
         found: &'static str,
     },
     /// A list without entries.
-    #[error("{location}: field `{field}` is an empty list, at least one entry is needed")]
+    #[error("{location}: field {field:?} is an empty list, at least one entry is needed")]
     EmptyList {
         /// File and line or row.
         location: String,
@@ -139,7 +154,7 @@ pub enum DataError {
     },
     /// A class label that the task does not have.
     #[error(
-        "{location}: field `{field}` is {label}, but this task's labels are 0 to {largest}{}",
+        "{location}: field {field:?} is {label}, but this task's labels are 0 to {largest}{}",
         if label == "-1" { " (-1 marks hidden labels: is this a test split?)" } else { "" }
     )]
     LabelOutOfRange {
@@ -153,7 +168,7 @@ pub enum DataError {
         largest: usize,
     },
     /// A field has a value the task does not know.
-    #[error("{location}: field `{field}` is `{found}`, but must be {expected}")]
+    #[error("{location}: field {field:?} is {found:?}, but must be {expected}")]
     UnknownValue {
         /// File and line or row.
         location: String,
@@ -163,5 +178,35 @@ pub enum DataError {
         found: String,
         /// The values there are.
         expected: String,
+    },
+    /// A label in words, in a task that does not say what the words mean.
+    #[error(
+        "{location}: field {field:?} is the text {found:?}: say in {} which text goes with which candidate, in their \
+         order: labels = [{found:?}, ...]",
+        file.display()
+    )]
+    TextLabel {
+        /// File and line or row.
+        location: String,
+        /// The field.
+        field: String,
+        /// The label.
+        found: String,
+        /// The task's file.
+        file: PathBuf,
+    },
+    /// An answer of several lines in a task whose answers end at a line break.
+    #[error(
+        "{location}: the answer in field {field:?} has a line break, at which answers end: write end = \"eos\" into {}, \
+         so that they end with the model's end-of-text token instead",
+        file.display()
+    )]
+    LineBreak {
+        /// File and line or row.
+        location: String,
+        /// The field.
+        field: String,
+        /// The task's file.
+        file: PathBuf,
     },
 }

@@ -20,6 +20,7 @@ pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError>
     if !folder.is_dir() {
         return Err(DataError::FolderMissing {
             folder: folder.to_owned(),
+            hint: hint_of_file(folder),
         });
     }
     let mut found = Vec::new();
@@ -38,6 +39,7 @@ pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError>
             looked_for: format!(
                 "{split}.jsonl, {split}.json, {split}.parquet, {split}-00000-of-00001.parquet, {split}/0000.parquet"
             ),
+            hint: hint_of_folder(folder, split),
         });
     };
     for other in found {
@@ -57,6 +59,64 @@ fn shard(path: PathBuf) -> Shard {
         true => Shard::Parquet(path),
         false => Shard::JsonLines(path),
     }
+}
+
+/// Formats that people have tables in and that are not read.
+const NOT_READ: [&str; 8] = ["csv", "tsv", "txt", "xls", "xlsx", "arrow", "feather", "gz"];
+
+/// How a table in another format becomes one that is read.
+fn conversion(format: &str, split: &str) -> String {
+    let read = match format {
+        "tsv" | "txt" => "read_csv(FILE, sep=\"\\t\")",
+        "xls" | "xlsx" => "read_excel(FILE)",
+        "arrow" | "feather" => "read_feather(FILE)",
+        _ => "read_csv(FILE)",
+    };
+    format!(
+        "write one JSON object a line instead, as pandas does: \
+         pandas.{read}.to_json(\"{split}.jsonl\", orient=\"records\", lines=True)"
+    )
+}
+
+/// What to do with a file that was given in the place of a folder.
+fn hint_of_file(path: &Path) -> String {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    match ending.filter(|_| zograd_files::exists(path)) {
+        Some(format) if NOT_READ.contains(&format) => {
+            format!("; {format} is not read: {}", conversion(format, "train"))
+        }
+        Some(format) if ENDINGS.contains(&format) => {
+            format!(", called train.{format} and validation.{format}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// What to do with a file of another format that is there in the place of a split.
+fn hint_of_folder(folder: &Path, split: Split) -> String {
+    let files = entries(folder).unwrap_or_default();
+    let found = files.iter().find_map(|path| {
+        let (stem, ending) = (path.file_stem()?.to_str()?, path.extension()?.to_str()?);
+        let is_split = names(split).iter().any(|name| stem.starts_with(name));
+        (is_split && NOT_READ.contains(&ending)).then_some((path, ending))
+    });
+    match found {
+        Some((path, format)) => format!(
+            "; {} is not read: {}",
+            path.display(),
+            conversion(format, split.name())
+        ),
+        None => match files.iter().find(|path| has(path, split)) {
+            Some(inside) => format!("; {} has one", inside.display()),
+            None => String::new(),
+        },
+    }
+}
+
+/// Whether a folder inside has a split.
+fn has(folder: &Path, split: Split) -> bool {
+    let found = |name: &&str| forms(folder, name, split).is_ok_and(|forms| !forms.is_empty());
+    folder.is_dir() && names(split).iter().any(found)
 }
 
 /// Every form in which a place has the split called `name`, by preference; each is a list of files in order.
@@ -227,6 +287,38 @@ mod tests {
             found(&names, Split::Validation),
             Ok(vec!["validation.parquet".to_owned()])
         );
+    }
+
+    #[test]
+    fn what_is_not_read_is_said_to_be_convertible() {
+        let error = found(&["train.csv", "validation.jsonl"], Split::Train).expect_err("no split");
+        for part in [
+            "has no train split",
+            "train.csv is not read",
+            "to_json(\"train.jsonl\"",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+        let error = found(&["sst2/train.jsonl"], Split::Train).expect_err("no split");
+        assert!(error.ends_with("/sst2 has one"), "{error}");
+        let error = found(&["dev.tsv"], Split::Validation).expect_err("no split");
+        assert!(error.contains("sep=\"\\t\""), "{error}");
+        let folder = tempfile::tempdir().expect("a folder");
+        for (name, part) in [
+            (
+                "tickets.csv",
+                "csv is not read: write one JSON object a line",
+            ),
+            ("tickets.jsonl", "called train.jsonl and validation.jsonl"),
+        ] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, "").expect("written");
+            let error = find(&path, Split::Train).expect_err("a file").to_string();
+            assert!(
+                error.contains("is not a folder") && error.contains(part),
+                "{error}"
+            );
+        }
     }
 
     #[test]

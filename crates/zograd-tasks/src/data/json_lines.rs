@@ -14,7 +14,7 @@ const BUFFER_BYTES: usize = 1 << 16;
 
 /// The longest line: a thousand times the longest row of the published data sets. A parsed line takes many
 /// times its size.
-const MAX_LINE_BYTES: u64 = 16 << 20;
+pub(super) const MAX_LINE_BYTES: u64 = 16 << 20;
 
 pub(super) fn open(path: &Path) -> Result<BufReader<File>, DataError> {
     match zograd_files::open(path) {

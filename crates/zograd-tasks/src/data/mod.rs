@@ -3,6 +3,7 @@
 mod error;
 mod files;
 mod json_lines;
+mod json_list;
 mod parquet_pages;
 mod parquet_rows;
 
@@ -11,6 +12,7 @@ pub use error::DataError;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::fmt;
+use std::io::BufRead;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -54,8 +56,8 @@ enum Shard {
 impl Shard {
     fn count(&self) -> Result<usize, DataError> {
         match self {
-            Self::JsonLines(path) => json_lines::count(json_lines::open(path)?, &path.display()),
-            Self::Text { name, lines } => json_lines::count(lines.as_bytes(), name),
+            Self::JsonLines(path) => json_rows(json_lines::open(path)?, &path.display(), None),
+            Self::Text { name, lines } => json_rows(lines.as_bytes(), name, None),
             Self::Parquet(path) => parquet_rows::count(path),
         }
     }
@@ -71,13 +73,31 @@ impl Shard {
         match self {
             Self::JsonLines(path) => {
                 let reader = json_lines::open(path)?;
-                json_lines::read(reader, &path.display(), first, wanted, rows)
+                json_rows(reader, &path.display(), Some((first, wanted, rows)))
             }
             Self::Text { name, lines } => {
-                json_lines::read(lines.as_bytes(), name, first, wanted, rows)
+                json_rows(lines.as_bytes(), name, Some((first, wanted, rows)))
             }
             Self::Parquet(path) => parquet_rows::read(path, first, wanted, rows),
         }
+    }
+}
+
+/// Reads rows of one JSON object a line, or of a list of objects; without `asked` counts them.
+fn json_rows(
+    mut reader: impl BufRead,
+    name: &impl fmt::Display,
+    asked: Option<(usize, &[usize], &mut Vec<Row>)>,
+) -> Result<usize, DataError> {
+    let is_list = json_list::begins(&mut reader).map_err(|source| DataError::Read {
+        path: name.to_string(),
+        source,
+    })?;
+    match (is_list, asked) {
+        (true, None) => json_list::count(reader, name),
+        (false, None) => json_lines::count(reader, name),
+        (true, Some((first, wanted, rows))) => json_list::read(reader, name, first, wanted, rows),
+        (false, Some((first, wanted, rows))) => json_lines::read(reader, name, first, wanted, rows),
     }
 }
 
@@ -88,15 +108,15 @@ impl Shard {
 #[derive(Clone, Debug)]
 pub struct Dataset {
     name: String,
-    train: Vec<Shard>,
-    validation: Vec<Shard>,
+    /// The splits that were looked for.
+    splits: Vec<(Split, Vec<Shard>)>,
 }
 
 impl Dataset {
     /// The data set in a folder. For each split the first of these that exists, in the folder
     /// itself or else in its subfolder `data`, is taken (SPLIT is `train` or `validation`):
     ///
-    /// 1. `SPLIT.jsonl` or `SPLIT.json`: one JSON object a line, UTF-8;
+    /// 1. `SPLIT.jsonl` or `SPLIT.json`: one JSON object a line, or a list of objects, UTF-8;
     /// 2. `SPLIT.parquet`;
     /// 3. `SPLIT-00000-of-00002.parquet` and so on, also with a hash behind the numbers: all shards, in order;
     /// 4. the files of the folder `SPLIT` (`train/0000.parquet`), by name.
@@ -108,11 +128,19 @@ impl Dataset {
     /// [`DataError::FolderMissing`], [`DataError::SplitMissing`], [`DataError::ShardMissing`],
     /// [`DataError::ShardTwice`] and [`DataError::Read`].
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, DataError> {
+        Self::open_splits(folder, &[Split::Train, Split::Validation])
+    }
+
+    /// The same, but only these splits: the others need not be there.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_splits(folder: impl AsRef<Path>, splits: &[Split]) -> Result<Self, DataError> {
         let folder = folder.as_ref();
+        let find = |&split| Ok((split, files::find(folder, split)?));
         Ok(Self {
             name: folder.display().to_string(),
-            train: files::find(folder, Split::Train)?,
-            validation: files::find(folder, Split::Validation)?,
+            splits: splits.iter().map(find).collect::<Result<_, _>>()?,
         })
     }
 
@@ -124,15 +152,15 @@ impl Dataset {
         validation: impl Into<Cow<'static, str>>,
     ) -> Self {
         let shard = |split: Split, lines| {
-            vec![Shard::Text {
-                name: format!("{name}/{split}"),
-                lines,
-            }]
+            let name = format!("{name}/{split}");
+            (split, vec![Shard::Text { name, lines }])
         };
         Self {
             name: name.to_owned(),
-            train: shard(Split::Train, train.into()),
-            validation: shard(Split::Validation, validation.into()),
+            splits: vec![
+                shard(Split::Train, train.into()),
+                shard(Split::Validation, validation.into()),
+            ],
         }
     }
 
@@ -147,7 +175,7 @@ impl Dataset {
             .collect()
     }
 
-    /// Number of rows of a split, never 0. Nothing is parsed: lines are counted, or the number is
+    /// Number of rows of a split, never 0. Nothing is kept: lines or the entries of a list are counted, or the number is
     /// read from the Parquet footer.
     ///
     /// # Errors
@@ -210,10 +238,9 @@ impl Dataset {
         self.rows(split, &(range.start..end).collect::<Vec<_>>())
     }
 
+    /// The files of a split; none of one that was not looked for.
     fn shards(&self, split: Split) -> &[Shard] {
-        match split {
-            Split::Train => &self.train,
-            Split::Validation => &self.validation,
-        }
+        let found = self.splits.iter().find(|(name, _)| *name == split);
+        found.map_or(&[], |(_, shards)| shards)
     }
 }

@@ -1,6 +1,6 @@
 use super::{EncodedCandidate, Form, Prompt, PromptError, Question};
 use crate::whitespace::{strip, strip_blanks, strip_start};
-use crate::{Cloze, Sample, Task};
+use crate::{AnswerEnd, Cloze, Sample, Task};
 use std::sync::Arc;
 use tokenizers::Tokenizer;
 
@@ -12,8 +12,23 @@ use tokenizers::Tokenizer;
 pub struct PromptEncoder {
     tokenizer: Arc<Tokenizer>,
     bos_id: Option<u32>,
+    end_ids: Vec<u32>,
     max_length: usize,
     max_new_tokens: usize,
+}
+
+/// A text and its tokens.
+struct Tokenised<'t> {
+    text: &'t str,
+    ids: Vec<u32>,
+}
+
+/// What the sequences of a sample have in common.
+struct Layout<'a> {
+    task: &'a dyn Task,
+    form: Form<'a>,
+    /// How many ids a sequence may have.
+    limit: usize,
 }
 
 impl PromptEncoder {
@@ -39,6 +54,7 @@ impl PromptEncoder {
         Ok(Self {
             bos_id: probe.get_ids().first().copied().filter(|_| is_special),
             tokenizer: Arc::new(tokenizer),
+            end_ids: Vec::new(),
             max_length: Self::DEFAULT_MAX_LENGTH,
             max_new_tokens: Self::DEFAULT_MAX_NEW_TOKENS,
         })
@@ -49,6 +65,14 @@ impl PromptEncoder {
     #[must_use]
     pub fn with_bos(mut self, bos_id: Option<u32>) -> Self {
         self.bos_id = bos_id;
+        self
+    }
+
+    /// Sets the ids with which the model ends a text; none without it. The first ends the answers of tasks whose answers
+    /// end so ([`AnswerEnd::Eos`]).
+    #[must_use]
+    pub fn with_end_ids(mut self, end_ids: &[u32]) -> Self {
+        self.end_ids = end_ids.to_vec();
         self
     }
 
@@ -103,14 +127,14 @@ impl PromptEncoder {
         sample: &Sample,
         form: Form<'_>,
     ) -> Result<Prompt, PromptError> {
-        let limit = self.limit(task)?;
+        let layout = self.layout(task, form)?;
+        let cloze = cloze(task, sample, form)?;
+        let context = self.tokenised(strip_blanks(&cloze.context))?;
         let writes_answer = task.is_generation() && !matches!(form, Form::Train);
         let (correct, candidates) = if writes_answer {
-            let cloze = cloze(task, sample, form)?;
-            let context = strip_blanks(&cloze.context);
-            (vec![], vec![self.sequence(task, form, context, 0, limit)?])
+            (vec![], vec![self.sequence(&layout, context, None, 0)?])
         } else {
-            let candidates = self.options(task, sample, form, limit)?;
+            let candidates = self.options(&layout, sample, cloze, context.ids.len())?;
             (sample.correct.clone(), candidates)
         };
         Ok(Prompt {
@@ -134,27 +158,43 @@ impl PromptEncoder {
         form: Form<'_>,
         calibration: Option<Form<'_>>,
     ) -> Result<Prompt, PromptError> {
-        let limit = self.limit(task)?;
+        let layout = self.layout(task, form)?;
+        let asked = cloze(task, sample, form)?;
+        let context = self.tokenised(strip_blanks(&asked.context))?;
+        let candidates = self.options(&layout, sample, asked, context.ids.len())?;
         let question = match task.is_generation() {
-            true => {
-                let context = strip_blanks(&cloze(task, sample, form)?.context);
-                Some(Question {
-                    prompt: self.sequence(task, form, context, 0, limit)?,
-                    answers: sample.answers.clone(),
-                })
-            }
+            true => Some(Question {
+                prompt: self.sequence(&layout, context, None, 0)?,
+                answers: sample.answers.clone(),
+            }),
             false => None,
+        };
+        let calibration = match calibration {
+            Some(form) => {
+                let layout = Layout { form, ..layout };
+                let cloze = cloze(task, sample, form)?;
+                let context_len = self.ids(strip_blanks(&cloze.context))?.len();
+                self.options(&layout, sample, cloze, context_len)?
+            }
+            None => vec![],
         };
         Ok(Prompt {
             row: sample.row,
             correct: sample.correct.clone(),
-            candidates: self.options(task, sample, form, limit)?,
-            calibration: match calibration {
-                Some(form) => self.options(task, sample, form, limit)?,
-                None => vec![],
-            },
+            candidates,
+            calibration,
             question,
         })
+    }
+
+    /// What the ids of a candidate say, the first token of every sequence (BOS) left out.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`].
+    pub fn shown(&self, candidate: &EncodedCandidate) -> Result<String, PromptError> {
+        let bos = usize::from(self.bos_id.is_some());
+        let ids = candidate.ids.get(bos..).unwrap_or_default();
+        guarded(|| self.tokenizer.decode(ids, false))
     }
 
     /// The ids of any text, as it is: the BOS and its tokens, nothing cut.
@@ -165,12 +205,17 @@ impl PromptEncoder {
         Ok(self.bos_id.into_iter().chain(self.ids(text)?).collect())
     }
 
-    /// The answer that a model wrote as these ids: special tokens left out, blanks and line breaks
-    /// at the ends stripped.
+    /// The answer that a model wrote as these ids: special tokens and the one that ends a text left out, blanks and
+    /// line breaks at the ends stripped.
     ///
     /// # Errors
     /// [`PromptError::Tokenizer`].
     pub fn answer(&self, ids: &[u32]) -> Result<String, PromptError> {
+        // a tokenizer need not know that the token is special
+        let ids = match ids.split_last() {
+            Some((last, before)) if self.end_ids.contains(last) => before,
+            _ => ids,
+        };
         Ok(strip(&self.text(ids)?).to_owned())
     }
 
@@ -192,34 +237,48 @@ impl PromptEncoder {
         Ok(self.ids(text)?.last().copied())
     }
 
-    /// How many ids a sequence may have.
-    fn limit(&self, task: &dyn Task) -> Result<usize, PromptError> {
+    /// How the sequences of a task are laid out in this form.
+    fn layout<'a>(&self, task: &'a dyn Task, form: Form<'a>) -> Result<Layout<'a>, PromptError> {
         let reserved = match task.is_generation() {
             true => self.max_new_tokens,
             false => 0,
         };
-        self.max_length
-            .checked_sub(reserved)
-            .filter(|&limit| limit >= 2)
-            .ok_or(PromptError::NoRoom {
+        let limit = self.max_length.checked_sub(reserved);
+        match limit.filter(|&limit| limit >= 2) {
+            Some(limit) => Ok(Layout { task, form, limit }),
+            None => Err(PromptError::NoRoom {
                 max_length: self.max_length,
                 reserved,
-            })
+            }),
+        }
     }
 
+    /// The id that ends an answer behind its text.
+    fn answer_end(&self, task: &dyn Task) -> Result<Option<u32>, PromptError> {
+        if !task.is_generation() || task.answer_end() == AnswerEnd::Line {
+            return Ok(None);
+        }
+        let end = self.end_ids.first().copied();
+        end.map(Some).ok_or_else(|| PromptError::NoEndOfText {
+            task: task.name().to_owned(),
+        })
+    }
+
+    /// The options of a sample; `context_len` is the number of tokens of its context alone.
     fn options(
         &self,
-        task: &dyn Task,
+        layout: &Layout<'_>,
         sample: &Sample,
-        form: Form<'_>,
-        limit: usize,
+        cloze: &Cloze,
+        context_len: usize,
     ) -> Result<Vec<EncodedCandidate>, PromptError> {
-        let (row, cloze) = (sample.row, cloze(task, sample, form)?);
-        let context_len = self.ids(strip_blanks(&cloze.context))?.len();
+        let (row, task) = (sample.row, layout.task);
+        let end = self.answer_end(task)?;
         let encode = |(option, ending): (usize, &String)| {
             let text = format!("{}{ending}", cloze.context);
-            let text = strip_blanks(&text);
-            let option_len = self.ids(text)?.len().saturating_sub(context_len);
+            let text = self.tokenised(strip_blanks(&text))?;
+            let added = text.ids.len().saturating_sub(context_len);
+            let option_len = added + usize::from(end.is_some());
             if option_len == 0 {
                 return Err(PromptError::EmptyOption {
                     task: task.name().to_owned(),
@@ -228,7 +287,7 @@ impl PromptEncoder {
                     ending: ending.clone(),
                 });
             }
-            let sequence = self.sequence(task, form, text, option_len, limit)?;
+            let sequence = self.sequence(layout, text, end, option_len)?;
             if option_len >= sequence.ids.len() {
                 return Err(PromptError::OptionFillsSequence {
                     task: task.name().to_owned(),
@@ -244,44 +303,54 @@ impl PromptEncoder {
         cloze.endings.iter().enumerate().map(encode).collect()
     }
 
-    /// Demonstrations, text and BOS as at most `limit` ids.
+    /// BOS, demonstrations, text and what ends it, as many ids as the layout has room for.
     fn sequence(
         &self,
-        task: &dyn Task,
-        form: Form<'_>,
-        text: &str,
+        layout: &Layout<'_>,
+        text: Tokenised<'_>,
+        end: Option<u32>,
         option_len: usize,
-        limit: usize,
     ) -> Result<EncodedCandidate, PromptError> {
-        let whole = match form {
-            // MeZO's code strips line breaks from the front of all forms but this one
-            Form::Calibration => text.to_owned(),
-            _ => {
-                let shown = form.demonstrations().map_or("", |shown| shown.as_str());
-                let whole = format!("{shown}{}{text}", task.separator());
-                strip_blanks(strip_start(&whole)).to_owned()
-            }
+        let whole = layout.whole(text.text);
+        let ids = match whole == text.text {
+            true => text.ids,
+            false => self.ids(&whole)?,
         };
-        let encoded = self.ids(&whole)?;
-        let room = limit - usize::from(self.bos_id.is_some());
-        let truncated = encoded.len().saturating_sub(room);
-        let kept = &encoded[truncated..];
-        let text = guarded(|| self.tokenizer.decode(kept, false))?;
+        let room = layout.limit - usize::from(self.bos_id.is_some());
+        let truncated = (ids.len() + usize::from(end.is_some())).saturating_sub(room);
+        let kept = ids.into_iter().skip(truncated).chain(end);
         Ok(EncodedCandidate {
-            text,
-            ids: self
-                .bos_id
-                .into_iter()
-                .chain(kept.iter().copied())
-                .collect(),
+            // as large as it is: there may be tens of thousands
+            ids: self.bos_id.into_iter().chain(kept).collect(),
             option_len,
             truncated,
         })
     }
 
+    fn tokenised<'t>(&self, text: &'t str) -> Result<Tokenised<'t>, PromptError> {
+        let ids = self.ids(text)?;
+        Ok(Tokenised { text, ids })
+    }
+
     fn ids(&self, text: &str) -> Result<Vec<u32>, PromptError> {
         let encoding = guarded(|| self.tokenizer.encode_fast(text, false))?;
         Ok(encoding.get_ids().to_vec())
+    }
+}
+
+impl Layout<'_> {
+    /// A text with all that stands before it.
+    fn whole(&self, text: &str) -> String {
+        // MeZO's code strips line breaks from the front of all forms but this one
+        if let Form::Calibration = self.form {
+            return text.to_owned();
+        }
+        let shown = self
+            .form
+            .demonstrations()
+            .map_or("", |shown| shown.as_str());
+        let whole = format!("{shown}{}{text}", self.task.separator());
+        strip_blanks(strip_start(&whole)).to_owned()
     }
 }
 

@@ -21,7 +21,7 @@ pub enum PromptError {
     },
     /// An option adds no token to its context, so it has no probability of its own.
     #[error(
-        "task {task}, row {row}: option {option} (`{ending}`) adds no token to its context with this tokenizer"
+        "task {task}, row {row}: option {option} ({ending:?}) adds no token to its context with this tokenizer"
     )]
     EmptyOption {
         /// The task.
@@ -57,4 +57,25 @@ pub enum PromptError {
         /// The task.
         task: String,
     },
+    /// Answers of the task end with the model's end-of-text token, and the model names none.
+    #[error(
+        "task {task}: its answers end with the model's end-of-text token (`end = \"eos\"`), but the model names none \
+         (`eos_token_id` in its config.json)"
+    )]
+    NoEndOfText {
+        /// The task.
+        task: String,
+    },
+}
+
+impl PromptError {
+    /// Whether another row might have been fine.
+    pub fn is_of_a_row(&self) -> bool {
+        match self {
+            Self::Tokenizer { .. }
+            | Self::EmptyOption { .. }
+            | Self::OptionFillsSequence { .. } => true,
+            Self::NoRoom { .. } | Self::NoCalibration { .. } | Self::NoEndOfText { .. } => false,
+        }
+    }
 }

@@ -37,11 +37,9 @@ pub struct Question {
     pub answers: Vec<String>,
 }
 
-/// One token sequence.
+/// One token sequence; [`PromptEncoder::shown`] says it in words.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncodedCandidate {
-    /// What the ids say, the first token of every sequence (BOS) left out.
-    pub text: String,
     /// Token ids, not padded.
     pub ids: Vec<u32>,
     /// How many of the last ids are the option, whose probability is asked for: at least 1 and less

@@ -16,11 +16,12 @@ impl Task for BoolQ {
     fn sample(&self, row: &Row) -> Result<Sample, DataError> {
         let (passage, question) = (row.text("passage")?, row.text("question")?);
         let question = sentence(question);
+        let correct = row.correct("label", 2)?;
         Ok(Sample {
             row: row.number(),
             cloze: Cloze::new(format!("{passage} {question}\n"), ENDINGS),
             calibration: Some(Cloze::new("", ENDINGS)),
-            correct: vec![1 - row.label("label", 2)?],
+            correct: correct.into_iter().map(|label| 1 - label).collect(),
             answers: vec![],
         })
     }

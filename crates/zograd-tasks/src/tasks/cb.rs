@@ -22,7 +22,7 @@ impl Task for Cb {
             row: row.number(),
             cloze: Cloze::new(context, ENDINGS),
             calibration: Some(Cloze::new("", ENDINGS)),
-            correct: vec![row.label("label", ENDINGS.len())?],
+            correct: row.correct("label", ENDINGS.len())?,
             answers: vec![],
         })
     }

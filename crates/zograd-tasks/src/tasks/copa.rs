@@ -23,7 +23,7 @@ impl Task for Copa {
                     location: row.location().to_owned(),
                     field: "question".to_owned(),
                     found: other.to_owned(),
-                    expected: "`cause` or `effect`".to_owned(),
+                    expected: "\"cause\" or \"effect\"".to_owned(),
                 });
             }
         };
@@ -34,7 +34,7 @@ impl Task for Copa {
             row: row.number(),
             cloze: Cloze::new(format!("{premise} {conjunction} "), choices.clone()),
             calibration: Some(Cloze::new(format!("{conjunction} "), choices)),
-            correct: vec![row.label("label", 2)?],
+            correct: row.correct("label", 2)?,
             answers: vec![],
         })
     }

@@ -1,5 +1,5 @@
 use crate::metrics::Metric;
-use crate::{Cloze, DataError, Row, Sample, Task};
+use crate::{AnswerEnd, DataError, Row, Sample, Task};
 
 /// A question about a passage that may need counting or arithmetic (DROP).
 ///
@@ -15,14 +15,12 @@ impl Task for DropQa {
     fn sample(&self, row: &Row) -> Result<Sample, DataError> {
         let (passage, question) = (row.text("passage")?, row.text("question")?);
         let context = format!("Passage: {passage}\nQuestion: {question}\nAnswer:");
-        let answers = row.texts("answers_spans.spans")?;
-        Ok(Sample {
-            row: row.number(),
-            cloze: Cloze::new(context, [format!(" {}\n", answers[0])]),
-            calibration: None,
-            correct: vec![0],
-            answers: answers.into_iter().map(str::to_owned).collect(),
-        })
+        let answers = match row.is_unlabelled("answers_spans.spans") {
+            true => vec![],
+            false => row.texts("answers_spans.spans")?,
+        };
+        let answers = answers.into_iter().map(str::to_owned).collect();
+        Ok(Sample::written(row, context, answers, AnswerEnd::Line))
     }
 
     fn metric(&self) -> Metric {

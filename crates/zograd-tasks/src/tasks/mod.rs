@@ -75,8 +75,8 @@ fn near(name: &str) -> Option<&'static str> {
 /// There is no built-in task of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "there is no task `{name}`{}; the tasks are {}",
-    near.map(|near| format!(", did you mean `{near}`?")).unwrap_or_default(),
+    "there is no task {name:?}{}; the tasks are {}, or your own in a TOML file ({name}.toml)",
+    near.map(|near| format!(", did you mean {near:?}?")).unwrap_or_default(),
     all().iter().map(|task| task.name()).collect::<Vec<_>>().join(", ")
 )]
 pub struct UnknownTask {
@@ -103,13 +103,14 @@ mod tests {
         assert_eq!(
             message("SST-2").as_deref(),
             Some(
-                "there is no task `SST-2`, did you mean `sst2`?; the tasks are sst2, rte, cb, \
-                 boolq, wsc, wic, multirc, copa, record, squad, drop, toy"
+                "there is no task \"SST-2\", did you mean \"sst2\"?; the tasks are sst2, rte, cb, \
+                 boolq, wsc, wic, multirc, copa, record, squad, drop, toy, or your own in a TOML file \
+                 (SST-2.toml)"
             )
         );
         let text = message("zzz").expect("no such task");
         assert!(
-            text.starts_with("there is no task `zzz`; the tasks are sst2, "),
+            text.starts_with("there is no task \"zzz\"; the tasks are sst2, "),
             "{text}"
         );
     }

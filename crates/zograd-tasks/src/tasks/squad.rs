@@ -1,6 +1,6 @@
 use crate::metrics::Metric;
 use crate::whitespace::strip;
-use crate::{Cloze, DataError, Row, Sample, Task};
+use crate::{AnswerEnd, DataError, Row, Sample, Task};
 
 /// A question about a paragraph, answered in words of the paragraph (SQuAD 1.1).
 ///
@@ -18,14 +18,12 @@ impl Task for Squad {
         let question = strip(row.text("question")?);
         let context =
             format!("Title: {title}\nContext: {paragraph}\nQuestion: {question}\nAnswer:");
-        let answers = row.texts("answers.text")?;
-        Ok(Sample {
-            row: row.number(),
-            cloze: Cloze::new(context, [format!(" {}\n", answers[0])]),
-            calibration: None,
-            correct: vec![0],
-            answers: answers.into_iter().map(str::to_owned).collect(),
-        })
+        let answers = match row.is_unlabelled("answers.text") {
+            true => vec![],
+            false => row.texts("answers.text")?,
+        };
+        let answers = answers.into_iter().map(str::to_owned).collect();
+        Ok(Sample::written(row, context, answers, AnswerEnd::Line))
     }
 
     fn metric(&self) -> Metric {

@@ -40,7 +40,7 @@ impl Task for Sst2 {
             row: row.number(),
             cloze: Cloze::new(format!("{sentence} It was"), ENDINGS),
             calibration: Some(Cloze::new(" It was", ENDINGS)),
-            correct: vec![row.label("label", ENDINGS.len())?],
+            correct: row.correct("label", ENDINGS.len())?,
             answers: vec![],
         })
     }

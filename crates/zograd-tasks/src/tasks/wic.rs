@@ -24,7 +24,7 @@ impl Task for Wic {
             row: row.number(),
             cloze: Cloze::new(context, ENDINGS),
             calibration: Some(Cloze::new("", ENDINGS)),
-            correct: vec![row.label("label", ENDINGS.len())?],
+            correct: row.correct("label", ENDINGS.len())?,
             answers: vec![],
         })
     }

@@ -24,9 +24,9 @@ pub enum TaskFileError {
     },
     /// A key that no task has.
     #[error(
-        "{}: unknown key `{key}`{}; the keys are {known}",
+        "{}: unknown key {key:?}{}; the keys are {known}",
         file.display(),
-        near.as_ref().map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+        near.as_ref().map(|near| format!(", did you mean {near:?}?")).unwrap_or_default()
     )]
     UnknownKey {
         /// The file.
@@ -56,9 +56,9 @@ pub enum TaskFileError {
 /// A field that a task file names and the rows do not have.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{}: {key}: {location} has no field `{field}`{}; its fields are {present}",
+    "{}: {key}: {location} has no field {field:?}{}; its fields are {present}",
     file.display(),
-    near.as_ref().map(|near| format!(", did you mean `{near}`?")).unwrap_or_default()
+    near.as_ref().map(|near| format!(", did you mean {near:?}?")).unwrap_or_default()
 )]
 pub struct UnknownField {
     /// The file.

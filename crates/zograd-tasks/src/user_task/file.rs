@@ -2,6 +2,7 @@
 
 use super::template::Template;
 use super::{TaskFileError, UserTask};
+use crate::AnswerEnd;
 use crate::metrics::Metric;
 use crate::near::nearest;
 use crate::row::whole;
@@ -9,13 +10,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::path::Path;
 
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "name",
     "template",
     "candidates",
     "label",
     "labels",
     "answer",
+    "end",
     "metric",
     "calibration",
     "separator",
@@ -30,6 +32,7 @@ pub(super) struct TaskFile {
     label: Option<String>,
     labels: Option<Vec<Value>>,
     answer: Option<String>,
+    end: Option<AnswerEnd>,
     metric: Option<Metric>,
     calibration: Option<String>,
     separator: Option<String>,
@@ -45,7 +48,7 @@ pub(super) enum Endings {
         labels: Option<Vec<Value>>,
     },
     /// An answer in words; the field `answer` has the right ones.
-    Written { answer: String },
+    Written { answer: String, end: AnswerEnd },
 }
 
 impl TaskFile {
@@ -102,9 +105,14 @@ impl TaskFile {
                         return Err(wrong(key, "only a task with candidates has it".into()));
                     }
                 }
-                Endings::Written { answer }
+                let end = self.end.unwrap_or_default();
+                Endings::Written { answer, end }
             }
             (Some(candidates), None) => {
+                if self.end.is_some() {
+                    let fix = "only a task with written answers (`answer`) has it";
+                    return Err(wrong("end", fix.into()));
+                }
                 if candidates.len() < 2 {
                     return Err(wrong("candidates", "give at least two".into()));
                 }
@@ -153,10 +161,21 @@ impl TaskFile {
             return Err(wrong("name", fix));
         }
         let calibration = self.calibration.as_deref();
+        let template = parse("template", template)?;
+        let of_candidates = match &endings {
+            Endings::Chosen { candidates, .. } => candidates.as_slice(),
+            Endings::Written { .. } => &[],
+        };
+        let mut texts = std::iter::once(&template).chain(of_candidates);
+        if texts.all(|text| text.fields().next().is_none()) {
+            let fix = "it has no {field}, so that all rows would read the same; put the fields of a row into it, such \
+                       as \"Review: {text}\\nIt was\"";
+            return Err(wrong("template", fix.into()));
+        }
         Ok(UserTask {
             file: file.to_owned(),
             name,
-            template: parse("template", template)?,
+            template,
             calibration: calibration
                 .map(|text| parse("calibration", text))
                 .transpose()?,

@@ -7,7 +7,8 @@ mod template;
 use crate::metrics::Metric;
 use crate::near::nearest;
 use crate::row::whole;
-use crate::{Cloze, DataError, Row, Sample, Task};
+use crate::whitespace::strip;
+use crate::{AnswerEnd, Cloze, DataError, Row, Sample, Task};
 pub use error::{TaskFileError, UnknownField};
 use file::{Endings, TaskFile};
 use serde_json::Value;
@@ -43,7 +44,7 @@ pub struct UserTask {
 }
 
 impl UserTask {
-    /// Reads a task file.
+    /// Reads a task file, and warns of what is probably not meant ([`notes`](Self::notes)).
     ///
     /// # Errors
     /// It cannot be read, is not TOML, or does not describe a task: the error names the file, the key
@@ -54,7 +55,11 @@ impl UserTask {
             file: file.to_owned(),
             source,
         })?;
-        Self::parse(file, &text)
+        let task = Self::parse(file, &text)?;
+        for note in task.notes() {
+            tracing::warn!("{}: {note}", file.display());
+        }
+        Ok(task)
     }
 
     /// A task from the text of a file; `file` is its name in messages, and without its extension the
@@ -66,6 +71,31 @@ impl UserTask {
         TaskFile::parse(file, text)?.check(file)
     }
 
+    /// What is probably not meant, in words: candidates that run into the word before them.
+    pub fn notes(&self) -> Vec<String> {
+        let Endings::Chosen { candidates, .. } = &self.endings else {
+            return Vec::new();
+        };
+        let glued = candidates.iter().find_map(|c| self.template.glued(c));
+        let note = |text: String| {
+            let end: String = text.chars().rev().take(40).collect();
+            let end: String = end.chars().rev().collect();
+            format!(
+                "candidates: without a blank before it, a candidate and what stands before it read as one word \
+                 ({end:?}); begin candidates with a blank or a line break"
+            )
+        };
+        glued.map(note).into_iter().collect()
+    }
+
+    /// The field that says what is right.
+    pub fn label_field(&self) -> &str {
+        match &self.endings {
+            Endings::Written { answer, .. } => answer,
+            Endings::Chosen { label, .. } => label,
+        }
+    }
+
     /// Whether this row has every field that the task file names: the first row of a split tells
     /// whether file and data belong together.
     ///
@@ -75,7 +105,7 @@ impl UserTask {
         let missing = self
             .fields()
             .into_iter()
-            .find(|(_, field)| row.value(field).is_err());
+            .find(|(_, field)| row.value(field).is_err() && !row.is_unlabelled(field));
         let Some((key, field)) = missing else {
             return Ok(());
         };
@@ -90,6 +120,27 @@ impl UserTask {
         })))
     }
 
+    /// The gold answers, a text or a list of at least one, as they are compared: without blanks and line breaks at their
+    /// ends.
+    fn answers(&self, row: &Row, field: &str, end: AnswerEnd) -> Result<Vec<String>, DataError> {
+        if row.is_unlabelled(field) {
+            return Ok(vec![]);
+        }
+        let answers = match row.value(field)? {
+            Value::Array(_) => row.texts(field)?,
+            _ => vec![row.text(field)?],
+        };
+        let answers: Vec<String> = answers.into_iter().map(|a| strip(a).to_owned()).collect();
+        if end == AnswerEnd::Line && answers.iter().any(|answer| answer.contains('\n')) {
+            return Err(DataError::LineBreak {
+                location: row.location().to_owned(),
+                field: field.to_owned(),
+                file: self.file.clone(),
+            });
+        }
+        Ok(answers)
+    }
+
     /// Every field that is read, with the key that names it.
     fn fields(&self) -> Vec<(&'static str, &str)> {
         let mut fields: Vec<(&'static str, &str)> =
@@ -97,7 +148,7 @@ impl UserTask {
         let calibration = self.calibration.iter().flat_map(Template::fields);
         fields.extend(calibration.map(|f| ("calibration", f)));
         match &self.endings {
-            Endings::Written { answer } => fields.push(("answer", answer)),
+            Endings::Written { answer, .. } => fields.push(("answer", answer)),
             Endings::Chosen {
                 candidates, label, ..
             } => {
@@ -117,23 +168,33 @@ impl Task for UserTask {
 
     fn sample(&self, row: &Row) -> Result<Sample, DataError> {
         let context = self.template.fill(row)?;
-        let (endings, correct, answers) = match &self.endings {
-            Endings::Written { answer } => {
-                let answers = answers(row, answer)?;
-                (vec![format!(" {}\n", answers[0])], 0, answers)
+        let (candidates, label, labels) = match &self.endings {
+            Endings::Written { answer, end } => {
+                let answers = self.answers(row, answer, *end)?;
+                return Ok(Sample::written(row, context, answers, *end));
             }
             Endings::Chosen {
                 candidates,
                 label,
                 labels,
-            } => {
-                let endings = candidates.iter().map(|candidate| candidate.fill(row));
-                let right = match labels {
-                    None => row.label(label, candidates.len())?,
-                    Some(labels) => position(row, label, labels)?,
-                };
-                (endings.collect::<Result<_, _>>()?, right, vec![])
-            }
+            } => (candidates, label, labels),
+        };
+        let endings = candidates.iter().map(|candidate| candidate.fill(row));
+        let endings: Vec<String> = endings.collect::<Result<_, _>>()?;
+        let correct = match labels {
+            _ if row.is_unlabelled(label) => vec![],
+            Some(labels) => vec![position(row, label, labels)?],
+            None => match row.value(label)? {
+                Value::String(found) => {
+                    return Err(DataError::TextLabel {
+                        location: row.location().to_owned(),
+                        field: label.clone(),
+                        found: found.clone(),
+                        file: self.file.clone(),
+                    });
+                }
+                _ => row.correct(label, candidates.len())?,
+            },
         };
         let calibration = match &self.calibration {
             Some(template) => Some(Cloze::new(template.fill(row)?, endings.clone())),
@@ -143,9 +204,26 @@ impl Task for UserTask {
             row: row.number(),
             cloze: Cloze { context, endings },
             calibration,
-            correct: vec![correct],
-            answers,
+            correct,
+            answers: vec![],
         })
+    }
+
+    fn answer_end(&self) -> AnswerEnd {
+        match self.endings {
+            Endings::Written { end, .. } => end,
+            Endings::Chosen { .. } => AnswerEnd::Line,
+        }
+    }
+
+    fn option_names(&self) -> Option<Vec<String>> {
+        match &self.endings {
+            Endings::Chosen {
+                labels: Some(labels),
+                ..
+            } => Some(labels.iter().map(in_words).collect()),
+            _ => None,
+        }
     }
 
     fn metric(&self) -> Metric {
@@ -161,14 +239,6 @@ impl Task for UserTask {
     }
 }
 
-/// The gold answers: a text, or a list of at least one.
-fn answers(row: &Row, field: &str) -> Result<Vec<String>, DataError> {
-    Ok(match row.value(field)? {
-        Value::Array(_) => row.texts(field)?.into_iter().map(str::to_owned).collect(),
-        _ => vec![row.text(field)?.to_owned()],
-    })
-}
-
 /// Whether two values are the same; `1` and `1.0` are.
 fn is_same(label: &Value, value: &Value) -> bool {
     match (label, value) {
@@ -179,6 +249,14 @@ fn is_same(label: &Value, value: &Value) -> bool {
     }
 }
 
+/// A label as people write it.
+fn in_words(label: &Value) -> String {
+    match label {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
 /// Which of the labels the row has.
 fn position(row: &Row, field: &str, labels: &[Value]) -> Result<usize, DataError> {
     let value = row.value(field)?;
@@ -186,10 +264,7 @@ fn position(row: &Row, field: &str, labels: &[Value]) -> Result<usize, DataError
     place.ok_or_else(|| DataError::UnknownValue {
         location: row.location().to_owned(),
         field: field.to_owned(),
-        found: match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        },
+        found: in_words(value),
         expected: format!(
             "one of {}",
             labels

@@ -2,6 +2,7 @@
 
 use crate::{DataError, Row};
 use serde_json::Value;
+use std::fmt;
 
 /// A text that a row's fields are put into.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +12,15 @@ pub(super) struct Template(Vec<Piece>);
 enum Piece {
     Text(String),
     Field(String),
+}
+
+impl fmt::Display for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => f.write_str(text),
+            Self::Field(field) => write!(f, "{{{field}}}"),
+        }
+    }
 }
 
 impl Template {
@@ -62,6 +72,24 @@ impl Template {
         })
     }
 
+    /// Both as a task file has them, if a reader would take the last word of this and the first of `next`, which follows
+    /// it, for one.
+    pub fn glued(&self, next: &Self) -> Option<String> {
+        let (last, first) = (self.0.last()?, next.0.first()?);
+        let ends = match last {
+            Piece::Text(text) => text.chars().next_back()?,
+            // as the texts of rows end
+            Piece::Field(_) => '.',
+        };
+        let Piece::Text(begin) = first else {
+            return None;
+        };
+        // scripts without cases write no blanks between words, or none that we know of
+        let is_word = |c: char| c.is_numeric() || c.is_lowercase() || c.is_uppercase();
+        let opens = |c: char| c.is_whitespace() || "([{<\"'\u{201c}\u{2018}/-_#$@".contains(c);
+        (is_word(begin.chars().next()?) && !opens(ends)).then(|| format!("{last}{begin}"))
+    }
+
     /// The text with the row's fields put in: texts as they are, numbers and truth values as in JSON.
     ///
     /// # Errors
@@ -98,7 +126,7 @@ mod tests {
         let error = fill("{list}").expect_err("a list").to_string();
         assert_eq!(
             error,
-            "r:1: field `list` must be a text or a number, not a list"
+            "r:1: field \"list\" must be a text or a number, not a list"
         );
     }
 

@@ -1,4 +1,4 @@
-//! JSON lines.
+//! JSON lines, and the same rows as a list.
 
 use crate::{read, trial};
 use proptest::prelude::*;
@@ -24,11 +24,15 @@ fn damaged_rows() {
         read(folder.path())
     };
     assert_eq!(read(ROWS.join("\n").as_bytes()), Ok(()));
-    let lines = (0..ROWS.len()).prop_flat_map(|which| {
+    assert_eq!(read(format!("[{}]", ROWS.join(",\n")).as_bytes()), Ok(()));
+    let lines = (0..ROWS.len(), any::<bool>()).prop_flat_map(|(which, is_list)| {
         json_damage::damaged(ROWS[which].as_bytes()).prop_map(move |line| {
             let mut lines = ROWS.map(|row| row.as_bytes().to_vec());
             lines[which] = line;
-            lines.join(&b'\n')
+            match is_list {
+                true => [b"[", &lines.join(&b',')[..], b"]"].concat(),
+                false => lines.join(&b'\n'),
+            }
         })
     });
     trial("JSON lines, values", 1500).run(lines, read);

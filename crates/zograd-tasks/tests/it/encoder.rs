@@ -2,7 +2,7 @@
 
 use zograd_tasks::metrics::Metric;
 use zograd_tasks::{
-    Cloze, DataError, Demonstrations, Form, PromptEncoder, Row, Sample, Task, Tokenizer,
+    AnswerEnd, Cloze, DataError, Demonstrations, Form, PromptEncoder, Row, Sample, Task, Tokenizer,
 };
 
 /// A word a token (blanks do not count), with what else its file would hold.
@@ -31,6 +31,7 @@ fn plain() -> PromptEncoder {
 /// A task whose samples the tests make themselves.
 struct Made {
     generation: bool,
+    end: AnswerEnd,
 }
 
 impl Task for Made {
@@ -49,10 +50,24 @@ impl Task for Made {
     fn is_generation(&self) -> bool {
         self.generation
     }
+
+    fn answer_end(&self) -> AnswerEnd {
+        self.end
+    }
 }
 
-const CHOICE: Made = Made { generation: false };
-const GENERATION: Made = Made { generation: true };
+const CHOICE: Made = Made {
+    generation: false,
+    end: AnswerEnd::Line,
+};
+const GENERATION: Made = Made {
+    generation: true,
+    end: AnswerEnd::Line,
+};
+const TO_THE_END: Made = Made {
+    generation: true,
+    end: AnswerEnd::Eos,
+};
 
 fn sample(context: &str, endings: &[&str]) -> Sample {
     Sample {
@@ -116,19 +131,19 @@ fn truncation_and_padding_of_the_tokenizer_are_switched_off() {
 #[test]
 fn long_prompts_are_cut_from_the_left_and_keep_their_bos() {
     let sample = sample("a b c d e f", &[" yes", " no no"]);
-    let prompt = |encoder: PromptEncoder| {
+    let prompt = |encoder: &PromptEncoder| {
         let prompt = encoder.encode(&CHOICE, &sample, Form::Train);
         prompt.expect("a prompt").candidates
     };
-    let cut = prompt(plain().with_max_length(4));
+    let cut = prompt(&plain().with_max_length(4));
     assert_eq!(cut[0].ids, [1, 7, 8, 9]);
     assert_eq!((cut[0].option_len, cut[0].truncated), (1, 4));
-    assert_eq!(cut[0].text, "e f yes");
+    assert_eq!(plain().shown(&cut[0]).expect("text"), "e f yes");
     assert_eq!(cut[1].ids, [1, 8, 10, 10]);
     assert_eq!((cut[1].option_len, cut[1].truncated), (2, 5));
-    let cut = prompt(plain().with_bos(None).with_max_length(4));
+    let cut = prompt(&plain().with_bos(None).with_max_length(4));
     assert_eq!(cut[1].ids, [7, 8, 10, 10]);
-    assert_eq!(prompt(plain().with_max_length(9))[1].truncated, 0);
+    assert_eq!(prompt(&plain().with_max_length(9))[1].truncated, 0);
 }
 
 #[test]
@@ -155,6 +170,37 @@ fn generation_keeps_room_for_the_answer() {
 }
 
 #[test]
+fn answers_end_with_the_token_that_ends_a_text() {
+    let encoder = plain().with_end_ids(&[2, 10]);
+    let asked = sample("a b", &[" yes"]);
+    let prompt = encoder.prepare(&TO_THE_END, &asked, Form::Train, None);
+    let prompt = prompt.expect("a prompt");
+    assert_eq!(prompt.candidates[0].ids, [1, 3, 4, 9, 2]);
+    assert_eq!(prompt.candidates[0].option_len, 2);
+    assert_eq!(prompt.question.expect("asked").prompt.ids, [1, 3, 4]);
+    // room is made for it
+    let short = encoder.clone().with_max_length(6).with_max_new_tokens(2);
+    assert_eq!(
+        ids(&short, &TO_THE_END, &asked, Form::Train),
+        [[1, 4, 9, 2]]
+    );
+    // a demonstration is a text
+    let shown = Demonstrations::new(&TO_THE_END, std::slice::from_ref(&asked));
+    let prompt = encoder.encode(&TO_THE_END, &asked, Form::InContext(&shown));
+    assert_eq!(
+        prompt.expect("a prompt").candidates[0].ids,
+        [1, 3, 4, 9, 3, 4]
+    );
+    // this tokenizer does not know that 2 is special
+    assert_eq!(encoder.answer(&[9, 10, 2]).expect("text"), "yes no");
+    assert_eq!(
+        message(&plain(), &TO_THE_END, &asked, Form::Train),
+        "task made: its answers end with the model's end-of-text token (`end = \"eos\"`), but the model names none \
+         (`eos_token_id` in its config.json)"
+    );
+}
+
+#[test]
 fn an_option_without_tokens_is_an_error() {
     assert_eq!(
         message(
@@ -163,7 +209,7 @@ fn an_option_without_tokens_is_an_error() {
             &sample("a", &[" yes", "  "]),
             Form::Train
         ),
-        "task made, row 3: option 1 (`  `) adds no token to its context with this tokenizer"
+        "task made, row 3: option 1 (\"  \") adds no token to its context with this tokenizer"
     );
 }
 
@@ -208,10 +254,10 @@ fn demonstrations_come_first_and_leave_option_lengths_alone() {
 }
 
 #[test]
-fn prompts_serialise_as_the_prompts_command_shows_them() {
+fn prompts_serialise() {
     let prompt = plain().encode(&CHOICE, &sample("a", &[" yes"]), Form::Train);
     assert_eq!(
         serde_json::to_string(&prompt.expect("a prompt")).expect("JSON"),
-        r#"{"row":3,"correct":[0],"candidates":[{"text":"a yes","ids":[1,3,9],"option_len":1,"truncated":0}]}"#
+        r#"{"row":3,"correct":[0],"candidates":[{"ids":[1,3,9],"option_len":1,"truncated":0}]}"#
     );
 }

@@ -138,7 +138,7 @@ fn bad_lines_are_named() {
     );
     assert_eq!(
         said("[{\"t\": \"a\"}]"),
-        ":2: one JSON object a line is expected, this line is a list"
+        ":2: a row must be a JSON object, not a list"
     );
     let unpaired = said("{\"t\": \"\\ud800\"}");
     assert!(unpaired.starts_with(":2: not valid JSON"), "{unpaired}");
@@ -168,4 +168,53 @@ fn an_empty_split_and_a_row_behind_the_end_are_errors() {
             "the validation split of {name} has 3 rows, so there is no row 3 (they count from 0)"
         )
     );
+}
+
+/// As `json.dump` and pandas write a table.
+#[test]
+fn a_list_of_objects_is_read_as_rows() {
+    let list = "\u{feff}\n[{\"t\": \"a\"},\n {\"t\": \"b\"}, [1],\n\n {\"t\": \"c\"}]\n";
+    let folder = folder(&[("train.json", list), ("validation.json", "[]")]);
+    let data = open(&folder);
+    assert_eq!(data.count(Split::Train).expect("four rows"), 4);
+    assert_eq!(texts(&data, Split::Train, &[3, 0]), ["c", "a"]);
+    let rows = data.rows(Split::Train, &[3]).expect("a row");
+    let file = folder.path().join("train.json");
+    assert_eq!(rows[0].location(), format!("{} row 3", file.display()));
+    assert_eq!(
+        message(data.rows(Split::Train, &[2])),
+        format!(
+            "{} row 2: a row must be a JSON object, not a list",
+            file.display()
+        )
+    );
+    assert!(message(data.count(Split::Validation)).contains("has no rows"));
+}
+
+#[test]
+fn a_list_that_is_no_json_says_where() {
+    let long = format!("[{{\"t\": \"{}\"}}]", "x".repeat(17 << 20));
+    for (text, part) in [
+        ("[{\"t\": \"a\"},\n{\"t\" 3}]", "line 2 column 6"),
+        ("[{\"t\": \"a\"}", "EOF while parsing"),
+        (
+            "[{\"t\": \"a\"}]\n{\"t\": \"b\"}",
+            "trailing characters at line 2",
+        ),
+        (long.as_str(), "longer than 16777216 bytes"),
+        ("[", "EOF while parsing"),
+    ] {
+        let folder = folder(&[("train.json", text), ("validation.jsonl", ABC)]);
+        let error = message(open(&folder).rows(Split::Train, &[0]));
+        let file = folder.path().join("train.json").display().to_string();
+        assert!(error.starts_with(&file) && error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn a_split_that_is_not_asked_for_need_not_be_there() {
+    let folder = folder(&[("validation.jsonl", ABC)]);
+    let data = Dataset::open_splits(folder.path(), &[Split::Validation]).expect("it is there");
+    assert_eq!(texts(&data, Split::Validation, &[1]), ["b"]);
+    assert!(message(Dataset::open(folder.path())).contains("no train split"));
 }

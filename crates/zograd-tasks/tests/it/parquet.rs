@@ -195,7 +195,7 @@ fn structs_and_lists_become_json() {
     assert!(
         error
             .to_string()
-            .contains("`answers.text` is an empty list"),
+            .contains("\"answers.text\" is an empty list"),
         "{error}"
     );
 }

@@ -18,7 +18,7 @@ fn samples(task: &dyn Task, data: &Dataset, split: Split, rows: usize) -> Vec<Sa
     samples.expect("rows that fit the task")
 }
 
-fn assert_equal(prompt: &Prompt, golden: &Value, at: &str) {
+fn assert_equal(encoder: &PromptEncoder, prompt: &Prompt, golden: &Value, at: &str) {
     let list = |field: &str| golden[field].as_array().expect("a list");
     assert_eq!(
         prompt.candidates.len(),
@@ -30,7 +30,7 @@ fn assert_equal(prompt: &Prompt, golden: &Value, at: &str) {
         assert_eq!(list("ids")[i], Value::from(ids), "{at}: ids of {i}");
         assert_eq!(
             list("text")[i],
-            candidate.text.as_str(),
+            encoder.shown(candidate).expect("text"),
             "{at}: text of {i}"
         );
         assert_eq!(
@@ -84,7 +84,7 @@ fn check(name: &str) {
                 continue;
             };
             let prompt = encoder.encode(task, sample, form).expect(&at);
-            assert_equal(&prompt, expected, &at);
+            assert_equal(encoder, &prompt, expected, &at);
             let correct = match &row["correct"] {
                 Value::Null => Value::from(sample.answers.clone()),
                 one @ Value::Number(_) => Value::from(vec![one.clone()]),

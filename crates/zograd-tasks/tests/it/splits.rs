@@ -76,7 +76,7 @@ fn a_row_that_does_not_fit_names_itself() {
     let error = Splits::load(task, &data, SplitSizes::default(), Seed::new(0));
     assert_eq!(
         error.expect_err("no label").to_string(),
-        "bad/train:1: field `label` is missing; the row has: sentence"
+        "bad/train:1: field \"label\" is missing; the row has: sentence"
     );
 }
 
@@ -86,7 +86,7 @@ proptest! {
         seed: u64, train_rows in 1usize..60, train in 0usize..40, dev in 0usize..40,
         demonstrations in 0usize..40, test in 0usize..40
     ) {
-        let sizes = SplitSizes { train, dev, test, demonstrations };
+        let sizes = SplitSizes { train, dev, test, demonstrations, ..SplitSizes::default() };
         let splits = load(&data(train_rows, 20), sizes, seed);
         let (train, dev) = (rows(&splits.train), rows(&splits.dev));
         let unique = |rows: &[usize]| rows.iter().collect::<HashSet<_>>().len() == rows.len();

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use zograd_tasks::metrics::Metric;
-use zograd_tasks::{Row, Task, TaskFileError, UserTask};
+use zograd_tasks::{AnswerEnd, Row, Task, TaskFileError, UserTask};
 
 const CHOICE: &str = r#"
 template = "{text}\nKind:"
@@ -44,7 +44,7 @@ fn candidates_may_have_fields_and_labels_any_values() {
     assert_eq!(no.calibration.expect("a calibration").context, "Kind:");
     assert_eq!(
         sample("\"yes\"").expect_err("no label").to_string(),
-        "train.jsonl:5: field `right` is `yes`, but must be one of true, \"no\""
+        "train.jsonl:5: field \"right\" is \"yes\", but must be one of true, \"no\""
     );
 }
 
@@ -70,13 +70,92 @@ fn answers_are_a_text_or_a_list() {
 }
 
 #[test]
+fn answers_of_several_lines_end_with_the_text() {
+    let text = "template = \"{q}\"\nanswer = \"a\"\n";
+    let task = parse(text).expect("a task");
+    assert_eq!(task.answer_end(), AnswerEnd::Line);
+    let several = row(r#"{"q": "Q", "a": "1. Open.\n2. Read.\n"}"#);
+    assert_eq!(
+        task.sample(&several).expect_err("two lines").to_string(),
+        "train.jsonl:5: the answer in field \"a\" has a line break, at which answers end: write end = \"eos\" into \
+         folder/mine.toml, so that they end with the model's end-of-text token instead"
+    );
+    // also one that is not trained on: it could never be written
+    let second = row(r#"{"q": "Q", "a": ["x", "y\nz"]}"#);
+    assert!(task.sample(&second).is_err());
+    // what is at the ends is no part of an answer
+    let padded = task.sample(&row(r#"{"q": "Q", "a": "\n x\r\n"}"#));
+    assert_eq!(padded.expect("one line").cloze.endings, [" x\n"]);
+
+    let task = parse(&format!("{text}end = \"eos\"")).expect("a task");
+    assert_eq!(task.answer_end(), AnswerEnd::Eos);
+    let sample = task.sample(&several).expect("two lines");
+    assert_eq!(sample.cloze.endings, [" 1. Open.\n2. Read."]);
+    assert_eq!(sample.answers, ["1. Open.\n2. Read."]);
+}
+
+#[test]
+fn labels_in_words_need_labels() {
+    let task = parse(CHOICE).expect("a task");
+    let error = task.sample(&row(r#"{"text": "T", "a": "A", "right": "billing"}"#));
+    assert_eq!(
+        error.expect_err("a text").to_string(),
+        "train.jsonl:5: field \"right\" is the text \"billing\": say in folder/mine.toml which text goes with which \
+         candidate, in their order: labels = [\"billing\", ...]"
+    );
+}
+
+#[test]
+fn a_row_without_a_label_is_a_question() {
+    let labelled = format!("{CHOICE}labels = [\"x\", \"y\"]");
+    let task = parse(&labelled).expect("a task");
+    assert_eq!(task.option_names().expect("labels"), ["x", "y"]);
+    let choice = row(r#"{"text": "T", "a": "A"}"#);
+    assert!(task.sample(&choice).is_err() && task.check_fields(&choice).is_err());
+    let choice = choice.label_optional();
+    task.check_fields(&choice).expect("the others are there");
+    let sample = task.sample(&choice).expect("a question");
+    assert_eq!((sample.correct.len(), sample.cloze.endings.len()), (0, 2));
+
+    let task = parse("template = \"{q}\"\nanswer = \"a\"").expect("a task");
+    let sample = task.sample(&row(r#"{"q": "Q", "a": null}"#).label_optional());
+    let sample = sample.expect("a question");
+    assert!(sample.correct.is_empty() && sample.answers.is_empty());
+    assert_eq!(sample.cloze.context, "Q");
+}
+
+#[test]
+fn candidates_that_run_into_the_prompt_are_noted() {
+    for (template, candidate, noted) in [
+        ("It is about", "billing", Some("It is aboutbilling")),
+        ("{text}", "billing", Some("{text}billing")),
+        ("Kind:", "billing", Some("Kind:billing")),
+        ("It is about", " billing", None),
+        ("Kind: ", "billing", None),
+        ("Kind (", "billing", None),
+        ("{text}", "\\nKind: {a}", None),
+        ("{text}", "{a}", None),
+        ("{text}\u{306f}", "\u{8acb}\u{6c42}", None),
+    ] {
+        let text = format!(
+            "template = \"{{text}}{template}\"\ncandidates = [\"{candidate}\", \" x\"]\nlabel = \"l\""
+        );
+        let notes = parse(&text).expect(&text).notes();
+        match noted {
+            Some(end) => assert!(notes[0].contains(end), "{notes:?}"),
+            None => assert!(notes.is_empty(), "{notes:?}"),
+        }
+    }
+}
+
+#[test]
 fn mistakes_are_named() {
     for (text, parts) in [
         ("template = ", &["line 1"][..]),
         ("\ntemplate = 3", &["line 2", "string"]),
         (
             "candidate = []",
-            &["`candidate`", "did you mean `candidates`?"],
+            &["\"candidate\"", "did you mean \"candidates\"?"],
         ),
         ("labels = []", &["template: is missing"]),
         (
@@ -131,6 +210,22 @@ fn mistakes_are_named() {
             "template = \"\"\ncandidates = [\"c\", \"d\"]\nlabel = \"l\"\nname = \"../x\"",
             &["name: \"../x\""],
         ),
+        (
+            "template = \"Kind:\"\ncandidates = [\" c\", \" d\"]\nlabel = \"l\"",
+            &["template: it has no {field}"],
+        ),
+        (
+            "template = \"\"\nanswer = \"b\"",
+            &["template: it has no {field}"],
+        ),
+        (
+            "template = \"{a}\"\nanswer = \"b\"\nend = \"paragraph\"",
+            &["line 3", "eos"],
+        ),
+        (
+            "template = \"{a}\"\ncandidates = [\" c\", \" d\"]\nlabel = \"l\"\nend = \"eos\"",
+            &["end: only", "`answer`"],
+        ),
     ] {
         let error = parse(text).expect_err(text).to_string();
         assert!(error.starts_with("folder/mine.toml"), "{text}: {error}");
@@ -147,7 +242,7 @@ fn fields_the_rows_do_not_have_are_named_with_the_near_one() {
     assert_eq!(check(r#"{"text": "", "a": "", "right": 0}"#), Ok(()));
     let error = check(r#"{"texts": "", "a": "", "right": 0}"#).expect_err("no such field");
     let named =
-        "folder/mine.toml: template: train.jsonl:5 has no field `text`, did you mean `texts`?";
+        "folder/mine.toml: template: train.jsonl:5 has no field \"text\", did you mean \"texts\"?";
     assert!(error.starts_with(named), "{error}");
     for (json, key) in [
         (r#"{"text": "", "right": 0}"#, "candidates:"),
@@ -168,7 +263,7 @@ fn a_label_is_the_same_however_it_is_written() {
             assert_eq!(sample.correct, [1], "{labels}, {right}");
         }
         let error = task.sample(&row(r#"{"text": "T", "a": "A", "right": 1.5}"#));
-        assert!(error.expect_err("none").to_string().contains("is `1.5`"));
+        assert!(error.expect_err("none").to_string().contains("is \"1.5\""));
     }
 }
 

@@ -30,6 +30,7 @@ impl BuiltIn {
             dev: 100,
             test: 0,
             demonstrations: 0,
+            ..SplitSizes::default()
         };
         let splits = Splits::load(task, &data, sizes, 0.into())?;
         let prompts = |samples: &[Sample]| -> Result<Vec<Prompt>, Box<dyn Error>> {

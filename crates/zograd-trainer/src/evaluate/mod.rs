@@ -168,3 +168,30 @@ pub fn evaluate<M: LanguageModel>(
         predictions,
     })
 }
+
+/// The loss that [`evaluate`] gives where answers are written, without writing any.
+///
+/// # Errors
+/// As [`evaluate`].
+pub(crate) fn evaluate_loss<M: LanguageModel>(
+    model: &M,
+    prompts: &[Prompt],
+    batch_size: usize,
+    mut progress: impl FnMut(usize) -> ControlFlow<()>,
+) -> Result<f64, TrainError> {
+    if prompts.is_empty() {
+        return Err(TrainError::NoExamples("evaluation"));
+    }
+    let (mut loss, mut weight, mut done) = (0.0, 0.0, 0);
+    for chunk in prompts.chunks(batch_size.max(1)) {
+        let chunk: Vec<&Prompt> = chunk.iter().collect();
+        let (sum, tokens) = written::loss(model, &chunk)?;
+        loss += sum;
+        weight += tokens;
+        done += chunk.len();
+        if progress(done).is_break() && done < prompts.len() {
+            return Err(TrainError::Stopped);
+        }
+    }
+    Ok(loss / weight)
+}

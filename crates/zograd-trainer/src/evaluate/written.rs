@@ -13,13 +13,11 @@ pub(super) fn evaluate<M: LanguageModel>(
     metric: Metric,
     writer: &Writer,
 ) -> Result<Part, TrainError> {
-    let scored = measure(model, prompts, &TeacherForcing, None)?.examples;
-    let candidates = scored.iter().flat_map(|example| &example.candidates);
-    let tokens = candidates.map(|(_, tokens)| tokens.len()).sum::<usize>() as f64;
+    let (loss, weight) = loss(model, prompts)?;
     let mut part = Part {
         predictions: Vec::with_capacity(prompts.len()),
-        loss: TeacherForcing.loss(&scored) * tokens,
-        weight: tokens,
+        loss,
+        weight,
         non_finite: 0,
     };
     for (prompt, written) in prompts.iter().zip(writer.write(model, prompts)?) {
@@ -43,4 +41,14 @@ pub(super) fn evaluate<M: LanguageModel>(
         });
     }
     Ok(part)
+}
+
+/// The negative log-likelihood of the first gold answers, summed over their tokens, and the number of these.
+pub(super) fn loss<M: LanguageModel>(
+    model: &M,
+    prompts: &[&Prompt],
+) -> Result<(f64, f64), TrainError> {
+    let scored = measure(model, prompts, &TeacherForcing, None)?.examples;
+    let tokens = TeacherForcing.terms(&scored) as f64;
+    Ok((TeacherForcing.loss(&scored) * tokens, tokens))
 }

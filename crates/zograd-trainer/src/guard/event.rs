@@ -70,6 +70,18 @@ impl Event {
         }
     }
 
+    /// Whether it comes of steps that are too long.
+    pub fn is_of_long_steps(&self) -> bool {
+        matches!(
+            self,
+            Self::NonFiniteLoss
+                | Self::NonFiniteUpdate
+                | Self::UpdateTooFar
+                | Self::LossExplosion
+                | Self::ExplodingGradient
+        )
+    }
+
     /// What is done about it unless a user says otherwise: what cannot be applied is skipped, everything else is as
     /// in the published method, noticed and no more.
     pub fn usual_policy(self) -> Policy {

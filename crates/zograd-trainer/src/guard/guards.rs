@@ -97,6 +97,11 @@ impl FromStr for Guards {
             let policy = Policy::ALL.into_iter().find(|p| p.name() == policy.trim());
             let policy =
                 policy.ok_or_else(|| setting("the policies are go-on, skip, shrink and stop"))?;
+            if guards.0.contains_key(&event) {
+                return Err(setting(
+                    "this event is answered already; give one policy an event",
+                ));
+            }
             guards.set(event, policy)?;
         }
         Ok(guards)
@@ -141,6 +146,7 @@ mod tests {
             ("explosion=skip", "the events are"),
             ("loss-explosion=panic", "the policies are"),
             ("non-finite-loss=go-on", "skip or stop"),
+            ("flat-loss=stop,flat-loss=skip", "answered already"),
         ] {
             let error = wrong.parse::<Guards>().expect_err(wrong).to_string();
             assert!(error.contains(says), "{error}");

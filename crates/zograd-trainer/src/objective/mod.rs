@@ -78,7 +78,6 @@ mod tests {
 
     pub(super) fn prompt(candidates: usize, correct: usize) -> Prompt {
         let candidate = |k| EncodedCandidate {
-            text: String::new(),
             ids: vec![2, 5, k],
             option_len: 1,
             truncated: 0,

@@ -1,4 +1,4 @@
-use crate::{EvalRecord, Evaluation};
+use crate::EvalRecord;
 use serde::{Deserialize, Serialize};
 
 /// What the best weights are chosen by, on the development examples.
@@ -18,16 +18,13 @@ impl BestBy {
         *self == Self::default()
     }
 
-    /// Whether `this` is better than the best so far; never with a loss that is not finite.
-    pub(super) fn prefers(self, this: &Evaluation, best: Option<&EvalRecord>) -> bool {
-        let rank = |score: f64, loss: f64| match self {
-            Self::Score => (score, -loss),
-            Self::Loss => (-loss, 0.0),
+    /// Whether `this` is better than `best`, if there is one; never with a loss that is not finite.
+    pub fn prefers(self, this: &EvalRecord, best: Option<&EvalRecord>) -> bool {
+        let rank = |record: &EvalRecord| match self {
+            Self::Score => (record.dev_score.value(), -record.dev_loss),
+            Self::Loss => (None, -record.dev_loss),
         };
-        this.loss.is_finite()
-            && best.is_none_or(|best| {
-                rank(this.score, this.loss) > rank(best.dev_score.value(), best.dev_loss)
-            })
+        this.dev_loss.is_finite() && best.is_none_or(|best| rank(this) > rank(best))
     }
 }
 
@@ -43,17 +40,8 @@ mod tests {
             let score = DevScore::new(Metric::Accuracy, score);
             EvalRecord::new(1, 2, score, loss)
         };
-        let seen = |score: f64, loss: f64| Evaluation {
-            metric: Metric::Accuracy,
-            score,
-            exact_match: None,
-            loss,
-            examples: 1,
-            non_finite: 0,
-            predictions: vec![],
-        };
         let better = |by: BestBy, this: (f64, f64), best: (f64, f64)| {
-            by.prefers(&seen(this.0, this.1), Some(&at(best.0, best.1)))
+            by.prefers(&at(this.0, this.1), Some(&at(best.0, best.1)))
         };
         assert!(better(BestBy::Score, (0.9, 0.5), (0.8, 0.4)));
         assert!(!better(BestBy::Loss, (0.9, 0.5), (0.8, 0.4)));
@@ -61,8 +49,8 @@ mod tests {
         assert!(better(BestBy::Score, (0.8, 0.3), (0.8, 0.4)));
         for by in [BestBy::Score, BestBy::Loss] {
             assert!(!better(by, (0.8, 0.4), (0.8, 0.4)));
-            assert!(!by.prefers(&seen(1.0, f64::NAN), None));
-            assert!(by.prefers(&seen(0.0, 9.0), None));
+            assert!(!by.prefers(&at(1.0, f64::NAN), None));
+            assert!(by.prefers(&at(0.0, 9.0), None));
         }
     }
 }

@@ -1,6 +1,7 @@
 use super::BestBy;
 use crate::{Guards, Schedule, TrainError};
 use serde::{Deserialize, Serialize};
+use std::fmt::Display;
 
 /// The largest number of examples in a batch: far beyond use, and harmless to memory.
 const MAX_BATCH: usize = 1 << 16;
@@ -88,7 +89,7 @@ impl TrainConfig {
     /// # Errors
     /// [`TrainError::Setting`] for the first that is not.
     pub fn check(&self) -> Result<(), TrainError> {
-        let require = |ok: bool, name, value: f64, fix| match ok {
+        let require = |ok: bool, name, value: &dyn Display, fix| match ok {
             true => Ok(()),
             false => Err(TrainError::Setting {
                 name,
@@ -97,23 +98,29 @@ impl TrainConfig {
             }),
         };
         let (lr, decay) = (self.lr, self.weight_decay);
+        // not with hundreds of zeros
+        let short = |x: f64| match x.abs() {
+            size if size >= 1e6 => format!("{x:e}"),
+            _ => x.to_string(),
+        };
+        let (lr_text, decay_text) = (short(lr), short(decay));
         let nonnegative = |x: f64| x.is_finite() && x >= 0.0;
         require(
             nonnegative(lr),
             "lr",
-            lr,
+            &lr_text,
             "use a number of at least 0, such as 1e-6",
         )?;
         require(
             nonnegative(decay),
             "weight-decay",
-            decay,
+            &decay_text,
             "use a number of at least 0",
         )?;
         require(
             lr * decay < 1.0,
             "weight-decay",
-            decay,
+            &decay_text,
             "`lr` times `weight-decay` must stay below 1",
         )?;
         let sizes = [
@@ -121,8 +128,8 @@ impl TrainConfig {
             ("eval-batch-size", self.eval_batch_size),
         ];
         for (name, size) in sizes {
-            require(size > 0, name, 0.0, "use at least 1")?;
-            require(size <= MAX_BATCH, name, size as f64, "use at most 65536")?;
+            require(size > 0, name, &size, "use at least 1")?;
+            require(size <= MAX_BATCH, name, &size, "use at most 65536")?;
         }
         Ok(())
     }
@@ -141,6 +148,10 @@ mod tests {
         config.batch_size = 0;
         let error = config.check().expect_err("an empty batch").to_string();
         assert_eq!(error, "`batch-size = 0`: use at least 1");
+        config.batch_size = usize::MAX;
+        let error = config.check().expect_err("too large a batch").to_string();
+        let exact = format!("`batch-size = {}`: use at most 65536", usize::MAX);
+        assert_eq!(error, exact);
         config.batch_size = 1;
         config.weight_decay = 2.0;
         let error = config.check().expect_err("too much decay").to_string();

@@ -1,7 +1,7 @@
-use super::{Examples, ORDER, StopReason, TrainConfig, TrainState, TrainSummary};
+use super::{BestBy, Examples, ORDER, StopReason, TrainConfig, TrainState, TrainSummary};
 use crate::{
     Batches, DevScore, EvalRecord, LanguageModel, Objective, Observer, Silent, StepRecord,
-    TrainError, evaluate, peak_memory_bytes,
+    TrainError, evaluate, evaluate_loss, peak_memory_bytes,
 };
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -63,13 +63,17 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
         self.examples.check()
     }
 
-    /// Makes all steps that are left.
+    /// Makes all steps that are left. A run that begins is evaluated before its first step: the untuned model is the
+    /// best until another is better.
     pub(crate) fn run(mut self, stepper: &mut impl Stepper<M>) -> Result<TrainSummary, TrainError> {
         let (config, examples) = (self.config, self.examples);
         let order = Seed::new(config.seed).child(ORDER);
         let mut batches = Batches::new(order, examples.train.len(), config.batch_size);
         let seconds_before = self.state.summary().seconds;
         let mut training = Duration::ZERO;
+        if self.state.summary().steps == 0 && !examples.dev.is_empty() {
+            self.evaluate(&stepper.model(), None)?;
+        }
         while !self.is_over() {
             let start = Instant::now();
             let batch = batches.at(self.state.summary().steps);
@@ -125,8 +129,18 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
-        let batch_size = self.config.eval_batch_size;
-        let evaluation = match evaluate(model, dev, scoring, batch_size, goes_on) {
+        let (config, steps) = (self.config, self.state.summary().steps);
+        let batch_size = config.eval_batch_size;
+        let by_loss = config.best_by == BestBy::Loss && steps != config.steps;
+        let measured = match scoring.writer() {
+            // nobody asks for the score, and answers take long to write
+            Some(_) if by_loss => {
+                evaluate_loss(model, dev, batch_size, goes_on).map(|loss| (None, loss))
+            }
+            _ => evaluate(model, dev, scoring, batch_size, goes_on)
+                .map(|found| (Some(found.score), found.loss)),
+        };
+        let (score, loss) = match measured {
             // without its evaluation the step is not whole: a resumed run makes both again
             Err(TrainError::Stopped) => {
                 self.state.summary_mut().stop = StopReason::Interrupted;
@@ -135,16 +149,14 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
             other => other?,
         };
         let summary = self.state.summary();
-        let score = DevScore::new(evaluation.metric, evaluation.score);
-        let mut record = EvalRecord::new(summary.steps, summary.forwards, score, evaluation.loss);
+        let score = DevScore::new(scoring.metric(), score);
+        let mut record = EvalRecord::new(steps, summary.forwards, score, loss);
         record.drift = drift;
-        let best = summary.best.as_ref();
-        record.best = self.config.best_by.prefers(&evaluation, best);
-        record.seconds = start.elapsed().as_secs_f64();
+        record.best = config.best_by.prefers(&record, summary.best.as_ref());
+        record.seconds = summary.seconds;
+        record.eval_seconds = start.elapsed().as_secs_f64();
         self.observer.on_eval(&record, model)?;
-        if record.best {
-            self.state.summary_mut().best = Some(record);
-        }
+        self.state.summary_mut().take_up(&record);
         Ok(())
     }
 }

@@ -23,7 +23,9 @@ impl TrainState {
         for step in steps {
             state.count(step);
         }
-        state.summary.best = evals.iter().rfind(|e| e.best).cloned();
+        for eval in evals {
+            state.summary.take_up(eval);
+        }
         state
     }
 

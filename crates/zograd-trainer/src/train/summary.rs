@@ -1,3 +1,4 @@
+use super::{BestBy, Gain};
 use crate::{EvalRecord, Event, StepRecord};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -37,8 +38,14 @@ pub struct TrainSummary {
     pub events: BTreeMap<Event, u64>,
     /// Seconds of training, evaluation not counted.
     pub seconds: f64,
-    /// The best evaluation.
+    /// The evaluation of the untuned model, at step 0.
+    #[serde(default)]
+    pub untuned: Option<EvalRecord>,
+    /// The best evaluation, which may be that of the untuned model.
     pub best: Option<EvalRecord>,
+    /// The last evaluation.
+    #[serde(default)]
+    pub last: Option<EvalRecord>,
     /// Why it ended.
     pub stop: StopReason,
 }
@@ -55,9 +62,30 @@ impl TrainSummary {
             flat: 0,
             events: BTreeMap::new(),
             seconds: 0.0,
+            untuned: None,
             best: None,
+            last: None,
             stop: StopReason::Finished,
         }
+    }
+
+    /// What the run has gained over the model it began with, by what its best weights were chosen by. `None` if that was
+    /// not measured: without development examples, and while it is interrupted.
+    pub fn gain(&self, by: BestBy) -> Option<Gain> {
+        let (untuned, last) = (self.untuned.as_ref()?, self.last.as_ref()?);
+        let measured = self.stop != StopReason::Interrupted && last.step > 0;
+        measured.then(|| Gain::between(untuned, self.best.as_ref().unwrap_or(untuned), last, by))
+    }
+
+    /// Takes up one more evaluation.
+    pub fn take_up(&mut self, eval: &EvalRecord) {
+        if eval.step == 0 {
+            self.untuned = Some(eval.clone());
+        }
+        if eval.best {
+            self.best = Some(eval.clone());
+        }
+        self.last = Some(eval.clone());
     }
 
     /// Counts one more step.

@@ -1,13 +1,15 @@
 use super::{Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, step_seed};
+use crate::measure::Questions;
 use crate::trajectory::Record;
 use crate::{
-    LanguageModel, Loss, Measured, ModelProbe, Objective, Observer, Prober, Rule, Stacked,
-    Standing, StepRecord, StepReport, TrainError, Walking, measure, measure_at_each, measure_each,
-    run_judged_step, stands_still,
+    LanguageModel, Loss, Measured, Objective, Observer, Prober, Rule, Stacked, Standing,
+    StepRecord, StepReport, TrainError, Walking, measure, measure_each, run_judged_step,
+    stands_still,
 };
 use burn::module::Module;
 use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
+use zograd_models::Still;
 use zograd_perturb::{AppliedUpdate, Direction, Excerpt, NoiseBackend, Perturbed, Resolution};
 use zograd_select::{StepContext, Strategy};
 use zograd_tasks::Prompt;
@@ -16,7 +18,7 @@ use zograd_tasks::Prompt;
 ///
 /// Each step takes its batch and its seed from (seed, step) alone. After every `eval_every` steps and
 /// after the last one the model is evaluated on the development examples and the observer is told whether
-/// it is the best so far.
+/// it is the best so far; the first one to compare with is the untuned model, which is evaluated before the first step.
 ///
 /// ```no_run
 /// # use zograd_trainer::{Classification, Examples, LanguageModel, TrainConfig, TrainError, Training};
@@ -137,15 +139,17 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
             let found = measure_each(models, batch, objective, writer)?;
             Ok(found.iter().map(loss).collect())
         };
-        let apart = |model: &M, probes: &[ModelProbe<'_>]| -> Result<Vec<Loss>, TrainError> {
-            let found = measure_at_each(model, probes, batch, objective)?;
-            Ok(found.iter().map(loss).collect())
-        };
+        let (questions, mut still);
         let mut standing;
         let mut walking;
         let mut stacked;
         let prober: &mut dyn Prober = if self.stands {
-            standing = Standing::new(self.model, apart);
+            questions = Questions::of_loss(batch, objective)?;
+            still = Still::new();
+            standing = Standing::new(self.model, |model, probes| {
+                let found = questions.asked_at_each(model, probes, objective, &mut still)?;
+                Ok(found.iter().map(loss).collect())
+            });
             &mut standing
         } else if self.at_once > 1 {
             stacked = Stacked::new(self.model, self.at_once, each);

@@ -40,6 +40,14 @@ pub enum TrajectoryError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A folder, perhaps that of a run.
+    #[error("{path}: it is a folder; give the file of the log{}", in_it(log.as_deref()))]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What looks like a log in it.
+        log: Option<PathBuf>,
+    },
     /// The file does not begin as a log does.
     #[error("{path}: not a trajectory log of zograd")]
     Magic {
@@ -80,4 +88,8 @@ pub enum TrajectoryError {
         /// Its size.
         bytes: usize,
     },
+}
+
+fn in_it(log: Option<&std::path::Path>) -> String {
+    log.map_or_else(String::new, |log| format!(", {}", log.display()))
 }

@@ -1,6 +1,6 @@
 use super::format::{MAGIC, MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record, unframed};
 use super::{FORMAT_VERSION, Header, TrajectoryError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The largest log that is read: some forty million steps.
 const MAX_LOG_BYTES: u64 = 4 << 30;
@@ -33,6 +33,13 @@ pub enum Tail {
     },
 }
 
+/// A file in this folder that is called like a log.
+fn log_in(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths = entries.map(|entry| entry.path());
+    paths.find(|path| path.extension().is_some_and(|end| end == "zog"))
+}
+
 impl Trajectory {
     /// Reads a log. A torn tail is no error: it is left out and reported in [`Self::tail`]. The method may be one
     /// that this program does not know: its updates are in the log.
@@ -40,6 +47,12 @@ impl Trajectory {
     /// # Errors
     /// The file cannot be read, is no log, was written by a newer version, or its header is damaged.
     pub fn read(path: &Path) -> Result<Self, TrajectoryError> {
+        if path.is_dir() {
+            return Err(TrajectoryError::Folder {
+                path: path.to_owned(),
+                log: log_in(path),
+            });
+        }
         let bytes =
             zograd_files::read(path, MAX_LOG_BYTES).map_err(|source| TrajectoryError::Io {
                 path: path.to_owned(),

@@ -2,7 +2,7 @@ use super::{Header, Record};
 use crate::{Logged, NoWeights, Rule, TrainError, Weights, run_step};
 use burn::module::Module;
 use thiserror::Error;
-use zograd_perturb::{Arithmetic, NoiseBackend, PerturbError, Perturbed};
+use zograd_perturb::{Arithmetic, NoiseBackend, PerturbError, Perturbed, noise};
 use zograd_select::{StepContext, Strategy};
 
 /// Steps whose updates are handed over together, between two reports of progress.
@@ -28,6 +28,16 @@ pub enum ReplayError {
         /// How many losses it has.
         losses: usize,
     },
+    /// The run's noise is not what this version makes.
+    #[error(
+        "the noise of the log is version {found}, and this program makes version {made}; use the version that wrote it"
+    )]
+    Noise {
+        /// [`Header::noise_version`].
+        found: u32,
+        /// [`zograd_perturb::noise::VERSION`].
+        made: u32,
+    },
     /// The weights could not be moved.
     #[error(transparent)]
     Perturb(#[from] PerturbError),
@@ -44,7 +54,7 @@ pub enum ReplayError {
 /// `model` must stand where the run stood before the first of the records, and so must `strategy`.
 ///
 /// # Errors
-/// The log contradicts itself; what a step can fail with.
+/// The noise is of another version; the log contradicts itself; what a step can fail with.
 pub fn replay<B: NoiseBackend, M: Module<B>>(
     model: &mut Perturbed<B, M>,
     strategy: &mut dyn Strategy,
@@ -52,6 +62,12 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
     records: &[Record],
     mut progress: impl FnMut(u64),
 ) -> Result<(), ReplayError> {
+    if header.noise_version != noise::VERSION {
+        return Err(ReplayError::Noise {
+            found: header.noise_version,
+            made: noise::VERSION,
+        });
+    }
     if model.arithmetic() == Arithmetic::Exact {
         retell(strategy, header, records)?;
         return merge(model, records, progress);

@@ -180,7 +180,6 @@ impl LanguageModel for Counting<Cpu> {
 fn a_run_scores_its_probes_together() {
     let prompt = Prompt {
         candidates: vec![EncodedCandidate {
-            text: String::new(),
             ids: vec![2, 4, 3],
             option_len: 1,
             truncated: 0,

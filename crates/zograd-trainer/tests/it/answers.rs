@@ -15,7 +15,7 @@ use zograd_trainer::{
 type B = NdArray<f32>;
 const WORDS: u32 = 40;
 
-fn model() -> Opt<B> {
+pub fn model() -> Opt<B> {
     let config = OptConfig::from_json(&format!(
         r#"{{"vocab_size": {WORDS}, "hidden_size": 16, "num_hidden_layers": 2,
             "num_attention_heads": 2, "ffn_dim": 32, "max_position_embeddings": 64, "init_std": 0.3}}"#
@@ -87,7 +87,7 @@ impl Task for Words {
     }
 }
 
-fn prompts(written: bool, calibration: bool) -> Vec<Prompt> {
+pub fn prompts(written: bool, calibration: bool) -> Vec<Prompt> {
     let (task, encoder) = (Words { written }, encoder());
     let prompt = |n| {
         let sample = task.sample(&Row::new(n, "here", Default::default()));
@@ -98,7 +98,7 @@ fn prompts(written: bool, calibration: bool) -> Vec<Prompt> {
     (0..7).map(|n| prompt(n).expect("a prompt")).collect()
 }
 
-fn scoring(metric: Metric) -> Scoring {
+pub fn scoring(metric: Metric) -> Scoring {
     Scoring::written(metric, Writer::new(encoder(), Generation::greedy(6)))
 }
 
@@ -175,7 +175,6 @@ fn calibrated_scores_are_differences_of_sums() {
     let mean = |ids: &[u32], scored| {
         let prompt = Prompt {
             candidates: vec![zograd_tasks::EncodedCandidate {
-                text: String::new(),
                 ids: ids.to_vec(),
                 option_len: scored,
                 truncated: 0,

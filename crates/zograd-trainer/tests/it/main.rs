@@ -3,7 +3,9 @@
 
 mod adapters;
 mod answers;
+mod evaluations;
 mod gradient;
+mod head;
 mod probers;
 mod standing;
 mod steps;

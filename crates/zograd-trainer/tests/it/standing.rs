@@ -91,11 +91,15 @@ fn standing_and_walking_make_the_same_steps() {
     let long: Vec<&Prompt> = long.iter().take(6).collect();
     let short: Vec<&Prompt> = short.iter().collect();
     let moving = [
-        (model(), Selection::All),
-        (model().untied(), Selection::matching([HEAD])),
-        (model(), Selection::matching(["*bias", "*layer_norm*"])),
+        (model(), Selection::All, false),
+        (model().untied(), Selection::matching([HEAD]), true),
+        (
+            model(),
+            Selection::matching(["*bias", "*layer_norm*"]),
+            false,
+        ),
     ];
-    for (module, selection) in moving {
+    for (module, selection, head_alone) in moving {
         for method in methods() {
             for (batch, objective) in [
                 (&short, &Classification as &dyn Objective),
@@ -106,7 +110,11 @@ fn standing_and_walking_make_the_same_steps() {
                 let walked = make(start(), &method, (batch, objective), false);
                 let stood = make(start(), &method, (batch, objective), true);
                 for (walked, stood) in walked.reports.iter().zip(&stood.reports) {
-                    assert_eq!(walked.tokens, stood.tokens);
+                    // the layers before the head run once for all probes that are asked for together
+                    match head_alone {
+                        true => assert!(stood.tokens < walked.tokens),
+                        false => assert_eq!(walked.tokens, stood.tokens),
+                    }
                     if cfg!(target_arch = "x86_64") {
                         assert_eq!(walked.evaluations, stood.evaluations, "{method:?}");
                     }

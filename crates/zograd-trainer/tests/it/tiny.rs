@@ -26,7 +26,6 @@ pub fn model() -> Opt<Cpu> {
 
 pub fn prompt(row: usize, candidates: &[(Vec<u32>, usize)], correct: usize) -> Prompt {
     let candidate = |(ids, option_len): &(Vec<u32>, usize)| EncodedCandidate {
-        text: String::new(),
         ids: ids.clone(),
         option_len: *option_len,
         truncated: 0,

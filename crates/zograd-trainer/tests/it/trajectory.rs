@@ -153,8 +153,9 @@ fn run(
 /// What stays the same when a run is made again: everything but the time.
 fn timeless(mut summary: TrainSummary) -> TrainSummary {
     summary.seconds = 0.0;
-    if let Some(best) = &mut summary.best {
-        best.seconds = 0.0;
+    let evals = [&mut summary.untuned, &mut summary.best, &mut summary.last];
+    for eval in evals.into_iter().flatten() {
+        (eval.seconds, eval.eval_seconds) = (0.0, 0.0);
     }
     summary
 }
@@ -395,6 +396,20 @@ fn a_tensor_that_outgrows_its_grid_ends_run_and_replay() {
             Err(ReplayError::Perturb(PerturbError::OffGrid { .. }))
         ),
         "{replayed:?}"
+    );
+}
+
+/// Other noise would walk to other weights.
+#[test]
+fn noise_of_another_version_is_not_replayed() {
+    let mut header = header(Arithmetic::Exact);
+    header.noise_version = 1;
+    let mut again = walk(&header).begin(model()).expect("the start");
+    let error = replay(&mut again, &mut Damped::default(), &header, &[], |_| ());
+    let error = error.expect_err("version 1").to_string();
+    assert!(
+        error.contains("version 1") && error.contains("version 2"),
+        "{error}"
     );
 }
 

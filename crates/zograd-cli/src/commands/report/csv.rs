@@ -7,10 +7,11 @@ use zograd_runs::folder::RunRecord;
 
 /// `runs.csv`, `steps.csv` and `evals.csv`.
 pub fn tables(groups: &[Group<'_>]) -> Vec<(String, Vec<u8>)> {
-    let (mut runs, mut steps, mut evals) = (runs_head(), steps_head(), evals_head());
+    let differing = differing(groups);
+    let (mut runs, mut steps, mut evals) = (runs_head(&differing), steps_head(), evals_head());
     for group in groups {
         for run in &group.runs {
-            runs_line(&mut runs, &group.label, run);
+            runs_line(&mut runs, group, run, &differing);
             steps_lines(&mut steps, run);
             evals_lines(&mut evals, run);
         }
@@ -23,6 +24,28 @@ pub fn tables(groups: &[Group<'_>]) -> Vec<(String, Vec<u8>)> {
     files
         .map(|(name, csv)| (name.into(), csv.text.into_bytes()))
         .into()
+}
+
+/// Settings that `runs.csv` has always.
+const SETTINGS: [&str; 9] = [
+    "method",
+    "tune",
+    "lr",
+    "eps",
+    "pool",
+    "batch-size",
+    "dtype",
+    "backend",
+    "seed",
+];
+
+/// The other settings in which the groups differ. Steps have a column that says how many were done.
+fn differing(groups: &[Group<'_>]) -> Vec<String> {
+    let keys = groups.first().into_iter().flat_map(|group| &group.distinct);
+    let known = ["model", "task", "steps"];
+    let others = keys.map(|(key, _)| key.as_str());
+    let others = others.filter(|key| !known.contains(key) && !SETTINGS.contains(key));
+    others.map(String::from).collect()
 }
 
 /// Lines of comma-separated values as RFC 4180 has them, but for the line ends.
@@ -63,14 +86,14 @@ impl Display for Maybe {
     }
 }
 
-fn runs_head() -> Csv {
-    Csv::new(&[
-        "run",
-        "group",
-        "method",
-        "lr",
-        "eps",
-        "seed",
+fn runs_head(differing: &[String]) -> Csv {
+    let settings = SETTINGS
+        .into_iter()
+        .chain(differing.iter().map(String::as_str));
+    let settings: Vec<String> = settings.map(|key| key.replace('-', "_")).collect();
+    let mut heads = vec!["run", "group", "model", "task"];
+    heads.extend(settings.iter().map(String::as_str));
+    heads.extend([
         "steps",
         "forwards",
         "seconds",
@@ -81,34 +104,36 @@ fn runs_head() -> Csv {
         "best_step",
         "peak_memory_bytes",
         "paper_percent",
-    ])
+    ]);
+    Csv::new(&heads)
 }
 
-fn runs_line(csv: &mut Csv, label: &str, run: &RunRecord) {
+fn runs_line(csv: &mut Csv, group: &Group<'_>, run: &RunRecord, differing: &[String]) {
     let summary = run.summary.as_ref();
     let best = run.best();
-    csv.line(&[
-        &run.folder.display(),
-        &label,
-        &run.setting("method"),
-        &run.setting("lr"),
-        &run.setting("eps"),
-        &run.setting("seed"),
-        &run.steps.len(),
-        &run.forwards(),
-        &run.seconds(),
-        &run.finished(),
-        &Maybe(summary.and_then(Summary::before)),
-        &Maybe(summary.and_then(Summary::after)),
-        &Maybe(best.map(|b| b.dev_score.value())),
-        &Maybe(best.map(|b| b.step as f64)),
-        &Maybe(summary.and_then(|s| s.peak_memory_bytes).map(|b| b as f64)),
-        &Maybe(
-            summary
-                .and_then(|s| s.paper.as_ref())
-                .map(|p| p.paper.percent),
-        ),
-    ]);
+    let folder = run.folder.display();
+    let keys = SETTINGS
+        .into_iter()
+        .chain(differing.iter().map(String::as_str));
+    let settings: Vec<String> = keys.map(|key| run.setting(key)).collect();
+    let mut fields: Vec<&dyn Display> = vec![&folder, &group.name, &group.model, &group.task];
+    fields.extend(settings.iter().map(|value| value as &dyn Display));
+    let (steps, forwards, seconds) = (run.steps.len(), run.forwards(), run.seconds());
+    let finished = run.finished();
+    let numbers = [
+        summary.and_then(Summary::before),
+        summary.and_then(Summary::after),
+        best.and_then(|b| b.dev_score.value()),
+        best.map(|b| b.step as f64),
+        summary.and_then(|s| s.peak_memory_bytes).map(|b| b as f64),
+        summary
+            .and_then(|s| s.paper.as_ref())
+            .map(|p| p.paper.percent),
+    ]
+    .map(Maybe);
+    fields.extend([&steps as &dyn Display, &forwards, &seconds, &finished]);
+    fields.extend(numbers.iter().map(|number| number as &dyn Display));
+    csv.line(&fields);
 }
 
 fn steps_head() -> Csv {
@@ -163,10 +188,10 @@ fn evals_lines(csv: &mut Csv, run: &RunRecord) {
             &eval.step,
             &eval.forwards,
             &eval.dev_score.metric().key(),
-            &eval.dev_score.value(),
+            &Maybe(eval.dev_score.value()),
             &Maybe(Some(eval.dev_loss)),
             &eval.best,
-            &eval.seconds,
+            &eval.eval_seconds,
         ]);
     }
 }

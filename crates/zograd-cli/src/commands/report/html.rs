@@ -14,7 +14,7 @@ use zograd_runs::folder::{Environment, RunRecord};
 /// # Errors
 /// A chart that cannot be drawn.
 pub fn page(runs: &[RunRecord], groups: &[Group<'_>], rows: &[Row]) -> Result<String> {
-    let title = title(runs);
+    let title = title(groups);
     let mut html = String::new();
     html.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     html.push_str("<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n");
@@ -77,23 +77,17 @@ fn escape(text: &str) -> String {
     out
 }
 
-fn title(runs: &[RunRecord]) -> String {
-    let same = |key: &str, missing: &str| {
-        let first = runs.first()?.settings.get(key);
-        runs.iter()
-            .all(|run| run.settings.get(key) == first)
-            .then(|| {
-                first
-                    .and_then(|v| v.as_str())
-                    .unwrap_or(missing)
-                    .to_string()
-            })
+fn title(groups: &[Group<'_>]) -> String {
+    let same = |what: &str, word: fn(&Group<'_>) -> String| {
+        let first = groups.first().map(word).unwrap_or_default();
+        match groups.iter().all(|group| word(group) == first) {
+            true if first == "built-in" => format!("{first} {what}"),
+            true => first,
+            false => format!("several {what}s"),
+        }
     };
-    let model = same("model", "built-in model").unwrap_or_else(|| "several models".into());
-    let task = same("task", "built-in task").unwrap_or_else(|| "several tasks".into());
-    // of a folder its name says enough
-    let model = model.rsplit('/').next().unwrap_or_default();
-    format!("{model} on {task}")
+    let model = same("model", |group| group.model.clone());
+    format!("{model} on {}", same("task", |group| group.task.clone()))
 }
 
 fn overview(runs: &[RunRecord], groups: &[Group<'_>]) -> String {
@@ -158,11 +152,12 @@ fn curves(html: &mut String, groups: &[Group<'_>]) -> Result<()> {
     html.push_str("<h2 id=\"curves\">Curves</h2>\n<ul class=\"legend\">\n");
     for (number, group) in groups.iter().enumerate() {
         let colour = number % palette::SERIES.len();
+        let dashes = palette::dashes(number).map_or(String::new(), |[dash, _]| format!(" d{dash}"));
         push(
             html,
             format_args!(
-                "<li><span class=\"swatch s{colour}\"></span>{}</li>\n",
-                escape(&group.label)
+                "<li><span class=\"swatch s{colour}{dashes}\"></span>{}</li>\n",
+                escape(&group.name)
             ),
         );
     }
@@ -209,7 +204,7 @@ fn in_words(quantity: Quantity, groups: &[Group<'_>]) -> String {
         let n = ends.len() as f64;
         (n > 0.0).then(|| {
             let (first, last) = ends.iter().fold((0.0, 0.0), |s, e| (s.0 + e.0, s.1 + e.1));
-            format!("{}: from {:.3} to {:.3}", group.label, first / n, last / n)
+            format!("{}: from {:.3} to {:.3}", group.name, first / n, last / n)
         })
     };
     let parts: Vec<String> = groups.iter().filter_map(of_group).collect();
@@ -242,12 +237,12 @@ fn each_run(html: &mut String, groups: &[Group<'_>]) {
             };
             rows.push(vec![
                 run.folder.display().to_string(),
-                group.label.clone(),
+                group.name.clone(),
                 run.setting("seed"),
                 steps,
                 percent(summary.and_then(Summary::before)),
                 percent(summary.and_then(Summary::after)),
-                percent(best.map(|b| b.dev_score.value())),
+                percent(best.and_then(|b| b.dev_score.value())),
                 best.map_or("-".into(), |b| b.step.to_string()),
             ]);
         }
@@ -262,7 +257,7 @@ fn settings(html: &mut String, runs: &[RunRecord], groups: &[Group<'_>]) {
         let mut rows = vec![vec!["settings".to_string()]];
         rows[0].extend(first.distinct.iter().map(|(key, _)| key.clone()));
         for group in groups {
-            let mut row = vec![group.label.clone()];
+            let mut row = vec![group.name.clone()];
             row.extend(group.distinct.iter().map(|(_, value)| value.clone()));
             rows.push(row);
         }

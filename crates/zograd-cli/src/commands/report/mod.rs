@@ -10,6 +10,7 @@ use crate::args::ReportArgs;
 use crate::output::{answer, say};
 use anyhow::Result;
 use results::Row;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use zograd_runs::experiment::{SWEEP, group};
@@ -25,9 +26,18 @@ type File = (PathBuf, Vec<u8>);
 /// A folder that holds no run, a file that exists or cannot be written.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let mut runs = Vec::new();
-    for folder in &args.runs {
-        for folder in run_folders(folder) {
-            runs.push(RunRecord::read(&folder)?);
+    let mut seen = BTreeMap::new();
+    for folder in args.runs.iter().flat_map(|folder| run_folders(folder)) {
+        let run = RunRecord::read(&folder)?;
+        // by whatever way it is named
+        let place = folder.canonicalize().unwrap_or_else(|_| folder.clone());
+        match seen.insert(place, folder.clone()) {
+            None => runs.push(run),
+            Some(first) => say(format_args!(
+                "note: {} is {}; it counts once",
+                folder.display(),
+                first.display()
+            )),
         }
     }
     if let Some(empty) = runs.iter().find(|run| run.steps.is_empty()) {
@@ -43,7 +53,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let other = args.json || args.csv.is_some() || args.svg.is_some() || args.png.is_some();
     let page = match &args.out {
         None if other => None,
-        out => Some(out.clone().unwrap_or_else(|| "report.html".into())),
+        None => Some(free_page()),
+        Some(out) => Some(out.clone()),
     };
     if let Some(path) = &page {
         files.push((
@@ -74,6 +85,14 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
         say(format_args!("wrote {}", path.display()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A file for the page that does not exist yet.
+fn free_page() -> PathBuf {
+    let numbered = (2..).map(|n| PathBuf::from(format!("report-{n}.html")));
+    let mut names = std::iter::once("report.html".into()).chain(numbered);
+    let free = names.find(|path: &PathBuf| !path.exists());
+    free.unwrap_or_else(|| "report.html".into())
 }
 
 /// The folder itself, or the points of a sweep.

@@ -2,6 +2,7 @@
 
 use crate::table::Table;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use zograd_runs::Summary;
 use zograd_runs::experiment::{Group, Spread};
 use zograd_runs::folder::RunRecord;
@@ -9,8 +10,14 @@ use zograd_runs::folder::RunRecord;
 /// The numbers of one group.
 #[derive(Debug, Serialize)]
 pub struct Row {
-    /// What sets the group apart.
+    /// The model in a word.
+    pub model: String,
+    /// The task in a word.
+    pub task: String,
+    /// What sets the group apart from the others with this model and task.
     pub label: String,
+    /// The settings in which the groups differ.
+    pub settings: BTreeMap<String, String>,
     /// The folders of its runs.
     pub runs: Vec<String>,
     /// How many of them have done all their steps.
@@ -41,14 +48,17 @@ impl Row {
         };
         let folder = |run: &&RunRecord| run.folder.display().to_string();
         Self {
+            model: group.model.clone(),
+            task: group.task.clone(),
             label: group.label.clone(),
+            settings: group.distinct.iter().cloned().collect(),
             runs: group.runs.iter().map(folder).collect(),
             finished: group.runs.iter().filter(|run| run.finished()).count(),
             steps: group.spread(|run| Some(run.steps.len() as f64)),
             forwards: group.spread(|run| Some(run.forwards() as f64)),
             test_before: summary(Summary::before),
             test_after: summary(Summary::after),
-            dev: group.spread(|run| run.best().map(|best| best.dev_score.value())),
+            dev: group.spread(|run| run.best().and_then(|best| best.dev_score.value())),
             seconds: group.spread(|run| Some(run.seconds())),
             peak_memory_bytes: summary(|s| s.peak_memory_bytes.map(|bytes| bytes as f64)),
             paper_percent: group.runs.iter().find_map(|run| {
@@ -62,6 +72,8 @@ impl Row {
         let unfinished = self.runs.len() - self.finished;
         let mib = 1.0 / f64::from(1 << 20);
         vec![
+            self.model.clone(),
+            self.task.clone(),
             self.label.clone(),
             match unfinished {
                 0 => self.runs.len().to_string(),
@@ -82,6 +94,8 @@ impl Row {
 /// The rows as a table.
 pub fn table(rows: &[Row]) -> Table {
     let mut table = Table::new([
+        "model",
+        "task",
         "settings",
         "runs",
         "test before %",
@@ -94,7 +108,7 @@ pub fn table(rows: &[Row]) -> Table {
         "peak MiB",
     ]);
     rows.iter().for_each(|row| table.push(row.cells()));
-    table.without_empty_columns()
+    table.left(3).without_empty_columns()
 }
 
 fn cell(spread: Option<Spread>, decimals: usize, unit: f64) -> String {

@@ -17,6 +17,8 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.35rem .75rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
 th:first-child,td:first-child{text-align:left}
 td:first-child{white-space:normal;min-width:9rem}
+.results td:nth-child(-n+3),.results th:nth-child(-n+3){text-align:left}
+.results td:nth-child(-n+2){min-width:0}
 thead th{border-bottom-width:2px;color:var(--soft);font-weight:600}
 tbody tr:nth-child(even){background:var(--band)}
 .runs td:nth-child(2),.runs th:nth-child(2){text-align:left}
@@ -47,6 +49,13 @@ pub fn sheet() -> String {
         // writing to a string cannot fail
         let _ = write!(light, ".s{number}{{background:{}}}", hex(shade.light));
         let _ = write!(dark, ".s{number}{{background:{}}}", hex(shade.dark));
+    }
+    // cut out of the swatch, whatever its colour
+    for [dash, gap] in palette::DASHES {
+        let (end, next) = (dash, dash + gap);
+        let cut =
+            format!("repeating-linear-gradient(90deg,#000 0 {end}px,transparent {end}px {next}px)");
+        let _ = write!(light, ".d{dash}{{-webkit-mask:{cut};mask:{cut}}}");
     }
     for Shade { light, dark: shade } in palette::SERIES
         .iter()

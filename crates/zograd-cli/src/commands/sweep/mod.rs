@@ -7,12 +7,13 @@ use crate::console::Console;
 use crate::output::{answer, say};
 use crate::signals::Stop;
 use crate::table::Table;
-use crate::threads::set_threads;
+use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::experiment::{Advice, Sweep, SweepReport};
+use zograd_runs::experiment::{Advice, Spread, Sweep, SweepReport};
 use zograd_runs::words::number;
 use zograd_runs::{Blame, RunError, Runs};
+use zograd_tasks::metrics::Metric;
 
 /// Runs the points that are not done yet, then compares all.
 ///
@@ -29,10 +30,15 @@ pub fn run(args: &SweepArgs) -> Result<ExitCode> {
             .into());
         }
         Some(folder) => Sweep::reopen(folder, &args.train.given)?,
-        None => Sweep::new(args.lists.clone(), args.train.with_file()?, &runs)?,
+        None => {
+            let (lists, given) = args.with_file()?;
+            set_threads(asked_threads(&given))?;
+            Sweep::new(lists, given, &runs)?
+        }
     };
-    set_threads(sweep.plan.train.get("threads"))?;
-    let report = sweep.run(&runs, &mut Console::default())?;
+    set_threads(sweep.plan.threads())?;
+    let mut console = Console::default().raising(stop.saves.clone());
+    let report = sweep.run(&runs, &mut console)?;
     draw(&report)?;
     if args.train.json {
         answer(serde_json::to_string(&report)?)?;
@@ -53,9 +59,7 @@ pub fn run(args: &SweepArgs) -> Result<ExitCode> {
 
 /// Draws `sweep.svg`.
 fn draw(report: &SweepReport) -> Result<()> {
-    let best = report.best.as_ref();
-    let best = best.map(|b| (b.method.as_str(), b.lr, b.eps));
-    if let Some(svg) = plot::svg(&report.points, best)? {
+    if let Some(svg) = plot::svg(&report.points, &report.best_of_each)? {
         let path = report.sweep.join("sweep.svg");
         zograd_files::write(&path, svg).on_file(&path)?;
     }
@@ -63,58 +67,87 @@ fn draw(report: &SweepReport) -> Result<()> {
 }
 
 fn print(report: &SweepReport) -> Result<()> {
+    answer(table(report).without_empty_columns().text())?;
+    answer("")?;
+    if let Some(best) = &report.best {
+        tell("recommended", best, report)?;
+        let others = report.best_of_each.iter().filter(|other| *other != best);
+        for other in others {
+            tell(&format!("best of {}", other.method), other, report)?;
+        }
+    } else if !report.points.is_empty() {
+        answer("Every point diverged: try learning rates ten times lower.")?;
+    }
+    for remark in &report.remarks {
+        answer(as_flags(remark))?;
+    }
+    answer(format_args!("sweep          {}", report.sweep.display()))?;
+    Ok(())
+}
+
+/// A best point as flags, and what there is to say about it.
+fn tell(what: &str, best: &Advice, report: &SweepReport) -> Result<()> {
+    let metric = report.points.iter().find_map(|point| point.metric);
+    let metric = metric.map_or("score", Metric::name);
+    let eps = best
+        .eps
+        .map_or(String::new(), |eps| format!(" --eps {}", number(eps)));
+    let loss = best
+        .dev_loss
+        .map_or(String::new(), |loss| format!(", loss {loss:.4}"));
+    answer(format_args!(
+        "{what:<14} --method {} --lr {}{eps} (development {metric} {:.1} %{loss})",
+        best.method,
+        number(best.lr),
+        100.0 * best.dev_score
+    ))?;
+    for remark in &best.remarks {
+        answer(format_args!("               {}", as_flags(remark)))?;
+    }
+    Ok(())
+}
+
+fn table(report: &SweepReport) -> Table {
     let mut table = Table::new([
         "method",
         "lr",
         "eps",
+        "seeds",
         "forwards",
         "first loss",
         "last loss",
         "dev %",
+        "dev loss",
         "test %",
         "seconds",
         "",
     ]);
     let loss = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.4}"));
-    let percent = |x: Option<f64>| x.map_or("-".into(), |x| format!("{:.1}", 100.0 * x));
+    let percent = |x: Option<Spread>| x.map_or("-".into(), |x| x.scaled(100.0).text(1));
     for p in &report.points {
         let is_best = |b: &Advice| b.method == p.method && b.lr == p.lr && b.eps == p.eps;
         let remark = match &p.diverged {
             Some(reason) => format!("diverged: {reason}"),
-            None if report.best.as_ref().is_some_and(is_best) => "best".into(),
+            None if report.best_of_each.iter().any(is_best) => "best".into(),
             None => String::new(),
         };
         table.push(vec![
             p.method.clone(),
             number(p.lr),
             p.eps.map_or("-".into(), number),
+            match p.runs.len() {
+                1 => "-".into(),
+                seeds => seeds.to_string(),
+            },
             p.forwards.to_string(),
             loss(p.first_loss),
             loss(p.last_loss),
             percent(p.dev_score),
+            p.dev_loss.map_or("-".into(), |loss| loss.text(4)),
             percent(p.test_score),
             format!("{:.1}", p.seconds),
             remark,
         ]);
     }
-    answer(table.text())?;
-    match &report.best {
-        Some(best) => {
-            answer(format_args!(
-                "\nrecommended    --method {} --lr {}{} (development score {:.1} %)",
-                best.method,
-                number(best.lr),
-                best.eps
-                    .map_or(String::new(), |eps| format!(" --eps {}", number(eps))),
-                100.0 * best.dev_score
-            ))?;
-            for remark in &best.remarks {
-                answer(as_flags(remark))?;
-            }
-        }
-        None if report.points.is_empty() => {}
-        None => answer("\nEvery point diverged: try learning rates ten times lower.")?,
-    }
-    answer(format_args!("sweep          {}", report.sweep.display()))?;
-    Ok(())
+    table
 }

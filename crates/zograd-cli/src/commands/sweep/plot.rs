@@ -5,16 +5,17 @@ use crate::charts::frame::{self, Range, Ticks, px, stroke};
 use crate::charts::palette;
 use anyhow::{Result, anyhow};
 use plotters::prelude::*;
-use zograd_runs::experiment::Outcome;
+use zograd_runs::experiment::{Advice, Outcome};
 use zograd_runs::words::number;
 use zograd_tasks::metrics::Metric;
 
 /// Development score against the learning rate, a line for every method and eps; crosses are points that
-/// diverged, the ring is the best one. None if no point was evaluated.
+/// diverged, a ring is the best one of a method, an upright line what the seeds of a point span. None if no point was
+/// evaluated.
 ///
 /// # Errors
 /// It cannot be drawn.
-pub fn svg(points: &[Outcome], best: Option<(&str, f64, Option<f64>)>) -> Result<Option<String>> {
+pub fn svg(points: &[Outcome], best: &[Advice]) -> Result<Option<String>> {
     let mut rates: Vec<f64> = points.iter().map(|p| p.lr).collect();
     rates.sort_by(f64::total_cmp);
     rates.dedup();
@@ -26,8 +27,8 @@ pub fn svg(points: &[Outcome], best: Option<(&str, f64, Option<f64>)>) -> Result
         }
     }
     let scores = || points.iter().filter_map(|p| p.dev_score);
-    let low = scores().fold(f64::INFINITY, f64::min);
-    let high = scores().fold(f64::NEG_INFINITY, f64::max);
+    let low = scores().map(|s| s.low).fold(f64::INFINITY, f64::min);
+    let high = scores().map(|s| s.high).fold(f64::NEG_INFINITY, f64::max);
     if !low.is_finite() {
         return Ok(None);
     }
@@ -59,16 +60,22 @@ pub fn svg(points: &[Outcome], best: Option<(&str, f64, Option<f64>)>) -> Result
             // a point that diverged before it was evaluated stands at the bottom
             let height = |p: &Outcome| {
                 let lost = p.diverged.as_ref().map(|_| range.bottom);
-                p.dev_score.or(lost)
+                p.dev_score.map(|score| score.mean).or(lost)
             };
             let drawn: Vec<((f64, f64), &Outcome)> = of_row
                 .filter_map(|p| Some(((place(p.lr), height(p)?), p)))
                 .collect();
             let usable = drawn.iter().filter(|(_, p)| p.diverged.is_none());
             let line = usable.map(|(at, _)| *at);
-            chart.draw_series(LineSeries::new(line, stroke(colour, 2)))?;
+            frame::curve(&mut chart, line.collect(), number, 2)?;
             for (at, point) in drawn {
-                let is_best = best == Some((point.method.as_str(), point.lr, point.eps));
+                let is =
+                    |b: &Advice| b.method == point.method && b.lr == point.lr && b.eps == point.eps;
+                let is_best = best.iter().any(is);
+                if let Some(score) = point.dev_score.filter(|score| score.low < score.high) {
+                    let ends = [(at.0, score.low), (at.0, score.high)];
+                    chart.draw_series([PathElement::new(ends, stroke(colour, 1))])?;
+                }
                 match point.diverged {
                     Some(_) => chart.draw_series([Cross::new(at, px(6), stroke(colour, 2))])?,
                     None => chart.draw_series([Circle::new(at, px(4), colour.filled())])?,

@@ -5,6 +5,8 @@ mod kernel;
 mod words;
 
 use super::{NoiseBackend, NoisePass};
+use crate::NoiseKind;
+use crate::noise::BLOCKS;
 use burn::tensor::DType;
 use burn::tensor::backend::{Backend, DeviceOps};
 use burn_cubecl::cubecl::calculate_cube_count_elemwise;
@@ -13,10 +15,7 @@ use burn_cubecl::cubecl::server::ComputeServer;
 use burn_cubecl::kernel::into_contiguous;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{BoolElement, CubeBackend, CubeRuntime, FloatElement, IntElement};
-use kernel::ELEMENTS_PER_UNIT;
-
-/// Bytes a unit reads or writes at a time, if the size of the tensor allows.
-const VECTOR_BYTES: usize = 16;
+use kernel::{ShiftLaunch, gaussian, signs};
 
 impl<R, F, I, BT> NoiseBackend for CubeBackend<R, F, I, BT>
 where
@@ -52,39 +51,37 @@ fn launch<R: CubeRuntime>(tensor: CubeTensor<R>, pass: &NoisePass<'_>) -> CubeTe
     if elements == 0 {
         return tensor;
     }
-    let most = VECTOR_BYTES / tensor.dtype.size();
-    let lanes = if elements.is_multiple_of(most) {
-        most
-    } else {
-        1
-    };
-    let units = elements.div_ceil(ELEMENTS_PER_UNIT);
     let client = tensor.client.clone();
-    let cube_dim = CubeDim::new(&client, units);
-    let cube_count = calculate_cube_count_elemwise(&client, units, cube_dim);
-
     let words = words::of_terms(pass.terms);
     let len = words.len();
     let words = words::on_device(&tensor, words);
     let id = pass.tensor.value();
+    let (low, high) = (id as u32, (id >> 32) as u32);
+    let shift = ShiftLaunch::new(pass.shrink, pass.dither, pass.base());
+    let dtype = tensor.dtype.into();
     // SAFETY: the buffer of `words` has their length, `tensor` is contiguous with `elements` elements,
     // and a unit checks the bounds of what it reads and writes in it.
     unsafe {
-        kernel::add_noise::launch_unchecked::<R>(
-            &client,
-            cube_count,
-            cube_dim,
-            lanes,
-            ArrayArg::from_raw_parts(tensor.handle.clone(), elements),
-            ArrayArg::from_raw_parts(words, len),
-            id as u32,
-            (id >> 32) as u32,
-            pass.shrink,
-            pass.dither,
-            pass.base(),
-            pass.kind,
-            tensor.dtype.into(),
-        );
+        let weights = ArrayArg::from_raw_parts(tensor.handle.clone(), elements);
+        let words = ArrayArg::from_raw_parts(words, len);
+        match pass.kind {
+            NoiseKind::Gaussian => {
+                let blocks = elements.div_ceil(gaussian::WEIGHTS * BLOCKS) * BLOCKS;
+                let cube_dim = CubeDim::new(&client, blocks);
+                let cubes = calculate_cube_count_elemwise(&client, blocks, cube_dim);
+                gaussian::add_noise::launch_unchecked::<R>(
+                    &client, cubes, cube_dim, weights, words, low, high, shift, dtype,
+                );
+            }
+            NoiseKind::Rademacher => {
+                let units = elements.div_ceil(signs::WEIGHTS_OF_CUBE) * signs::UNITS;
+                let cube_dim = CubeDim::new_1d(signs::UNITS as u32);
+                let cubes = calculate_cube_count_elemwise(&client, units, cube_dim);
+                signs::add_noise::launch_unchecked::<R>(
+                    &client, cubes, cube_dim, weights, words, low, high, shift, dtype,
+                );
+            }
+        }
     }
     tensor
 }

@@ -1,6 +1,7 @@
 //! What a pass needs beside the weights, as one buffer on the device.
 
-use crate::noise::Normals;
+use crate::NoisePass;
+use crate::noise::normal;
 use burn::tensor::backend::DeviceOps;
 use burn_cubecl::CubeRuntime;
 use burn_cubecl::cubecl::prelude::*;
@@ -10,27 +11,26 @@ use std::any::TypeId;
 use std::cell::RefCell;
 use zograd_direction::Seed;
 
-/// The 64 intercepts, then the 64 slopes, of the normals, as bits.
-pub(super) const LINES: usize = 128;
+/// The normal of every byte, as bits.
+pub(super) const NORMALS: usize = 256;
 
 /// Words of a stream: its seed (low, high) and the bits of two coefficients.
 pub(super) const STREAM: usize = 4;
 
-/// The lines of the normals, then the streams. Neighbours of the same seed share their noise, so a stream has two
+/// The normals, then the streams. Neighbours of the same seed share their noise, so a stream has two
 /// coefficients, the second often 0.
 pub(super) fn of_terms(terms: &[(Seed, f32)]) -> Vec<u32> {
     // a pass that only shrinks has a stream that adds nothing
     let nothing = [(Seed::new(0), 0.0)];
     let terms: &[_] = if terms.is_empty() { &nothing } else { terms };
-    let normals = Normals::get();
-    let lines = normals.intercept.iter().chain(&normals.slope);
-    let mut words: Vec<u32> = lines.map(|line| line.to_bits()).collect();
+    let coefficient = |c: f32| NoisePass::coefficient(c).to_bits();
+    let mut words: Vec<u32> = (0..=u8::MAX).map(|bits| normal(bits).to_bits()).collect();
     for same in terms.chunk_by(|a, b| a.0 == b.0) {
         for pair in same.chunks(2) {
             let seed = pair[0].0.value();
             let second = pair.get(1).map_or(0.0, |second| second.1);
             words.extend([seed as u32, (seed >> 32) as u32]);
-            words.extend([pair[0].1.to_bits(), second.to_bits()]);
+            words.extend([coefficient(pair[0].1), coefficient(second)]);
         }
     }
     words

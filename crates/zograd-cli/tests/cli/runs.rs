@@ -1,0 +1,523 @@
+//! What a run says of itself when it is over, how it goes on, and folders that are given for one another.
+
+use crate::errors::refused;
+use crate::support::{metrics, run, run_json, scratch, short, unpack, zograd};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).expect("a file");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn last_line(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.trim_end()
+        .lines()
+        .last()
+        .unwrap_or_default()
+        .to_owned()
+}
+
+/// `short` with other numbers for some of its flags.
+fn changed<'a>(changes: &[(&str, &'a str)], more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = short(more);
+    for (flag, value) in changes {
+        let at = args.iter().position(|arg| arg == flag).expect("a flag");
+        args[at + 1] = value;
+    }
+    args
+}
+
+/// Everything that a run leaves behind, but for what the clock and the allocator say.
+fn left(run: &Path) -> (Vec<Value>, Value, Vec<Vec<u8>>) {
+    let mut summary = json(&run.join("summary.json"));
+    for key in ["seconds", "peak_memory_bytes", "run"] {
+        summary[key] = Value::Null;
+    }
+    let weights = ["best/model.safetensors", "best/adapter_model.safetensors"];
+    let files = ["trajectory.zog", "config.toml", "examples.json"].iter();
+    let files = files.chain(weights.iter().filter(|name| run.join(name).exists()));
+    let files = files.map(|name| fs::read(run.join(name)).expect("a file"));
+    (metrics(run), summary, files.collect())
+}
+
+/// Ten steps and ten more are twenty, to the bit.
+#[test]
+fn a_finished_run_can_be_made_longer() {
+    let bf16 = [
+        "--backend",
+        "flex",
+        "--dtype",
+        "bf16",
+        "--arithmetic",
+        "anchored",
+    ];
+    for (every, more) in [
+        ("4", &["--method", "gv"][..]),
+        (
+            "0",
+            &[
+                "--method",
+                "gv-history",
+                "--arithmetic",
+                "plain",
+                "--best-by",
+                "loss",
+            ],
+        ),
+        (
+            "5",
+            &[
+                "--method",
+                "greedy",
+                "--weight-decay",
+                "0.1",
+                "--lr",
+                "1e-4",
+            ],
+        ),
+        ("0", &[&bf16[..], &["--anchor-every", "3"]].concat()),
+        ("3", &["--tune", "lora", "--lora-r", "4"]),
+    ] {
+        let dir = scratch();
+        let train = |steps, out| {
+            let more = [more, &["--out", out]].concat();
+            let args = changed(&[("--steps", steps), ("--eval-every", every)], &more);
+            run(dir.path(), &args);
+        };
+        train("20", "whole");
+        train("10", "run");
+        let longer = ["train", "--resume", "run", "--steps", "20"];
+        run(dir.path(), &longer);
+        let [whole, found] = ["whole", "run"].map(|name| left(&dir.path().join(name)));
+        assert!(found.0 == whole.0, "{more:?}: other metrics");
+        assert_eq!(found.1, whole.1, "{more:?}");
+        assert!(found.2 == whole.2, "{more:?}: other files");
+        let verified = run_json(
+            dir.path(),
+            &["log", "verify", "run/trajectory.zog", "--json"],
+        );
+        assert_eq!(verified["whole"], true);
+        // the promises beside the log are those of the longer run
+        let replay = [
+            "replay",
+            "--log",
+            "run/trajectory.zog",
+            "--out",
+            "again",
+            "--json",
+        ];
+        let backend = if more.contains(&"flex") {
+            "flex"
+        } else {
+            "ndarray"
+        };
+        let replay = [&replay[..], &["--backend", backend]].concat();
+        assert_eq!(
+            run_json(dir.path(), &replay)["as_exported"],
+            true,
+            "{more:?}"
+        );
+    }
+}
+
+/// What a longer run could not be is refused by name, and changes nothing.
+#[test]
+fn a_run_is_made_longer_as_it_can_be() {
+    let dir = scratch();
+    run(dir.path(), &short(&["--out", "run"]));
+    run(
+        dir.path(),
+        &short(&["--schedule", "linear", "--out", "falling"]),
+    );
+    run(dir.path(), &short(&["--method", "adam", "--out", "adam"]));
+    let before = left(&dir.path().join("run"));
+    for (args, parts) in [
+        (
+            &["run", "--steps", "24"][..],
+            &["--steps 24", "24 steps already"][..],
+        ),
+        (
+            &["run", "--forwards", "900"],
+            &["settings it had", "forwards"],
+        ),
+        (
+            &["run", "--steps", "30", "--lr", "1"],
+            &["settings it had", "lr"],
+        ),
+        (&["falling", "--steps", "30"], &["--schedule linear"]),
+        (&["adam", "--steps", "30"], &["--resume adam", "finished"]),
+    ] {
+        refused(dir.path(), &[&["train", "--resume"], args].concat(), parts);
+    }
+    assert!(left(&dir.path().join("run")) == before);
+    // nothing is left of the first end
+    run(dir.path(), &["train", "--resume", "run", "--steps", "25"]);
+    let config = fs::read_to_string(dir.path().join("run/config.toml")).expect("settings");
+    assert!(config.contains("steps = 25"), "{config}");
+    assert_eq!(json(&dir.path().join("run/summary.json"))["steps"], 25);
+    refused(
+        dir.path(),
+        &["train", "--resume", "run"],
+        &["finished", "--steps"],
+    );
+}
+
+/// A run that learnt nothing, and one that blew up: the last line says so and what to try, `best/` is no worse than the
+/// untuned model.
+#[test]
+fn a_run_that_gained_nothing_says_so() {
+    let dir = scratch();
+    let eval = run_json(dir.path(), &["eval", "--test-examples", "8", "--json"]);
+    for (args, gain, said, code) in [
+        (
+            &["--lr", "1e-12"][..],
+            "nothing",
+            &["learnt nothing", "zograd sweep --lr 1e-11,1e-10,1e-9"][..],
+            0,
+        ),
+        (
+            &["--lr", "1e-1", "--arithmetic", "plain", "--method", "mezo"],
+            "blew-up",
+            &[
+                "blew up",
+                "zograd sweep --lr 1e-3,3e-3,1e-2",
+                "the untuned model",
+            ],
+            1,
+        ),
+        (
+            &["--method", "linear-probing", "--train-examples", "4"],
+            "",
+            &["try more examples: --train-examples"],
+            0,
+        ),
+    ] {
+        let more = [args, &["--out", "run"]].concat();
+        let more = match args.contains(&"linear-probing") {
+            true => [
+                &["train", "--dev-examples", "16", "--test-examples", "8"],
+                &more[..],
+            ]
+            .concat(),
+            false => short(&more),
+        };
+        let output = zograd(dir.path(), &more).output().expect("it starts");
+        let line = last_line(&output.stdout);
+        let summary = json(&dir.path().join("run/summary.json"));
+        if !gain.is_empty() {
+            assert_eq!(summary["gain"], gain, "{line}");
+            assert_eq!(summary["best_step"], 0, "{summary}");
+            assert_eq!(summary["accuracy_after"], eval["accuracy"]);
+            let best = [
+                "eval", "--model", "run/best", "--task", "sst2", "--data", "data",
+            ];
+            unpack(dir.path());
+            let best = [&best[..], &["--test-examples", "8", "--json"]].concat();
+            let loss = run_json(dir.path(), &best)["loss"]
+                .as_f64()
+                .expect("a loss");
+            // the start weights are on the grids of exact steps
+            assert!((loss - eval["loss"].as_f64().expect("a loss")).abs() < 1e-5);
+        }
+        if summary["gain"] != "better" {
+            assert!(said.iter().all(|part| line.contains(part)), "{line}");
+            assert_eq!(output.status.code(), Some(code), "{line}");
+        }
+        // an export and a replay of the best know what the best is
+        if code == 1 {
+            let export = ["export", "run", "--log-only", "--out", "packed", "--json"];
+            assert_eq!(run_json(dir.path(), &export)["manifest"]["step"], 0);
+            for log in ["packed/trajectory.zog", "run/trajectory.zog"] {
+                let replay = ["replay", "--log", log, "--best", "--out", "again", "--json"];
+                assert_eq!(run_json(dir.path(), &replay)["as_exported"], true);
+                fs::remove_dir_all(dir.path().join("again")).expect("removed");
+            }
+        }
+        fs::remove_dir_all(dir.path().join("run")).expect("removed");
+    }
+}
+
+/// A guard that stops between evaluations leaves the best weights, not those at which it stopped.
+#[test]
+fn a_guard_leaves_the_best_weights() {
+    let dir = scratch();
+    let wild = ["--method", "mezo", "--lr", "3e-3", "--arithmetic", "plain"];
+    let stop = ["--guard", "loss-explosion=stop", "--out", "run"];
+    let args = changed(
+        &[("--steps", "60"), ("--eval-every", "0")],
+        &[&wild[..], &stop].concat(),
+    );
+    let output = zograd(dir.path(), &args).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(1));
+    let summary = json(&dir.path().join("run/summary.json"));
+    assert_eq!(
+        (&summary["stop"], &summary["best_step"]),
+        (&"guard".into(), &0.into())
+    );
+    assert_eq!(summary["accuracy_after"], summary["accuracy_before"]);
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains("step 0, the untuned model"), "{stdout}");
+    let line = last_line(&output.stdout);
+    for part in ["guard stopped", "the untuned model", "--lr 3e-5,9e-5,3e-4"] {
+        assert!(line.contains(part), "{line}");
+    }
+    refused(
+        dir.path(),
+        &["train", "--resume", "run", "--steps", "90"],
+        &["guard"],
+    );
+    // where there is nothing to choose by, that is said
+    let args = changed(
+        &[("--steps", "60"), ("--dev-examples", "0")],
+        &[
+            &wild[..],
+            &["--guard", "loss-explosion=stop", "--out", "blind"],
+        ]
+        .concat(),
+    );
+    let output = zograd(dir.path(), &args).output().expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        stderr.contains("no development examples to choose by"),
+        "{stderr}"
+    );
+}
+
+/// One line of JSON has everything that a table of runs needs.
+#[test]
+fn a_summary_says_with_what_settings() {
+    let dir = scratch();
+    let report = run_json(
+        dir.path(),
+        &short(&["--seed", "3", "--json", "--out", "run"]),
+    );
+    let settings: [(&str, Value); 8] = [
+        ("pool", 4.into()),
+        ("lr", 2e-5.into()),
+        ("eps", 1e-3.into()),
+        ("seed", 3.into()),
+        ("batch-size", 4.into()),
+        ("noise", "gaussian".into()),
+        ("steps", 24.into()),
+        ("best-by", "score".into()),
+    ];
+    for (key, value) in settings {
+        assert_eq!(report["settings"][key], value, "{report}");
+    }
+    for key in ["model", "task", "method", "dtype", "forwards", "steps"] {
+        assert!(!report[key].is_null(), "{key}");
+    }
+    let mut written = json(&dir.path().join("run/summary.json"));
+    assert_eq!(written["settings"], report["settings"]);
+    // seconds mean one thing
+    let lines = fs::read_to_string(dir.path().join("run/metrics.jsonl")).expect("metrics");
+    let mut seconds = Value::from(0.0);
+    for line in lines.lines() {
+        written = serde_json::from_str(line).expect("JSON");
+        match written["kind"] == "eval" {
+            true => assert_eq!(written["seconds"], seconds, "{line}"),
+            false => seconds = written["seconds"].clone(),
+        }
+    }
+}
+
+/// Numbers and nouns agree.
+#[test]
+fn one_step_is_no_steps() {
+    let dir = scratch();
+    let args = changed(&[("--steps", "1")], &["--lr", "1e30", "--out", "run"]);
+    let mut said = zograd(dir.path(), &args)
+        .output()
+        .expect("it starts")
+        .stdout;
+    for args in [
+        &["replay", "--log", "run/trajectory.zog", "--out", "again"][..],
+        &["log", "verify", "run/trajectory.zog"],
+        &["train", "--resume", "run", "--steps", "1"],
+    ] {
+        let output = zograd(dir.path(), args).output().expect("it starts");
+        said.extend([output.stdout, output.stderr].concat());
+    }
+    let said = String::from_utf8_lossy(&said);
+    assert!(said.contains("gv, 1 step, "), "{said}");
+    assert!(
+        !["1 steps", "1 updates"]
+            .iter()
+            .any(|s| said.contains(&format!(" {s}"))),
+        "{said}"
+    );
+}
+
+/// A run, its best weights, its log, an adapter, a model: what is given for another is named.
+#[test]
+fn folders_that_are_mixed_up_are_told_apart() {
+    let dir = scratch();
+    unpack(dir.path());
+    run(dir.path(), &short(&["--out", "full"]));
+    run(dir.path(), &short(&["--tune", "lora", "--out", "rl"]));
+    let eval = ["eval", "--task", "sst2", "--data", "data"];
+    let with = |more: &[&'static str]| [&eval[..], more].concat();
+    for (args, part) in [
+        (
+            with(&["--model", "full"]),
+            "its best weights are in full/best",
+        ),
+        (with(&["--model", "rl"]), "rl/best as its --adapter"),
+        (
+            with(&["--model", "model", "--adapter", "rl"]),
+            "its adapter is in rl/best",
+        ),
+        (
+            with(&["--model", "model", "--adapter", "full"]),
+            "give full/best as the --model",
+        ),
+        (
+            vec![
+                "merge",
+                "--model",
+                "model",
+                "--adapter",
+                "full/best",
+                "--out",
+                "new",
+            ],
+            "holds a whole model",
+        ),
+        (
+            vec!["replay", "--log", "full", "--out", "new"],
+            "full/trajectory.zog",
+        ),
+        (vec!["log", "show", "full"], "full/trajectory.zog"),
+        (vec!["log", "verify", "full"], "full/trajectory.zog"),
+    ] {
+        refused(dir.path(), &args, &[part]);
+        assert!(!dir.path().join("new").exists());
+    }
+}
+
+/// Best weights that were cut are made again, not downloaded.
+#[test]
+fn a_damaged_best_is_made_again() {
+    let dir = scratch();
+    run(dir.path(), &short(&["--out", "run"]));
+    let path = dir.path().join("run/best/model.safetensors");
+    let bytes = fs::read(&path).expect("weights");
+    fs::write(&path, &bytes[..bytes.len() / 2]).expect("written");
+    let export = ["export", "run", "--log-only", "--out", "packed"];
+    let output = zograd(dir.path(), &export).output().expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr.contains("model.safetensors is damaged"), "{stderr}");
+    assert!(
+        stderr.contains("--best") && !stderr.contains("download"),
+        "{stderr}"
+    );
+}
+
+fn signal(child: &Child, name: &str) {
+    let pid = child.id().to_string();
+    let sent = Command::new("kill").args(["-s", name, &pid]).status();
+    assert!(sent.expect("kill").success());
+}
+
+/// Starts it with nobody listening.
+fn start(dir: &Path, args: &[&str]) -> Child {
+    let mut command = zograd(dir, args);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("the binary starts")
+}
+
+/// A run that was interrupted does not say what its best weights are; a replay of them says that.
+#[cfg(unix)]
+#[test]
+fn a_replay_of_an_interrupted_run_says_what_it_cannot_know() {
+    let dir = scratch();
+    let mut child = start(
+        dir.path(),
+        &changed(&[("--steps", "100000")], &["--out", "run"]),
+    );
+    while fs::metadata(dir.path().join("run/metrics.jsonl")).map_or(0, |m| m.len()) < 2000 {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    signal(&child, "INT");
+    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    let replay = [
+        "replay",
+        "--log",
+        "run/trajectory.zog",
+        "--best",
+        "--out",
+        "again",
+    ];
+    let stderr = run(dir.path(), &replay).stderr;
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert!(
+        stderr.contains("not compared with those of the run"),
+        "{stderr}"
+    );
+}
+
+/// While a run is loading there is nothing to save: one Ctrl-C ends it, and nothing is left.
+#[cfg(target_os = "linux")]
+#[test]
+fn ctrl_c_ends_loading() {
+    const SIGINT: u64 = 1 << 1;
+    let dir = scratch();
+    unpack(dir.path());
+    // rows that take a while to read
+    let rows = dir.path().join("data/train.jsonl");
+    let text = fs::read_to_string(&rows).expect("rows");
+    fs::write(&rows, text.repeat(2000)).expect("written");
+    let input = [
+        "--model", "model", "--task", "sst2", "--data", "data", "--out", "run",
+    ];
+    let mut child = start(
+        dir.path(),
+        &changed(&[("--train-examples", "1000000")], &input),
+    );
+    // until signals are waited for
+    let status = format!("/proc/{}/status", child.id());
+    loop {
+        let status = fs::read_to_string(&status).expect("a process");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.expect("a mask").trim(), 16);
+        if caught.expect("a mask") & SIGINT != 0 {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    signal(&child, "INT");
+    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    assert!(!dir.path().join("run").exists());
+}
+
+/// A second Ctrl-C does not wait for the step; what was written down before is whole.
+#[cfg(unix)]
+#[test]
+fn a_second_ctrl_c_waits_for_nothing() {
+    let dir = scratch();
+    // steps of many seconds
+    let long = [
+        ("--steps", "6"),
+        ("--batch-size", "4096"),
+        ("--eval-every", "0"),
+    ];
+    let mut child = start(dir.path(), &changed(&long, &["--out", "run"]));
+    while fs::metadata(dir.path().join("run/metrics.jsonl")).map_or(0, |m| m.len()) < 100 {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended");
+        std::thread::yield_now();
+    }
+    signal(&child, "INT");
+    signal(&child, "TERM");
+    let code = child.wait().expect("an end").code();
+    // both may arrive at once, in either order
+    assert!([Some(130), Some(143)].contains(&code), "{code:?}");
+    assert!(!dir.path().join("run/summary.json").exists());
+    let verified = ["log", "show", "run/trajectory.zog", "--json"];
+    assert_eq!(run_json(dir.path(), &verified)["torn_bytes"], 0);
+}

@@ -1,0 +1,127 @@
+//! What a sweep costs, and how long it will take.
+
+use super::plan::{Point, SweepPlan};
+use crate::Runs;
+use crate::error::Result;
+use crate::words::{count, duration};
+
+/// The runs of a sweep by what they cost, and those of them that are done.
+pub struct Estimate {
+    points: usize,
+    seeds: usize,
+    /// Forward passes of every run, in their order.
+    costs: Vec<u64>,
+    /// How many runs are done.
+    done: usize,
+    /// Forward passes that were made here.
+    forwards: u64,
+    /// Seconds they took, with loading and evaluations.
+    seconds: f64,
+}
+
+impl Estimate {
+    /// Of this plan, before anything is done.
+    ///
+    /// # Errors
+    /// Settings that no run can have.
+    pub fn of(plan: &SweepPlan, runs: &Runs) -> Result<Self> {
+        let points = plan.points();
+        let mut costs = Vec::new();
+        for point in &points {
+            for &seed in &plan.seed {
+                let settings = runs.check(plan.settings(point, seed, runs.methods()))?;
+                costs.push(settings.forwards(runs.methods())?.unwrap_or(0));
+            }
+        }
+        Ok(Self {
+            points: points.len(),
+            seeds: plan.seed.len(),
+            costs,
+            done: 0,
+            forwards: 0,
+            seconds: 0.0,
+        })
+    }
+
+    /// The whole in words.
+    pub fn in_words(&self) -> String {
+        let runs = match self.seeds {
+            1 => String::new(),
+            seeds => format!(
+                " with {seeds} seeds each, {}",
+                count(self.costs.len(), "run")
+            ),
+        };
+        let forwards: u64 = self.costs.iter().sum();
+        let points = count(self.points, "point");
+        format!("sweep of {points}{runs}: {forwards} forward passes of training")
+    }
+
+    /// What is next, and when all will be done.
+    pub fn next(&self, point: &Point, seed: u64) -> String {
+        let number = self.done / self.seeds + 1;
+        let mut line = format!("point {number} of {}: {point}", self.points);
+        if self.seeds > 1 {
+            line += &format!(
+                ", seed {seed} (run {} of {})",
+                self.done + 1,
+                self.costs.len()
+            );
+        }
+        match self.left() {
+            Some(seconds) => format!("{line}; about {} left", duration(seconds)),
+            None => line,
+        }
+    }
+
+    /// Seconds until all is done, once something was done here.
+    fn left(&self) -> Option<f64> {
+        let left: u64 = self.costs.get(self.done..)?.iter().sum();
+        (self.forwards > 0).then(|| self.seconds / self.forwards as f64 * left as f64)
+    }
+
+    /// The next run is done, and was before.
+    pub fn was_done(&mut self) {
+        self.done += 1;
+    }
+
+    /// The next run was done just now: so many forward passes in so many seconds.
+    pub fn ran(&mut self, forwards: u64, seconds: f64) {
+        self.done += 1;
+        self.forwards += forwards;
+        self.seconds += seconds;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_told_once_a_run_is_done() {
+        let point = Point {
+            method: "gv".into(),
+            lr: 1e-5,
+            eps: Some(1e-3),
+        };
+        let mut estimate = Estimate {
+            points: 2,
+            seeds: 2,
+            costs: vec![600, 600, 600, 600],
+            done: 0,
+            forwards: 0,
+            seconds: 0.0,
+        };
+        assert_eq!(
+            estimate.in_words(),
+            "sweep of 2 points with 2 seeds each, 4 runs: 2400 forward passes of training"
+        );
+        let first = "point 1 of 2: gv, lr 1e-5, eps 1e-3, seed 0 (run 1 of 4)";
+        assert_eq!(estimate.next(&point, 0), first);
+        estimate.was_done();
+        // a guard stopped it half way: a second for 30 forwards, and 1200 are left
+        estimate.ran(300, 10.0);
+        let third = "point 2 of 2: gv, lr 1e-5, eps 1e-3, seed 0 (run 3 of 4); about 40 s left";
+        assert_eq!(estimate.next(&point, 0), third);
+    }
+}

@@ -1,0 +1,81 @@
+//! The values that a sweep tries.
+
+use crate::error::{Blame, Result, refuse};
+use crate::settings::{Draw, Given, Keys, MethodChoice, PerturbationOptions, StepSizes};
+use std::path::Path;
+
+/// The settings of which a sweep takes several values.
+const KEYS: [&str; 4] = ["method", "lr", "eps", "seed"];
+
+/// Values to try; an empty list leaves the choice open.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Lists {
+    /// Methods.
+    pub method: Vec<String>,
+    /// Learning rates.
+    pub lr: Vec<f64>,
+    /// Perturbation scales.
+    pub eps: Vec<f64>,
+    /// Seeds: every point is run once with each.
+    pub seed: Vec<u64>,
+}
+
+impl Lists {
+    /// Whether all of them are empty.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// These lists, and where one is empty the weaker one.
+    #[must_use]
+    pub fn or(self, weaker: Self) -> Self {
+        fn filled<T>(list: Vec<T>, weaker: Vec<T>) -> Vec<T> {
+            if list.is_empty() { weaker } else { list }
+        }
+        Self {
+            method: filled(self.method, weaker.method),
+            lr: filled(self.lr, weaker.lr),
+            eps: filled(self.eps, weaker.eps),
+            seed: filled(self.seed, weaker.seed),
+        }
+    }
+
+    /// Reads a file of settings in which `method`, `lr`, `eps` and `seed` may be lists: the lists, and the other
+    /// settings.
+    ///
+    /// # Errors
+    /// As [`Given::read`]; an empty list.
+    pub fn read(file: &Path, keys: &Keys) -> Result<(Self, Given)> {
+        let (given, lists) = Given::read_with_lists(file, keys, &KEYS)?;
+        let mut read = Self::default();
+        for (key, values) in lists {
+            if values.is_empty() {
+                refuse!("{}: `{key} = []`: give at least one value", file.display());
+            }
+            for value in values {
+                let alone = Given::new().with(&key, value);
+                read = read.and(alone).about_file(file)?;
+            }
+        }
+        Ok((read, given))
+    }
+
+    /// With the values that were given one by one, where there is no list.
+    pub(super) fn completed(self, given: &Given) -> Result<Self> {
+        let keys = KEYS.into_iter();
+        let single = keys.fold(Given::new(), |single, key| {
+            single.with_some(key, given.get(key).cloned())
+        });
+        Ok(self.or(Self::default().and(single)?))
+    }
+
+    /// With these values behind the others.
+    fn and(mut self, mut given: Given) -> Result<Self> {
+        self.method.extend(given.take::<MethodChoice>()?.method);
+        self.lr.extend(given.take::<StepSizes>()?.lr);
+        self.eps.extend(given.take::<PerturbationOptions>()?.eps);
+        self.seed.extend(given.take::<Draw>()?.seed);
+        Ok(self)
+    }
+}
