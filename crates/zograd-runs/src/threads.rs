@@ -1,7 +1,8 @@
 //! With how many threads something is done.
 
-use crate::error::{Blame, Result};
+use crate::error::{Blame, Result, RunError};
 use std::error::Error;
+use zograd_files::Bytes;
 
 /// Does `work` with so many CPU threads; with those that there are, if it is not said.
 ///
@@ -30,6 +31,9 @@ pub fn with_threads<T: Send>(
 /// # Errors
 /// Threads that the system does not give.
 pub fn start_threads(threads: Option<usize>) -> Result<()> {
+    if let Some(threads) = threads {
+        check_addresses(threads)?;
+    }
     let builder = rayon::ThreadPoolBuilder::new();
     let started = match threads {
         Some(threads) => builder.num_threads(threads).build_global(),
@@ -43,4 +47,29 @@ pub fn start_threads(threads: Option<usize>) -> Result<()> {
         }),
         _ => Ok(()),
     }
+}
+
+/// Refuses threads whose stacks take more than half of the addresses that the process may have (`ulimit -v`): the last of them
+/// would find no memory to begin with, and end the process.
+#[cfg(unix)]
+fn check_addresses(threads: usize) -> Result<()> {
+    /// Of a thread of the standard library.
+    const STACK: u64 = 2 << 20;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::As).current;
+    match limit {
+        Some(limit) if (threads as u64).saturating_mul(STACK) > limit / 2 => {
+            Err(RunError::running(format!(
+                "`threads = {threads}`: they cannot be started: their stacks take {}, and this process may have {} in all \
+                 (`ulimit -v`)",
+                Bytes((threads as u64).saturating_mul(STACK)),
+                Bytes(limit)
+            )))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn check_addresses(_threads: usize) -> Result<()> {
+    Ok(())
 }

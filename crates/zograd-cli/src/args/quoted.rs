@@ -9,9 +9,26 @@ use std::sync::OnceLock;
 /// was given on the command line are part of somebody's name for something.
 pub fn as_flags(text: &str) -> String {
     static GIVEN: OnceLock<Vec<String>> = OnceLock::new();
-    let args = || std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
-    let given = GIVEN.get_or_init(|| args().filter_map(|arg| name_of(&arg)).collect());
+    let given = GIVEN.get_or_init(|| {
+        let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+        names(&args.collect::<Vec<_>>())
+    });
     as_flags_but(text, given)
+}
+
+/// What these arguments may be called in a text. One that is also the name of a flag among them, as in `--model model`, is
+/// taken for the flag.
+fn names(args: &[String]) -> Vec<String> {
+    let is_flag = |name: &str| {
+        let flags = args.iter().filter_map(|arg| arg.strip_prefix("--"));
+        flags
+            .into_iter()
+            .any(|flag| flag.split('=').next() == Some(name))
+    };
+    let called = args.iter().filter_map(|arg| name_of(arg));
+    called
+        .filter(|name| !is_flag(name.trim_matches('`')))
+        .collect()
 }
 
 /// The same, with these names left as they are.

@@ -143,7 +143,10 @@ fn flags_out_of_range() {
             &["train", "--guard", "flat-loss=stop,flat-loss=skip"],
             &["--guard flat-loss=skip", "answered already"],
         ),
-        (&["train", "--model", "`lr`"], &["--model: `lr` is neither"]),
+        (
+            &["train", "--model", "`lr`", "--task", "toy"],
+            &["--model: `lr` is neither"],
+        ),
         (
             &["train", "--task", "`lr`"],
             &["--task `lr`", "needs --data"],

@@ -359,7 +359,7 @@ impl Strategy for Straight {
         let z = Direction::unit(7.into());
         Ok(match told {
             [] => Action::Evaluate(vec![Direction::zero()]),
-            _ => Action::update_or_skip(Update::along(z, 150.0)),
+            _ => Action::update_or_skip(Update::along(z, 75.0)),
         })
     }
 }
