@@ -137,12 +137,18 @@ fn attention() {
     for sharing in [Sharing::Prefix, Sharing::None] {
         let plan = Plan::new(&groups, sharing).expect("a valid plan");
         let tokens = plan.stats().tokens;
-        for [heads, width] in [[2, 8], [1, 64], [1, 128], [3, 20]] {
+        // (a software renderer compiles each for some seconds)
+        let widest = if cfg!(feature = "wgpu") {
+            [1, 64]
+        } else {
+            [1, 128]
+        };
+        for [heads, width] in [[2, 8], widest, [3, 20]] {
             let hidden = heads * width;
             let [q, k, v] = [(); 3].map(|()| random([tokens, hidden]));
             let on_cpu = AttentionLayout::<Cpu>::of(&plan, heads);
             let on_gpu = AttentionLayout::<Gpu>::of(&plan, heads);
-            for prefix in [0, 5, 40] {
+            for prefix in [0, 40] {
                 let before = [(); 2].map(|()| random([prefix, hidden]));
                 let (expected, found) = if prefix == 0 {
                     (
