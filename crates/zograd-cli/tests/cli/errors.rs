@@ -149,7 +149,7 @@ fn flags_out_of_range() {
         ),
         (
             &["train", "--task", "`lr`"],
-            &["--task `lr`", "needs --data"],
+            &["--task `lr`", "needs --model and --data"],
         ),
         (
             &["train", "--task", "lr", "--data", "."],
