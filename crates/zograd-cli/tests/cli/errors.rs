@@ -152,7 +152,9 @@ fn flags_out_of_range() {
             &["--task `lr`", "needs --model and --data"],
         ),
         (
-            &["train", "--task", "lr", "--data", "."],
+            &[
+                "train", "--task", "lr", "--data", ".", "--model", "embedded",
+            ],
             &["--task: there is no task `lr`"],
         ),
         (
