@@ -155,7 +155,7 @@ fn flags_out_of_range() {
             &[
                 "train", "--task", "lr", "--data", ".", "--model", "embedded",
             ],
-            &["--task: there is no task `lr`"],
+            &["--task: there is no task \"lr\""],
         ),
         (
             &["eval", "--eval-batch-size", "0"],
