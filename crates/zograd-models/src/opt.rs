@@ -175,13 +175,9 @@ impl<B: ModelBackend> Opt<B> {
         [query, key, value]: [Tensor<B, 2>; 3],
         layout: &AttentionLayout<B>,
     ) -> Tensor<B, 2> {
-        match &self.decoder.layers[layer].self_attn.prefix {
-            None => B::packed_attention(query, key, value, layout),
-            Some(prefix) => {
-                let prefix = [prefix.keys.val(), prefix.values.val()];
-                B::packed_attention_after(prefix, query, key, value, layout)
-            }
-        }
+        let prefix = self.decoder.layers[layer].self_attn.prefix.as_ref();
+        let prefix = prefix.map(|prefix| [prefix.keys.val(), prefix.values.val()]);
+        B::packed_attention(prefix, query, key, value, layout)
     }
 
     /// [`Opt::run_at`] with the attention left to `attend`: it gets the number of the layer and the

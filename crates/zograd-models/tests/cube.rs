@@ -150,24 +150,13 @@ fn attention() {
             let on_gpu = AttentionLayout::<Gpu>::of(&plan, heads);
             for prefix in [0, 40] {
                 let before = [(); 2].map(|()| random([prefix, hidden]));
-                let (expected, found) = if prefix == 0 {
-                    (
-                        Cpu::packed_attention(q.clone(), k.clone(), v.clone(), &on_cpu),
-                        Gpu::packed_attention(sent(&q), sent(&k), sent(&v), &on_gpu),
-                    )
-                } else {
-                    let there = before.clone().map(|tensor| sent(&tensor));
-                    (
-                        Cpu::packed_attention_after(
-                            before,
-                            q.clone(),
-                            k.clone(),
-                            v.clone(),
-                            &on_cpu,
-                        ),
-                        Gpu::packed_attention_after(there, sent(&q), sent(&k), sent(&v), &on_gpu),
-                    )
-                };
+                let before = (prefix > 0).then_some(before);
+                let there = before
+                    .as_ref()
+                    .map(|[keys, values]| [sent(keys), sent(values)]);
+                let expected =
+                    Cpu::packed_attention(before, q.clone(), k.clone(), v.clone(), &on_cpu);
+                let found = Gpu::packed_attention(there, sent(&q), sent(&k), sent(&v), &on_gpu);
                 let error = distance(&host(found.into_data()), &host(expected.into_data()));
                 assert!(
                     error < TOLERANCE,
@@ -203,7 +192,7 @@ fn what_is_not_a_number_stays_so() {
     let layout = AttentionLayout::<Gpu>::of(&plan, 1);
     let ones = || Tensor::<Gpu, 2>::ones([tokens, 8], &gpu());
     let broken = ones().mul_scalar(f32::NAN);
-    let found = Gpu::packed_attention(broken, ones(), ones(), &layout);
+    let found = Gpu::packed_attention(None, broken, ones(), ones(), &layout);
     assert!(host(found.into_data()).iter().all(|y| y.is_nan()));
 }
 
