@@ -111,30 +111,18 @@ pub trait ModelBackend: Backend {
     /// with the heads side by side, `layout` says who sees whom; softmax in f32. Scores are
     /// scaled by `1 / sqrt(head width)`. The result is `[tokens, hidden]`.
     ///
-    /// # Panics
-    /// `layout` was made for another number of tokens.
-    fn packed_attention(
-        query: Tensor<Self, 2>,
-        key: Tensor<Self, 2>,
-        value: Tensor<Self, 2>,
-        layout: &AttentionLayout<Self>,
-    ) -> Tensor<Self, 2> {
-        plain::attention(None, query, key, value, layout)
-    }
-
-    /// [`ModelBackend::packed_attention`] where every token also sees `prefix`: the keys and values of an
-    /// adapter, `[prefix tokens, hidden]` each.
+    /// Every token also sees `prefix`, if there is one: the keys and values of an adapter, `[prefix tokens, hidden]` each.
     ///
     /// # Panics
     /// `layout` was made for another number of tokens.
-    fn packed_attention_after(
-        prefix: [Tensor<Self, 2>; 2],
+    fn packed_attention(
+        prefix: Option<[Tensor<Self, 2>; 2]>,
         query: Tensor<Self, 2>,
         key: Tensor<Self, 2>,
         value: Tensor<Self, 2>,
         layout: &AttentionLayout<Self>,
     ) -> Tensor<Self, 2> {
-        plain::attention(Some(prefix), query, key, value, layout)
+        plain::attention(prefix, query, key, value, layout)
     }
 
     /// `log softmax(logits)[row, id]` in f32 for each of the (row, id) pairs; `logits` is

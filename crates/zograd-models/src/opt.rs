@@ -387,13 +387,9 @@ impl<B: ModelBackend> Attention<B> {
         [query, key, value]: [Tensor<B, 2>; 3],
         layout: &AttentionLayout<B>,
     ) -> Tensor<B, 2> {
-        match &self.prefix {
-            None => B::packed_attention(query, key, value, layout),
-            Some(prefix) => {
-                let prefix = [prefix.keys.val(), prefix.values.val()];
-                B::packed_attention_after(prefix, query, key, value, layout)
-            }
-        }
+        let prefix = self.prefix.as_ref();
+        let prefix = prefix.map(|prefix| [prefix.keys.val(), prefix.values.val()]);
+        B::packed_attention(prefix, query, key, value, layout)
     }
 
     fn forward(

@@ -137,31 +137,26 @@ fn attention() {
     for sharing in [Sharing::Prefix, Sharing::None] {
         let plan = Plan::new(&groups, sharing).expect("a valid plan");
         let tokens = plan.stats().tokens;
-        for [heads, width] in [[2, 8], [1, 64], [1, 128], [3, 20]] {
+        // (a software renderer compiles each for some seconds)
+        let widest = if cfg!(feature = "wgpu") {
+            [1, 64]
+        } else {
+            [1, 128]
+        };
+        for [heads, width] in [[2, 8], widest, [3, 20]] {
             let hidden = heads * width;
             let [q, k, v] = [(); 3].map(|()| random([tokens, hidden]));
             let on_cpu = AttentionLayout::<Cpu>::of(&plan, heads);
             let on_gpu = AttentionLayout::<Gpu>::of(&plan, heads);
-            for prefix in [0, 5, 40] {
+            for prefix in [0, 40] {
                 let before = [(); 2].map(|()| random([prefix, hidden]));
-                let (expected, found) = if prefix == 0 {
-                    (
-                        Cpu::packed_attention(q.clone(), k.clone(), v.clone(), &on_cpu),
-                        Gpu::packed_attention(sent(&q), sent(&k), sent(&v), &on_gpu),
-                    )
-                } else {
-                    let there = before.clone().map(|tensor| sent(&tensor));
-                    (
-                        Cpu::packed_attention_after(
-                            before,
-                            q.clone(),
-                            k.clone(),
-                            v.clone(),
-                            &on_cpu,
-                        ),
-                        Gpu::packed_attention_after(there, sent(&q), sent(&k), sent(&v), &on_gpu),
-                    )
-                };
+                let before = (prefix > 0).then_some(before);
+                let there = before
+                    .as_ref()
+                    .map(|[keys, values]| [sent(keys), sent(values)]);
+                let expected =
+                    Cpu::packed_attention(before, q.clone(), k.clone(), v.clone(), &on_cpu);
+                let found = Gpu::packed_attention(there, sent(&q), sent(&k), sent(&v), &on_gpu);
                 let error = distance(&host(found.into_data()), &host(expected.into_data()));
                 assert!(
                     error < TOLERANCE,
@@ -172,7 +167,8 @@ fn attention() {
     }
 }
 
-/// A model that has broken down shows it.
+/// A model that has broken down shows it. (Through wgpu nothing is promised of what is not a number.)
+#[cfg(not(feature = "wgpu"))]
 #[test]
 fn what_is_not_a_number_stays_so() {
     let x = Tensor::<Cpu, 2>::from_data([[f32::NAN, 1.0, 1.0, 1.0]], &Default::default());
@@ -196,7 +192,7 @@ fn what_is_not_a_number_stays_so() {
     let layout = AttentionLayout::<Gpu>::of(&plan, 1);
     let ones = || Tensor::<Gpu, 2>::ones([tokens, 8], &gpu());
     let broken = ones().mul_scalar(f32::NAN);
-    let found = Gpu::packed_attention(broken, ones(), ones(), &layout);
+    let found = Gpu::packed_attention(None, broken, ones(), ones(), &layout);
     assert!(host(found.into_data()).iter().all(|y| y.is_nan()));
 }
 

@@ -17,6 +17,8 @@ const SIZE: (u32, u32) = (480, 320);
 const LINE: u32 = 22;
 /// Size of the letters, in pixels.
 const LETTERS: u32 = 17;
+/// Letters that fit beside the mark of a legend: 388 pixels for letters of 7 to 8.
+const LETTERS_OF_LEGEND: usize = 48;
 
 /// Where to draw.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
@@ -58,7 +60,9 @@ pub fn svg(
     draw: impl FnOnce(&Area<'_>) -> Drawn,
 ) -> Result<String, Box<dyn Error>> {
     let mut text = String::new();
-    let legend = labels.len() as u32 * LINE + if labels.is_empty() { 0 } else { LINE / 2 };
+    let labels: Vec<Vec<String>> = labels.iter().map(|label| wrapped(label)).collect();
+    let lines = labels.iter().map(Vec::len).sum::<usize>() as u32;
+    let legend = lines * LINE + if labels.is_empty() { 0 } else { LINE / 2 };
     let height = SIZE.1 + legend;
     {
         let size = (SIZE.0 * UNIT, height * UNIT);
@@ -68,8 +72,9 @@ pub fn svg(
         }
         let (chart, below) = root.split_vertically(SIZE.1 * UNIT);
         draw(&chart)?;
+        let mut drawn = 0;
         for (number, label) in labels.iter().enumerate() {
-            let y = px(number as u32 * LINE + LINE / 2);
+            let y = px(drawn * LINE + LINE / 2);
             let colour = palette::series(number).light;
             let line = [(px(60), y), (px(84), y)];
             match palette::dashes(number) {
@@ -84,8 +89,12 @@ pub fn svg(
                     ))?;
                 }
             }
-            let style = letters().pos(Pos::new(HPos::Left, VPos::Center));
-            below.draw(&Text::new(*label, (px(92), y), style))?;
+            for line in label {
+                let style = letters().pos(Pos::new(HPos::Left, VPos::Center));
+                let y = px(drawn * LINE + LINE / 2);
+                below.draw(&Text::new(line.as_str(), (px(92), y), style))?;
+                drawn += 1;
+            }
         }
         root.present()?;
     }
@@ -93,6 +102,22 @@ pub fn svg(
     let units = |size: u32| format!("\"{}\"", size * UNIT);
     let text = text.replacen(&units(SIZE.0), &format!("\"{}\"", SIZE.0), 1);
     Ok(text.replacen(&units(height), &format!("\"{height}\""), 1))
+}
+
+/// The label in lines that fit, broken between words; a longer word has a line of its own.
+fn wrapped(label: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in label.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= LETTERS_OF_LEGEND => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.into()),
+        }
+    }
+    lines
 }
 
 /// Pixels in units.
@@ -195,5 +220,30 @@ fn count(x: f64, end: f64) -> String {
             let decimals = decimals(end);
             format!("{x:.decimals$}")
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_labels_are_broken_and_nothing_is_left_out() {
+        let label = "gv, dev-examples 300, eval-every 10, lr 1e-4, steps 100, test-examples 1000";
+        let lines = wrapped(label);
+        assert_eq!(
+            lines,
+            [
+                "gv, dev-examples 300, eval-every 10, lr 1e-4,",
+                "steps 100, test-examples 1000"
+            ]
+        );
+        assert_eq!(lines.join(" "), label);
+        assert_eq!(wrapped("gv"), ["gv"]);
+        let empty = |_: &Area<'_>| -> Drawn { Ok(()) };
+        let drawn = svg(Place::File, &[label, "gv"], empty).expect("a chart");
+        let height = SIZE.1 + 3 * LINE + LINE / 2;
+        assert!(drawn.contains(&format!("height=\"{height}\"")), "{drawn}");
+        assert!(drawn.contains("test-examples 1000"), "{drawn}");
     }
 }

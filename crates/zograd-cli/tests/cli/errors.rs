@@ -149,11 +149,13 @@ fn flags_out_of_range() {
         ),
         (
             &["train", "--task", "`lr`"],
-            &["--task `lr`", "needs --data"],
+            &["--task `lr`", "needs --model and --data"],
         ),
         (
-            &["train", "--task", "lr", "--data", "."],
-            &["--task: there is no task `lr`"],
+            &[
+                "train", "--task", "lr", "--data", ".", "--model", "embedded",
+            ],
+            &["--task: there is no task \"lr\""],
         ),
         (
             &["eval", "--eval-batch-size", "0"],

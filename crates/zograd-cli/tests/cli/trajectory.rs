@@ -167,7 +167,7 @@ fn guards_act_and_are_replayed() {
     };
     let args = [
         "--lr",
-        "6e-3",
+        "4e-3",
         "--arithmetic",
         "plain",
         "--out",
@@ -195,7 +195,7 @@ fn guards_act_and_are_replayed() {
     assert_eq!(again["as_exported"], true, "other weights than the run's");
     let stop = [
         "--lr",
-        "6e-3",
+        "4e-3",
         "--arithmetic",
         "plain",
         "--out",

@@ -109,7 +109,7 @@ proptest! {
             Tensor::<NdArray, 2>::random(shape, numbers, &Default::default())
         });
         let [query, key, value] = projected.clone();
-        let expected = NdArray::packed_attention(query, key, value, &layout);
+        let expected = NdArray::packed_attention(None, query, key, value, &layout);
         let found = attention(projected, &layout);
         let numbers = |tensor: Tensor<NdArray, 2>| tensor.into_data().to_vec().expect("f32");
         prop_assert!(distance(&numbers(found), &numbers(expected)) < 1e-5);

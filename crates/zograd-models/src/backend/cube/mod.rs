@@ -157,22 +157,13 @@ macro_rules! by_kernels {
         }
 
         fn packed_attention(
+            prefix: Option<[Tensor<Self, 2>; 2]>,
             query: Tensor<Self, 2>,
             key: Tensor<Self, 2>,
             value: Tensor<Self, 2>,
             layout: &AttentionLayout<Self>,
         ) -> Tensor<Self, 2> {
-            attention(None, query, key, value, layout)
-        }
-
-        fn packed_attention_after(
-            prefix: [Tensor<Self, 2>; 2],
-            query: Tensor<Self, 2>,
-            key: Tensor<Self, 2>,
-            value: Tensor<Self, 2>,
-            layout: &AttentionLayout<Self>,
-        ) -> Tensor<Self, 2> {
-            attention(Some(prefix), query, key, value, layout)
+            attention(prefix, query, key, value, layout)
         }
     };
 }

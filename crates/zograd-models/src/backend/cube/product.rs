@@ -62,7 +62,7 @@ fn bind<R: CubeRuntime>(tensor: &CubeTensor<R>) -> ArrayArg<R> {
     unsafe { ArrayArg::from_raw_parts(tensor.handle.clone(), tensor.meta.num_elements()) }
 }
 
-/// The product in parts, `[parts, rows, columns]`, and their number.
+/// The product in parts, `[parts, rows, columns]`, and their number; if that is 1, the product.
 fn in_f32<R: CubeRuntime>(x: &CubeTensor<R>, weight: &CubeTensor<R>) -> (CubeTensor<R>, usize) {
     let (rows, terms) = (x.meta.shape()[0], x.meta.shape()[1]);
     let columns = weight.meta.shape()[0];
@@ -79,7 +79,13 @@ fn in_f32<R: CubeRuntime>(x: &CubeTensor<R>, weight: &CubeTensor<R>) -> (CubeTen
     let wanted = CUBES.div_ceil(grid[0] * grid[1]);
     let parts = wanted.min(blocks / LEAST_BLOCKS).max(1);
     let blocks = blocks.div_ceil(parts);
-    let y = empty(x, vec![parts, rows, columns], DType::F32);
+    // a whole product is a matrix
+    let shape = if parts == 1 {
+        vec![rows, columns]
+    } else {
+        vec![parts, rows, columns]
+    };
+    let y = empty(x, shape, DType::F32);
     // SAFETY: `x` and `weight` are contiguous with whole vectors a row, `y` has `parts` times `rows` times `columns`
     // elements, and a unit reads and writes below these bounds alone.
     unsafe {

@@ -197,7 +197,6 @@ pub(super) fn attend<W: Float>(
             let at = unit + comptime!(i * UNITS);
             let of_query = at / width;
             let mut value = sums[i] * rescale[of_query];
-            #[unroll]
             for key in 0..KEYS {
                 value = fma(
                     scores[of_query * KEYS + key],
