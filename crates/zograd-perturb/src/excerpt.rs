@@ -1,4 +1,5 @@
 //! A few weights of every tensor, to measure by.
+use zograd_params::ParameterPath;
 
 use crate::ParameterSpace;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -15,7 +16,7 @@ pub struct Excerpt(pub(crate) Vec<Vec<f64>>);
 impl Excerpt {
     pub(crate) fn of<B: Backend, M: Module<B>>(module: &M, space: &ParameterSpace) -> Self {
         let mut visitor = Reader {
-            path: Vec::new(),
+            path: ParameterPath::default(),
             space,
             found: vec![Vec::new(); space.parameters().len()],
         };
@@ -25,22 +26,22 @@ impl Excerpt {
 }
 
 struct Reader<'a> {
-    path: Vec<String>,
+    path: ParameterPath,
     space: &'a ParameterSpace,
     found: Vec<Vec<f64>>,
 }
 
 impl<B: Backend> ModuleVisitor<B> for Reader<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.join(".");
+        let name = self.path.name();
         let Some(index) = self.space.names().position(|n| n == name) else {
             return;
         };

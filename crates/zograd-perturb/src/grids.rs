@@ -119,7 +119,7 @@ fn largest<B: Backend, M: Module<B>>(
     space: &ParameterSpace,
 ) -> Result<Vec<f64>, PerturbError> {
     let mut visitor = Largest {
-        path: Vec::new(),
+        path: ParameterPath::default(),
         space,
         found: vec![0.0; space.parameters().len()],
     };
@@ -136,22 +136,22 @@ fn largest<B: Backend, M: Module<B>>(
 }
 
 struct Largest<'a> {
-    path: Vec<String>,
+    path: ParameterPath,
     space: &'a ParameterSpace,
     found: Vec<f64>,
 }
 
 impl<B: Backend> ModuleVisitor<B> for Largest<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.join(".");
+        let name = self.path.name();
         let Some(index) = self.space.names().position(|n| n == name) else {
             return;
         };
@@ -169,3 +169,4 @@ impl<B: Backend> ModuleVisitor<B> for Largest<'_> {
         };
     }
 }
+use zograd_params::ParameterPath;

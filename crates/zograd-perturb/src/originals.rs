@@ -5,6 +5,7 @@
 //! time are made there, exactly and a tensor at a time, and the weights in memory become the rounded
 //! originals again (anchored walking). Memory stays what it was, and the weights after such a moment are a function of the start
 //! weights and the updates alone, so that a log replays to the same bits.
+use zograd_params::ParameterPath;
 
 use crate::perturbed::terms::{self, MergedPass};
 use crate::{
@@ -53,7 +54,7 @@ impl Originals {
         };
         originals.replace(|out| {
             let mut dump = Dump {
-                path: Vec::new(),
+                path: ParameterPath::default(),
                 originals: &originals,
                 out,
                 result: Ok(()),
@@ -185,23 +186,23 @@ impl Reader {
 
 /// Writes the parameters of a module that move.
 struct Dump<'a, W> {
-    path: Vec<String>,
+    path: ParameterPath,
     originals: &'a Originals,
     out: W,
     result: std::io::Result<()>,
 }
 
 impl<B: Backend, W: Write> ModuleVisitor<B> for Dump<'_, W> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.join(".");
+        let name = self.path.name();
         let Some(index) = self.originals.space.names().position(|n| n == name) else {
             return;
         };

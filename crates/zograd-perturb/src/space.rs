@@ -219,24 +219,24 @@ fn is_supported(dtype: DType) -> bool {
 /// Collects the float parameters of a module with their paths.
 #[derive(Default)]
 struct Census {
-    path: Vec<String>,
+    path: ParameterPath,
     parameters: Vec<ParameterSpec>,
     ids: Vec<ParamId>,
 }
 
 impl<B: Backend> ModuleVisitor<B> for Census {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         self.ids.push(param.id);
         self.parameters.push(ParameterSpec::new(
-            self.path.join("."),
+            self.path.name(),
             param.shape().iter().copied().collect(),
             param.val().dtype(),
         ));
@@ -284,3 +284,4 @@ mod tests {
         assert_eq!(TensorId::of("foobar").value(), 0x85944171f73967e8);
     }
 }
+use zograd_params::ParameterPath;

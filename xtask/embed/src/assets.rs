@@ -1,4 +1,5 @@
 //! The files that ship in `zograd-embedded`.
+use zograd_params::ParameterPath;
 
 use crate::corpus::Row;
 use crate::pretrain::Cpu;
@@ -41,17 +42,17 @@ pub fn write_f16(path: &Path, model: &Opt<Cpu>) -> Result<()> {
 /// Collects parameters as f16: name, shape, bytes.
 #[derive(Default)]
 struct Halves {
-    path: Vec<String>,
+    path: ParameterPath,
     tensors: Vec<(String, Vec<usize>, Vec<u8>)>,
 }
 
 impl ModuleVisitor<Cpu> for Halves {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<Cpu, D>>) {
@@ -60,7 +61,7 @@ impl ModuleVisitor<Cpu> for Halves {
             .iter::<f32>()
             .flat_map(|weight| f16::from_f32(weight).to_le_bytes())
             .collect();
-        let name = format!("model.{}", self.path.join("."));
+        let name = format!("model.{}", self.path.name());
         self.tensors.push((name, data.shape.to_vec(), bytes));
     }
 }

@@ -4,6 +4,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use sha2::{Digest, Sha256};
+use zograd_params::ParameterPath;
 
 use super::blocks::blocks;
 
@@ -24,7 +25,7 @@ pub fn content_hash_of<B: Backend, M: Module<B>>(
 ) -> String {
     let mut digests = Digests {
         include,
-        path: Vec::new(),
+        path: ParameterPath::default(),
         parameters: Vec::new(),
     };
     module.visit(&mut digests);
@@ -39,21 +40,21 @@ pub fn content_hash_of<B: Backend, M: Module<B>>(
 
 struct Digests<F> {
     include: F,
-    path: Vec<String>,
+    path: ParameterPath,
     parameters: Vec<(String, Vec<u8>)>,
 }
 
 impl<B: Backend, F: Fn(&str) -> bool> ModuleVisitor<B> for Digests<F> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.join(".");
+        let name = self.path.name();
         if !(self.include)(&name) {
             return;
         }

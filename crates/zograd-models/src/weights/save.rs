@@ -7,6 +7,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 use safetensors::Dtype;
+use zograd_params::ParameterPath;
 
 use super::blocks::blocks;
 use super::error::SaveError;
@@ -101,7 +102,7 @@ pub(crate) struct Parameters {
     /// Name in the file of the parameter at a path; `None`: it is left out.
     name: fn(&str) -> Option<String>,
     /// Names of the modules on the way to the current one.
-    path: Vec<String>,
+    path: ParameterPath,
     pub tensors: Vec<(String, StoredTensor)>,
     pub dtype: Option<DType>,
     refused: Option<(String, DType)>,
@@ -115,7 +116,7 @@ impl Parameters {
     ) -> Result<Self, SaveError> {
         let mut parameters = Self {
             name,
-            path: Vec::new(),
+            path: ParameterPath::default(),
             tensors: Vec::new(),
             dtype: None,
             refused: None,
@@ -129,16 +130,16 @@ impl Parameters {
 }
 
 impl<B: Backend> ModuleVisitor<B> for Parameters {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let Some(name) = (self.name)(&self.path.join(".")) else {
+        let Some(name) = (self.name)(&self.path.name()) else {
             return;
         };
         let tensor = param.val();

@@ -1,5 +1,6 @@
 //! The overrides of the CPU backends agree with plain tensor operations, and the plain ones can be
 //! differentiated.
+use zograd_params::ParameterPath;
 
 use crate::seeded;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -203,21 +204,21 @@ fn config() -> OptConfig {
 /// Norm of each parameter's gradient.
 struct GradientNorms<'g, B: AutodiffBackend> {
     gradients: &'g B::Gradients,
-    path: Vec<String>,
+    path: ParameterPath,
     norms: Vec<(String, f32)>,
 }
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for GradientNorms<'_, B> {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.join(".");
+        let name = self.path.name();
         let gradient = param.grad(self.gradients);
         let gradient = gradient.unwrap_or_else(|| panic!("{name} has no gradient"));
         let squares: f32 = values(gradient.clone() * gradient).iter().sum();
@@ -251,7 +252,7 @@ fn every_parameter_has_its_gradient() {
     let gradients = loss(&model).backward();
     let mut visitor = GradientNorms::<B> {
         gradients: &gradients,
-        path: Vec::new(),
+        path: ParameterPath::default(),
         norms: Vec::new(),
     };
     model.visit(&mut visitor);
@@ -294,20 +295,20 @@ fn every_parameter_has_its_gradient() {
 fn paths_are_names() {
     #[derive(Default)]
     struct Names {
-        path: Vec<String>,
+        path: ParameterPath,
         names: Vec<String>,
     }
     impl<B: Backend> ModuleVisitor<B> for Names {
-        fn enter_module(&mut self, name: &str, _container_type: &str) {
-            self.path.push(name.to_owned());
+        fn enter_module(&mut self, name: &str, container: &str) {
+            self.path.enter(name, container);
         }
 
-        fn exit_module(&mut self, _name: &str, _container_type: &str) {
-            self.path.pop();
+        fn exit_module(&mut self, _name: &str, container: &str) {
+            self.path.exit(container);
         }
 
         fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<B, D>>) {
-            self.names.push(self.path.join("."));
+            self.names.push(self.path.name());
         }
     }
     let model: Opt<NdArray> = seeded::model(&config(), 1);

@@ -11,6 +11,7 @@ use zograd_models::{
     AdapterConfig, LanguageModel, LoraConfig, ModelError, Opt, OptConfig, Plan, PrefixConfig,
     Probe, Sequence, Sharing, Still,
 };
+use zograd_params::ParameterPath;
 
 use crate::seeded;
 
@@ -27,21 +28,21 @@ struct Scaled {
 impl Scaled {
     /// Of the parameters that `moves` names.
     fn new(model: &Opt<Cpu>, moves: impl Fn(&str) -> bool, factors: &[f32]) -> Self {
-        struct Ids<F>(Vec<String>, F, HashSet<ParamId>);
+        struct Ids<F>(ParameterPath, F, HashSet<ParamId>);
         impl<B: Backend, F: Fn(&str) -> bool> ModuleVisitor<B> for Ids<F> {
-            fn enter_module(&mut self, name: &str, _: &str) {
-                self.0.push(name.to_owned());
+            fn enter_module(&mut self, name: &str, container: &str) {
+                self.0.enter(name, container);
             }
-            fn exit_module(&mut self, _: &str, _: &str) {
-                self.0.pop();
+            fn exit_module(&mut self, _name: &str, container: &str) {
+                self.0.exit(container);
             }
             fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-                if self.1(&self.0.join(".")) {
+                if self.1(&self.0.name()) {
                     self.2.insert(param.id);
                 }
             }
         }
-        let mut ids = Ids(Vec::new(), moves, HashSet::new());
+        let mut ids = Ids(ParameterPath::default(), moves, HashSet::new());
         model.visit(&mut ids);
         assert!(!ids.2.is_empty());
         Self {

@@ -1,4 +1,5 @@
 //! Model folders as they really are, and as they should not be.
+use zograd_params::ParameterPath;
 
 use crate::seeded;
 use std::collections::{BTreeMap, HashMap};
@@ -53,23 +54,23 @@ pub(crate) fn expected() -> Tensors {
 
 #[derive(Default)]
 struct Collect {
-    path: Vec<String>,
+    path: ParameterPath,
     tensors: Tensors,
 }
 
 impl<B: Backend> ModuleVisitor<B> for Collect {
-    fn enter_module(&mut self, name: &str, _container_type: &str) {
-        self.path.push(name.to_owned());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container_type: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         let data = param.to_data();
         let values = (data.shape.to_vec(), data.iter().collect());
-        self.tensors.insert(self.path.join("."), values);
+        self.tensors.insert(self.path.name(), values);
     }
 }
 

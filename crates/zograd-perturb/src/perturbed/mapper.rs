@@ -19,23 +19,23 @@ pub(super) trait ParameterPass {
 
 /// Visits the parameters of a module and does something to those that move.
 pub(super) struct Mapper<'a, P> {
-    pub path: Vec<String>,
+    pub path: ParameterPath,
     pub space: &'a ParameterSpace,
     pub by_name: &'a HashMap<String, usize>,
     pub pass: P,
 }
 
 impl<B: NoiseBackend, P: ParameterPass> ModuleMapper<B> for Mapper<'_, P> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        let Some(&index) = self.by_name.get(&self.path.join(".")) else {
+        let Some(&index) = self.by_name.get(&self.path.name()) else {
             return param;
         };
         let Some(spec) = self.space.parameters().get(index) else {
@@ -141,3 +141,4 @@ impl ParameterPass for &FromOriginals {
         Tensor::from_data(data, (&device, dtype))
     }
 }
+use zograd_params::ParameterPath;

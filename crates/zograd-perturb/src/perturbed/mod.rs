@@ -3,6 +3,7 @@ mod mapper;
 mod probe;
 pub(crate) mod terms;
 mod update;
+use zograd_params::ParameterPath;
 
 use crate::grids::check_dtypes;
 use crate::{
@@ -429,7 +430,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// Does something to every parameter that moves.
     fn map(&mut self, pass: impl ParameterPass) {
         let mut mapper = Mapper {
-            path: Vec::new(),
+            path: ParameterPath::default(),
             space: &self.space,
             by_name: &self.by_name,
             pass,

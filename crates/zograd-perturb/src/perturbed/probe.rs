@@ -1,4 +1,5 @@
 //! Probes out of place: the weights stand still, and a part of the module is made as it is at a direction.
+use zograd_params::ParameterPath;
 
 use super::Decay;
 use super::terms::Terms;
@@ -145,7 +146,7 @@ pub(super) fn places<B: Backend, M: Module<B>>(
     by_name: &HashMap<String, usize>,
 ) -> HashMap<ParamId, usize> {
     let mut places = Places {
-        path: Vec::new(),
+        path: ParameterPath::default(),
         by_name,
         found: HashMap::new(),
     };
@@ -154,22 +155,22 @@ pub(super) fn places<B: Backend, M: Module<B>>(
 }
 
 struct Places<'a> {
-    path: Vec<String>,
+    path: ParameterPath,
     by_name: &'a HashMap<String, usize>,
     found: HashMap<ParamId, usize>,
 }
 
 impl<B: Backend> ModuleVisitor<B> for Places<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        if let Some(place) = self.by_name.get(&self.path.join(".")) {
+        if let Some(place) = self.by_name.get(&self.path.name()) {
             self.found.insert(param.id, *place);
         }
     }

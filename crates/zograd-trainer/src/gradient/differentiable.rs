@@ -4,6 +4,7 @@ use burn::tensor::backend::AutodiffBackend;
 use burn_autodiff::Autodiff;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use zograd_models::{ModelBackend, Opt};
+use zograd_params::ParameterPath;
 use zograd_perturb::Selection;
 
 /// The model on the differentiating backend, where only the selected parameters have gradients.
@@ -13,25 +14,25 @@ pub(super) fn differentiable<B: ModelBackend, C: CheckpointStrategy>(
 ) -> Opt<Autodiff<B, C>> {
     Opt::<Autodiff<B, C>>::from_inner(model).map(&mut Track {
         selection,
-        path: Vec::new(),
+        path: ParameterPath::default(),
     })
 }
 
 struct Track<'a> {
     selection: &'a Selection,
-    path: Vec<String>,
+    path: ParameterPath,
 }
 
 impl<B: AutodiffBackend> ModuleMapper<B> for Track<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<B, D>>) -> Param<Tensor<B, D>> {
-        param.set_require_grad(self.selection.includes(&self.path.join(".")))
+        param.set_require_grad(self.selection.includes(&self.path.name()))
     }
 }

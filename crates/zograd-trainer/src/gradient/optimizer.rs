@@ -8,6 +8,7 @@ use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{ElementConversion, Tensor};
 use serde::{Deserialize, Serialize};
 use zograd_models::LanguageModel;
+use zograd_params::ParameterPath;
 
 /// What makes a step of a gradient: burn's optimisers, with PyTorch's defaults (betas 0.9 and 0.999, epsilon 1e-8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ impl<B: AutodiffBackend, M: AutodiffModule<B> + LanguageModel> Optimizer<B, M> {
             from: &mut gradients,
             decays: &|name| model.decays(name),
             scale,
-            path: Vec::new(),
+            path: ParameterPath::default(),
             groups: [GradientsParams::new(), GradientsParams::new()],
         };
         model.visit(&mut split);
@@ -93,22 +94,22 @@ struct Split<'a> {
     from: &'a mut GradientsParams,
     decays: &'a dyn Fn(&str) -> bool,
     scale: f64,
-    path: Vec<String>,
+    path: ParameterPath,
     groups: [GradientsParams; 2],
 }
 
 impl<B: AutodiffBackend> ModuleVisitor<B> for Split<'_> {
-    fn enter_module(&mut self, name: &str, _container: &str) {
-        self.path.push(name.into());
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.path.enter(name, container);
     }
 
-    fn exit_module(&mut self, _name: &str, _container: &str) {
-        self.path.pop();
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.path.exit(container);
     }
 
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
         if let Some(gradient) = self.from.remove::<B::InnerBackend, D>(param.id) {
-            let group = usize::from(!(self.decays)(&self.path.join(".")));
+            let group = usize::from(!(self.decays)(&self.path.name()));
             self.groups[group].register(param.id, gradient.mul_scalar(self.scale));
         }
     }
