@@ -8,7 +8,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor, TensorData};
 
 use crate::indices::indices;
-use crate::packing::{PackedRow, Packing};
+use crate::packing::{PackedRow, Packing, Segment};
 use crate::plan::Plan;
 
 /// The shortest row of a rectangle has at least this share of the longest one's tokens, which
@@ -22,6 +22,52 @@ const MAX_SCORES: usize = 1 << 25;
 /// Added to the score of a token that must not be seen: its weight underflows to exactly 0.
 pub(crate) const HIDDEN: f32 = -1e30;
 
+/// Sizes of attention.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Heads {
+    /// Heads of the queries.
+    pub query: usize,
+    /// Heads of the keys and values; divides [`Heads::query`]. Neighbouring heads of the queries share one.
+    pub key_value: usize,
+    /// Numbers in a head.
+    pub width: usize,
+    /// A token sees itself and so many tokens before it, less one, by position; `None`: all before it. An adapter's prefix
+    /// is always seen.
+    pub window: Option<usize>,
+    /// What scores are multiplied by: 1 / sqrt(width), unless the model says otherwise.
+    pub scale: f64,
+}
+
+impl Heads {
+    /// As many heads of keys and values as of queries, no window, and scores divided by the square root of the width.
+    pub fn plain(heads: usize, width: usize) -> Self {
+        Self {
+            query: heads,
+            key_value: heads,
+            width,
+            window: None,
+            scale: (width as f64).powf(-0.5),
+        }
+    }
+
+    /// Heads of the queries that share one of the keys and values.
+    pub fn group(&self) -> usize {
+        self.query / self.key_value
+    }
+
+    /// What a packed token of `segment` sees: of the segment's context, and of the segment, itself last.
+    pub fn seen(&self, segment: &Segment, token: usize) -> [Range<usize>; 2] {
+        let (context, own) = (&segment.context, segment.tokens.start);
+        let window = self.window.unwrap_or(usize::MAX);
+        let before = token - own;
+        // the window begins at this position; the context's tokens have positions from 0
+        let first = (context.len() + before + 1).saturating_sub(window);
+        let hidden = first.min(context.len());
+        let own = own + (first - hidden);
+        [context.start + hidden..context.end, own..token + 1]
+    }
+}
+
 /// Who attends to whom in one forward pass.
 ///
 /// Rows hold a prefix and the tails that branch from it (see [`Plan`](crate::Plan)): a token sees
@@ -30,10 +76,10 @@ pub(crate) const HIDDEN: f32 = -1e30;
 /// which are built when first asked for and serve all layers.
 ///
 /// A backend of another crate that overrides [`ModelBackend::packed_attention`](crate::ModelBackend::packed_attention)
-/// reads [`AttentionLayout::heads`] and [`AttentionLayout::rows`].
+/// reads [`AttentionLayout::heads`] and [`AttentionLayout::rows`]; [`Heads::seen`] says what a token of them sees.
 #[derive(Debug)]
 pub struct AttentionLayout<B: Backend> {
-    heads: usize,
+    heads: Heads,
     rows: Vec<PackedRow>,
     rectangles: OnceLock<Vec<Rectangle<B>>>,
     #[cfg(feature = "cube")]
@@ -41,12 +87,12 @@ pub struct AttentionLayout<B: Backend> {
 }
 
 impl<B: Backend> AttentionLayout<B> {
-    /// The layout of a plan's tokens, for `heads` attention heads.
-    pub fn of(plan: &Plan, heads: usize) -> Self {
+    /// The layout of a plan's tokens.
+    pub fn of(plan: &Plan, heads: Heads) -> Self {
         Self::new(&plan.packing, heads)
     }
 
-    pub(crate) fn new(packing: &Packing, heads: usize) -> Self {
+    pub(crate) fn new(packing: &Packing, heads: Heads) -> Self {
         Self {
             heads,
             rows: packing.rows.clone(),
@@ -56,8 +102,8 @@ impl<B: Backend> AttentionLayout<B> {
         }
     }
 
-    /// Number of attention heads.
-    pub fn heads(&self) -> usize {
+    /// Numbers and widths of the heads, and how far back they see.
+    pub fn heads(&self) -> Heads {
         self.heads
     }
 
@@ -67,20 +113,18 @@ impl<B: Backend> AttentionLayout<B> {
     }
 
     /// Three numbers a token, as a kernel for packed tokens reads them: where the tokens that it sees of an earlier segment
-    /// start and end, and where its own segment starts, of which it sees those up to itself.
+    /// start and end, and from where on it sees those of its own, up to itself.
     #[cfg(feature = "cube")]
     pub(crate) fn seen(&self, device: &B::Device) -> Tensor<B, 1, Int> {
         let seen = self.seen.get_or_init(|| {
             let segments = self.rows.iter().flat_map(|row| &row.segments);
             let numbers = segments.flat_map(|segment| {
-                let numbers = [
-                    segment.context.start,
-                    segment.context.end,
-                    segment.tokens.start,
-                ];
-                std::iter::repeat_n(numbers.map(|number| number as i32), segment.tokens.len())
+                segment.tokens.clone().flat_map(|token| {
+                    let [context, own] = self.heads.seen(segment, token);
+                    [context.start, context.end, own.start].map(|number| number as i32)
+                })
             });
-            let numbers: Vec<i32> = numbers.flatten().collect();
+            let numbers: Vec<i32> = numbers.collect();
             let shape = [numbers.len()];
             Tensor::from_data(TensorData::new(numbers, shape), (device, DType::I32))
         });
@@ -89,9 +133,9 @@ impl<B: Backend> AttentionLayout<B> {
 
     pub(crate) fn rectangles(&self, device: &B::Device) -> &[Rectangle<B>] {
         self.rectangles.get_or_init(|| {
-            group(&self.rows, self.heads)
+            group(&self.rows, self.heads.query)
                 .into_iter()
-                .map(|range| Rectangle::new(&self.rows[range], device))
+                .map(|range| Rectangle::new(&self.rows[range], self.heads, device))
                 .collect()
         })
     }
@@ -141,7 +185,7 @@ struct Padding<B: Backend> {
 }
 
 impl<B: Backend> Rectangle<B> {
-    fn new(rows: &[PackedRow], device: &B::Device) -> Self {
+    fn new(rows: &[PackedRow], heads: Heads, device: &B::Device) -> Self {
         let length = rows.iter().map(PackedRow::len).max().unwrap_or(0);
         let first = rows.first().map_or(0, |row| row.tokens().start);
         let end = rows.last().map_or(0, |row| row.tokens().end);
@@ -153,11 +197,11 @@ impl<B: Backend> Rectangle<B> {
                 .iter()
                 .any(|row| row.len() != length)
                 .then(|| Padding::new(rows, length, device)),
-            mask: mask(rows, length, device),
+            mask: mask(rows, heads, length, device),
         }
     }
 
-    /// `[tokens, hidden]` of all packed tokens to `[rows, heads, length, head width]`.
+    /// `[tokens, heads * width]` of all packed tokens to `[rows, heads, length, width]`.
     pub(crate) fn gather(&self, packed: Tensor<B, 2>, heads: usize) -> Tensor<B, 4> {
         let [_, hidden] = packed.dims();
         let mine = packed.slice([self.tokens.clone(), 0..hidden]);
@@ -207,7 +251,12 @@ impl<B: Backend> Padding<B> {
 }
 
 /// One causal mask for all rows where none branches, else one mask per row.
-fn mask<B: Backend>(rows: &[PackedRow], length: usize, device: &B::Device) -> Tensor<B, 4> {
+fn mask<B: Backend>(
+    rows: &[PackedRow],
+    heads: Heads,
+    length: usize,
+    device: &B::Device,
+) -> Tensor<B, 4> {
     let masks = if rows.iter().all(PackedRow::is_causal) {
         1
     } else {
@@ -218,18 +267,24 @@ fn mask<B: Backend>(rows: &[PackedRow], length: usize, device: &B::Device) -> Te
         let start = row.tokens().start;
         for segment in &row.segments {
             for token in segment.tokens.clone() {
-                let seen = &mut mask[(token - start) * length..][..length];
-                seen[segment.context.start - start..segment.context.end - start].fill(0.0);
-                seen[segment.tokens.start - start..=token - start].fill(0.0);
+                let cells = &mut mask[(token - start) * length..][..length];
+                for seen in heads.seen(segment, token) {
+                    cells[seen.start - start..seen.end - start].fill(0.0);
+                }
             }
         }
-        // padding must see something, or its softmax is not a number
+        // padding must see something, or its softmax is not a number: what tokens of a longer row would see
+        let lone = Segment {
+            tokens: start..start + length,
+            context: start..start,
+        };
         for padding in row.len()..length {
-            mask[padding * length..][..=padding].fill(0.0);
+            let [_, seen] = heads.seen(&lone, start + padding);
+            mask[padding * length..][seen.start - start..seen.end - start].fill(0.0);
         }
     }
     // a single mask was filled from the first row only, which may be shorter than the longest:
-    // its padding rows are causal as well, so it serves all rows
+    // its padding sees what theirs does not, and their tokens do
     let shape = [masks, 1, length, length];
     Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
 }

@@ -14,15 +14,30 @@ mod product;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod weight;
 
+use std::ops::Range;
+
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 use burn_autodiff::Autodiff;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 
-use crate::attention::AttentionLayout;
+use crate::attention::{AttentionLayout, Heads};
+use crate::rotary::Rotation;
 
 /// The weight `[out, in]` and, if there is one, the bias `[out]` of a linear layer.
 pub type WeightAndBias<B> = (Tensor<B, 2>, Option<Tensor<B, 1>>);
+
+/// What stands between the two maps of a gated feed-forward layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Gate {
+    /// `x / (1 + exp(-x))`.
+    Silu,
+    /// GELU by `tanh`: `x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))`.
+    GeluTanh,
+    /// GELU by the error function: `x / 2 (1 + erf(x / sqrt(2)))`.
+    Gelu,
+}
 
 /// A backend this crate's models run on.
 ///
@@ -85,6 +100,21 @@ pub trait ModelBackend: Backend {
         plain::feed_forward(x, inner, outer)
     }
 
+    /// `y = (g(x G^T + a) * (x U^T + b)) D^T + c`: the feed-forward layers of Llama and its kin. `x` is `[tokens, width]`, the
+    /// weights of `gate` and `up` are `[inner, width]`, that of `down` is `[width, inner]`, the result is as `x`.
+    ///
+    /// # Panics
+    /// The shapes do not fit, or the types are not those of a model.
+    fn packed_gated_feed_forward(
+        x: Tensor<Self, 2>,
+        gate: WeightAndBias<Self>,
+        up: WeightAndBias<Self>,
+        down: WeightAndBias<Self>,
+        activation: Gate,
+    ) -> Tensor<Self, 2> {
+        plain::gated_feed_forward(x, gate, up, down, activation)
+    }
+
     /// `x + y`, of one shape `[tokens, width]` and dtype: the residual connections.
     ///
     /// # Panics
@@ -107,14 +137,39 @@ pub trait ModelBackend: Backend {
         plain::layer_norm(x, weight, bias, epsilon)
     }
 
-    /// Multi-head attention of packed tokens: `query`, `key` and `value` are `[tokens, hidden]`
-    /// with the heads side by side, `layout` says who sees whom; softmax in f32. Scores are
-    /// scaled by `1 / sqrt(head width)`. The result is `[tokens, hidden]`.
-    ///
-    /// Every token also sees `prefix`, if there is one: the keys and values of an adapter, `[prefix tokens, hidden]` each.
+    /// `y = x / sqrt(mean(x^2) + epsilon) * (offset + weight)` over the last dimension, computed in f32 whatever the dtype.
+    /// `x` is `[rows, width]`. Gemma's offset is 1, that of others 0.
     ///
     /// # Panics
-    /// `layout` was made for another number of tokens.
+    /// The shapes do not fit.
+    fn packed_rms_norm(
+        x: Tensor<Self, 2>,
+        weight: Tensor<Self, 1>,
+        epsilon: f64,
+        offset: f64,
+    ) -> Tensor<Self, 2> {
+        plain::rms_norm(x, weight, epsilon, offset)
+    }
+
+    /// Turns each head's pairs by the angles of their token's position. The pairs are as in Hugging Face's files: number `i` of a
+    /// head's first half with number `i` of its second. `x` is `[tokens, heads * width]`, the heads side by side; their width is
+    /// twice that of `rotation`. Computed in f32 whatever the dtype.
+    ///
+    /// # Panics
+    /// The shapes do not fit.
+    fn packed_rotary(x: Tensor<Self, 2>, rotation: &Rotation<Self>) -> Tensor<Self, 2> {
+        plain::rotary(x, rotation)
+    }
+
+    /// Multi-head attention of packed tokens: `query` is `[tokens, query heads * width]`, `key` and `value` are
+    /// `[tokens, key and value heads * width]`, the heads side by side; `layout` says how many there are, who sees whom, and
+    /// what scores are multiplied by. Softmax in f32. The result is as `query`.
+    ///
+    /// Every token also sees `prefix`, if there is one, whatever the window: the keys and values of an adapter,
+    /// `[prefix tokens, key and value heads * width]` each.
+    ///
+    /// # Panics
+    /// `layout` was made for another number of tokens, or for other heads.
     fn packed_attention(
         prefix: Option<[Tensor<Self, 2>; 2]>,
         query: Tensor<Self, 2>,
@@ -123,6 +178,24 @@ pub trait ModelBackend: Backend {
         layout: &AttentionLayout<Self>,
     ) -> Tensor<Self, 2> {
         plain::attention(prefix, query, key, value, layout)
+    }
+
+    /// Attention of one new token for each of some sequences, whose keys and values are rows of a cache. `query` is
+    /// `[sequences, query heads * width]`, `keys` and `values` are `[cache rows, key and value heads * width]`. `seen` has the
+    /// cache rows of each sequence, in the order of positions, those of the new token last. The first `prefix` of them are an
+    /// adapter's, which are seen whatever the window. The result is as `query`.
+    ///
+    /// # Panics
+    /// The shapes do not fit, or a range is empty or not among the cache's rows.
+    fn cached_attention(
+        query: Tensor<Self, 2>,
+        keys: Tensor<Self, 2>,
+        values: Tensor<Self, 2>,
+        seen: &[Range<usize>],
+        prefix: usize,
+        heads: Heads,
+    ) -> Tensor<Self, 2> {
+        plain::cached_attention(query, keys, values, seen, prefix, heads)
     }
 
     /// `log softmax(logits)[row, id]` in f32 for each of the (row, id) pairs; `logits` is

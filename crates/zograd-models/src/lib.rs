@@ -55,6 +55,7 @@ mod parameters;
 mod plan;
 mod probe;
 mod probed;
+mod rotary;
 mod scores;
 mod shapes;
 mod still;
@@ -66,8 +67,8 @@ pub use adapter::{
     ADAPTERS, AdapterConfig, AdapterError, BaseNote, Lora, LoraConfig, Prefix, PrefixConfig,
     PrefixInit, Projection, UnknownProjection, is_adapter, save_adapter,
 };
-pub use attention::AttentionLayout;
-pub use backend::{ModelBackend, WeightAndBias};
+pub use attention::{AttentionLayout, Heads};
+pub use backend::{Gate, ModelBackend, WeightAndBias};
 pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
 pub use error::ModelError;
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
@@ -77,6 +78,7 @@ pub use opt::{Attention, Decoder, DecoderLayer, HEAD, Opt};
 pub use packing::{PackedRow, Segment};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
 pub use probe::Probe;
+pub use rotary::{Frequencies, Llama3, Rotation};
 pub use still::Still;
 pub use storage::{Storage, UnknownStorage};
 pub use weights::{

@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Int, Tensor};
 
 use crate::adapter::{AdapterConfig, Prefix, Projection};
-use crate::attention::AttentionLayout;
+use crate::attention::{AttentionLayout, Heads};
 use crate::backend::ModelBackend;
 use crate::config::{Activation, OptConfig, POSITION_OFFSET};
 use crate::indices::indices;
@@ -161,7 +161,7 @@ impl<B: ModelBackend> Opt<B> {
     /// [`Opt::run`] for the tokens in `read` alone, `[read, hidden_size]`, if there is such a list:
     /// the last layer gives every token's key and value and stops there for the others.
     pub(crate) fn run_at(&self, packing: &Packing, read: Option<&[usize]>) -> Tensor<B, 2> {
-        let layout = AttentionLayout::new(packing, self.config.num_attention_heads);
+        let layout = AttentionLayout::new(packing, self.heads());
         self.run_with(packing, read, |layer, projected| {
             self.attend(layer, projected, &layout)
         })
@@ -256,6 +256,12 @@ impl<B: Backend> Opt<B> {
     /// The shape of the model.
     pub fn config(&self) -> &OptConfig {
         &self.config
+    }
+
+    /// The heads of every layer.
+    pub(crate) fn heads(&self) -> Heads {
+        let heads = self.config.num_attention_heads;
+        Heads::plain(heads, self.config.hidden_size / heads)
     }
 
     /// The token table, `[vocab_size, word_embed_proj_dim]`; also the head, if that has no table of its own.

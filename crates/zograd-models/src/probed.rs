@@ -48,7 +48,7 @@ impl<B: ModelBackend> Opt<B> {
         let probed = Probed {
             model: self,
             plan,
-            layout: AttentionLayout::new(&plan.packing, self.config().num_attention_heads),
+            layout: AttentionLayout::new(&plan.packing, self.heads()),
         };
         if !probed.serves(probes, still) {
             still.kept = probed.run_still(probes);

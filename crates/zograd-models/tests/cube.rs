@@ -5,7 +5,7 @@
 
 use burn::tensor::{Distribution, Tensor, TensorData};
 use burn_ndarray::NdArray;
-use zograd_models::{AttentionLayout, ModelBackend, Plan, Sequence, Sharing};
+use zograd_models::{AttentionLayout, Heads, ModelBackend, Plan, Sequence, Sharing};
 
 type Cpu = NdArray<f32>;
 #[cfg(feature = "wgpu")]
@@ -146,8 +146,9 @@ fn attention() {
         for [heads, width] in [[2, 8], widest, [3, 20]] {
             let hidden = heads * width;
             let [q, k, v] = [(); 3].map(|()| random([tokens, hidden]));
-            let on_cpu = AttentionLayout::<Cpu>::of(&plan, heads);
-            let on_gpu = AttentionLayout::<Gpu>::of(&plan, heads);
+            let of = Heads::plain(heads, width);
+            let on_cpu = AttentionLayout::<Cpu>::of(&plan, of);
+            let on_gpu = AttentionLayout::<Gpu>::of(&plan, of);
             for prefix in [0, 40] {
                 let before = [(); 2].map(|()| random([prefix, hidden]));
                 let before = (prefix > 0).then_some(before);
@@ -189,7 +190,7 @@ fn what_is_not_a_number_stays_so() {
     );
     let plan = plan.expect("a valid plan");
     let tokens = plan.stats().tokens;
-    let layout = AttentionLayout::<Gpu>::of(&plan, 1);
+    let layout = AttentionLayout::<Gpu>::of(&plan, Heads::plain(1, 8));
     let ones = || Tensor::<Gpu, 2>::ones([tokens, 8], &gpu());
     let broken = ones().mul_scalar(f32::NAN);
     let found = Gpu::packed_attention(None, broken, ones(), ones(), &layout);

@@ -17,7 +17,7 @@ impl<B: ModelBackend> Opt<B> {
     pub fn keys_and_values(&self, ids: &[u32]) -> Result<Vec<[Tensor<B, 2>; 2]>, ModelError> {
         let packing = Packing::whole(&[ids.to_vec()]);
         self.check_packing(&packing)?;
-        let layout = AttentionLayout::new(&packing, self.config().num_attention_heads);
+        let layout = AttentionLayout::new(&packing, self.heads());
         let mut found = Vec::with_capacity(self.decoder.layers.len());
         self.run_with(&packing, None, |layer, [query, key, value]| {
             found.push([key.clone(), value.clone()]);

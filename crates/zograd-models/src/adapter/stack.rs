@@ -84,7 +84,7 @@ impl<'m, B: ModelBackend> Stack<'m, B> {
         let base = &self.base;
         base.check(plan)?;
         let blocks = plan.repeated(self.models.len());
-        let heads = base.config().num_attention_heads;
+        let heads = base.heads();
         let layout = AttentionLayout::new(&blocks.packing, heads);
         let layout_of_one = AttentionLayout::new(&plan.packing, heads);
         let read = Some(blocks.logit_tokens.as_slice());

@@ -9,7 +9,7 @@ use half::{bf16, f16};
 use super::kernels::KeyValues;
 use super::plain::{of_type, to_f32};
 use super::{ModelBackend, WeightAndBias, kernels, plain};
-use crate::attention::AttentionLayout;
+use crate::attention::{AttentionLayout, Heads};
 
 /// A backend whose tensors are plain memory of this process.
 trait HostBackend: Backend {
@@ -174,8 +174,12 @@ fn attention<B: HostBackend>(
     layout: &AttentionLayout<B>,
 ) -> Tensor<B, 2> {
     let [_, hidden] = query.dims();
+    let heads = layout.heads();
+    if heads != Heads::plain(heads.query, heads.width) {
+        return plain::attention(prefix, query, key, value, layout);
+    }
     let tensors = [primitive(&query), primitive(&key), primitive(&value)];
-    let shape = [hidden, layout.heads()];
+    let shape = [hidden, heads.query];
     let attended = match &prefix {
         None => with_values::<B, 3>(tensors, |[query, keys, values]| {
             let prefix = KeyValues::default();

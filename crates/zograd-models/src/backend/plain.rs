@@ -1,12 +1,15 @@
 //! The defaults of [`ModelBackend`](super::ModelBackend): tensor operations only, differentiable.
 
-use burn::tensor::activation::{relu, softmax};
-use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor};
+use std::ops::Range;
 
-use super::{ModelBackend, WeightAndBias};
-use crate::attention::AttentionLayout;
+use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax};
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Tensor, TensorData};
+
+use super::{Gate, ModelBackend, WeightAndBias};
+use crate::attention::{AttentionLayout, HIDDEN, Heads};
 use crate::indices::indices;
+use crate::rotary::Rotation;
 
 pub(crate) fn linear<B: Backend>(
     x: Tensor<B, 2>,
@@ -46,6 +49,53 @@ pub(crate) fn feed_forward<B: ModelBackend>(
     B::packed_linear(inner, outer.0, outer.1)
 }
 
+pub(crate) fn gated_feed_forward<B: ModelBackend>(
+    x: Tensor<B, 2>,
+    gate: WeightAndBias<B>,
+    up: WeightAndBias<B>,
+    down: WeightAndBias<B>,
+    activation: Gate,
+) -> Tensor<B, 2> {
+    let gate = B::packed_linear(x.clone(), gate.0, gate.1);
+    let gate = match activation {
+        Gate::Silu => silu(gate),
+        Gate::GeluTanh => gelu_approximate(gate),
+        Gate::Gelu => gelu(gate),
+    };
+    let inner = gate * B::packed_linear(x, up.0, up.1);
+    B::packed_linear(inner, down.0, down.1)
+}
+
+pub(crate) fn rms_norm<B: Backend>(
+    x: Tensor<B, 2>,
+    weight: Tensor<B, 1>,
+    epsilon: f64,
+    offset: f64,
+) -> Tensor<B, 2> {
+    let dtype = x.dtype();
+    let x = to_f32(x);
+    let square = (x.clone() * x.clone()).mean_dim(1);
+    let normal = x / square.add_scalar(epsilon).sqrt();
+    let y = normal * to_f32(weight).add_scalar(offset).unsqueeze();
+    of_type(y, dtype)
+}
+
+pub(crate) fn rotary<B: Backend>(x: Tensor<B, 2>, rotation: &Rotation<B>) -> Tensor<B, 2> {
+    let ([tokens, hidden], dtype) = (x.dims(), x.dtype());
+    let [_, half] = rotation.cos.dims();
+    let x = to_f32(x).reshape([tokens, hidden / (2 * half), 2 * half]);
+    let [cos, sin] = [&rotation.cos, &rotation.sin].map(|of| {
+        let of = of_type(of.clone(), x.dtype());
+        of.reshape([tokens, 1, half])
+    });
+    let (first, second) = (x.clone().narrow(2, 0, half), x.narrow(2, half, half));
+    let turned = vec![
+        first.clone() * cos.clone() - second.clone() * sin.clone(),
+        second * cos + first * sin,
+    ];
+    of_type(Tensor::cat(turned, 2).reshape([tokens, hidden]), dtype)
+}
+
 pub(crate) fn layer_norm<B: Backend>(
     x: Tensor<B, 2>,
     weight: Tensor<B, 1>,
@@ -69,29 +119,82 @@ pub(crate) fn attention<B: Backend>(
     layout: &AttentionLayout<B>,
 ) -> Tensor<B, 2> {
     let device = query.device();
-    let [_, hidden] = query.dims();
     let heads = layout.heads();
     // scaled before the product, so that half-precision scores stay in range
-    let query = query.mul_scalar(((hidden / heads) as f64).powf(-0.5));
-    let prefix = prefix.map(|tensors| tensors.map(|tensor| by_heads(tensor, heads)));
+    let query = query.mul_scalar(heads.scale);
+    let prefix = prefix.map(|tensors| tensors.map(|tensor| by_heads(tensor, heads.key_value)));
     let attended = layout
         .rectangles(&device)
         .iter()
         .map(|rectangle| {
-            let [q, k, v] =
-                [&query, &key, &value].map(|packed| rectangle.gather(packed.clone(), heads));
-            let attended = match prefix.clone() {
-                None => attend(q, k, v, rectangle.mask()),
+            let q = rectangle.gather(query.clone(), heads.query);
+            let [k, v] =
+                [&key, &value].map(|packed| rectangle.gather(packed.clone(), heads.key_value));
+            let (k, v, mask) = match prefix.clone() {
+                None => (k, v, rectangle.mask()),
                 Some([keys, values]) => {
                     let [_, _, tokens, _] = keys.dims();
                     let (k, v) = (before(keys, k), before(values, v));
-                    attend(q, k, v, visible(tokens, rectangle.mask()))
+                    (k, v, visible(tokens, rectangle.mask()))
                 }
             };
-            rectangle.scatter(attended)
+            let [k, v] = [k, v].map(|each| shared(each, heads.group()));
+            rectangle.scatter(attend(q, k, v, mask))
         })
         .collect();
     Tensor::cat(attended, 0)
+}
+
+pub(crate) fn cached_attention<B: Backend>(
+    query: Tensor<B, 2>,
+    keys: Tensor<B, 2>,
+    values: Tensor<B, 2>,
+    seen: &[Range<usize>],
+    prefix: usize,
+    heads: Heads,
+) -> Tensor<B, 2> {
+    let (device, rows) = (query.device(), seen.len());
+    let length = seen.iter().map(Range::len).max().unwrap_or(0);
+    // cells beyond a sequence's own hold its first row, and are not seen
+    let cells = seen.iter().flat_map(|seen| {
+        let cell = |at| {
+            if at < seen.len() {
+                seen.start + at
+            } else {
+                seen.start
+            }
+        };
+        (0..length).map(move |at| cell(at) as i32)
+    });
+    let cells = indices(cells, &device);
+    let mask = seen.iter().flat_map(|seen| {
+        let window = heads.window.unwrap_or(usize::MAX);
+        let first = prefix.max(seen.len().saturating_sub(window));
+        let sees = move |at| at < prefix || (first..seen.len()).contains(&at);
+        (0..length).map(move |at| if sees(at) { 0.0 } else { HIDDEN })
+    });
+    let mask = TensorData::new(mask.collect::<Vec<f32>>(), [rows, 1, 1, length]);
+    let mask = Tensor::from_data(mask, (&device, DType::F32));
+    let [keys, values] = [keys, values].map(|of| {
+        let shape = [rows, length, heads.key_value, heads.width];
+        let of = of.select(0, cells.clone()).reshape(shape);
+        shared(of.swap_dims(1, 2), heads.group())
+    });
+    let shape = query.dims();
+    let query = query.mul_scalar(heads.scale);
+    let query = query.reshape([rows, heads.query, 1, heads.width]);
+    attend(query, keys, values, mask).reshape(shape)
+}
+
+/// Keys or values `[rows, heads, length, width]` once for each head of the queries: neighbours share one.
+fn shared<B: Backend>(of: Tensor<B, 4>, group: usize) -> Tensor<B, 4> {
+    if group == 1 {
+        return of;
+    }
+    let [rows, heads, length, width] = of.dims();
+    of.reshape([rows, heads, 1, length, width])
+        .expand([rows, heads, group, length, width])
+        .reshape([rows, heads * group, length, width])
 }
 
 /// Queries `[rows, heads, length, head width]`; keys and values may be longer, as the mask's last dimension.

@@ -56,7 +56,7 @@ impl<B: ModelBackend> Cache<B> {
                 .reshape([prompts.len(), columns, heads, width / heads])
                 .swap_dims(1, 2)
         };
-        let layout = AttentionLayout::new(&packing, heads);
+        let layout = AttentionLayout::new(&packing, model.heads());
         let mut layers = Vec::with_capacity(model.config().num_hidden_layers);
         let run = model.run_with(&packing, None, |layer, [query, key, value]| {
             let rows = [spread(key.clone()), spread(value.clone())];

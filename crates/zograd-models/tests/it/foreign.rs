@@ -2,11 +2,12 @@
 
 use burn::tensor::activation::{log_softmax, softmax};
 use burn::tensor::{Distribution, Tensor};
+use burn_autodiff::Autodiff;
 use burn_ndarray::NdArray;
 use proptest::prelude::*;
 use zograd_models::{
-    AttentionLayout, Continuation, Generation, LanguageModel, ModelBackend, ModelError, Opt, Plan,
-    Sharing,
+    AttentionLayout, Continuation, Generation, Heads, LanguageModel, ModelBackend, ModelError, Opt,
+    Plan, Sharing,
 };
 
 use crate::plan::{Owned, TOLERANCE, borrow, distance, group, models};
@@ -50,25 +51,25 @@ fn attention<B: ModelBackend>(
     [query, key, value]: [Tensor<B, 2>; 3],
     layout: &AttentionLayout<B>,
 ) -> Tensor<B, 2> {
-    let [tokens, hidden] = query.dims();
-    let width = hidden / layout.heads();
-    let device = query.device();
+    let [tokens, _] = query.dims();
+    let (heads, device) = (layout.heads(), query.device());
     let mut rows = Vec::with_capacity(tokens);
     for segment in layout.rows().iter().flat_map(|row| row.segments()) {
         for token in segment.tokens.clone() {
-            let seen: Vec<i32> = segment.seen_by(token).map(|other| other as i32).collect();
+            let seen = heads.seen(segment, token).into_iter().flatten();
+            let seen: Vec<i32> = seen.map(|other| other as i32).collect();
             let seen = Tensor::from_ints(&seen[..], &device);
-            let heads = (0..layout.heads()).map(|head| {
-                let head = head * width..(head + 1) * width;
+            let each = (0..heads.query).map(|head| {
                 let of = |tensor: &Tensor<B, 2>| {
                     let seen = tensor.clone().select(0, seen.clone());
-                    seen.narrow(1, head.start, width)
+                    seen.narrow(1, head / heads.group() * heads.width, heads.width)
                 };
-                let query = query.clone().slice([token..token + 1, head.clone()]);
-                let scores = query.matmul(of(&key).transpose()) / (width as f64).sqrt();
+                let query = query.clone().narrow(0, token, 1);
+                let query = query.narrow(1, head * heads.width, heads.width);
+                let scores = query.matmul(of(&key).transpose()) * heads.scale;
                 softmax(scores, 1).matmul(of(&value))
             });
-            rows.push(Tensor::cat(heads.collect(), 1));
+            rows.push(Tensor::cat(each.collect(), 1));
         }
     }
     Tensor::cat(rows, 0)
@@ -96,23 +97,32 @@ proptest! {
         }
     }
 
+    /// With heads that share keys and values, and windows that begin in a prompt, in a tail, and before both.
     #[test]
     fn a_foreign_attention_reads_a_layout_as_ours_do(
         groups in prop::collection::vec(group(), 1..3),
+        [key_value, group, width] in [1..4usize, 1..4usize, 1..5usize],
+        window in prop::option::of(1..12usize),
+        scale in 0.2..1.5,
     ) {
         let plan = plan(&groups, Sharing::Prefix);
-        let layout = AttentionLayout::<NdArray>::of(&plan, 2);
-        let shape = [plan.ids().len(), 6];
-        let projected = [(); 3].map(|()| {
+        let heads = Heads { query: key_value * group, key_value, width, window, scale };
+        let layout = AttentionLayout::<NdArray>::of(&plan, heads);
+        let projected = [heads.query, key_value, key_value].map(|count| {
             let _generator = seeded::generator();
-            let numbers = Distribution::Normal(0.0, 1.0);
+            let (shape, numbers) = ([plan.ids().len(), count * width], Distribution::Normal(0.0, 1.0));
             Tensor::<NdArray, 2>::random(shape, numbers, &Default::default())
         });
-        let [query, key, value] = projected.clone();
-        let expected = NdArray::packed_attention(None, query, key, value, &layout);
-        let found = attention(projected, &layout);
+        let expected = attention(projected.clone(), &layout);
         let numbers = |tensor: Tensor<NdArray, 2>| tensor.into_data().to_vec().expect("f32");
-        prop_assert!(distance(&numbers(found), &numbers(expected)) < 1e-5);
+        let [query, key, value] = projected.clone();
+        let found = NdArray::packed_attention(None, query, key, value, &layout);
+        prop_assert!(distance(&numbers(found), &numbers(expected.clone())) < 1e-5);
+        // and the tensor operations that backends without a kernel have
+        let layout = AttentionLayout::<Autodiff<NdArray>>::of(&plan, heads);
+        let [query, key, value] = projected.map(Tensor::from_inner);
+        let found = Autodiff::<NdArray>::packed_attention(None, query, key, value, &layout);
+        prop_assert!(distance(&numbers(found.inner()), &numbers(expected)) < 1e-5);
     }
 }
 

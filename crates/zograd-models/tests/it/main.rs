@@ -16,6 +16,8 @@ mod goldens;
 mod heads;
 mod hub;
 #[cfg(feature = "ndarray")]
+mod operations;
+#[cfg(feature = "ndarray")]
 mod plan;
 #[cfg(feature = "ndarray")]
 mod probed;

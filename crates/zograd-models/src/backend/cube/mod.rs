@@ -8,7 +8,7 @@ mod fusion;
 mod product;
 
 use super::{ModelBackend, WeightAndBias, plain};
-use crate::attention::AttentionLayout;
+use crate::attention::{AttentionLayout, Heads};
 use burn::tensor::backend::{Backend, DeviceOps};
 use burn::tensor::ops::{FloatTensor, IntTensor};
 use burn::tensor::{DType, Int, Tensor, TensorPrimitive};
@@ -114,8 +114,9 @@ fn attention<B: CubeKernels>(
     value: Tensor<B, 2>,
     layout: &AttentionLayout<B>,
 ) -> Tensor<B, 2> {
-    let [_, hidden] = query.dims();
-    if !fits(hidden / layout.heads()) || query.dtype() == DType::F64 {
+    let heads = layout.heads();
+    let plain = Heads::plain(heads.query, heads.width) == heads;
+    if !plain || !fits(heads.width) || query.dtype() == DType::F64 {
         return plain::attention(prefix, query, key, value, layout);
     }
     let seen: Tensor<B, 1, Int> = layout.seen(&query.device());
@@ -125,7 +126,7 @@ fn attention<B: CubeKernels>(
         value: primitive(value),
         prefix: prefix.map(|prefix| prefix.map(primitive)),
         seen: seen.into_primitive(),
-        heads: layout.heads(),
+        heads: heads.query,
     }))
 }
 
