@@ -9,7 +9,7 @@ use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use zograd_benches::embedded;
-use zograd_models::{ModelBackend, Opt, OptConfig, Plan, Sequence, Sharing};
+use zograd_models::{Model, ModelBackend, ModelConfig, Plan, Sequence, Sharing};
 
 const PROMPTS: usize = 16;
 
@@ -40,12 +40,12 @@ fn forward(c: &mut Criterion) {
 fn forward_of<B: ModelBackend>(c: &mut Criterion, backend: &str) {
     let mut group = c.benchmark_group(format!("forward/{backend}"));
     group.sample_size(10);
-    let opt_125m = OptConfig::named("opt-125m").expect("a known shape");
+    let opt_125m = ModelConfig::named("opt-125m").expect("a known shape");
     for (name, model, length) in [
         ("embedded", embedded::<B>(), 32),
         (
             "opt-125m",
-            Opt::<B>::init(&opt_125m, &Default::default()),
+            Model::<B>::init(&opt_125m, &Default::default()),
             64,
         ),
     ] {

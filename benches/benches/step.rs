@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use zograd_benches::batches::Batches;
 use zograd_benches::embedded;
 use zograd_benches::steps::MethodName;
-use zograd_models::{ModelBackend, Still};
+use zograd_models::{LanguageModel, ModelBackend, Still};
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::StepContext;
 use zograd_trainer::{Loss, Rule, Standing, run_step};

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use burn_ndarray::NdArray;
 use serde::{Deserialize, Serialize};
-use zograd_models::{Opt, OptConfig, Probe};
+use zograd_models::{Model, ModelConfig, Probe};
 use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::StepContext;
 use zograd_tasks::Prompt;
@@ -29,11 +29,11 @@ impl StepCounts {
     /// # Errors
     /// None that depends on the input.
     pub fn of(method: MethodName) -> Result<Self> {
-        let config = OptConfig::from_json(
+        let config = ModelConfig::from_json(
             r#"{"vocab_size": 32, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
                 "ffn_dim": 16, "max_position_embeddings": 16}"#,
         )?;
-        let model = Opt::<NdArray>::init(&config, &Default::default());
+        let model = Model::<NdArray>::init(&config, &Default::default());
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-3)?;
         let mut strategy = method.strategy()?;
@@ -81,7 +81,7 @@ impl BatchCounts {
     ///
     /// # Errors
     /// A candidate that cannot be scored.
-    pub fn of(batches: &Batches, config: &OptConfig) -> Result<Vec<Self>> {
+    pub fn of(batches: &Batches, config: &ModelConfig) -> Result<Vec<Self>> {
         let count = |batch: &Vec<Prompt>| {
             let plan = batches.plan(batch)?;
             Ok(Self {

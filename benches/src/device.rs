@@ -5,7 +5,7 @@ use burn::tensor::backend::BackendTypes;
 use burn::tensor::{DType, Tensor};
 use serde::Serialize;
 use std::time::Instant;
-use zograd_models::{ModelBackend, Opt, OptConfig};
+use zograd_models::{Model, ModelBackend, ModelConfig};
 use zograd_perturb::{
     Direction, NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection,
 };
@@ -49,13 +49,13 @@ impl DeviceTimes {
     /// # Errors
     /// The device failed.
     pub fn measure<B: NoiseBackend + ModelBackend>(
-        config: &OptConfig,
+        config: &ModelConfig,
         dtype: DType,
         repeats: usize,
     ) -> Result<Self> {
         let device = <B as BackendTypes>::Device::default();
         let in_place_bytes_per_s = bandwidth::<B>(dtype, repeats, &device)?;
-        let mut model = Opt::<B>::init_with_dtype(config, dtype, &device);
+        let mut model = Model::<B>::init_with_dtype(config, dtype, &device);
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let parameters = space.dimension();
         let moved = 2.0 * parameters as f64 * dtype.size() as f64;

@@ -6,8 +6,9 @@ use burn::tensor::{DType, Distribution, Tensor};
 use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, Par};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::hint::black_box;
-use zograd_models::{Linear, ModelBackend, Opt, OptConfig, Plan, Projection};
+use zograd_models::{Linear, Model, ModelBackend, ModelConfig, Plan};
 
 use crate::batches::Batches;
 use crate::seconds;
@@ -40,20 +41,23 @@ impl ForwardTimes {
     /// # Errors
     /// Batches the model cannot score.
     pub fn measure<B: ModelBackend>(
-        config: &OptConfig,
+        config: &ModelConfig,
         batches: &Batches,
         dtype: DType,
         repeats: usize,
     ) -> Result<Self> {
         let device = <B as BackendTypes>::Device::default();
-        let model = Opt::<B>::init_with_dtype(config, dtype, &device);
+        let model = Model::<B>::init_with_dtype(config, dtype, &device);
         let plans = batches
             .batches
             .iter()
             .map(|batch| batches.plan(batch))
             .collect::<Result<Vec<Plan>>>()?;
         let stats = || plans.iter().map(Plan::stats);
-        let layer_weights = 4 * config.hidden_size * (config.hidden_size + config.ffn_dim / 2);
+        let widths = config.projections().into_iter();
+        let layer_weights: usize = widths
+            .map(|(_, [width_in, width_out])| width_in * width_out)
+            .sum();
         let mut times = Self {
             batches: plans.len(),
             tokens: stats().map(|s| s.tokens).sum(),
@@ -90,14 +94,19 @@ impl ForwardTimes {
 }
 
 /// Seconds that the linear layers of all decoder layers take on `tokens` tokens.
-fn linear_layers<B: ModelBackend>(model: &Opt<B>, tokens: usize) -> f64 {
+fn linear_layers<B: ModelBackend>(model: &Model<B>, tokens: usize) -> f64 {
     let device = model.device();
     let random = |width| {
         let x = Tensor::<B, 2>::random([tokens, width], Distribution::Default, &device);
         x.cast(B::activations(model.dtype()))
     };
     let config = model.config();
-    let (x, inner) = (random(config.hidden_size), random(config.ffn_dim));
+    let projections = config.projections();
+    // one input for each width
+    let inputs = projections
+        .iter()
+        .map(|(_, [width_in, _])| (*width_in, random(*width_in)));
+    let inputs: HashMap<usize, Tensor<B, 2>> = inputs.collect();
     let apply = |linear: &Linear<B>, x: &Tensor<B, 2>| {
         let bias = linear.bias.as_ref().map(|bias| bias.val());
         drop(black_box(B::packed_linear(
@@ -109,13 +118,9 @@ fn linear_layers<B: ModelBackend>(model: &Opt<B>, tokens: usize) -> f64 {
     let _ = B::sync(&device);
     seconds(|| {
         for layer in 0..config.num_hidden_layers {
-            for which in Projection::ALL {
-                let x = match which {
-                    Projection::Fc2 => &inner,
-                    _ => &x,
-                };
-                let linear = model.projection(layer, which);
-                apply(linear.expect("a layer of the model"), x);
+            for (which, [width_in, _]) in &projections {
+                let linear = model.projection(layer, *which);
+                apply(linear.expect("a layer of the model"), &inputs[width_in]);
             }
         }
         // a backend may compute later than it is asked

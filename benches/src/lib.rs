@@ -20,7 +20,7 @@ pub mod slopes;
 pub mod steps;
 
 use std::time::Instant;
-use zograd_models::{LoadOptions, ModelBackend, Opt};
+use zograd_models::{LoadOptions, Model, ModelBackend};
 
 // the code of the project's README compiles
 #[cfg(doctest)]
@@ -31,11 +31,11 @@ struct Readme;
 ///
 /// # Panics
 /// There is no writable temporary folder.
-pub fn embedded<B: ModelBackend>() -> Opt<B> {
+pub fn embedded<B: ModelBackend>() -> Model<B> {
     let folder = std::env::temp_dir().join(format!("zograd-bench-{}", std::process::id()));
     zograd_embedded::unpack(&folder).expect("a writable temporary folder");
     let options = LoadOptions::default();
-    let loaded = Opt::load(&folder.join("model"), &options, &Default::default());
+    let loaded = Model::load(&folder.join("model"), &options, &Default::default());
     std::fs::remove_dir_all(&folder).expect("our own folder");
     loaded.expect("the embedded model").0
 }

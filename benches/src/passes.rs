@@ -5,7 +5,7 @@ use burn::tensor::backend::BackendTypes;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::hint::black_box;
-use zograd_models::{ModelBackend, Opt, OptConfig};
+use zograd_models::{Model, ModelBackend, ModelConfig};
 use zograd_perturb::{
     Direction, Instructions, NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection,
 };
@@ -37,11 +37,11 @@ impl PassTimes {
     /// # Errors
     /// None that depends on the input.
     pub fn measure<B: NoiseBackend + ModelBackend>(
-        config: &OptConfig,
+        config: &ModelConfig,
         repeats: usize,
     ) -> Result<Self> {
         let device = <B as BackendTypes>::Device::default();
-        let mut model = Opt::<B>::init(config, &device);
+        let mut model = Model::<B>::init(config, &device);
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let mut times = Self {
             instructions: Instructions::in_use().to_string(),

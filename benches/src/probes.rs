@@ -5,7 +5,7 @@ use burn::tensor::backend::BackendTypes;
 use serde::Serialize;
 use std::hint::black_box;
 use zograd_models::{
-    ADAPTERS, AdapterConfig, LoraConfig, ModelBackend, ModelError, Opt, OptConfig, Plan,
+    ADAPTERS, AdapterConfig, LoraConfig, Model, ModelBackend, ModelConfig, ModelError, Plan,
     PrefixConfig,
 };
 use zograd_perturb::{
@@ -42,7 +42,7 @@ pub struct ProbeTimes {
     pub batches: usize,
     /// Tokens of all batches, for one adapter.
     pub tokens: usize,
-    /// All adapters by [`Opt::log_probs_of_each`].
+    /// All adapters by [`Model::log_probs_of_each`].
     pub together_s: Vec<f64>,
     /// All adapters, a pass each.
     pub one_by_one_s: Vec<f64>,
@@ -56,14 +56,14 @@ impl ProbeTimes {
     /// # Errors
     /// Batches or an adapter that the model cannot have.
     pub fn measure<B: NoiseBackend + ModelBackend>(
-        config: &OptConfig,
+        config: &ModelConfig,
         batches: &Batches,
         (adapter, probes): (AdapterName, usize),
         repeats: usize,
     ) -> Result<Self> {
         ensure!(probes > 0, "--probes 0: use at least 1");
         let device = <B as BackendTypes>::Device::default();
-        let base = Opt::<B>::init(config, &device);
+        let base = Model::<B>::init(config, &device);
         let start = base.with_adapter(&adapter.config(), Seed::new(0))?;
         let space = ParameterSpace::select(&start, &Selection::matching(ADAPTERS))?;
         let mut walk = Perturbed::new(start, space, NoiseKind::Gaussian, 1e-2)?;
@@ -83,7 +83,7 @@ impl ProbeTimes {
             tokens: plans.iter().map(|plan| plan.stats().tokens).sum(),
             ..Self::default()
         };
-        let together = |plan: &Plan| Opt::log_probs_of_each(&models, plan);
+        let together = |plan: &Plan| Model::log_probs_of_each(&models, plan);
         let one_by_one = |plan: &Plan| models.iter().map(|model| model.log_probs(plan)).collect();
         for plan in &plans {
             let (a, b): (Vec<Vec<f32>>, Vec<Vec<f32>>) = (together(plan)?, one_by_one(plan)?);

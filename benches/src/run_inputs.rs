@@ -4,7 +4,7 @@ use anyhow::{Context, Result};
 use burn_ndarray::NdArray;
 use std::fs;
 use std::path::Path;
-use zograd_models::{Opt, OptConfig, save_pretrained};
+use zograd_models::{Model, ModelConfig, save_pretrained};
 
 /// Rows of the built-in task that make one row here: prompts of about 60 tokens, about as long as real ones.
 const ROWS_PER_ROW: usize = 5;
@@ -14,8 +14,8 @@ const ROWS_PER_ROW: usize = 5;
 ///
 /// # Errors
 /// Something cannot be written.
-pub fn write(config: &OptConfig, folder: &Path) -> Result<()> {
-    let model = Opt::<NdArray>::init(config, &Default::default());
+pub fn write(config: &ModelConfig, folder: &Path) -> Result<()> {
+    let model = Model::<NdArray>::init(config, &Default::default());
     save_pretrained(&model, config, None, &folder.join("model"))?;
     let write = |path: &str, text: &str| {
         let path = folder.join(path);

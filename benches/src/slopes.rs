@@ -6,7 +6,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 use burn_flex::Flex;
 use serde::Serialize;
-use zograd_models::Opt;
+use zograd_models::Model;
 use zograd_perturb::{Direction, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_tasks::Prompt;
 use zograd_trainer::{Objective, measure};
@@ -39,7 +39,7 @@ impl Slopes {
     /// # Errors
     /// A batch the model cannot score, or no seeds.
     pub fn measure(
-        model: &Opt<Flex>,
+        model: &Model<Flex>,
         batch: &[Prompt],
         objective: &dyn Objective,
         eps: f64,
@@ -47,7 +47,7 @@ impl Slopes {
     ) -> Result<Self> {
         ensure!(seeds > 0, "no seeds");
         let prompts: Vec<&Prompt> = batch.iter().collect();
-        let loss = |model: &Opt<Flex>| -> Result<f64> {
+        let loss = |model: &Model<Flex>| -> Result<f64> {
             Ok(measure(model, &prompts, objective, None)?
                 .loss(objective)
                 .mean)

@@ -5,7 +5,7 @@ use burn::tensor::DType;
 use burn::tensor::backend::BackendTypes;
 use serde::Serialize;
 use std::time::Instant;
-use zograd_models::{ModelBackend, Opt, OptConfig};
+use zograd_models::{Model, ModelBackend, ModelConfig};
 use zograd_perturb::{Grids, NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::{MethodSpec, Methods, StepContext, Strategy};
 use zograd_tasks::Prompt;
@@ -103,7 +103,7 @@ impl StepTimes {
     /// # Errors
     /// Batches the model cannot score.
     pub fn measure<B: NoiseBackend + ModelBackend>(
-        config: &OptConfig,
+        config: &ModelConfig,
         batches: &Batches,
         settings: StepSettings,
     ) -> Result<Self> {
@@ -117,7 +117,7 @@ impl StepTimes {
         let device = <B as BackendTypes>::Device::default();
         // the same weights in every process
         B::seed(&device, 0);
-        let model = Opt::<B>::init_with_dtype(config, dtype, &device);
+        let model = Model::<B>::init_with_dtype(config, dtype, &device);
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let parameters = space.dimension();
         let (kind, eps, lr) = (NoiseKind::Gaussian, 1e-3, 1e-6);

@@ -7,7 +7,7 @@ use std::path::Path;
 use zograd_benches::batches::Batches;
 use zograd_benches::counts::{BatchCounts, StepCounts};
 use zograd_benches::steps::MethodName;
-use zograd_models::OptConfig;
+use zograd_models::ModelConfig;
 
 #[derive(Deserialize)]
 struct Thresholds {
@@ -19,8 +19,8 @@ fn thresholds() -> Thresholds {
     toml::from_str(include_str!("../thresholds.toml")).expect("valid")
 }
 
-fn opt_125m() -> OptConfig {
-    OptConfig::named("opt-125m").expect("a published shape")
+fn opt_125m() -> ModelConfig {
+    ModelConfig::named("opt-125m").expect("a published shape")
 }
 
 #[test]

@@ -16,7 +16,7 @@ use zograd_benches::probes::{AdapterName, ProbeTimes};
 use zograd_benches::run_inputs;
 use zograd_benches::slopes::Slopes;
 use zograd_benches::steps::{MethodName, ProberName, StepSettings, StepTimes};
-use zograd_models::{LoadOptions, ModelBackend, Opt, OptConfig};
+use zograd_models::{LoadOptions, Model, ModelBackend, ModelConfig};
 use zograd_perturb::{Instructions, NoiseBackend};
 
 #[derive(Parser)]
@@ -135,7 +135,7 @@ struct Input {
 }
 
 impl Input {
-    fn read(&self, config: &OptConfig) -> Result<Batches> {
+    fn read(&self, config: &ModelConfig) -> Result<Batches> {
         match &self.batches {
             Some(path) => Batches::read(path),
             None => Ok(Batches::dense(self.batch, self.seq, config.vocab_size)),
@@ -191,7 +191,7 @@ fn main() -> Result<()> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(arguments.threads)
         .build_global()?;
-    let config = OptConfig::named(&arguments.model_config)?;
+    let config = ModelConfig::named(&arguments.model_config)?;
     let dtype = arguments.dtype.into();
     let report = match arguments.backend {
         BackendName::Ndarray => {
@@ -208,7 +208,7 @@ fn main() -> Result<()> {
 
 fn run<B: NoiseBackend + ModelBackend>(
     what: &What,
-    config: &OptConfig,
+    config: &ModelConfig,
     dtype: DType,
 ) -> Result<Value> {
     Ok(match what {
@@ -269,8 +269,8 @@ fn run<B: NoiseBackend + ModelBackend>(
         } => {
             let device = Default::default();
             let model = match model {
-                Some(folder) => Opt::<Flex>::load(folder, &LoadOptions::default(), &device)?.0,
-                None => Opt::init(config, &device),
+                Some(folder) => Model::<Flex>::load(folder, &LoadOptions::default(), &device)?.0,
+                None => Model::init(config, &device),
             };
             let batches = input.read(model.config())?;
             let (batch, objective) = (&batches.batches[0], batches.objective);

@@ -1,31 +1,35 @@
 //! What a forward pass costs, counted from its plan.
 
-use crate::config::OptConfig;
+use crate::adapter::Projection;
+use crate::config::ModelConfig;
 use crate::plan::Plan;
 
 impl Plan {
-    /// Floating-point operations of the matrix products that [`Opt::log_probs`](crate::Opt::log_probs) needs for
+    /// Floating-point operations of the matrix products that [`Model::log_probs`](crate::Model::log_probs) needs for
     /// this plan on a model of this shape, a multiplication and an addition counted as two.
     ///
-    /// Per layer with width `h` and feed-forward width `f`, for `n` tokens of which `r` are read, `p` pairs of a
-    /// token and a token it sees, and `m` positions with logits (`r = n` in all layers but the last, where
-    /// `r = m`):
+    /// Per layer, for `n` tokens of which `r` are read, `p` pairs of a token and a token it sees, and `m` positions with
+    /// logits (`r = n` in all layers but the last, where `r = m`): `2 n` for each weight of the maps to queries, keys and
+    /// values, `2 r` for each of the others, and `4 p` for each number of the queries of a token. Windows are not
+    /// taken off.
     ///
-    /// ```text
-    /// 6 n h^2 (queries, keys, values) + 2 r h^2 (output) + 4 r h f (feed-forward) + 4 p h (attention)
-    /// ```
-    ///
-    /// then `2 m e V` for the logits over `V` tokens of width `e`, and the projections of opt-350m. Norms,
+    /// Then `2 m e V` for the logits over `V` tokens of width `e`, and the projections of opt-350m. Norms,
     /// activations and softmaxes are not counted.
-    pub fn flops(&self, config: &OptConfig) -> u64 {
-        let [h, f, e, vocabulary, layers] = [
-            config.hidden_size,
-            config.ffn_dim,
-            config.word_embed_proj_dim,
-            config.vocab_size,
-            config.num_hidden_layers,
-        ]
-        .map(|size| size as u64);
+    pub fn flops(&self, config: &ModelConfig) -> u64 {
+        let product = |[width_in, width_out]: [usize; 2]| 2 * (width_in * width_out) as u64;
+        let [before, after] =
+            config
+                .projections()
+                .into_iter()
+                .fold([0, 0], |[before, after], (which, widths)| match which {
+                    Projection::QProj | Projection::KProj | Projection::VProj => {
+                        [before + product(widths), after]
+                    }
+                    _ => [before, after + product(widths)],
+                });
+        let (hidden, width) = (config.hidden_size, config.table_width());
+        let queries = (config.num_attention_heads * config.head_dim) as u64;
+        let layers = config.num_hidden_layers as u64;
         let tokens = self.packing.len() as u64;
         let positions = self.logit_tokens.len() as u64;
         let pairs: u64 = self
@@ -38,17 +42,16 @@ impl Plan {
                 own * context + own * (own + 1) / 2
             })
             .sum();
-        let layer = |read: u64| 6 * tokens * h * h + 2 * read * h * h + 4 * read * h * f;
-        let projections = if config.has_projections() {
-            2 * (tokens + positions) * e * h
-        } else {
-            0
+        let layer = |read: u64| before * tokens + after * read;
+        let projections = match hidden == width {
+            true => 0,
+            false => (tokens + positions) * product([hidden, width]),
         };
         (layers - 1) * layer(tokens)
             + layer(positions)
-            + layers * 4 * pairs * h
+            + layers * 4 * pairs * queries
             + projections
-            + 2 * positions * e * vocabulary
+            + positions * product([width, config.vocab_size])
     }
 }
 
@@ -61,7 +64,7 @@ mod tests {
     /// of each option, whose last token is only predicted).
     #[test]
     fn counts_every_product_once() {
-        let config = OptConfig::from_json(
+        let config = ModelConfig::from_json(
             r#"{"vocab_size": 11, "hidden_size": 2, "num_hidden_layers": 2, "num_attention_heads": 1,
                 "ffn_dim": 3, "max_position_embeddings": 8}"#,
         )

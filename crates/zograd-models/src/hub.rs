@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use zograd_files::{Bytes, MAX_SMALL_BYTES};
 
-use crate::config::{ConfigError, OptConfig};
+use crate::config::{ConfigError, ModelConfig};
 
 /// Files worth having beside the weights; each is fetched if the repository has it.
 #[cfg(feature = "hub")]
@@ -90,7 +90,7 @@ pub struct Download<'a> {
     /// The model's name.
     pub model: &'a str,
     /// Its shape, which has been fetched.
-    pub config: &'a OptConfig,
+    pub config: &'a ModelConfig,
     /// Bytes of weights that are not in the cache yet.
     pub bytes: u64,
     /// The cache they go to.
@@ -208,10 +208,11 @@ impl Hub {
             reason,
         };
         let found = download::Found::on(self, model).map_err(failed)?;
-        let config = OptConfig::from_folder(found.folder()).map_err(|source| HubError::Config {
-            model: model.to_owned(),
-            source: Box::new(source),
-        })?;
+        let config =
+            ModelConfig::from_folder(found.folder()).map_err(|source| HubError::Config {
+                model: model.to_owned(),
+                source: Box::new(source),
+            })?;
         let bytes = found.bytes().map_err(failed)?;
         if let Some(free) = zograd_files::free_bytes(&self.cache).filter(|free| *free < bytes) {
             return Err(HubError::NoRoom {

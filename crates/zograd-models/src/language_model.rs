@@ -1,15 +1,16 @@
 //! What training asks of a model.
 
-use burn::module::Module;
 use burn::tensor::backend::Backend;
 
 use crate::adapter::is_adapter;
-use crate::backend::ModelBackend;
+use crate::adapter::stack::log_probs_of_each;
+use crate::decoder::Decoder;
 use crate::error::ModelError;
-use crate::generate::{Continuation, Generation};
-use crate::opt::Opt;
+use crate::forward::log_probs_tensor;
+use crate::generate::{Continuation, Generation, generate_with};
 use crate::plan::Plan;
 use crate::probe::Probe;
+use crate::probed::log_probs_at_each;
 use crate::still::Still;
 
 /// Adapters that are scored together at most: more than the usual pools have.
@@ -94,11 +95,13 @@ pub trait LanguageModel {
     ) -> Result<Vec<Continuation>, ModelError>;
 }
 
-impl<B: ModelBackend> LanguageModel for Opt<B> {
-    type Backend = B;
+/// A decoder of any family, one of your own too.
+impl<D: Decoder> LanguageModel for D {
+    type Backend = <D as Decoder>::Backend;
 
     fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
-        Opt::log_probs(self, plan)
+        let scores = log_probs_tensor(self, plan)?.into_data();
+        Ok(scores.iter::<f32>().collect())
     }
 
     fn at_once(&self, moving: &[(&str, usize)]) -> usize {
@@ -112,27 +115,25 @@ impl<B: ModelBackend> LanguageModel for Opt<B> {
     }
 
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
-        Opt::log_probs_of_each(models, plan)
+        let models: Vec<&Self> = models.iter().collect();
+        log_probs_of_each(&models, plan)
     }
 
     fn takes_probes(&self) -> bool {
         true
     }
 
-    fn log_probs_at_each<P: Probe<B>>(
+    fn log_probs_at_each<P: Probe<<D as Decoder>::Backend>>(
         &self,
         plan: &Plan,
         probes: &[P],
-        still: &mut Still<B>,
+        still: &mut Still<<D as Decoder>::Backend>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        Opt::log_probs_at_each(self, plan, probes, still)
+        log_probs_at_each(self, plan, probes, still)
     }
 
-    /// Not on biases and layer norms, as in MeZO's code.
     fn decays(&self, parameter: &str) -> bool {
-        !["bias", "layer_norm"]
-            .iter()
-            .any(|part| parameter.contains(part))
+        Decoder::decays(self, parameter)
     }
 
     fn generate(
@@ -140,6 +141,6 @@ impl<B: ModelBackend> LanguageModel for Opt<B> {
         prompts: &[&[u32]],
         generation: &Generation,
     ) -> Result<Vec<Continuation>, ModelError> {
-        Opt::generate(self, prompts, generation)
+        generate_with(self, prompts, generation, |_, _| ())
     }
 }

@@ -5,18 +5,18 @@
 //! from outside, by name) and no tasks (it scores token ids and does not know what they mean).
 //!
 //! The forward pass is built for scoring, which is all a zeroth-order step does: a [`Plan`] says
-//! which tokens of which sequences are scored, and [`Opt::log_probs`] runs each needed token once,
+//! which tokens of which sequences are scored, and [`Model::log_probs`] runs each needed token once,
 //! without padding, and computes vocabulary logits only where a scored token is predicted.
-//! [`Opt::generate`] continues prompts, keeping keys and values of earlier tokens.
+//! [`Model::generate`] continues prompts, keeping keys and values of earlier tokens.
 //!
 //! ```
 //! use burn_ndarray::NdArray;
-//! use zograd_models::{Opt, OptConfig, Plan, Sequence, Sharing};
+//! use zograd_models::{Model, ModelConfig, Plan, Sequence, Sharing};
 //!
-//! let config = OptConfig::from_json(r#"{
+//! let config = ModelConfig::from_json(r#"{
 //!     "vocab_size": 32, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
 //!     "ffn_dim": 16, "max_position_embeddings": 64}"#)?;
-//! let model = Opt::<NdArray>::init(&config, &Default::default());
+//! let model = Model::<NdArray>::init(&config, &Default::default());
 //!
 //! // two candidate continuations of one prompt; the prompt is run once
 //! let great = [2, 10, 11, 12, 7];
@@ -42,22 +42,24 @@ mod attention;
 mod backend;
 mod config;
 mod cost;
+mod decoder;
 mod error;
+mod families;
 mod forward;
 mod generate;
 pub mod hub;
 mod indices;
 mod language_model;
+mod model;
 mod nn;
-mod opt;
 mod packing;
 mod parameters;
 mod plan;
 mod probe;
 mod probed;
 mod rotary;
+mod run;
 mod scores;
-mod shapes;
 mod still;
 mod storage;
 pub mod tokenizer;
@@ -69,12 +71,17 @@ pub use adapter::{
 };
 pub use attention::{AttentionLayout, Heads};
 pub use backend::{Gate, ModelBackend, WeightAndBias};
-pub use config::{Activation, ConfigError, OptConfig, POSITION_OFFSET};
+pub use config::{ConfigError, ModelConfig};
+pub use decoder::{Decoder, DecoderLayer, Projected, Read, Shape};
 pub use error::ModelError;
+pub use families::{
+    Activation, Family, LayerAttention, Llama, LlamaConfig, LlamaLayer, Opt, OptConfig, OptLayer,
+    POSITION_OFFSET,
+};
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
 pub use language_model::LanguageModel;
-pub use nn::{Embedding, LayerNorm, Linear};
-pub use opt::{Attention, Decoder, DecoderLayer, HEAD, Opt};
+pub use model::{HEAD, Model};
+pub use nn::{Embedding, LayerNorm, Linear, RmsNorm};
 pub use packing::{PackedRow, Segment};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
 pub use probe::Probe;

@@ -1,6 +1,6 @@
-//! The few modules OPT is made of, with the parameter names and shapes of PyTorch.
+//! The few modules that models are made of, with the parameter names and shapes of PyTorch.
 
-use burn::module::{Module, Param};
+use burn::module::{Module, Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor};
 
@@ -100,6 +100,49 @@ impl<B: ModelBackend> LayerNorm<B> {
     }
 }
 
+/// Norm by the root of the mean square over the last dimension, `x / sqrt(mean(x^2) + epsilon) * (offset + weight)`
+/// (arXiv 1910.07467).
+#[derive(Module, Debug)]
+pub struct RmsNorm<B: Backend> {
+    /// `[width]`.
+    pub weight: Param<Tensor<B, 1>>,
+    #[module(skip)]
+    settings: RmsNormSettings,
+}
+
+/// What a family adds where.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct RmsNormSettings {
+    /// To the mean square.
+    pub epsilon: f64,
+    /// To the weight: 1 in Gemma, else 0.
+    pub offset: f64,
+}
+
+impl<B: ModelBackend> RmsNorm<B> {
+    pub(crate) fn build<S: ParameterSource<B>>(
+        source: &mut S,
+        name: &str,
+        width: usize,
+        settings: RmsNormSettings,
+    ) -> Result<Self, S::Error> {
+        let initial = match settings.offset == 0.0 {
+            true => Initial::Ones,
+            false => Initial::Zeros,
+        };
+        Ok(Self {
+            weight: param(source, name, "weight", [width], initial)?,
+            settings,
+        })
+    }
+
+    /// `[rows, width]` to the same.
+    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+        let RmsNormSettings { epsilon, offset } = self.settings;
+        B::packed_rms_norm(x, self.weight.val(), epsilon, offset)
+    }
+}
+
 /// A table with one row per id.
 #[derive(Module, Debug)]
 pub struct Embedding<B: Backend> {
@@ -116,6 +159,14 @@ impl<B: ModelBackend> Embedding<B> {
         Ok(Self {
             weight: param(source, name, "weight", [ids, width], Initial::Normal)?,
         })
+    }
+
+    /// A table of its own with the same numbers.
+    pub(crate) fn copied(&self) -> Self {
+        let table = self.weight.val().require_grad();
+        Self {
+            weight: Param::initialized(ParamId::new(), table),
+        }
     }
 
     /// `[tokens]` to `[tokens, width]`, in the type of what flows between the layers; the ids must be rows of the table.

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use crate::config::POSITION_OFFSET;
 use crate::error::ModelError;
 
 /// A run of consecutive packed tokens with causal attention among themselves that may also look
@@ -157,14 +156,6 @@ impl Packing {
             });
         }
         Ok(())
-    }
-
-    /// Rows of the position table, one per token.
-    pub fn position_rows(&self) -> Vec<i32> {
-        self.positions
-            .iter()
-            .map(|position| (*position as usize + POSITION_OFFSET) as i32)
-            .collect()
     }
 }
 

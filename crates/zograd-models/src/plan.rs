@@ -201,7 +201,7 @@ impl Plan {
         self.normalised
     }
 
-    /// Where the scores of each sequence stand in the result of `Opt::log_probs`: one range per
+    /// Where the scores of each sequence stand in the result of `Model::log_probs`: one range per
     /// sequence, in the order of the groups and their sequences.
     pub fn spans(&self) -> &[Range<usize>] {
         &self.spans

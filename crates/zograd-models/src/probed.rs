@@ -10,15 +10,16 @@ use std::ops::Range;
 use burn::module::Module;
 use burn::tensor::Tensor;
 
-use crate::attention::AttentionLayout;
 use crate::backend::ModelBackend;
 use crate::backend::plain::of_type;
+use crate::decoder::{Decoder, Read, device};
 use crate::error::ModelError;
+use crate::forward::check;
 use crate::indices::indices;
 use crate::nn::Embedding;
-use crate::opt::{DecoderLayer, Opt, before_head, embedded};
 use crate::plan::Plan;
 use crate::probe::Probe;
+use crate::run::{Layouts, attend, embedded, rows};
 use crate::scores::{Chunks, LOGIT_ROWS, ids_of, unnormalised};
 use crate::still::{Kept, Still};
 
@@ -28,39 +29,40 @@ const TOKENS: usize = 4096;
 /// Numbers of the head's table that are made at a time: 8 MiB in f32.
 const HEAD_NUMBERS: usize = 1 << 21;
 
-impl<B: ModelBackend> Opt<B> {
-    /// [`Opt::log_probs`] at every point of the probes, in their order. Where a backend computes a row of a matrix
-    /// product the same way however many rows there are, these are the bits of a model that was moved there. What no probe
-    /// moves is run once for all and kept in `still`, for the next call with this plan and these weights.
-    ///
-    /// # Errors
-    /// As [`Opt::log_probs`].
-    pub fn log_probs_at_each<P: Probe<B>>(
-        &self,
-        plan: &Plan,
-        probes: &[P],
-        still: &mut Still<B>,
-    ) -> Result<Vec<Vec<f32>>, ModelError> {
-        self.check(plan)?;
-        if probes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let probed = Probed {
-            model: self,
-            plan,
-            layout: AttentionLayout::new(&plan.packing, self.heads()),
-        };
-        if !probed.serves(probes, still) {
-            still.kept = probed.run_still(probes);
-        }
-        let mut scores = Vec::with_capacity(probes.len());
-        for probes in together(probes, plan.stats().tokens) {
-            for found in probed.scores(probes, still.kept.as_ref()) {
-                scores.push(found.into_data().iter::<f32>().collect());
-            }
-        }
-        Ok(scores)
+/// See [`LanguageModel::log_probs_at_each`](crate::LanguageModel::log_probs_at_each). Where a backend computes a row of a
+/// matrix product the same way however many rows there are, these are the bits of a model that was moved there. What no
+/// probe moves is run once for all and kept in `still`, for the next call with this plan and these weights.
+///
+/// # Errors
+/// As [`log_probs_tensor`](crate::forward::log_probs_tensor).
+pub(crate) fn log_probs_at_each<D: Decoder, P: Probe<D::Backend>>(
+    model: &D,
+    plan: &Plan,
+    probes: &[P],
+    still: &mut Still<D::Backend>,
+) -> Result<Vec<Vec<f32>>, ModelError> {
+    check(model, plan)?;
+    if probes.is_empty() {
+        return Ok(Vec::new());
     }
+    let device = device(model);
+    let probed = Probed {
+        model,
+        plan,
+        layouts: Layouts::new(model, &plan.packing),
+        places: model.places(plan.positions(), &device),
+        read: rows::<D::Backend>(plan.logit_tokens(), &device),
+    };
+    if !probed.serves(probes, still) {
+        still.kept = probed.run_still(probes);
+    }
+    let mut scores = Vec::with_capacity(probes.len());
+    for probes in together(probes, plan.stats().tokens) {
+        for found in probed.scores(probes, still.kept.as_ref()) {
+            scores.push(found.into_data().iter::<f32>().collect());
+        }
+    }
+    Ok(scores)
 }
 
 /// Cuts the probes into runs of at most [`TOKENS`] tokens.
@@ -79,71 +81,82 @@ fn together<B: ModelBackend, P: Probe<B>>(probes: &[P], tokens: usize) -> Vec<&[
 }
 
 /// A plan, to be scored elsewhere than where the model is.
-struct Probed<'m, B: ModelBackend> {
-    model: &'m Opt<B>,
+struct Probed<'m, D: Decoder> {
+    model: &'m D,
     plan: &'m Plan,
-    layout: AttentionLayout<B>,
+    layouts: Layouts<D::Backend>,
+    places: D::Places,
+    /// The tokens that are read after the last layer.
+    read: Read<D::Backend>,
 }
 
-impl<B: ModelBackend> Probed<'_, B> {
+impl<D: Decoder> Probed<'_, D> {
     /// Whether the probes move nothing of what was kept.
-    fn serves<P: Probe<B>>(&self, probes: &[P], still: &Still<B>) -> bool {
+    fn serves<P: Probe<D::Backend>>(&self, probes: &[P], still: &Still<D::Backend>) -> bool {
         still.kept.as_ref().is_some_and(|kept| {
-            let mut layers = self.model.decoder.layers.iter().take(kept.layers);
+            let mut layers = self.model.layers().iter().take(kept.layers);
             !self.moves_tables(probes) && !layers.any(|layer| moves(probes, layer))
         })
     }
 
     /// What no probe moves; `None` if the tables that come before the layers move.
-    fn run_still<P: Probe<B>>(&self, probes: &[P]) -> Option<Kept<B>> {
+    fn run_still<P: Probe<D::Backend>>(&self, probes: &[P]) -> Option<Kept<D::Backend>> {
         if self.moves_tables(probes) {
             return None;
         }
-        let decoder = &self.model.decoder;
-        let mut hidden = self.model.embedded(&self.plan.packing);
-        let still = |layer: &&DecoderLayer<B>| !moves(probes, *layer);
+        let mut hidden = embedded(self.model, &self.plan.packing);
+        let still = |layer: &&D::Layer| !moves(probes, *layer);
+        let all = self.model.layers();
         let mut layers = 0;
-        for layer in decoder.layers.iter().take_while(still) {
+        for layer in all.iter().take_while(still) {
             hidden = self.run(layers, layer, hidden);
             layers += 1;
         }
         Some(Kept {
             layers,
-            all: layers == decoder.layers.len(),
+            all: layers == all.len(),
             hidden,
         })
     }
 
     /// Whether one of the probes moves what comes before the layers.
-    fn moves_tables<P: Probe<B>>(&self, probes: &[P]) -> bool {
-        let decoder = &self.model.decoder;
-        moves(probes, &decoder.embed_tokens)
-            || moves(probes, &decoder.embed_positions)
-            || moves(probes, &decoder.project_in)
+    fn moves_tables<P: Probe<D::Backend>>(&self, probes: &[P]) -> bool {
+        let model = self.model;
+        let positions = model.position_table();
+        moves(probes, model.token_table())
+            || positions.is_some_and(|(table, _)| moves(probes, table))
+            || moves(probes, &model.entry())
     }
 
     /// A layer, as it is or moved, which is that with this number.
-    fn run(&self, index: usize, layer: &DecoderLayer<B>, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let (config, device) = (self.model.config(), x.device());
-        let read = (index + 1 == config.num_hidden_layers).then(|| {
-            let tokens = self.plan.logit_tokens.iter();
-            indices(tokens.map(|token| *token as i32), &device)
-        });
-        layer.forward(x, config, read.as_ref(), |projected| {
-            layer.self_attn.attend(projected, &self.layout)
-        })
+    fn run(
+        &self,
+        index: usize,
+        layer: &D::Layer,
+        x: Tensor<D::Backend, 2>,
+    ) -> Tensor<D::Backend, 2> {
+        let read = (index + 1 == self.model.layers().len()).then_some(&self.read);
+        let layout = self.layouts.of(index);
+        self.model
+            .run_layer((index, layer), x, &self.places, read, |projected| {
+                attend(layer, projected, layout)
+            })
     }
 
     /// The scores of the plan at every point of the probes.
-    fn scores<P: Probe<B>>(&self, probes: &[P], still: Option<&Kept<B>>) -> Vec<Tensor<B, 1>> {
-        let mut hidden: Vec<Vec<Tensor<B, 2>>> = probes
+    fn scores<P: Probe<D::Backend>>(
+        &self,
+        probes: &[P],
+        still: Option<&Kept<D::Backend>>,
+    ) -> Vec<Tensor<D::Backend, 1>> {
+        let mut hidden: Vec<Vec<Tensor<D::Backend, 2>>> = probes
             .iter()
             .map(|probe| match still {
                 Some(kept) => vec![kept.hidden.clone(); probe.points()],
                 None => self.embedded(probe),
             })
             .collect();
-        let layers = self.model.decoder.layers.iter().enumerate();
+        let layers = self.model.layers().iter().enumerate();
         for (index, layer) in layers.skip(still.map_or(0, |kept| kept.layers)) {
             for (probe, xs) in probes.iter().zip(&mut hidden) {
                 let moved = probe.moved(layer).into_iter().zip(std::mem::take(xs));
@@ -155,32 +168,41 @@ impl<B: ModelBackend> Probed<'_, B> {
             .collect()
     }
 
-    fn embedded<P: Probe<B>>(&self, probe: &P) -> Vec<Tensor<B, 2>> {
-        let (packing, decoder) = (&self.plan.packing, &self.model.decoder);
-        let tokens = looked_up(probe, &decoder.embed_tokens, packing.ids.iter().copied());
-        let positions = packing.position_rows().into_iter().map(|row| row as u32);
-        let positions = looked_up(probe, &decoder.embed_positions, positions);
-        let project_in = probe.moved(&decoder.project_in);
-        let points = tokens.into_iter().zip(project_in).zip(positions);
+    fn embedded<P: Probe<D::Backend>>(&self, probe: &P) -> Vec<Tensor<D::Backend, 2>> {
+        let (packing, model) = (&self.plan.packing, self.model);
+        let tokens = looked_up(probe, model.token_table(), packing.ids.iter().copied());
+        let positions = match model.position_table() {
+            None => vec![None; tokens.len()],
+            Some((table, first)) => {
+                let rows = packing.positions.iter();
+                let rows = rows.map(|position| position + first as u32);
+                let found = looked_up(probe, table, rows);
+                found.into_iter().map(Some).collect()
+            }
+        };
+        let entries = probe.moved(&model.entry());
+        let points = tokens.into_iter().zip(entries).zip(positions);
         points
-            .map(|((tokens, project_in), positions)| {
-                embedded(tokens, project_in.as_ref(), positions)
-            })
+            .map(|((tokens, entry), positions)| model.enter(&entry, tokens, positions))
             .collect()
     }
 
-    fn before_head<P: Probe<B>>(&self, probe: &P, xs: Vec<Tensor<B, 2>>) -> Vec<Tensor<B, 2>> {
-        let decoder = &self.model.decoder;
-        let norms = probe.moved(&decoder.final_layer_norm);
-        let project_out = probe.moved(&decoder.project_out);
-        let points = xs.into_iter().zip(norms).zip(project_out);
-        points
-            .map(|((x, norm), project_out)| before_head(x, norm.as_ref(), project_out.as_ref()))
-            .collect()
+    fn before_head<P: Probe<D::Backend>>(
+        &self,
+        probe: &P,
+        xs: Vec<Tensor<D::Backend, 2>>,
+    ) -> Vec<Tensor<D::Backend, 2>> {
+        let exits = probe.moved(&self.model.exit());
+        let points = xs.into_iter().zip(exits);
+        points.map(|(x, exit)| self.model.leave(&exit, x)).collect()
     }
 
     /// The scores at the points of a probe, given what the head is given there.
-    fn scores_of<P: Probe<B>>(&self, probe: &P, features: Vec<Tensor<B, 2>>) -> Vec<Tensor<B, 1>> {
+    fn scores_of<P: Probe<D::Backend>>(
+        &self,
+        probe: &P,
+        features: Vec<Tensor<D::Backend, 2>>,
+    ) -> Vec<Tensor<D::Backend, 1>> {
         let targets = &self.plan.targets;
         if !self.plan.is_normalised() {
             let ids = ids_of(targets);
@@ -200,7 +222,7 @@ impl<B: ModelBackend> Probed<'_, B> {
             let features: Vec<_> = features.collect();
             let logits = self.vocabulary_logits(probe, &features);
             for (scores, logits) in scores.iter_mut().zip(logits) {
-                scores.push(B::log_probs_at(logits, pairs));
+                scores.push(D::Backend::log_probs_at(logits, pairs));
             }
         }
         let each = scores.into_iter();
@@ -208,16 +230,16 @@ impl<B: ModelBackend> Probed<'_, B> {
     }
 
     /// The logits of all ids at the points of a probe, from one block of the table after the other.
-    fn vocabulary_logits<P: Probe<B>>(
+    fn vocabulary_logits<P: Probe<D::Backend>>(
         &self,
         probe: &P,
-        features: &[Tensor<B, 2>],
-    ) -> Vec<Tensor<B, 2>> {
+        features: &[Tensor<D::Backend, 2>],
+    ) -> Vec<Tensor<D::Backend, 2>> {
         let table = self.model.head_table();
         if !probe.moves(table) {
             let each = features.iter().cloned();
             return each
-                .map(|x| B::packed_logits(x, table.weight.val()))
+                .map(|x| D::Backend::packed_logits(x, table.weight.val()))
                 .collect();
         }
         let [vocabulary, width] = table.weight.dims();
@@ -238,15 +260,17 @@ impl<B: ModelBackend> Probed<'_, B> {
     }
 
     /// The logits of these ids at the points of a probe.
-    fn logits<P: Probe<B>>(
+    fn logits<P: Probe<D::Backend>>(
         &self,
         probe: &P,
-        features: &[Tensor<B, 2>],
+        features: &[Tensor<D::Backend, 2>],
         ids: &[u32],
-    ) -> Vec<Tensor<B, 2>> {
+    ) -> Vec<Tensor<D::Backend, 2>> {
         let rows = probe.rows(&self.model.head_table().weight, ids);
         let points = features.iter().cloned().zip(rows);
-        points.map(|(x, rows)| B::packed_logits(x, rows)).collect()
+        points
+            .map(|(x, rows)| D::Backend::packed_logits(x, rows))
+            .collect()
     }
 }
 

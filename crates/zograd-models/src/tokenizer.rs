@@ -16,7 +16,7 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
 use tokenizers::{AddedToken, Tokenizer};
 
-use crate::config::OptConfig;
+use crate::config::ModelConfig;
 
 /// What OPT puts before every text and after every answer, unless another token is named.
 const BOS: &str = "</s>";
@@ -238,7 +238,7 @@ fn read_merges(file: &Path) -> Result<Vec<(String, String)>, TokenizerError> {
 ///
 /// # Errors
 /// [`TokenizerError::TooLarge`] with the largest token.
-pub fn check_fits(tokenizer: &Tokenizer, config: &OptConfig) -> Result<(), TokenizerError> {
+pub fn check_fits(tokenizer: &Tokenizer, config: &ModelConfig) -> Result<(), TokenizerError> {
     let vocabulary = tokenizer.get_vocab(true);
     match vocabulary.into_iter().max_by_key(|(_, id)| *id) {
         Some((token, id)) if id as usize >= config.vocab_size => Err(TokenizerError::TooLarge {

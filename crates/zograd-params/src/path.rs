@@ -54,14 +54,18 @@ mod tests {
 
     #[derive(Module, Debug)]
     enum Layer<B: Backend> {
-        Plain(Linear<B>),
+        Plain(Plain<B>),
         Pair(Pair<B>),
+    }
+
+    #[derive(Module, Debug)]
+    struct Plain<B: Backend> {
+        map: Linear<B>,
     }
 
     #[derive(Module, Debug)]
     struct Pair<B: Backend> {
         up: Linear<B>,
-        down: Option<Linear<B>>,
     }
 
     #[derive(Default)]
@@ -88,18 +92,13 @@ mod tests {
                 .with_bias(false)
                 .init::<NdArray>(&Default::default())
         };
-        let pair = Pair {
-            up: linear(),
-            down: Some(linear()),
-        };
-        let layers = vec![Layer::Plain(linear()), Layer::Pair(pair)];
+        let layers = vec![
+            Layer::Plain(Plain { map: linear() }),
+            Layer::Pair(Pair { up: linear() }),
+        ];
         let mut names = Names::default();
         Stack { layers }.visit(&mut names);
-        let expected = [
-            "layers.0.weight",
-            "layers.1.up.weight",
-            "layers.1.down.weight",
-        ];
+        let expected = ["layers.0.map.weight", "layers.1.up.weight"];
         assert_eq!(names.1, expected);
         assert_eq!(names.0, ParameterPath::default());
     }

@@ -4,6 +4,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use zograd_params::ParameterPath;
 
 /// The number that selects a tensor's noise: a hash of its name.
 ///
@@ -284,4 +285,3 @@ mod tests {
         assert_eq!(TensorId::of("foobar").value(), 0x85944171f73967e8);
     }
 }
-use zograd_params::ParameterPath;

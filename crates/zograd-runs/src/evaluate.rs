@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::time::Instant;
-use zograd_models::OptConfig;
+use zograd_models::ModelConfig;
 use zograd_perturb::Seed;
 use zograd_tasks::metrics::Metric;
 use zograd_tasks::{Row, Sample, Split, sample_indices};
@@ -185,7 +185,7 @@ impl Measuring {
             self.measurement.adapter = Some(folder.to_owned());
         }
         let asked = &self.measurement;
-        let config = OptConfig::from_folder(&self.model.folder).about("`model`")?;
+        let config = ModelConfig::from_folder(&self.model.folder).about("`model`")?;
         let max_length = inputs::max_length(self.inputs.max_length, &config)?;
         if let Some(folder) = &asked.adapter {
             inputs::check_adapter_folder(folder, &config)?;

@@ -8,7 +8,7 @@ use crate::inputs::{self, ModelSource};
 use crate::settings::{Inputs, Machine, Storage};
 use crate::watch::Watch;
 use std::path::Path;
-use zograd_models::{AdapterConfig, OptConfig, content_hash, save_pretrained};
+use zograd_models::{AdapterConfig, ModelConfig, content_hash, save_pretrained};
 
 impl Runs {
     /// Writes the model of `inputs` with the adapter added to its weights into `out`; returns their content hash.
@@ -25,7 +25,7 @@ impl Runs {
     ) -> Result<String> {
         RunFolder::check(out)?;
         let source = ModelSource::find(inputs, watch)?;
-        let config = OptConfig::from_folder(&source.folder).about("`model`")?;
+        let config = ModelConfig::from_folder(&source.folder).about("`model`")?;
         if let AdapterConfig::Prefix(_) = inputs::check_adapter_folder(adapter, &config)? {
             refuse!(
                 "`adapter = {}`: a prefix is no change of weights and cannot be merged; measure with it as \

@@ -7,7 +7,7 @@ mod built_in;
 use built_in::{BuiltIn, Cpu};
 use std::error::Error;
 use std::ops::ControlFlow;
-use zograd_models::Opt;
+use zograd_models::Model;
 use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Selection};
 use zograd_select::Greedy;
 use zograd_tasks::Prompt;
@@ -45,7 +45,7 @@ impl Objective for Margin {
 fn main() -> Result<(), Box<dyn Error>> {
     let BuiltIn { model, train, dev } = BuiltIn::load()?;
     let scoring = Scoring::choice();
-    let look = |model: &Opt<Cpu>| -> Result<(f64, f64), TrainError> {
+    let look = |model: &Model<Cpu>| -> Result<(f64, f64), TrainError> {
         let prompts: Vec<&Prompt> = dev.iter().collect();
         let margin = measure(model, &prompts, &Margin, None)?.loss(&Margin).mean;
         Ok((

@@ -6,8 +6,8 @@
 use burn_ndarray::NdArray;
 use std::path::Path;
 use zograd_models::{
-    ADAPTERS, AdapterConfig, LoadOptions, LoraConfig, ModelBackend, Opt, OptConfig, PrefixConfig,
-    save_pretrained,
+    ADAPTERS, AdapterConfig, LoadOptions, LoraConfig, Model, ModelBackend, ModelConfig,
+    PrefixConfig, save_pretrained,
 };
 use zograd_perturb::{NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::{MethodSpec, Methods, StepContext};
@@ -22,8 +22,8 @@ type Gpu = burn_cuda::Cuda;
 
 const EPS: f64 = 1e-2;
 
-fn config() -> OptConfig {
-    OptConfig::from_json(
+fn config() -> ModelConfig {
+    ModelConfig::from_json(
         r#"{"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2,
             "ffn_dim": 32, "max_position_embeddings": 32, "init_std": 0.2}"#,
     )
@@ -59,7 +59,7 @@ fn steps<B: NoiseBackend + ModelBackend>(
     device: &B::Device,
 ) -> Vec<StepReport> {
     let options = LoadOptions::default();
-    let (mut model, _) = Opt::<B>::load(folder, &options, device).expect("a model");
+    let (mut model, _) = Model::<B>::load(folder, &options, device).expect("a model");
     let mut selection = Selection::All;
     if let Some(adapter) = adapter {
         model = model.with_adapter(adapter, Seed::new(1)).expect("valid");
@@ -91,7 +91,7 @@ fn steps_equal_those_of_the_cpu() {
     #[cfg(feature = "wgpu")]
     burn_wgpu::init_setup::<burn_wgpu::graphics::OpenGl>(&gpu, Default::default());
     let folder = tempfile::tempdir().expect("a folder");
-    let model = Opt::<Cpu>::init(&config(), &Default::default());
+    let model = Model::<Cpu>::init(&config(), &Default::default());
     save_pretrained(&model, &config(), None, folder.path()).expect("written");
     let lora = AdapterConfig::Lora(LoraConfig::default());
     let prefix = AdapterConfig::Prefix(PrefixConfig::default());

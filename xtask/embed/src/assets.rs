@@ -13,7 +13,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
-use zograd_models::Opt;
+use zograd_models::Model;
 
 /// Writes the weights of `model` as f16 (rounded to nearest even), under the names that they have in
 /// Hugging Face's `OPTForCausalLM`.
@@ -23,7 +23,7 @@ use zograd_models::Opt;
 /// # Errors
 ///
 /// The file cannot be written.
-pub fn write_f16(path: &Path, model: &Opt<Cpu>) -> Result<()> {
+pub fn write_f16(path: &Path, model: &Model<Cpu>) -> Result<()> {
     let mut halves = Halves::default();
     model.visit(&mut halves);
     let views = halves
@@ -84,22 +84,22 @@ pub fn write_rows(path: &Path, rows: &[Row]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zograd_models::{LoadOptions, OptConfig};
+    use zograd_models::{LoadOptions, ModelConfig};
 
     /// Written, read back by the loader that users have, and compared weight by weight.
     #[test]
     fn weights_survive_up_to_the_rounding() {
-        let config = OptConfig::from_json(
+        let config = ModelConfig::from_json(
             r#"{"model_type": "opt", "vocab_size": 16, "hidden_size": 8, "ffn_dim": 16,
                 "num_hidden_layers": 2, "num_attention_heads": 2, "max_position_embeddings": 8}"#,
         )
         .expect("a valid shape");
-        let model = Opt::<Cpu>::init(&config, &Default::default());
+        let model = Model::<Cpu>::init(&config, &Default::default());
         let folder = tempfile::tempdir().expect("a temporary folder");
         write_f16(&folder.path().join("model.safetensors"), &model).expect("writes");
         let text = config.to_json(burn::tensor::DType::F16);
         fs::write(folder.path().join("config.json"), text).expect("writable");
-        let (read, _) = Opt::load(folder.path(), &LoadOptions::default(), &Default::default())
+        let (read, _) = Model::load(folder.path(), &LoadOptions::default(), &Default::default())
             .expect("complete");
         let (mut before, mut after) = (Halves::default(), Halves::default());
         model.visit(&mut before);

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::time::Instant;
 use tokenizers::Tokenizer;
 use zograd_direction::Seed;
-use zograd_models::{LoadOptions, Opt, OptConfig};
+use zograd_models::{LoadOptions, Model, ModelConfig};
 
 /// Where the files are kept.
 const ASSETS: &str = concat!(
@@ -84,7 +84,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     fs::write(out.join("config.json"), shape).context("cannot write config.json")?;
 
     // what is measured is what is shipped: the rounded weights, read back from the files
-    let (model, _) = Opt::<Cpu>::load(&out, &LoadOptions::default(), &Default::default())?;
+    let (model, _) = Model::<Cpu>::load(&out, &LoadOptions::default(), &Default::default())?;
     let readme = Readme {
         arguments,
         config: &config,
@@ -109,7 +109,7 @@ fn encode(tokenizer: &Tokenizer, text: &str) -> Result<Vec<u32>> {
     Ok(ids)
 }
 
-fn config(arguments: &Arguments, vocabulary: usize) -> Result<OptConfig> {
+fn config(arguments: &Arguments, vocabulary: usize) -> Result<ModelConfig> {
     let hidden = arguments.hidden;
     let config = json!({
         "_name_or_path": "zograd-embedded",
@@ -138,7 +138,7 @@ fn config(arguments: &Arguments, vocabulary: usize) -> Result<OptConfig> {
         "vocab_size": vocabulary,
         "word_embed_proj_dim": hidden,
     });
-    Ok(OptConfig::from_json(&config.to_string())?)
+    Ok(ModelConfig::from_json(&config.to_string())?)
 }
 
 fn file_size(path: &Path) -> Result<u64> {

@@ -11,7 +11,7 @@ use burn_autodiff::Autodiff;
 use burn_ndarray::NdArray;
 use std::time::Instant;
 use zograd_direction::Seed;
-use zograd_models::{ModelBackend, Opt, OptConfig, Plan, Sequence, Sharing};
+use zograd_models::{Model, ModelBackend, ModelConfig, Plan, Sequence, Sharing};
 
 /// Where the model is trained and probed.
 pub type Cpu = NdArray<f32>;
@@ -51,12 +51,12 @@ impl Schedule {
 /// There are fewer documents than steps, a document is empty or longer than the position table, or the
 /// loss stops being a number.
 pub fn pretrain(
-    config: &OptConfig,
+    config: &ModelConfig,
     mut documents: Vec<Vec<u32>>,
     held_out: &[Vec<u32>],
     schedule: Schedule,
     seed: Seed,
-) -> Result<Opt<Cpu>> {
+) -> Result<Model<Cpu>> {
     let batch = documents.len() / schedule.steps.max(1);
     ensure!(batch > 0, "fewer documents than steps: nothing to train on");
     let mut random = Random::new(seed);
@@ -100,11 +100,11 @@ pub fn pretrain(
 /// # Errors
 ///
 /// `documents` is empty, one of them has fewer than two tokens or is longer than the position table.
-pub fn held_out_loss(model: &Opt<Cpu>, documents: &[Vec<u32>]) -> Result<f32> {
+pub fn held_out_loss(model: &Model<Cpu>, documents: &[Vec<u32>]) -> Result<f32> {
     Ok(mean_loss(model, documents)?.into_scalar())
 }
 
-fn mean_loss<B: ModelBackend>(model: &Opt<B>, documents: &[Vec<u32>]) -> Result<Tensor<B, 1>> {
+fn mean_loss<B: ModelBackend>(model: &Model<B>, documents: &[Vec<u32>]) -> Result<Tensor<B, 1>> {
     let groups: Vec<Vec<Sequence<'_>>> = documents
         .iter()
         .map(|ids| {
@@ -120,8 +120,8 @@ fn mean_loss<B: ModelBackend>(model: &Opt<B>, documents: &[Vec<u32>]) -> Result<
 
 /// An untrained model whose matrices come from `random`: burn's own generator may change between
 /// versions and devices.
-fn fresh(config: &OptConfig, random: &mut Random) -> Opt<Trained> {
-    let model = Opt::<Trained>::init(config, &Default::default());
+fn fresh(config: &ModelConfig, random: &mut Random) -> Model<Trained> {
+    let model = Model::<Trained>::init(config, &Default::default());
     model.map(&mut Redraw {
         random,
         std: config.init_std as f32,
@@ -156,8 +156,8 @@ impl ModuleMapper<Trained> for Redraw<'_> {
 mod tests {
     use super::*;
 
-    fn tiny() -> OptConfig {
-        OptConfig::from_json(
+    fn tiny() -> ModelConfig {
+        ModelConfig::from_json(
             r#"{"model_type": "opt", "vocab_size": 16, "hidden_size": 16, "ffn_dim": 32,
                 "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 16,
                 "init_std": 0.06}"#,

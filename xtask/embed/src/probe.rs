@@ -5,7 +5,7 @@ use crate::pretrain::Cpu;
 use anyhow::{Result, anyhow};
 use std::fmt;
 use tokenizers::Tokenizer;
-use zograd_models::{Opt, Plan, Sequence, Sharing};
+use zograd_models::{Model, Plan, Sequence, Sharing};
 
 /// How well `ln p(great) - ln p(terrible)` after "It was" separates the labels.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,7 +27,7 @@ impl Probe {
     /// # Errors
     ///
     /// A row cannot be encoded or is longer than the position table.
-    pub fn new(model: &Opt<Cpu>, tokenizer: &Tokenizer, rows: &[Row]) -> Result<Self> {
+    pub fn new(model: &Model<Cpu>, tokenizer: &Tokenizer, rows: &[Row]) -> Result<Self> {
         let mut scored = Vec::with_capacity(rows.len());
         for rows in rows.chunks(64) {
             let options = rows

@@ -4,12 +4,12 @@ use crate::arguments::Arguments;
 use crate::corpus::{TRAIN_ROWS, VALIDATION_ROWS};
 use crate::probe::Probe;
 use std::fmt;
-use zograd_models::OptConfig;
+use zograd_models::ModelConfig;
 
 /// The facts of a run, written out by its [`fmt::Display`].
 pub struct Readme<'a> {
     pub arguments: &'a Arguments,
-    pub config: &'a OptConfig,
+    pub config: &'a ModelConfig,
     /// Tokens of the corpus.
     pub tokens: usize,
     /// Nats a token.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
-use zograd_models::{Continuation, Decoding, Finish, Generation, OptConfig, Sampling};
+use zograd_models::{Continuation, Decoding, Finish, Generation, ModelConfig, Sampling};
 use zograd_perturb::Seed;
 use zograd_runs::inputs::{self, ModelSource};
 use zograd_runs::{Blame, Job, Result, RunBackend, RunError, Storage, dispatch, with_threads};
@@ -27,7 +27,7 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     let machine = machine.complete()?;
     set_threads(machine.threads)?;
     let source = ModelSource::find(&args.model.inputs(), &mut Console::default())?;
-    let config = OptConfig::from_folder(&source.folder).about("`model`")?;
+    let config = ModelConfig::from_folder(&source.folder).about("`model`")?;
     let positions = config.max_position_embeddings;
     let encoder = inputs::encoder(&source.tokenizer, args.bos_id, positions)?;
     let generation = Generation {
@@ -111,7 +111,7 @@ fn decoding(args: &GenerateArgs) -> Decoding {
 }
 
 /// The tokens of the texts to stop at, and the end-of-text token.
-fn stop_ids(texts: &[String], encoder: &PromptEncoder, config: &OptConfig) -> Result<Vec<u32>> {
+fn stop_ids(texts: &[String], encoder: &PromptEncoder, config: &ModelConfig) -> Result<Vec<u32>> {
     let mut stop = config.eos_token_ids.clone();
     for text in texts {
         let plain = text.replace("\\n", "\n").replace("\\t", "\t");
@@ -155,7 +155,7 @@ fn texts(args: &GenerateArgs) -> Result<Vec<String>> {
     Ok(vec![text.strip_suffix('\n').unwrap_or(&text).to_owned()])
 }
 
-fn check_prompt(ids: &[u32], config: &OptConfig) -> Result<()> {
+fn check_prompt(ids: &[u32], config: &ModelConfig) -> Result<()> {
     let (length, positions) = (ids.len(), config.max_position_embeddings);
     if ids.is_empty() {
         return Err(RunError::input(

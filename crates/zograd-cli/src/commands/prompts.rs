@@ -4,7 +4,7 @@ use crate::args::{FormName, HasSettings, PromptOptions, Prompts, PromptsArgs};
 use serde::Serialize;
 use std::io::Write;
 use std::process::ExitCode;
-use zograd_models::OptConfig;
+use zograd_models::ModelConfig;
 use zograd_runs::inputs::{self, Reading, open_task};
 use zograd_runs::{Blame, Result, RunError, SplitName};
 use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Split, Task};
@@ -45,7 +45,7 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
         .unwrap_or(PromptEncoder::DEFAULT_MAX_LENGTH);
     let mut encoder = inputs::encoder(tokenizer, options.bos_id, max_length)?;
     // a folder with a tokenizer alone does not say how a text ends
-    if let Ok(config) = OptConfig::from_folder(tokenizer) {
+    if let Ok(config) = ModelConfig::from_folder(tokenizer) {
         encoder = encoder.with_end_ids(&config.eos_token_ids);
     }
     let rows = data.count(split).or_input()?;

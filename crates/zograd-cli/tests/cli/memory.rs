@@ -8,16 +8,16 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
-use zograd_models::{Opt, OptConfig, save_pretrained};
+use zograd_models::{Model, ModelConfig, save_pretrained};
 
 /// A model of 42 million random weights with the built-in tokenizer.
 fn random_model(folder: &Path) -> u64 {
-    let config = OptConfig::from_json(
+    let config = ModelConfig::from_json(
         r#"{"model_type": "opt", "vocab_size": 32000, "hidden_size": 512, "num_hidden_layers": 8,
             "num_attention_heads": 8, "ffn_dim": 2048, "max_position_embeddings": 512}"#,
     )
     .expect("a valid shape");
-    let model = Opt::<NdArray>::init(&config, &Default::default());
+    let model = Model::<NdArray>::init(&config, &Default::default());
     save_pretrained(&model, &config, None, folder).expect("a writable folder");
     fs::write(
         folder.join("tokenizer.json"),

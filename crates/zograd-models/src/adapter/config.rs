@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::AdapterError;
 use super::projection::Projection;
-use crate::config::OptConfig;
+use crate::config::ModelConfig;
+use crate::decoder::Shape;
 
 /// The shape of an adapter, and how it begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,8 +24,11 @@ pub enum AdapterConfig {
 pub struct LoraConfig {
     /// Rank of the additions.
     pub r: usize,
-    /// Their scale is `alpha / r`.
+    /// Their scale is `alpha / r`, or `alpha / sqrt(r)`.
     pub alpha: f64,
+    /// Whether it is `alpha / sqrt(r)` (rsLoRA, arXiv 2312.03732).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rank_stabilized: bool,
     /// What they are added to, in every layer; each once.
     pub targets: Vec<Projection>,
 }
@@ -35,6 +39,7 @@ impl Default for LoraConfig {
         Self {
             r: 8,
             alpha: 16.0,
+            rank_stabilized: false,
             targets: vec![Projection::QProj, Projection::VProj],
         }
     }
@@ -43,7 +48,11 @@ impl Default for LoraConfig {
 impl LoraConfig {
     /// Factor of the additions.
     pub fn scale(&self) -> f64 {
-        self.alpha / self.r as f64
+        let r = self.r as f64;
+        match self.rank_stabilized {
+            true => self.alpha / r.sqrt(),
+            false => self.alpha / r,
+        }
     }
 }
 
@@ -91,7 +100,14 @@ impl AdapterConfig {
     ///
     /// # Errors
     /// [`AdapterError::Setting`] for the first setting that is out of its range.
-    pub fn check(&self, model: &OptConfig) -> Result<(), AdapterError> {
+    pub fn check(&self, model: &ModelConfig) -> Result<(), AdapterError> {
+        let projections = model.projections().into_iter();
+        let projections: Vec<Projection> = projections.map(|(which, _)| which).collect();
+        self.check_for(model.shape(), &projections)
+    }
+
+    /// [`AdapterConfig::check`] by what a model has.
+    pub(super) fn check_for(&self, model: Shape, has: &[Projection]) -> Result<(), AdapterError> {
         let refuse =
             |name, value: String, fix: String| Err(AdapterError::Setting { name, value, fix });
         match self {
@@ -113,9 +129,14 @@ impl AdapterConfig {
                     let fix = "name at least one projection, each once".to_owned();
                     return refuse("lora-targets", names.collect::<Vec<_>>().join(","), fix);
                 }
+                if let Some(target) = sorted.iter().find(|target| !has.contains(target)) {
+                    let names: Vec<&str> = has.iter().map(|which| which.name()).collect();
+                    let fix = format!("this model has {}", names.join(", "));
+                    return refuse("lora-targets", target.to_string(), fix);
+                }
             }
             Self::Prefix(prefix) => {
-                let limit = model.max_position_embeddings;
+                let limit = model.positions;
                 if !(1..=limit).contains(&prefix.tokens) {
                     let fix = format!("use 1 to {limit}, the positions of the model");
                     return refuse("prefix-tokens", prefix.tokens.to_string(), fix);

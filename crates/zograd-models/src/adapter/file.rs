@@ -29,7 +29,12 @@ pub(super) fn name(path: &str) -> Option<String> {
 
 /// The layer and the projection of a LoRA tensor with PEFT's name; `None` for other tensors.
 pub(super) fn projection(tensor: &str) -> Option<(usize, Projection)> {
-    let within = tensor.strip_prefix("base_model.model.model.decoder.layers.")?;
+    let path = tensor.strip_prefix("base_model.model.model.")?;
+    // OPT's layers have one more name before theirs
+    let within = path
+        .strip_prefix("decoder.")
+        .unwrap_or(path)
+        .strip_prefix("layers.")?;
     let (layer, within) = within.split_once('.')?;
     let stem = [".lora_A.weight", ".lora_B.weight"]
         .iter()
@@ -50,6 +55,10 @@ mod tests {
         assert_eq!(
             tensor("decoder.layers.0.fc2.lora_B"),
             Some((0, Projection::Fc2))
+        );
+        assert_eq!(
+            tensor("layers.1.mlp.gate_proj.lora_A"),
+            Some((1, Projection::GateProj))
         );
         assert_eq!(tensor("decoder.layers.0.k_proj.lora_A"), None);
         assert_eq!(tensor("decoder.project_in.lora_A"), None);

@@ -2,27 +2,28 @@
 
 use burn::tensor::Tensor;
 
-use crate::attention::AttentionLayout;
-use crate::backend::ModelBackend;
+use crate::decoder::Decoder;
 use crate::error::ModelError;
-use crate::opt::Opt;
+use crate::forward::check_packing;
 use crate::packing::Packing;
+use crate::run::{Layouts, attend, run_with};
 
-impl<B: ModelBackend> Opt<B> {
-    /// The keys and values that the sequence `ids` produces in each layer: `[tokens, hidden_size]` each, in the
-    /// type of what flows between the layers.
-    ///
-    /// # Errors
-    /// No ids, ids outside the vocabulary, or more of them than positions.
-    pub fn keys_and_values(&self, ids: &[u32]) -> Result<Vec<[Tensor<B, 2>; 2]>, ModelError> {
-        let packing = Packing::whole(&[ids.to_vec()]);
-        self.check_packing(&packing)?;
-        let layout = AttentionLayout::new(&packing, self.heads());
-        let mut found = Vec::with_capacity(self.decoder.layers.len());
-        self.run_with(&packing, None, |layer, [query, key, value]| {
-            found.push([key.clone(), value.clone()]);
-            self.attend(layer, [query, key, value], &layout)
-        });
-        Ok(found)
-    }
+/// See [`Model::keys_and_values`](crate::Model::keys_and_values).
+pub(crate) fn keys_and_values<D: Decoder>(
+    model: &D,
+    ids: &[u32],
+) -> Result<Vec<[Tensor<D::Backend, 2>; 2]>, ModelError> {
+    let packing = Packing::whole(&[ids.to_vec()]);
+    check_packing(model, &packing)?;
+    let layouts = Layouts::new(model, &packing);
+    let mut found = Vec::with_capacity(model.layers().len());
+    run_with(model, &packing, None, |layer, [query, key, value]| {
+        found.push([key.clone(), value.clone()]);
+        attend(
+            &model.layers()[layer],
+            [query, key, value],
+            layouts.of(layer),
+        )
+    });
+    Ok(found)
 }

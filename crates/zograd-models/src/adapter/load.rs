@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zograd_files::MAX_SMALL_BYTES;
 
+use super::attach::{check, install};
 use super::config::{AdapterConfig, PrefixConfig};
 use super::error::AdapterError;
 use super::{file, peft};
-use crate::backend::ModelBackend;
-use crate::opt::Opt;
+use crate::decoder::{Decoder, device, dtype};
 use crate::storage::Storage;
 use crate::weights::entry::Entry;
 use crate::weights::shard::Shard;
@@ -85,51 +85,42 @@ impl AdapterConfig {
     }
 }
 
-impl<B: ModelBackend> Opt<B> {
-    /// The model with the adapter of a folder, LoRA as PEFT saves it or what [`save_adapter`] wrote. Its
-    /// tensors are read into the type of the weights.
-    ///
-    /// [`save_adapter`]: crate::save_adapter
-    ///
-    /// # Errors
-    /// The model has an adapter; the configuration is not supported; the weight file is missing or damaged; a
-    /// tensor is missing, left over, or does not fit the model.
-    pub fn with_adapter_from(self, folder: &Path) -> Result<Self, AdapterError> {
-        let config = AdapterConfig::from_folder(folder)?;
-        config.check(self.config())?;
-        let path = tensors(folder);
-        let mut tensors = Shard::open(&path)?;
-        let mut entries: BTreeMap<String, Entry> = tensors
-            .entries()
-            .into_iter()
-            .map(|entry| (entry.name.clone(), entry))
-            .collect();
-        let (device, dtype) = (self.device(), self.dtype());
-        // f64 holds every f32
-        let storage = Storage::try_from(dtype).unwrap_or(Storage::F32);
-        let model = self.install(&config, |layer, slot, shape| {
-            let tensor = file::name(&slot.path(layer)).unwrap_or_default();
-            let Some(entry) = entries.remove(&tensor) else {
-                return Err(AdapterError::Missing {
-                    file: path.clone(),
-                    tensor,
-                });
-            };
-            if entry.shape != shape {
-                return Err(AdapterError::Shape {
-                    file: path.clone(),
-                    tensor,
-                    found: entry.shape,
-                    expected: shape.to_vec(),
-                });
-            }
-            let (_, data) = tensors.read(&path, &entry, storage)?;
-            Ok(Tensor::from_data(data, (&device, dtype)))
-        })?;
-        match entries.into_keys().next() {
-            Some(tensor) => Err(AdapterError::Unexpected { file: path, tensor }),
-            None => Ok(model),
+/// See [`Model::with_adapter_from`](crate::Model::with_adapter_from).
+pub(crate) fn with_adapter_from<D: Decoder>(model: D, folder: &Path) -> Result<D, AdapterError> {
+    let config = AdapterConfig::from_folder(folder)?;
+    check(&model, &config)?;
+    let path = tensors(folder);
+    let mut tensors = Shard::open(&path)?;
+    let mut entries: BTreeMap<String, Entry> = tensors
+        .entries()
+        .into_iter()
+        .map(|entry| (entry.name.clone(), entry))
+        .collect();
+    let (device, dtype) = (device(&model), dtype(&model));
+    // f64 holds every f32
+    let storage = Storage::try_from(dtype).unwrap_or(Storage::F32);
+    let model = install(model, &config, |layer, slot, shape| {
+        let tensor = file::name(&slot.path(D::LAYERS, layer)).unwrap_or_default();
+        let Some(entry) = entries.remove(&tensor) else {
+            return Err(AdapterError::Missing {
+                file: path.clone(),
+                tensor,
+            });
+        };
+        if entry.shape != shape {
+            return Err(AdapterError::Shape {
+                file: path.clone(),
+                tensor,
+                found: entry.shape,
+                expected: shape.to_vec(),
+            });
         }
+        let (_, data) = tensors.read(&path, &entry, storage)?;
+        Ok(Tensor::from_data(data, (&device, dtype)))
+    })?;
+    match entries.into_keys().next() {
+        Some(tensor) => Err(AdapterError::Unexpected { file: path, tensor }),
+        None => Ok(model),
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Lora<B: Backend> {
     pub a: Param<Tensor<B, 2>>,
     /// `[out, r]`.
     pub b: Param<Tensor<B, 2>>,
-    /// `alpha / r`.
+    /// `alpha / r`, or `alpha / sqrt(r)`.
     #[module(skip)]
     pub scale: f64,
 }

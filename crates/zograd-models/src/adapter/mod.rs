@@ -8,20 +8,20 @@
 //! A prefix is no token: it has no position and moves none, as in MeZO's code. (PEFT's
 //! prefix tuning shifts the positions of the real tokens, so its files would mean another model.)
 
-mod attach;
+pub(crate) mod attach;
 mod config;
 mod error;
 mod file;
 mod initial;
-mod keys_and_values;
-mod load;
+pub(crate) mod keys_and_values;
+pub(crate) mod load;
 mod lora;
 mod lora_stack;
 mod peft;
 mod prefix;
 mod projection;
 mod save;
-mod stack;
+pub(crate) mod stack;
 
 pub use config::{AdapterConfig, LoraConfig, PrefixConfig, PrefixInit};
 pub use error::AdapterError;

@@ -10,7 +10,7 @@ use super::projection::Projection;
 use crate::config::whole;
 
 /// Settings that would change what the tensors mean: each must be absent or empty.
-const UNSUPPORTED: [&str; 18] = [
+const UNSUPPORTED: [&str; 17] = [
     "alora_invocation_tokens",
     "alpha_pattern",
     "arrow_config",
@@ -27,7 +27,6 @@ const UNSUPPORTED: [&str; 18] = [
     "use_bdlora",
     "use_dora",
     "use_qalora",
-    "use_rslora",
     "velora_config",
 ];
 
@@ -44,7 +43,7 @@ pub(super) fn write(lora: &LoraConfig, base: &str) -> Value {
     } else {
         json!(lora.alpha)
     };
-    json!({
+    let mut config = json!({
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": base,
@@ -57,7 +56,11 @@ pub(super) fn write(lora: &LoraConfig, base: &str) -> Value {
         "fan_in_fan_out": false,
         "init_lora_weights": true,
         "modules_to_save": null,
-    })
+    });
+    if lora.rank_stabilized {
+        config["use_rslora"] = true.into();
+    }
+    config
 }
 
 /// What a PEFT configuration says of an adapter.
@@ -65,6 +68,7 @@ pub(super) fn write(lora: &LoraConfig, base: &str) -> Value {
 pub(super) struct Described {
     r: usize,
     alpha: f64,
+    rank_stabilized: bool,
     /// `None`: modules are named in full, by a pattern or with exceptions, so that the tensors say which they are.
     targets: Option<Vec<Projection>>,
 }
@@ -79,12 +83,22 @@ impl Described {
         tensors: impl FnOnce() -> Result<Vec<String>, E>,
         refused: impl Fn(String) -> E,
     ) -> Result<LoraConfig, E> {
-        let Self { r, alpha, targets } = self;
+        let Self {
+            r,
+            alpha,
+            rank_stabilized,
+            targets,
+        } = self;
         let targets = match targets {
             Some(targets) => targets,
             None => targets_of(&tensors()?).map_err(refused)?,
         };
-        Ok(LoraConfig { r, alpha, targets })
+        Ok(LoraConfig {
+            r,
+            alpha,
+            rank_stabilized,
+            targets,
+        })
     }
 }
 
@@ -122,6 +136,11 @@ pub(super) fn read(config: &Map<String, Value>) -> Result<Described, String> {
     let Some(alpha) = get("lora_alpha").as_f64() else {
         return Err("lora_alpha must be a number".to_owned());
     };
+    let rank_stabilized = match get("use_rslora") {
+        Value::Null => false,
+        Value::Bool(switch) => *switch,
+        _ => return Err("use_rslora must be true or false".to_owned()),
+    };
     let mut targets = match get("target_modules") {
         // a pattern, or the word all-linear
         Value::String(_) => None,
@@ -136,7 +155,12 @@ pub(super) fn read(config: &Map<String, Value>) -> Result<Described, String> {
     if !is_empty(get("exclude_modules")) {
         targets = None;
     }
-    Ok(Described { r, alpha, targets })
+    Ok(Described {
+        r,
+        alpha,
+        rank_stabilized,
+        targets,
+    })
 }
 
 fn unsupported(key: &str, value: &Value) -> String {
@@ -151,9 +175,9 @@ fn named(names: &[Value]) -> Result<Option<Vec<Projection>>, String> {
     for name in names {
         let name = name.as_str().unwrap_or_default();
         let last = name.rsplit('.').next().unwrap_or(name);
-        let target = Projection::named(last);
-        targets.push(target.map_err(|error| format!("target_modules: {error}"))?);
-        in_full |= name != last && name != format!("self_attn.{last}");
+        let target = Projection::named(last).map_err(|error| format!("target_modules: {error}"))?;
+        in_full |= name != last && name != target.path();
+        targets.push(target);
     }
     // a set in Python: its order means nothing
     targets.sort_unstable();
@@ -222,6 +246,7 @@ mod tests {
             let lora = LoraConfig {
                 r: 4,
                 alpha,
+                rank_stabilized: alpha < 1.0,
                 targets: vec![Projection::QProj, Projection::Fc2],
             };
             assert_eq!(parsed(write(&lora, "base")), Ok(lora));

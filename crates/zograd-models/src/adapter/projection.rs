@@ -4,13 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::OptConfig;
-
-/// A linear map of a layer, by the last part of its name.
+/// A linear map of a layer, by the last part of its name. No family has all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
-#[allow(missing_docs, reason = "the names of OPT's modules")]
+#[allow(missing_docs, reason = "the names of the modules")]
 pub enum Projection {
     QProj,
     KProj,
@@ -18,6 +16,10 @@ pub enum Projection {
     OutProj,
     Fc1,
     Fc2,
+    OProj,
+    GateProj,
+    UpProj,
+    DownProj,
 }
 
 /// A name that no projection of a layer has.
@@ -26,14 +28,18 @@ pub enum Projection {
 pub struct UnknownProjection(pub String);
 
 impl Projection {
-    /// All of them, in the order of their use.
-    pub const ALL: [Self; 6] = [
+    /// All of them: OPT's, then those that Llama and its kin have besides.
+    pub const ALL: [Self; 10] = [
         Self::QProj,
         Self::KProj,
         Self::VProj,
         Self::OutProj,
         Self::Fc1,
         Self::Fc2,
+        Self::OProj,
+        Self::GateProj,
+        Self::UpProj,
+        Self::DownProj,
     ];
 
     /// As in files and on the command line: `q_proj`.
@@ -45,6 +51,10 @@ impl Projection {
             Self::OutProj => "out_proj",
             Self::Fc1 => "fc1",
             Self::Fc2 => "fc2",
+            Self::OProj => "o_proj",
+            Self::GateProj => "gate_proj",
+            Self::UpProj => "up_proj",
+            Self::DownProj => "down_proj",
         }
     }
 
@@ -61,17 +71,8 @@ impl Projection {
     pub(crate) fn path(self) -> String {
         match self {
             Self::Fc1 | Self::Fc2 => self.name().to_owned(),
+            Self::GateProj | Self::UpProj | Self::DownProj => format!("mlp.{}", self.name()),
             _ => format!("self_attn.{}", self.name()),
-        }
-    }
-
-    /// `[in, out]`.
-    pub(crate) fn widths(self, config: &OptConfig) -> [usize; 2] {
-        let (hidden, ffn) = (config.hidden_size, config.ffn_dim);
-        match self {
-            Self::Fc1 => [hidden, ffn],
-            Self::Fc2 => [ffn, hidden],
-            _ => [hidden, hidden],
         }
     }
 }

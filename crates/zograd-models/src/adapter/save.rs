@@ -9,7 +9,7 @@ use super::config::AdapterConfig;
 use super::load::BaseNote;
 use super::{file, peft};
 use crate::backend::ModelBackend;
-use crate::opt::Opt;
+use crate::model::Model;
 use crate::weights::SaveError;
 use crate::weights::save::{Parameters, write, write_tensors};
 
@@ -28,7 +28,7 @@ use crate::weights::save::{Parameters, write, write_tensors};
 /// # Errors
 /// The model has no adapter, or something cannot be written.
 pub fn save_adapter<B: ModelBackend>(
-    model: &Opt<B>,
+    model: &Model<B>,
     base: &BaseNote,
     out: &Path,
 ) -> Result<(), SaveError> {

@@ -10,68 +10,63 @@ use burn::tensor::Tensor;
 use super::lora::Lora;
 use super::lora_stack::{LoraStack, blocks};
 use super::projection::Projection;
-use crate::attention::AttentionLayout;
-use crate::backend::ModelBackend;
+use crate::decoder::{Decoder, DecoderLayer, Projected};
 use crate::error::ModelError;
-use crate::opt::Opt;
+use crate::forward::{check, log_probs_at, log_probs_tensor};
 use crate::plan::Plan;
+use crate::run::{Layouts, attend, run_with};
 
 /// Tokens of one pass, all blocks together, beyond which more blocks gain nothing: the products are at their rate,
 /// and what is between the layers takes memory.
 const TOKENS: usize = 1024;
 
-impl<B: ModelBackend> Opt<B> {
-    /// [`Opt::log_probs`] by each of several models that differ **in the numbers of their adapters alone**: the base of
-    /// the first serves all of them. Small plans go through the layers for several models at a time, large ones for one
-    /// after the other; the results are the same, up to the rounding of a matrix product whose order of sums depends on
-    /// the number of its rows.
-    ///
-    /// # Errors
-    /// As [`Opt::log_probs`].
-    ///
-    /// # Panics
-    /// The adapters are of different kinds or shapes.
-    pub fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
-        let kind = models.first().and_then(Self::adapter);
-        assert!(
-            models.iter().all(|model| model.adapter() == kind),
-            "models that are scored together have adapters of one kind and shape"
-        );
-        let at_once = (TOKENS / plan.stats().tokens.max(1)).max(1);
-        let mut scores = Vec::with_capacity(models.len());
-        for models in models.chunks(at_once) {
-            match models {
-                [model] => scores.push(model.log_probs(plan)?),
-                models => {
-                    let found = Stack::of(models).log_probs(plan)?;
-                    let found: Vec<f32> = found.into_data().iter::<f32>().collect();
-                    let each = found.chunks_exact(found.len() / models.len());
-                    scores.extend(each.map(<[f32]>::to_vec));
-                }
-            }
-        }
-        Ok(scores)
+/// See [`Model::log_probs_of_each`](crate::Model::log_probs_of_each).
+///
+/// # Panics
+/// The adapters are of different kinds or shapes.
+pub(crate) fn log_probs_of_each<D: Decoder>(
+    models: &[&D],
+    plan: &Plan,
+) -> Result<Vec<Vec<f32>>, ModelError> {
+    let kind = models.first().and_then(|model| model.adapter());
+    assert!(
+        models.iter().all(|model| model.adapter() == kind),
+        "models that are scored together have adapters of one kind and shape"
+    );
+    let at_once = (TOKENS / plan.stats().tokens.max(1)).max(1);
+    let mut scores = Vec::with_capacity(models.len());
+    for models in models.chunks(at_once) {
+        let found = match models {
+            [model] => log_probs_tensor(*model, plan)?,
+            models => Stack::of(models).log_probs(plan)?,
+        };
+        let found: Vec<f32> = found.into_data().iter::<f32>().collect();
+        let each = found.chunks_exact((found.len() / models.len()).max(1));
+        scores.extend(each.map(<[f32]>::to_vec));
     }
+    Ok(scores)
 }
 
 /// Several models that share a base, as one.
-struct Stack<'m, B: ModelBackend> {
-    models: &'m [Opt<B>],
+struct Stack<'m, D: Decoder> {
+    models: &'m [&'m D],
     /// The base, with the factors of all LoRA adapters at its linear maps.
-    base: Opt<B>,
+    base: D,
 }
 
-impl<'m, B: ModelBackend> Stack<'m, B> {
+impl<'m, D: Decoder> Stack<'m, D> {
     /// Of at least one model.
-    fn of(models: &'m [Opt<B>]) -> Self {
+    fn of(models: &'m [&'m D]) -> Self {
         let mut base = models[0].clone();
-        for (index, layer) in base.decoder.layers.iter_mut().enumerate() {
+        for (index, layer) in base.layers_mut().iter_mut().enumerate() {
             for which in Projection::ALL {
-                let layers = models.iter().map(|model| &model.decoder.layers[index]);
-                let loras: Vec<&Lora<B>> = layers
-                    .filter_map(|layer| layer.projection(which).lora.as_ref())
+                let Some(projection) = layer.projection_mut(which) else {
+                    continue;
+                };
+                let layers = models.iter().map(|model| &model.layers()[index]);
+                let loras: Vec<&Lora<D::Backend>> = layers
+                    .filter_map(|layer| layer.projection(which)?.lora.as_ref())
                     .collect();
-                let projection = layer.projection_mut(which);
                 projection.stack = LoraStack::of(&loras);
                 projection.lora = None;
             }
@@ -80,32 +75,33 @@ impl<'m, B: ModelBackend> Stack<'m, B> {
     }
 
     /// The scores of the plan by all models, one after the other.
-    fn log_probs(&self, plan: &Plan) -> Result<Tensor<B, 1>, ModelError> {
+    fn log_probs(&self, plan: &Plan) -> Result<Tensor<D::Backend, 1>, ModelError> {
         let base = &self.base;
-        base.check(plan)?;
+        check(base, plan)?;
         let blocks = plan.repeated(self.models.len());
-        let heads = base.heads();
-        let layout = AttentionLayout::new(&blocks.packing, heads);
-        let layout_of_one = AttentionLayout::new(&plan.packing, heads);
+        let layouts = Layouts::new(base, &blocks.packing);
+        let layouts_of_one = Layouts::new(base, &plan.packing);
         let read = Some(blocks.logit_tokens.as_slice());
-        let hidden = base.run_with(&blocks.packing, read, |layer, projected| {
-            match &base.decoder.layers[layer].self_attn.prefix {
-                None => base.attend(layer, projected, &layout),
-                Some(_) => self.attend_by_prefixes(layer, projected, &layout_of_one),
+        let hidden = run_with(base, &blocks.packing, read, |index, projected| {
+            let layer = &base.layers()[index];
+            match layer.prefix() {
+                None => attend(layer, projected, layouts.of(index)),
+                Some(_) => self.attend_by_prefixes(index, projected, &layouts_of_one),
             }
         });
-        Ok(base.scores_at(hidden, &blocks))
+        Ok(log_probs_at(base, hidden, &blocks.targets))
     }
 
     /// What the blocks of the tokens attend to in a layer, each by the prefix of its model.
     fn attend_by_prefixes(
         &self,
-        layer: usize,
-        projected: [Tensor<B, 2>; 3],
-        layout: &AttentionLayout<B>,
-    ) -> Tensor<B, 2> {
+        index: usize,
+        projected: Projected<D::Backend>,
+        layouts: &Layouts<D::Backend>,
+    ) -> Tensor<D::Backend, 2> {
         let each = blocks(projected, self.models.len()).zip(self.models);
-        let attended = each.map(|(block, model)| model.attend(layer, block, layout));
+        let attended =
+            each.map(|(block, model)| attend(&model.layers()[index], block, layouts.of(index)));
         Tensor::cat(attended.collect(), 0)
     }
 }

@@ -57,13 +57,22 @@ pub(crate) fn gated_feed_forward<B: ModelBackend>(
     activation: Gate,
 ) -> Tensor<B, 2> {
     let gate = B::packed_linear(x.clone(), gate.0, gate.1);
+    let inner = gated(gate, B::packed_linear(x, up.0, up.1), activation);
+    B::packed_linear(inner, down.0, down.1)
+}
+
+/// What is between the maps of a gated feed-forward layer.
+pub(crate) fn gated<B: Backend>(
+    gate: Tensor<B, 2>,
+    up: Tensor<B, 2>,
+    activation: Gate,
+) -> Tensor<B, 2> {
     let gate = match activation {
         Gate::Silu => silu(gate),
         Gate::GeluTanh => gelu_approximate(gate),
         Gate::Gelu => gelu(gate),
     };
-    let inner = gate * B::packed_linear(x, up.0, up.1);
-    B::packed_linear(inner, down.0, down.1)
+    gate * up
 }
 
 pub(crate) fn rms_norm<B: Backend>(
@@ -187,7 +196,7 @@ pub(crate) fn cached_attention<B: Backend>(
 }
 
 /// Keys or values `[rows, heads, length, width]` once for each head of the queries: neighbours share one.
-fn shared<B: Backend>(of: Tensor<B, 4>, group: usize) -> Tensor<B, 4> {
+pub(crate) fn shared<B: Backend>(of: Tensor<B, 4>, group: usize) -> Tensor<B, 4> {
     if group == 1 {
         return of;
     }

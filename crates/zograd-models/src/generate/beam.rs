@@ -2,10 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::{Continuation, Finish, Generation};
-use crate::backend::ModelBackend;
+use super::{Continuation, Finish, Generation, host_logits, room};
+use crate::decoder::Decoder;
 use crate::generate::cache::Cache;
-use crate::opt::Opt;
 
 /// A continuation and the sum of the log-probabilities of its tokens.
 #[derive(Clone)]
@@ -29,8 +28,8 @@ struct Candidate {
 }
 
 /// Continues each prompt with `beams` beams. The prompts must have been checked.
-pub(super) fn search_all<B: ModelBackend>(
-    model: &Opt<B>,
+pub(super) fn search_all<D: Decoder>(
+    model: &D,
     prompts: &[&[u32]],
     generation: &Generation,
     beams: usize,
@@ -44,13 +43,13 @@ pub(super) fn search_all<B: ModelBackend>(
     prompts.iter().enumerate().map(search_one).collect()
 }
 
-fn search<B: ModelBackend>(
-    model: &Opt<B>,
+fn search<D: Decoder>(
+    model: &D,
     prompt: &[u32],
     generation: &Generation,
     beams: usize,
 ) -> Continuation {
-    let limit = model.room(prompt.len(), generation);
+    let limit = room(model, prompt.len(), generation);
     let (mut cache, mut hidden) = Cache::prefill(model, &[prompt]);
     let mut running = vec![Beam {
         ids: Vec::new(),
@@ -58,7 +57,7 @@ fn search<B: ModelBackend>(
     }];
     let mut stopped: Vec<Beam> = Vec::new();
     for length in 1..=limit {
-        let logits = model.host_logits(hidden);
+        let logits = host_logits(model, hidden);
         let candidates = candidates(&running, &logits, beams * (1 + generation.stop.len()));
         let Some(candidates) = candidates else {
             let ids = running.swap_remove(0).ids;

@@ -3,12 +3,13 @@
 use burn::tensor::activation::softmax;
 use burn::tensor::{DType, Tensor, TensorData};
 
-use crate::attention::{AttentionLayout, HIDDEN};
+use crate::attention::{HIDDEN, Heads};
 use crate::backend::ModelBackend;
-use crate::backend::plain::{before, by_heads, of_type, to_f32, visible};
+use crate::backend::plain::{before, by_heads, of_type, shared, to_f32, visible};
+use crate::decoder::{Decoder, device, prefix_of};
 use crate::indices::indices;
-use crate::opt::Opt;
 use crate::packing::Packing;
+use crate::run::{Layouts, attend as attend_packed, run_with};
 
 /// What new tokens need to know of those before them: one row per sequence that is being continued.
 ///
@@ -26,10 +27,10 @@ pub(super) struct Cache<B: ModelBackend> {
 impl<B: ModelBackend> Cache<B> {
     /// Runs the prompts, and gives what the layers make of the last token of each, `[prompts, hidden]`.
     /// The prompts must have been checked.
-    pub fn prefill(model: &Opt<B>, prompts: &[&[u32]]) -> (Self, Tensor<B, 2>) {
+    pub fn prefill<D: Decoder<Backend = B>>(model: &D, prompts: &[&[u32]]) -> (Self, Tensor<B, 2>) {
         let packing = Packing::whole(prompts);
-        let device = model.device();
-        let heads = model.config().num_attention_heads;
+        let device = device(model);
+        let heads = model.heads(0).key_value;
         let columns = prompts.iter().map(|ids| ids.len()).max().unwrap_or(0);
 
         // cell by cell, the packed token it holds, counted from 1; 0 is padding
@@ -56,21 +57,25 @@ impl<B: ModelBackend> Cache<B> {
                 .reshape([prompts.len(), columns, heads, width / heads])
                 .swap_dims(1, 2)
         };
-        let layout = AttentionLayout::new(&packing, model.heads());
-        let mut layers = Vec::with_capacity(model.config().num_hidden_layers);
-        let run = model.run_with(&packing, None, |layer, [query, key, value]| {
+        let layouts = Layouts::new(model, &packing);
+        let mut layers = Vec::with_capacity(model.layers().len());
+        let run = run_with(model, &packing, None, |layer, [query, key, value]| {
             let rows = [spread(key.clone()), spread(value.clone())];
-            layers.push(match &model.decoder.layers[layer].self_attn.prefix {
+            layers.push(match prefix_of(&model.layers()[layer]) {
                 None => rows,
-                Some(prefix) => {
+                Some([first, second]) => {
                     let [keys, values] = rows;
                     [
-                        before(by_heads(prefix.keys.val(), heads), keys),
-                        before(by_heads(prefix.values.val(), heads), values),
+                        before(by_heads(first, heads), keys),
+                        before(by_heads(second, heads), values),
                     ]
                 }
             });
-            model.attend(layer, [query, key, value], &layout)
+            attend_packed(
+                &model.layers()[layer],
+                [query, key, value],
+                layouts.of(layer),
+            )
         });
         let cache = Self {
             mask: match layers.first() {
@@ -88,18 +93,18 @@ impl<B: ModelBackend> Cache<B> {
 
     /// Runs one more token of each row, at the row's next position, and gives what the layers make of
     /// it, `[rows, hidden]`. The ids and the positions must exist.
-    pub fn extend(&mut self, model: &Opt<B>, ids: &[u32]) -> Tensor<B, 2> {
+    pub fn extend<D: Decoder<Backend = B>>(&mut self, model: &D, ids: &[u32]) -> Tensor<B, 2> {
         let packing = Packing {
             ids: ids.to_vec(),
             positions: self.next.clone(),
             rows: Vec::new(),
         };
-        let seen = Tensor::zeros([ids.len(), 1, 1, 1], (&model.device(), DType::F32));
+        let seen = Tensor::zeros([ids.len(), 1, 1, 1], (&device(model), DType::F32));
         self.mask = Tensor::cat(vec![self.mask.clone(), seen], 3);
         self.next.iter_mut().for_each(|position| *position += 1);
         let (layers, mask) = (&mut self.layers, &self.mask);
-        model.run_with(&packing, None, |layer, projected| {
-            attend(projected, &mut layers[layer], mask)
+        run_with(model, &packing, None, |layer, projected| {
+            attend(projected, &mut layers[layer], mask, model.heads(layer))
         })
     }
 
@@ -124,17 +129,19 @@ fn attend<B: ModelBackend>(
     projected: [Tensor<B, 2>; 3],
     cached: &mut [Tensor<B, 4>; 2],
     mask: &Tensor<B, 4>,
+    heads: Heads,
 ) -> Tensor<B, 2> {
-    let [_, heads, _, width] = cached[0].dims();
     let [rows, hidden] = projected[0].dims();
-    let [query, key, value] = projected.map(|x| x.reshape([rows, heads, 1, width]));
+    let [query, key, value] = projected;
+    let query = query.reshape([rows, heads.query, 1, heads.width]);
+    let [key, value] = [key, value].map(|x| x.reshape([rows, heads.key_value, 1, heads.width]));
     for (cached, new) in cached.iter_mut().zip([key, value]) {
         *cached = Tensor::cat(vec![cached.clone(), new], 2);
     }
-    let [keys, values] = cached.clone();
+    let [keys, values] = cached.clone().map(|each| shared(each, heads.group()));
     let dtype = query.dtype();
     // scaled before the product, so that half-precision scores stay in range
-    let query = query.mul_scalar((width as f64).powf(-0.5));
+    let query = query.mul_scalar(heads.scale);
     let scores = to_f32(query.matmul(keys.swap_dims(2, 3))) + mask.clone();
     of_type(softmax(scores, 3), dtype)
         .matmul(values)

@@ -8,10 +8,11 @@ mod settings;
 use burn::tensor::Tensor;
 use serde::Serialize;
 
-use crate::backend::ModelBackend;
+use crate::decoder::Decoder;
 use crate::error::ModelError;
-use crate::opt::Opt;
+use crate::forward::check_packing;
 use crate::packing::Packing;
+use crate::run::head;
 use cache::Cache;
 pub use settings::{Decoding, Generation, Sampling};
 
@@ -48,108 +49,78 @@ struct Growing {
     limit: usize,
 }
 
-impl<B: ModelBackend> Opt<B> {
-    /// Continues every prompt. Keys and values of earlier tokens are kept, so that a new token runs
-    /// alone; the prompts, which may differ in length, are run without padding.
-    ///
-    /// ```
-    /// use burn_ndarray::NdArray;
-    /// use zograd_models::{Generation, Opt, OptConfig};
-    ///
-    /// let config = OptConfig::from_json(r#"{
-    ///     "vocab_size": 32, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
-    ///     "ffn_dim": 16, "max_position_embeddings": 64}"#)?;
-    /// let model = Opt::<NdArray>::init(&config, &Default::default());
-    /// let written = model.generate(&[&[2, 10, 11], &[2, 7]], &Generation::greedy(5))?;
-    /// assert_eq!([written[0].ids.len(), written[1].ids.len()], [5, 5]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// A setting out of its range, no prompts, an empty prompt, a token id outside the vocabulary, or
-    /// a prompt longer than the position table.
-    pub fn generate(
-        &self,
-        prompts: &[&[u32]],
-        generation: &Generation,
-    ) -> Result<Vec<Continuation>, ModelError> {
-        self.generate_with(prompts, generation, |_, _| ())
+/// See [`Model::generate_with`](crate::Model::generate_with).
+pub(crate) fn generate_with<D: Decoder>(
+    model: &D,
+    prompts: &[&[u32]],
+    generation: &Generation,
+    mut on_token: impl FnMut(usize, u32),
+) -> Result<Vec<Continuation>, ModelError> {
+    generation.check()?;
+    check_packing(model, &Packing::whole(prompts))?;
+    if let Decoding::Beams(beams) = generation.decoding {
+        return Ok(beam::search_all(
+            model, prompts, generation, beams, on_token,
+        ));
     }
-
-    /// [`Opt::generate`], telling `on_token` the place of the prompt and the token as soon as one is
-    /// chosen; with beams, whose tokens are known at the end only, then.
-    ///
-    /// # Errors
-    /// As [`Opt::generate`].
-    pub fn generate_with(
-        &self,
-        prompts: &[&[u32]],
-        generation: &Generation,
-        mut on_token: impl FnMut(usize, u32),
-    ) -> Result<Vec<Continuation>, ModelError> {
-        generation.check()?;
-        self.check_packing(&Packing::whole(prompts))?;
-        if let Decoding::Beams(beams) = generation.decoding {
-            return Ok(beam::search_all(self, prompts, generation, beams, on_token));
-        }
-        let mut done: Vec<Option<Continuation>> = vec![None; prompts.len()];
-        // neighbours of similar length make full rectangles
-        let mut order: Vec<usize> = (0..prompts.len()).collect();
-        order.sort_by_key(|prompt| std::cmp::Reverse(prompts[*prompt].len()));
-        let sorted: Vec<&[u32]> = order.iter().map(|prompt| prompts[*prompt]).collect();
-        let (mut cache, mut hidden) = Cache::prefill(self, &sorted);
-        let mut growing: Vec<Growing> = order
-            .into_iter()
-            .map(|prompt| Growing {
-                prompt,
-                ids: Vec::new(),
-                limit: self.room(prompts[prompt].len(), generation),
-            })
-            .collect();
-        loop {
-            let logits = self.host_logits(hidden);
-            let mut kept = Vec::new();
-            for (row, (mut this, logits)) in growing.drain(..).zip(&logits).enumerate() {
-                let finish = this.advance(logits, generation, &mut on_token);
-                match finish {
-                    Some(finish) => {
-                        done[this.prompt] = Some(Continuation {
-                            ids: this.ids,
-                            finish,
-                        });
-                    }
-                    None => kept.push((row, this)),
+    let mut done: Vec<Option<Continuation>> = vec![None; prompts.len()];
+    // neighbours of similar length make full rectangles
+    let mut order: Vec<usize> = (0..prompts.len()).collect();
+    order.sort_by_key(|prompt| std::cmp::Reverse(prompts[*prompt].len()));
+    let sorted: Vec<&[u32]> = order.iter().map(|prompt| prompts[*prompt]).collect();
+    let (mut cache, mut hidden) = Cache::prefill(model, &sorted);
+    let mut growing: Vec<Growing> = order
+        .into_iter()
+        .map(|prompt| Growing {
+            prompt,
+            ids: Vec::new(),
+            limit: room(model, prompts[prompt].len(), generation),
+        })
+        .collect();
+    loop {
+        let logits = host_logits(model, hidden);
+        let mut kept = Vec::new();
+        for (row, (mut this, logits)) in growing.drain(..).zip(&logits).enumerate() {
+            let finish = this.advance(logits, generation, &mut on_token);
+            match finish {
+                Some(finish) => {
+                    done[this.prompt] = Some(Continuation {
+                        ids: this.ids,
+                        finish,
+                    });
                 }
+                None => kept.push((row, this)),
             }
-            if kept.is_empty() {
-                break;
-            }
-            let (rows, still): (Vec<usize>, Vec<Growing>) = kept.into_iter().unzip();
-            growing = still;
-            cache.select(&rows);
-            let last: Vec<u32> = growing
-                .iter()
-                .filter_map(|g| g.ids.last().copied())
-                .collect();
-            hidden = cache.extend(self, &last);
         }
-        Ok(done.into_iter().flatten().collect())
+        if kept.is_empty() {
+            break;
+        }
+        let (rows, still): (Vec<usize>, Vec<Growing>) = kept.into_iter().unzip();
+        growing = still;
+        cache.select(&rows);
+        let last: Vec<u32> = growing
+            .iter()
+            .filter_map(|g| g.ids.last().copied())
+            .collect();
+        hidden = cache.extend(model, &last);
     }
+    Ok(done.into_iter().flatten().collect())
+}
 
-    /// How many tokens may follow a prompt: the last of them is never run, so it needs no position.
-    fn room(&self, prompt: usize, generation: &Generation) -> usize {
-        let positions = self.config().max_position_embeddings + 1;
-        generation
-            .max_new_tokens
-            .min(positions.saturating_sub(prompt))
-    }
+/// How many tokens may follow a prompt: the last of them is never run, so it needs no position.
+fn room<D: Decoder>(model: &D, prompt: usize, generation: &Generation) -> usize {
+    let positions = model.shape().positions + 1;
+    generation
+        .max_new_tokens
+        .min(positions.saturating_sub(prompt))
+}
 
-    /// The logits of each row, on the host.
-    fn host_logits(&self, hidden: Tensor<B, 2>) -> Vec<Vec<f32>> {
-        let logits: Vec<f32> = self.head(hidden).into_data().iter::<f32>().collect();
-        let rows = logits.chunks(self.config().vocab_size);
-        rows.map(<[f32]>::to_vec).collect()
-    }
+/// The logits of each row, on the host.
+fn host_logits<D: Decoder>(model: &D, hidden: Tensor<D::Backend, 2>) -> Vec<Vec<f32>> {
+    let logits = head(model, hidden).into_data();
+    let logits: Vec<f32> = logits.iter::<f32>().collect();
+    let rows = logits.chunks(model.shape().vocab_size);
+    rows.map(<[f32]>::to_vec).collect()
 }
 
 impl Growing {

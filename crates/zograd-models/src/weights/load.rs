@@ -10,8 +10,8 @@ use super::checkpoint::{Checkpoint, HEAD, TABLE};
 use super::decode::Stored;
 use super::error::LoadError;
 use crate::backend::ModelBackend;
-use crate::config::OptConfig;
-use crate::opt::Opt;
+use crate::config::ModelConfig;
+use crate::model::Model;
 use crate::parameters::{Initial, ParameterSource};
 use crate::storage::Storage;
 
@@ -48,7 +48,7 @@ pub struct LoadReport {
     pub ignored: Vec<String>,
 }
 
-impl<B: ModelBackend> Opt<B> {
+impl<B: ModelBackend> Model<B> {
     /// Loads a Hugging Face model folder: `config.json` and weights as safetensors or PyTorch
     /// files, whole or in shards, with or without the leading `model.` of the tensor names, stored
     /// as f16, bf16, f32 or f64. Tensors are read one at a time. The table of a tied model may be stored as the
@@ -67,7 +67,7 @@ impl<B: ModelBackend> Opt<B> {
         if !B::supports_dtype(device, storage.into()) {
             return Err(LoadError::UnsupportedStorage(storage));
         }
-        let config = OptConfig::from_folder(folder)?;
+        let config = ModelConfig::from_folder(folder)?;
         let mut files = Files {
             checkpoint: Checkpoint::open(folder)?,
             storage,

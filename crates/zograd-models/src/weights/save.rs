@@ -12,8 +12,9 @@ use zograd_params::ParameterPath;
 use super::blocks::blocks;
 use super::error::SaveError;
 use super::write::{StoredTensor, write_safetensors};
-use crate::config::OptConfig;
-use crate::opt::Opt;
+use crate::backend::ModelBackend;
+use crate::config::ModelConfig;
+use crate::model::Model;
 use crate::tokenizer;
 
 /// Files that make up a tokenizer, and what generation needs; each is copied if it is there.
@@ -29,21 +30,21 @@ const TOKENIZER_FILES: [&str; 7] = [
 
 /// Writes `model.safetensors`, `config.json` and, if `tokenizer_source` is given, copies of that
 /// folder's tokenizer files into `out`, which is created. The result loads in Python's
-/// transformers and in [`Opt::load`].
+/// transformers and in [`Model::load`].
 ///
 /// Weights are written in the type they have, one tensor at a time, under the names of
-/// `OPTForCausalLM`. Every file is written under a temporary name, flushed to the disk and then
+/// its class there. Every file is written under a temporary name, flushed to the disk and then
 /// renamed, so that an interruption leaves either the old file or the new one.
 ///
 /// # Errors
 /// The model has an adapter, something cannot be written or copied, or a parameter is not of a float type.
-pub fn save_pretrained<B: Backend>(
-    model: &Opt<B>,
-    config: &OptConfig,
+pub fn save_pretrained<B: ModelBackend>(
+    model: &Model<B>,
+    config: &ModelConfig,
     tokenizer_source: Option<&Path>,
     out: &Path,
 ) -> Result<(), SaveError> {
-    if model.adapter.is_some() {
+    if model.adapter().is_some() {
         return Err(SaveError::Adapter);
     }
     fs::create_dir_all(out).map_err(|source| SaveError::Write {

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use zograd_hostile::Seen;
-use zograd_models::{LoadOptions, Opt};
+use zograd_models::{LoadOptions, Model};
 
 /// A file of the fixture: one OPT of a layer in several formats.
 pub fn fixture(name: &str) -> PathBuf {
@@ -28,7 +28,7 @@ pub fn folder() -> TempDir {
 
 /// Loads the model in `folder`. The error must name the folder or a file in it.
 pub fn load(folder: &Path) -> Seen {
-    let loaded = Opt::<NdArray>::load(folder, &LoadOptions::default(), &Default::default());
+    let loaded = Model::<NdArray>::load(folder, &LoadOptions::default(), &Default::default());
     loaded.map(|_| ()).map_err(|error| {
         let text = error.to_string();
         let place = folder.to_str().expect("UTF-8");

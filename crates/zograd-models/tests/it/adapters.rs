@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use zograd_direction::Seed;
 use zograd_models::{
-    AdapterConfig, AdapterError, BaseNote, Generation, LoadOptions, LoraConfig, ModelBackend, Opt,
-    OptConfig, Plan, PrefixConfig, PrefixInit, Projection, SaveError, Sequence, Sharing, Storage,
-    content_hash_of, is_adapter, save_adapter, save_pretrained,
+    AdapterConfig, AdapterError, BaseNote, Generation, LoadOptions, LoraConfig, Model,
+    ModelBackend, ModelConfig, Plan, PrefixConfig, PrefixInit, Projection, SaveError, Sequence,
+    Sharing, Storage, content_hash_of, is_adapter, save_adapter, save_pretrained,
 };
 
 const TOLERANCE: f64 = 1e-4;
@@ -64,10 +64,10 @@ fn prefix_folder() -> TempDir {
     })
 }
 
-fn base<B: ModelBackend>() -> Option<Opt<B>> {
+fn base<B: ModelBackend>() -> Option<Model<B>> {
     let path = crate::reference::shared("reference/tiny-opt-prenorm")?;
     let device = Device::<B>::default();
-    let (model, _) = Opt::load(&path, &LoadOptions::default(), &device).expect("the model loads");
+    let (model, _) = Model::load(&path, &LoadOptions::default(), &device).expect("the model loads");
     Some(model)
 }
 
@@ -180,8 +180,8 @@ on_backend!(flex, burn_flex::Flex);
 on_backend!(autodiff, burn_autodiff::Autodiff<burn_ndarray::NdArray>);
 
 /// A small model in either shape, with large weights so that scores differ.
-fn small<B: ModelBackend>(pre_norm: bool) -> Opt<B> {
-    let config = OptConfig::from_json(&format!(
+fn small<B: ModelBackend>(pre_norm: bool) -> Model<B> {
+    let config = ModelConfig::from_json(&format!(
         r#"{{"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 2,
             "num_attention_heads": 2, "ffn_dim": 32, "max_position_embeddings": 160,
             "do_layer_norm_before": {pre_norm}, "init_std": 0.3, "word_embed_proj_dim": 8}}"#,
@@ -196,7 +196,8 @@ fn adapters() -> [AdapterConfig; 3] {
         AdapterConfig::Lora(LoraConfig {
             r: 3,
             alpha: 2.0,
-            targets: Projection::ALL.to_vec(),
+            rank_stabilized: false,
+            targets: Projection::ALL[..6].to_vec(),
         }),
         AdapterConfig::Prefix(PrefixConfig {
             tokens: 5,
@@ -207,7 +208,7 @@ fn adapters() -> [AdapterConfig; 3] {
 }
 
 /// The fresh adapter, moved so that LoRA's second factor is not zero.
-fn moved<B: ModelBackend>(mut model: Opt<B>) -> Opt<B> {
+fn moved<B: ModelBackend>(mut model: Model<B>) -> Model<B> {
     for layer in 0..model.config().num_hidden_layers {
         for which in Projection::ALL {
             let linear = model.projection_mut(layer, which);
@@ -238,7 +239,7 @@ fn batch() -> Vec<Vec<(Vec<u32>, usize)>> {
     ]
 }
 
-fn scores<B: ModelBackend>(model: &Opt<B>, sharing: Sharing) -> Vec<f32> {
+fn scores<B: ModelBackend>(model: &Model<B>, sharing: Sharing) -> Vec<f32> {
     model.log_probs(&plan(sharing)).expect("valid ids")
 }
 
@@ -276,7 +277,7 @@ fn every_path_gives_the_scores_of_the_plain_one() {
             let plain = small::<Autodiff<NdArray>>(pre_norm);
             let plain = plain.with_adapter(&config, Seed::new(3)).expect("valid");
             let plain = moved(plain);
-            let fast: Opt<NdArray> = plain.valid();
+            let fast: Model<NdArray> = plain.valid();
             assert_eq!(fast.adapter(), Some(&config));
             let expected = scores(&plain, Sharing::None);
             let without = scores(&fast.clone().without_adapter(), Sharing::None);
@@ -307,7 +308,7 @@ fn adapters_of_unlike_shapes_are_not_stacked() {
         let model = small::<NdArray>(true).with_adapter(&config, Seed::new(1));
         model.expect("valid")
     };
-    let _ = Opt::log_probs_of_each(&[model(5), model(7)], &plan(Sharing::Prefix));
+    let _ = Model::log_probs_of_each(&[model(5), model(7)], &plan(Sharing::Prefix));
 }
 
 /// Models that differ in their adapters score in one pass what each scores in a pass of its own. The products have
@@ -318,13 +319,13 @@ fn together_as_one_by_one<B: ModelBackend>() {
         for config in adapters() {
             // nine at least are more than go together in a pass of 1,024 tokens
             let base = small::<B>(pre_norm);
-            let models: Vec<Opt<B>> = (0..12)
+            let models: Vec<Model<B>> = (0..12)
                 .map(|seed| {
                     let model = base.clone().with_adapter(&config, Seed::new(seed));
                     moved(model.expect("valid"))
                 })
                 .collect();
-            let each = Opt::log_probs_of_each(&models, &plan).expect("valid ids");
+            let each = Model::log_probs_of_each(&models, &plan).expect("valid ids");
             assert_eq!(each.len(), models.len());
             for (model, found) in models.iter().zip(&each) {
                 let expected = model.log_probs(&plan).expect("valid ids");
@@ -335,12 +336,12 @@ fn together_as_one_by_one<B: ModelBackend>() {
                 matches!(&config, AdapterConfig::Prefix(prefix) if prefix.init == PrefixInit::Real);
             let apart = distance(&each[0], &each[1]);
             assert!(real || apart > 1e-2, "{config:?}: {apart}");
-            let one = Opt::log_probs_of_each(&models[..1], &plan).expect("valid ids");
+            let one = Model::log_probs_of_each(&models[..1], &plan).expect("valid ids");
             assert_eq!(one, [models[0].log_probs(&plan).expect("valid ids")]);
         }
     }
     assert!(
-        Opt::<B>::log_probs_of_each(&[], &plan)
+        Model::<B>::log_probs_of_each(&[], &plan)
             .expect("nothing to do")
             .is_empty()
     );
@@ -356,7 +357,7 @@ fn together_as_one_by_one_on_every_backend() {
 /// The cache of keys and values knows the prefix: a continuation is that of running all tokens every time.
 #[test]
 fn generation_sees_the_adapter() {
-    fn greedy<B: ModelBackend>(model: &Opt<B>, prompt: &[u32], count: usize) -> Vec<u32> {
+    fn greedy<B: ModelBackend>(model: &Model<B>, prompt: &[u32], count: usize) -> Vec<u32> {
         let mut ids = prompt.to_vec();
         for _ in 0..count {
             let logits = model.forward(&[ids.clone()]).expect("valid ids").remove(0);
@@ -372,7 +373,7 @@ fn generation_sees_the_adapter() {
     for config in adapters() {
         let plain = small::<Autodiff<NdArray>>(true);
         let plain = moved(plain.with_adapter(&config, Seed::new(3)).expect("valid"));
-        let fast: Opt<NdArray> = plain.valid();
+        let fast: Model<NdArray> = plain.valid();
         let expected = prompts.each_ref().map(|prompt| greedy(&fast, prompt, 8));
         // side by side: the shorter one is padded
         let together = prompts.each_ref().map(Vec::as_slice);
@@ -449,7 +450,7 @@ fn folders_hold_the_adapter_and_nothing_else() {
         let base = model.clone().without_adapter();
         let again = base.with_adapter_from(dir.path()).expect("loads");
         assert_eq!(again.adapter(), Some(&config));
-        let hash = |model: &Opt<NdArray>| content_hash_of(model, |_| true);
+        let hash = |model: &Model<NdArray>| content_hash_of(model, |_| true);
         assert_eq!(hash(&again), hash(&model));
 
         // the files of a model are another matter

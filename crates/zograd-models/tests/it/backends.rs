@@ -8,7 +8,7 @@ use burn::tensor::backend::{AutodiffBackend, Backend};
 use burn::tensor::{Distribution, Tensor};
 use burn_autodiff::Autodiff;
 use burn_ndarray::NdArray;
-use zograd_models::{ModelBackend, Opt, OptConfig, Plan, Projection, Sequence, Sharing};
+use zograd_models::{Model, ModelBackend, ModelConfig, Plan, Projection, Sequence, Sharing};
 
 fn random<B: Backend, const D: usize>(shape: [usize; D]) -> Tensor<B, D> {
     let _generator = seeded::generator();
@@ -193,8 +193,8 @@ on_backend!(flex, burn_flex::Flex);
 #[cfg(feature = "cuda")]
 on_backend!(cuda, burn_cuda::Cuda);
 
-fn config() -> OptConfig {
-    OptConfig::from_json(
+fn config() -> ModelConfig {
+    ModelConfig::from_json(
         r#"{"vocab_size": 12, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
             "ffn_dim": 16, "max_position_embeddings": 32, "init_std": 0.3}"#,
     )
@@ -229,7 +229,7 @@ impl<B: AutodiffBackend> ModuleVisitor<B> for GradientNorms<'_, B> {
 #[test]
 fn every_parameter_has_its_gradient() {
     type B = Autodiff<NdArray>;
-    let model: Opt<B> = seeded::model(&config(), 3);
+    let model: Model<B> = seeded::model(&config(), 3);
     let (one, two) = ([2, 4, 3, 5, 1], [2, 4, 3, 7, 9, 10]);
     let options = vec![
         Sequence {
@@ -242,7 +242,7 @@ fn every_parameter_has_its_gradient() {
         },
     ];
     let plan = Plan::new(&[options], Sharing::Prefix).expect("valid");
-    let loss = |model: &Opt<B>| {
+    let loss = |model: &Model<B>| {
         model
             .log_probs_tensor(&plan)
             .expect("valid ids")
@@ -267,7 +267,7 @@ fn every_parameter_has_its_gradient() {
     // and it is the slope of one matrix: what steps to either side of it find. Their difference has no
     // second-order part; rounding of the loss (about 2e-7 of a difference of about 1e-2) and the third
     // order stay under a percent.
-    let fc1 = |model: &Opt<B>| {
+    let fc1 = |model: &Model<B>| {
         let fc1 = model.projection(0, Projection::Fc1);
         fc1.expect("a layer").weight.clone()
     };
@@ -311,7 +311,7 @@ fn paths_are_names() {
             self.names.push(self.path.name());
         }
     }
-    let model: Opt<NdArray> = seeded::model(&config(), 1);
+    let model: Model<NdArray> = seeded::model(&config(), 1);
     assert_eq!(model.num_params(), config().num_parameters());
     let mut names = Names::default();
     model.visit(&mut names);

@@ -8,7 +8,7 @@ use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use zograd_direction::Seed;
 use zograd_models::{
-    AdapterConfig, Decoding, Generation, LoraConfig, ModelBackend, Opt, OptConfig, Plan,
+    AdapterConfig, Decoding, Generation, LoraConfig, Model, ModelBackend, ModelConfig, Plan,
     PrefixConfig, Sequence, Sharing,
 };
 
@@ -16,8 +16,8 @@ use crate::seeded;
 
 /// Widths beyond the sizes for which a matrix library has kernels of their own, where the rows are many, and below
 /// them, where they are few.
-fn config() -> OptConfig {
-    OptConfig::from_json(
+fn config() -> ModelConfig {
+    ModelConfig::from_json(
         r#"{"vocab_size": 387, "hidden_size": 72, "num_hidden_layers": 2, "num_attention_heads": 2,
             "ffn_dim": 600, "max_position_embeddings": 64, "init_std": 0.2}"#,
     )
@@ -52,7 +52,7 @@ fn plan(examples: &[[Vec<u32>; 2]]) -> Plan {
 }
 
 fn alone_as_in_a_batch<B: ModelBackend>() {
-    let model: Opt<B> = seeded::model(&config(), 5);
+    let model: Model<B> = seeded::model(&config(), 5);
     let examples = examples();
     let together = model.log_probs(&plan(&examples)).expect("valid ids");
     let alone = examples.iter().flat_map(|example| {
@@ -98,7 +98,7 @@ fn sixteen_bit_weights_compute_as_f32_weights_with_their_numbers() {
     for dtype in [DType::F16, DType::BF16] {
         for adapter in &adapters {
             let case = format!("{dtype:?} {adapter:?}");
-            let mut model: Opt<Flex> = seeded::model_of(&config(), dtype, 2);
+            let mut model: Model<Flex> = seeded::model_of(&config(), dtype, 2);
             if let Some(adapter) = adapter {
                 let adapted = model.with_adapter(adapter, Seed::new(1));
                 model = adapted.expect("a valid adapter");
@@ -106,16 +106,16 @@ fn sixteen_bit_weights_compute_as_f32_weights_with_their_numbers() {
             assert_eq!(model.dtype(), dtype);
             let wide = model.clone().map(&mut ToF32);
             assert_eq!(wide.dtype(), DType::F32);
-            let scores = |model: &Opt<Flex>| model.log_probs(&plan).expect("valid ids");
+            let scores = |model: &Model<Flex>| model.log_probs(&plan).expect("valid ids");
             assert_eq!(scores(&model), scores(&wide), "{case}");
             for generation in [Generation::greedy(5), beams.clone()] {
-                let written = |model: &Opt<Flex>| {
+                let written = |model: &Model<Flex>| {
                     let written = model.generate(&prompts, &generation);
                     written.expect("valid prompts")
                 };
                 assert_eq!(written(&model), written(&wide), "{case}");
             }
-            let logits = |model: &Opt<Flex>| {
+            let logits = |model: &Model<Flex>| {
                 let logits = model.forward(&[prompts[0].to_vec()]).expect("valid ids");
                 assert_eq!(logits[0].dtype(), DType::F32, "{case}");
                 logits[0].to_data().to_vec::<f32>().expect("f32")
@@ -133,7 +133,7 @@ fn logits_are_not_rounded_by_plain_operations() {
     let examples = examples();
     let plan = plan(&examples);
     for dtype in [DType::F16, DType::BF16] {
-        let model: Opt<B> = seeded::model_of(&config(), dtype, 2);
+        let model: Model<B> = seeded::model_of(&config(), dtype, 2);
         let features = model.features(&plan).expect("valid ids");
         let table = model.token_table().weight.val();
         let expected = features

@@ -6,8 +6,8 @@ use burn_autodiff::Autodiff;
 use burn_ndarray::NdArray;
 use proptest::prelude::*;
 use zograd_models::{
-    AttentionLayout, Continuation, Generation, Heads, LanguageModel, ModelBackend, ModelError, Opt,
-    Plan, Sharing,
+    AttentionLayout, Continuation, Generation, Heads, LanguageModel, Model, ModelBackend,
+    ModelError, Plan, Sharing,
 };
 
 use crate::plan::{Owned, TOLERANCE, borrow, distance, group, models};
@@ -15,7 +15,7 @@ use crate::seeded;
 
 /// A model that attends, and reads a plan by its public data alone: it runs each scored token's whole sequence,
 /// sharing nothing.
-struct Naive(Opt<NdArray>);
+struct Naive(Model<NdArray>);
 
 impl LanguageModel for Naive {
     type Backend = NdArray;

@@ -3,7 +3,7 @@
 use crate::seeded;
 use proptest::prelude::*;
 use zograd_direction::Seed;
-use zograd_models::{Decoding, Finish, Generation, ModelError, Opt, OptConfig, Plan, Sampling};
+use zograd_models::{Decoding, Finish, Generation, Model, ModelConfig, ModelError, Plan, Sampling};
 use zograd_models::{Sequence, Sharing};
 
 #[cfg(feature = "cuda")]
@@ -15,8 +15,8 @@ const VOCABULARY: u32 = 24;
 const POSITIONS: usize = 40;
 
 /// Large initial weights, so that the logits differ from token to token.
-fn model(pre_norm: bool) -> Opt<B> {
-    let config = OptConfig::from_json(&format!(
+fn model(pre_norm: bool) -> Model<B> {
+    let config = ModelConfig::from_json(&format!(
         r#"{{"vocab_size": {VOCABULARY}, "hidden_size": 16, "num_hidden_layers": 2,
             "num_attention_heads": 2, "ffn_dim": 32, "max_position_embeddings": {POSITIONS},
             "do_layer_norm_before": {pre_norm}, "init_std": 0.3,
@@ -28,14 +28,14 @@ fn model(pre_norm: bool) -> Opt<B> {
 }
 
 /// Logits after the last token, without a cache.
-fn logits(model: &Opt<B>, ids: &[u32]) -> Vec<f32> {
+fn logits(model: &Model<B>, ids: &[u32]) -> Vec<f32> {
     let all = model.forward(&[ids.to_vec()]).expect("valid ids");
     let all: Vec<f32> = all[0].clone().into_data().iter().collect();
     all[(ids.len() - 1) * VOCABULARY as usize..].to_vec()
 }
 
 /// Sum of the log-probabilities of the last `new` tokens.
-fn log_probability(model: &Opt<B>, ids: &[u32], new: usize) -> f32 {
+fn log_probability(model: &Model<B>, ids: &[u32], new: usize) -> f32 {
     let sequence = Sequence { ids, scored: new };
     let plan = Plan::new(&[vec![sequence]], Sharing::None).expect("valid");
     model.log_probs(&plan).expect("valid ids").iter().sum()

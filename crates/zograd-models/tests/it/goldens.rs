@@ -8,7 +8,7 @@
 use crate::reference::{Goldens, counts, floats, ids, relative_error};
 use burn::tensor::Device;
 use zograd_models::{
-    Decoding, Generation, LoadOptions, ModelBackend, Opt, Plan, Sequence, Sharing,
+    Decoding, Generation, LoadOptions, Model, ModelBackend, Plan, Sequence, Sharing,
 };
 
 /// On CUDA, burn multiplies f32 matrices in TF32, whose factors keep 3 digits: see docs/src/gpu.md.
@@ -17,11 +17,11 @@ fn tolerance<B: ModelBackend>() -> f64 {
     if name.contains("cuda") { 1e-2 } else { 1e-4 }
 }
 
-fn model<B: ModelBackend>(folder: &str) -> Option<(Opt<B>, Goldens)> {
+fn model<B: ModelBackend>(folder: &str) -> Option<(Model<B>, Goldens)> {
     let (path, goldens) = Goldens::read(folder)?;
     let device = Device::<B>::default();
     let (model, report) =
-        Opt::load(&path, &LoadOptions::default(), &device).expect("the model loads");
+        Model::load(&path, &LoadOptions::default(), &device).expect("the model loads");
     assert_eq!(report.stored, ["F32"]);
     Some((model, goldens))
 }
@@ -69,7 +69,7 @@ fn logits_agree<B: ModelBackend>(folder: &str) {
 }
 
 /// Mean log-probability of each option.
-fn option_means<B: ModelBackend>(model: &Opt<B>, groups: &[Vec<Sequence>]) -> Vec<f64> {
+fn option_means<B: ModelBackend>(model: &Model<B>, groups: &[Vec<Sequence>]) -> Vec<f64> {
     let plan = Plan::new(groups, Sharing::Prefix).expect("valid options");
     let scores = model.log_probs(&plan).expect("valid ids");
     plan.spans()
@@ -201,7 +201,7 @@ fn pretrained_agrees<B: ModelBackend>() {
     };
     let device = Device::<B>::default();
     let (model, report) =
-        Opt::<B>::load(&folder, &LoadOptions::default(), &device).expect("the model loads");
+        Model::<B>::load(&folder, &LoadOptions::default(), &device).expect("the model loads");
     assert_eq!(report.stored, ["F16"]);
     assert_eq!((report.tensors, report.weights), (68, 5_388_288));
     let (great, terrible) = (611, 1907);

@@ -48,7 +48,7 @@ fn a_tied_table_may_be_stored_as_the_head_alone() {
         let folder = with(true, aliases, move_to_head);
         let (model, report) = load(folder.path()).expect("loads");
         assert_eq!(tensors(&model), expected());
-        assert!(report.ignored.is_empty() && model.lm_head.is_none());
+        assert!(report.ignored.is_empty() && model.own_head().is_none());
     }
     // without a tie it is the head, and there is no table
     let folder = with(false, &[], move_to_head);
@@ -90,7 +90,7 @@ fn a_head_that_is_not_the_table_it_should_be_is_refused() {
     }
     tie(folder.path(), false);
     let (model, _) = load(folder.path()).expect("loads");
-    assert!(model.lm_head.is_some());
+    assert!(model.own_head().is_some());
 }
 
 #[test]

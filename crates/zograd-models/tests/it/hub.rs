@@ -172,7 +172,10 @@ fn a_model_is_fetched_after_its_size_was_told() {
     let hub = Hub::new(cache.path(), &address);
     let refused = hub.resolve_with("org/name", &mut |download| {
         assert_eq!((download.model, download.bytes), ("org/name", 3));
-        assert_eq!((download.cache, download.config.ffn_dim), (cache.path(), 8));
+        assert_eq!(
+            (download.cache, download.config.hidden_size),
+            (cache.path(), 4)
+        );
         Err("no, thank you".to_owned())
     });
     let refused = refused.expect_err("refused").to_string();

@@ -7,6 +7,7 @@ mod backends;
 #[cfg(all(feature = "ndarray", feature = "flex"))]
 mod bits;
 #[cfg(feature = "ndarray")]
+mod families;
 mod foreign;
 #[cfg(feature = "ndarray")]
 mod generate;

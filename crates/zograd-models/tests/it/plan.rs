@@ -6,13 +6,15 @@ use burn::tensor::activation::log_softmax;
 use burn_autodiff::Autodiff;
 use burn_ndarray::NdArray;
 use proptest::prelude::*;
-use zograd_models::{ModelBackend, ModelError, Opt, OptConfig, Plan, PlanError, Sequence, Sharing};
+use zograd_models::{
+    Model, ModelBackend, ModelConfig, ModelError, Plan, PlanError, Sequence, Sharing,
+};
 
 const VOCABULARY: u32 = 40;
 
 /// Large initial weights, so that the scores differ from token to token.
-fn config(pre_norm: bool) -> OptConfig {
-    OptConfig::from_json(&format!(
+fn config(pre_norm: bool) -> ModelConfig {
+    ModelConfig::from_json(&format!(
         r#"{{"vocab_size": {VOCABULARY}, "hidden_size": 16, "num_hidden_layers": 2,
             "num_attention_heads": 2, "ffn_dim": 32, "max_position_embeddings": 300,
             "do_layer_norm_before": {pre_norm}, "init_std": 0.3,
@@ -23,14 +25,14 @@ fn config(pre_norm: bool) -> OptConfig {
 }
 
 /// The same weights with and without the overrides of the CPU backend.
-pub fn models(pre_norm: bool) -> (Opt<NdArray>, Opt<Autodiff<NdArray>>) {
-    let plain: Opt<Autodiff<NdArray>> = seeded::model(&config(pre_norm), 7);
+pub fn models(pre_norm: bool) -> (Model<NdArray>, Model<Autodiff<NdArray>>) {
+    let plain: Model<Autodiff<NdArray>> = seeded::model(&config(pre_norm), 7);
     (plain.valid(), plain)
 }
 
 pub type Owned = (Vec<u32>, usize);
 
-fn scores<B: ModelBackend>(model: &Opt<B>, groups: &[Vec<Owned>], sharing: Sharing) -> Vec<f32> {
+fn scores<B: ModelBackend>(model: &Model<B>, groups: &[Vec<Owned>], sharing: Sharing) -> Vec<f32> {
     let groups: Vec<Vec<Sequence>> = groups.iter().map(|group| borrow(group)).collect();
     let plan = Plan::new(&groups, sharing).expect("valid sequences");
     let spans = plan.spans();

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::HashSet;
 use zograd_direction::Seed;
 use zograd_models::{
-    AdapterConfig, LanguageModel, LoraConfig, ModelError, Opt, OptConfig, Plan, PrefixConfig,
+    AdapterConfig, LanguageModel, LoraConfig, Model, ModelConfig, ModelError, Plan, PrefixConfig,
     Probe, Sequence, Sharing, Still,
 };
 use zograd_params::ParameterPath;
@@ -27,7 +27,7 @@ struct Scaled {
 
 impl Scaled {
     /// Of the parameters that `moves` names.
-    fn new(model: &Opt<Cpu>, moves: impl Fn(&str) -> bool, factors: &[f32]) -> Self {
+    fn new(model: &Model<Cpu>, moves: impl Fn(&str) -> bool, factors: &[f32]) -> Self {
         struct Ids<F>(ParameterPath, F, HashSet<ParamId>);
         impl<B: Backend, F: Fn(&str) -> bool> ModuleVisitor<B> for Ids<F> {
             fn enter_module(&mut self, name: &str, container: &str) {
@@ -112,8 +112,8 @@ impl Probe<Cpu> for Scaled {
     }
 }
 
-fn config(json: &str) -> OptConfig {
-    OptConfig::from_json(&format!(
+fn config(json: &str) -> ModelConfig {
+    ModelConfig::from_json(&format!(
         r#"{{"num_hidden_layers": 3, "num_attention_heads": 2, "max_position_embeddings": 400, "init_std": 0.2, {json}}}"#
     ))
     .expect("a valid configuration")
@@ -140,7 +140,7 @@ fn plan(examples: usize, length: usize, options: [usize; 2], vocabulary: u32) ->
 }
 
 /// The scores of the probes are those of moved models, to the bit: a block sees the same products.
-fn check(model: &Opt<Cpu>, plan: &Plan, moves: &dyn Fn(&str) -> bool) {
+fn check(model: &Model<Cpu>, plan: &Plan, moves: &dyn Fn(&str) -> bool) {
     let probes = [&[1.25f32, 0.75][..], &[0.5], &[1.0], &[1.5, -1.0]]
         .map(|factors| Scaled::new(model, moves, factors));
     let expected: Vec<Vec<f32>> = probes
@@ -181,7 +181,7 @@ fn every_part_moves_to_where_it_is_asked() {
         r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56, "word_embed_proj_dim": 10, "do_layer_norm_before": false, "enable_bias": false"#,
     );
     for config in [plain, untied, post_norm] {
-        let model: Opt<Cpu> = seeded::model(&config, 5);
+        let model: Model<Cpu> = seeded::model(&config, 5);
         for plan in [
             plan(5, 9, [1, 1], 61),
             plan(5, 9, [1, 1], 61).unnormalised(),
@@ -206,7 +206,7 @@ fn every_part_moves_to_where_it_is_asked() {
 #[test]
 fn a_large_table_moves_in_blocks() {
     let config = config(r#""vocab_size": 40001, "hidden_size": 64, "ffn_dim": 64"#);
-    let model: Opt<Cpu> = seeded::model(&config, 5);
+    let model: Model<Cpu> = seeded::model(&config, 5);
     check(&model, &plan(3, 6, [2, 3], 40_001), &|_| true);
     check(&model, &plan(3, 6, [1, 1], 40_001), &|_| true);
 }
@@ -215,7 +215,7 @@ fn a_large_table_moves_in_blocks() {
 #[test]
 fn many_tokens_are_run_in_groups() {
     let config = config(r#""vocab_size": 61, "hidden_size": 8, "ffn_dim": 8"#);
-    let model: Opt<Cpu> = seeded::model(&config, 5);
+    let model: Model<Cpu> = seeded::model(&config, 5);
     let plan = plan(4, 380, [1, 1], 61);
     assert!(plan.stats().tokens > 4096 / 3);
     check(&model, &plan, &|_| true);
@@ -229,7 +229,7 @@ fn adapters_move_too() {
         AdapterConfig::Lora(LoraConfig::default()),
         AdapterConfig::Prefix(PrefixConfig::default()),
     ] {
-        let model: Opt<Cpu> = seeded::model(&config, 5);
+        let model: Model<Cpu> = seeded::model(&config, 5);
         let model = model.with_adapter(&adapter, Seed::new(3)).expect("valid");
         check(&model, &plan(4, 9, [1, 2], 61), &|_| true);
     }
@@ -240,7 +240,7 @@ fn adapters_move_too() {
 #[test]
 fn rows_that_are_not_read_are_not_made() {
     let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
-    let model: Opt<Cpu> = seeded::model(&config, 5);
+    let model: Model<Cpu> = seeded::model(&config, 5);
     let made = |plan: &Plan| {
         let probe = Scaled::new(&model, |name| name.contains("embed_tokens"), &[1.5]);
         let probes = [probe];
@@ -260,7 +260,7 @@ fn rows_that_are_not_read_are_not_made() {
 #[test]
 fn unnormalised_scores_differ_by_one_number_a_position() {
     let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
-    let model: Opt<Cpu> = seeded::model(&config, 5);
+    let model: Model<Cpu> = seeded::model(&config, 5);
     let plan = plan(7, 9, [1, 1], 61);
     assert!(plan.is_normalised());
     let whole = model.log_probs(&plan).expect("valid ids");
@@ -280,7 +280,7 @@ fn unnormalised_scores_differ_by_one_number_a_position() {
 #[test]
 fn what_is_kept_is_run_again_once_it_moves() {
     let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
-    let model: Opt<Cpu> = seeded::model(&config, 5);
+    let model: Model<Cpu> = seeded::model(&config, 5);
     let model = model.untied();
     let plan = plan(3, 9, [1, 2], 61);
     let mut still = Still::new();

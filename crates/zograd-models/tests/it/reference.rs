@@ -2,7 +2,7 @@
 //! implementations.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
@@ -52,22 +52,49 @@ impl Goldens {
     /// Integers, row by row.
     pub fn rows(&self, name: &str) -> Vec<Vec<u32>> {
         let (shape, dtype, bytes) = self.tensor(name);
-        assert_eq!(dtype, Dtype::I32);
-        let values: Vec<u32> = bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|word| u32::try_from(i32::from_le_bytes(*word)).expect("not negative"))
-            .collect();
+        let narrow = |id: i64| u32::try_from(id).expect("an id");
+        let values: Vec<u32> = match dtype {
+            Dtype::I32 => {
+                let words = bytes.as_chunks().0.iter();
+                words
+                    .map(|word| narrow(i32::from_le_bytes(*word).into()))
+                    .collect()
+            }
+            Dtype::I64 => {
+                let words = bytes.as_chunks().0.iter();
+                words
+                    .map(|word| narrow(i64::from_le_bytes(*word)))
+                    .collect()
+            }
+            other => panic!("{name} is {other:?}"),
+        };
         values.chunks(shape[1]).map(<[u32]>::to_vec).collect()
     }
 
-    /// Double-precision values with their shape.
+    /// Values of either precision with their shape.
     pub fn values(&self, name: &str) -> (Vec<usize>, Vec<f64>) {
         let (shape, dtype, bytes) = self.tensor(name);
-        assert_eq!(dtype, Dtype::F64);
-        let words = bytes.as_chunks().0.iter();
-        (shape, words.map(|word| f64::from_le_bytes(*word)).collect())
+        let values = match dtype {
+            Dtype::F64 => {
+                let words = bytes.as_chunks().0.iter();
+                words.map(|word| f64::from_le_bytes(*word)).collect()
+            }
+            Dtype::F32 => {
+                let words = bytes.as_chunks().0.iter();
+                words.map(|word| f32::from_le_bytes(*word).into()).collect()
+            }
+            other => panic!("{name} is {other:?}"),
+        };
+        (shape, values)
+    }
+
+    /// The tensors of another folder.
+    pub fn beside(&self, folder: &Path) -> Self {
+        let tensors = fs::read(folder.join("goldens.safetensors")).expect("readable goldens");
+        Self {
+            tensors,
+            json: Value::Null,
+        }
     }
 
     /// The real tokens of each row of a padded batch.

@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use burn::tensor::DType;
-use zograd_models::{ModelBackend, Opt, OptConfig};
+use zograd_models::{Model, ModelBackend, ModelConfig};
 
 static GENERATOR: Mutex<()> = Mutex::new(());
 
@@ -13,14 +13,14 @@ pub fn generator() -> MutexGuard<'static, ()> {
 }
 
 /// The f32 model that belongs to a seed.
-pub fn model<B: ModelBackend>(config: &OptConfig, seed: u64) -> Opt<B> {
+pub fn model<B: ModelBackend>(config: &ModelConfig, seed: u64) -> Model<B> {
     model_of(config, DType::F32, seed)
 }
 
 /// [`model`], of another type.
-pub fn model_of<B: ModelBackend>(config: &OptConfig, dtype: DType, seed: u64) -> Opt<B> {
+pub fn model_of<B: ModelBackend>(config: &ModelConfig, dtype: DType, seed: u64) -> Model<B> {
     let _generator = generator();
     let device = Default::default();
     B::seed(&device, seed);
-    Opt::init_with_dtype(config, dtype, &device)
+    Model::init_with_dtype(config, dtype, &device)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use zograd_models::{OptConfig, tokenizer};
+use zograd_models::{ModelConfig, tokenizer};
 
 /// Spaces, line ends, contractions, digits, scripts, emoji with modifiers, controls, specials.
 const TEXTS: [&str; 24] = [
@@ -54,9 +54,9 @@ fn both_forms_give_the_same_ids() {
             [&single, &parts].map(|tokenizer| tokenizer.decode(&a[1..], false).expect("decodes"));
         assert_eq!((a.as_str(), b.as_str()), (text, text));
     }
-    let config = OptConfig::named("opt-125m").expect("known");
+    let config = ModelConfig::named("opt-125m").expect("known");
     assert!(tokenizer::check_fits(&single, &config).is_ok());
-    let small = OptConfig::from_json(
+    let small = ModelConfig::from_json(
         r#"{"vocab_size": 8192, "hidden_size": 8, "num_hidden_layers": 1,
             "num_attention_heads": 1, "ffn_dim": 8, "max_position_embeddings": 8}"#,
     );

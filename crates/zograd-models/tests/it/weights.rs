@@ -12,7 +12,9 @@ use burn::tensor::{DType, Tensor};
 use burn_ndarray::NdArray;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
-use zograd_models::{LoadError, LoadOptions, LoadReport, Opt, OptConfig, Storage, save_pretrained};
+use zograd_models::{
+    LoadError, LoadOptions, LoadReport, Model, ModelConfig, Storage, save_pretrained,
+};
 
 pub(crate) type B = NdArray;
 pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -23,8 +25,8 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-pub(crate) fn load(folder: &Path) -> Result<(Opt<B>, LoadReport), LoadError> {
-    Opt::load(folder, &LoadOptions::default(), &Default::default())
+pub(crate) fn load(folder: &Path) -> Result<(Model<B>, LoadReport), LoadError> {
+    Model::load(folder, &LoadOptions::default(), &Default::default())
 }
 
 pub(crate) fn refused(folder: &Path) -> String {
@@ -74,7 +76,7 @@ impl<B: Backend> ModuleVisitor<B> for Collect {
     }
 }
 
-pub(crate) fn tensors<B: Backend>(model: &Opt<B>) -> Tensors {
+pub(crate) fn tensors<B: Backend>(model: &Model<B>) -> Tensors {
     let mut collect = Collect::default();
     model.visit(&mut collect);
     collect.tensors
@@ -140,15 +142,13 @@ fn an_untied_head_is_saved_and_loads() {
     let folder = folder(|folder| write(&expected(), &folder.join("model.safetensors")));
     let (tied, _) = load(folder.path()).expect("loads");
     let ids = vec![vec![2, 5, 7, 3]];
-    let logits = |model: &Opt<B>| {
+    let logits = |model: &Model<B>| {
         let logits = model.forward(&ids).expect("valid ids").remove(0);
         logits.into_data().iter::<f32>().collect::<Vec<f32>>()
     };
-    let mut model = tied.clone().untied();
+    let model = tied.clone().untied();
     assert_eq!(logits(&model), logits(&tied));
-    let head = model.lm_head.take().expect("untied");
-    let doubled = head.weight.map(|weight| weight * 2.0);
-    model.lm_head = Some(zograd_models::Embedding { weight: doubled });
+    let model = model.map_head(|weight| weight * 2.0);
     let twice: Vec<f32> = logits(&tied).iter().map(|logit| logit * 2.0).collect();
     assert_eq!(logits(&model), twice);
 
@@ -360,7 +360,7 @@ fn folders_without_weights_or_configuration_say_what_is_missing() {
 fn types_a_backend_lacks_are_refused() {
     let folder = folder(|folder| write(&expected(), &folder.join("model.safetensors")));
     let options = LoadOptions::of(Storage::F16);
-    let loaded = Opt::<B>::load(folder.path(), &options, &Default::default());
+    let loaded = Model::<B>::load(folder.path(), &options, &Default::default());
     let error = loaded.expect_err("must be refused");
     assert!(matches!(error, LoadError::UnsupportedStorage(Storage::F16)));
     assert!(error.to_string().contains("f16"), "{error}");
@@ -376,7 +376,7 @@ fn half_precision_parameters_load_and_save() {
         let options = LoadOptions::of(storage);
         let dtype = DType::from(storage);
         let (model, _) =
-            Opt::<Flex>::load(folder.path(), &options, &Default::default()).expect("loads");
+            Model::<Flex>::load(folder.path(), &options, &Default::default()).expect("loads");
         assert_eq!(model.dtype(), dtype);
         assert_eq!(tensors(&model), expected());
         let out = tempfile::tempdir().expect("a temporary folder");
@@ -433,8 +433,8 @@ fn a_saved_model_is_the_same_model() {
 
 #[test]
 fn what_cannot_be_written_is_named() {
-    let config = OptConfig::from_folder(&fixture("")).expect("the fixture");
-    let model: Opt<B> = seeded::model(&config, 1);
+    let config = ModelConfig::from_folder(&fixture("")).expect("the fixture");
+    let model: Model<B> = seeded::model(&config, 1);
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("file");
     fs::write(&file, "").expect("written");

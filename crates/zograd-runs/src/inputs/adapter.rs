@@ -7,7 +7,7 @@ use crate::settings::Storage;
 use crate::watch::Watch;
 use std::path::Path;
 use zograd_models::{
-    AdapterConfig, BaseNote, Opt, OptConfig, content_hash, content_hash_of, is_adapter,
+    AdapterConfig, BaseNote, Model, ModelConfig, content_hash, content_hash_of, is_adapter,
     save_adapter, save_pretrained,
 };
 
@@ -15,7 +15,7 @@ use zograd_models::{
 ///
 /// # Errors
 /// It holds no adapter, or one that does not fit.
-pub fn check_adapter_folder(folder: &Path, model: &OptConfig) -> Result<AdapterConfig> {
+pub fn check_adapter_folder(folder: &Path, model: &ModelConfig) -> Result<AdapterConfig> {
     let named = || format!("`adapter = {}`", folder.display());
     mixed_up::check_adapter(folder)?;
     let config = AdapterConfig::from_folder(folder).about(named())?;
@@ -28,7 +28,7 @@ pub fn check_adapter_folder(folder: &Path, model: &OptConfig) -> Result<AdapterC
 /// # Errors
 /// Something cannot be written.
 pub fn keep<B: RunBackend>(
-    model: &Opt<B>,
+    model: &Model<B>,
     base: &BaseNote,
     tokenizer: Option<&Path>,
     out: &Path,
@@ -40,7 +40,7 @@ pub fn keep<B: RunBackend>(
 }
 
 /// A hash of what a run tunes: the tensors of the adapter, or all where there is none.
-pub fn tuned_hash<B: RunBackend>(model: &Opt<B>) -> String {
+pub fn tuned_hash<B: RunBackend>(model: &Model<B>) -> String {
     match model.adapter() {
         Some(_) => content_hash_of(model, is_adapter),
         None => content_hash(model),
@@ -52,11 +52,11 @@ pub fn tuned_hash<B: RunBackend>(model: &Opt<B>) -> String {
 /// # Errors
 /// The adapter was trained on other weights, or its files are damaged.
 pub fn attach<B: RunBackend>(
-    base: Opt<B>,
+    base: Model<B>,
     folder: &Path,
     dtype: Storage,
     watch: &mut dyn Watch,
-) -> Result<Opt<B>> {
+) -> Result<Model<B>> {
     let named = || format!("`adapter = {}`", folder.display());
     match BaseNote::read(folder).about(named())? {
         Some(note) if note.dtype == dtype => {

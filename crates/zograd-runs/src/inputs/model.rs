@@ -6,7 +6,7 @@ use crate::watch::Watch;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{AdapterError, LoadError, LoadOptions, Opt, Storage};
+use zograd_models::{AdapterError, LoadError, LoadOptions, Model, Storage};
 use zograd_tasks::Prompt;
 use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
 
@@ -14,8 +14,12 @@ use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
 ///
 /// # Errors
 /// Files that are missing, damaged, or of another shape than config.json says.
-pub fn load<B: RunBackend>(folder: &Path, storage: Storage, device: &B::Device) -> Result<Opt<B>> {
-    let (model, _) = Opt::load(folder, &LoadOptions::of(storage), device).or_input()?;
+pub fn load<B: RunBackend>(
+    folder: &Path,
+    storage: Storage,
+    device: &B::Device,
+) -> Result<Model<B>> {
+    let (model, _) = Model::load(folder, &LoadOptions::of(storage), device).or_input()?;
     Ok(model)
 }
 
@@ -27,8 +31,8 @@ pub(crate) fn load_own<B: RunBackend>(
     folder: &Path,
     storage: Storage,
     device: &B::Device,
-) -> Result<Opt<B>> {
-    match Opt::load(folder, &LoadOptions::of(storage), device) {
+) -> Result<Model<B>> {
+    match Model::load(folder, &LoadOptions::of(storage), device) {
         Err(LoadError::Damaged { file, reason }) => damaged(&file, &reason),
         other => Ok(other.about_file(folder)?.0),
     }
@@ -38,7 +42,7 @@ pub(crate) fn load_own<B: RunBackend>(
 ///
 /// # Errors
 /// It is damaged, or does not fit.
-pub(crate) fn with_own_adapter<B: RunBackend>(base: Opt<B>, folder: &Path) -> Result<Opt<B>> {
+pub(crate) fn with_own_adapter<B: RunBackend>(base: Model<B>, folder: &Path) -> Result<Model<B>> {
     match base.without_adapter().with_adapter_from(folder) {
         Err(AdapterError::Weights(LoadError::Damaged { file, reason })) => damaged(&file, &reason),
         other => other.about_file(folder),
@@ -67,7 +71,7 @@ pub struct Questions<'a> {
 /// # Errors
 /// Prompts the model cannot score; [`RunError::Stopped`] if it was given up.
 pub fn score<B: RunBackend>(
-    model: &Opt<B>,
+    model: &Model<B>,
     questions: Questions<'_>,
     what: &'static str,
     watch: &mut dyn Watch,

@@ -4,7 +4,7 @@ use crate::error::{Blame, Result, RunError, refuse};
 use crate::watch::Watch;
 use rayon::prelude::*;
 use std::path::Path;
-use zograd_models::OptConfig;
+use zograd_models::ModelConfig;
 use zograd_tasks::{
     Dataset, Demonstrations, EncodedCandidate, Form, Prompt, PromptEncoder, PromptError, Sample,
     Split, Task,
@@ -86,7 +86,7 @@ pub fn at_row(error: PromptError, (data, split): (&Dataset, Split), row: usize) 
 ///
 /// # Errors
 /// A length out of range.
-pub fn max_length(asked: Option<usize>, config: &OptConfig) -> Result<usize> {
+pub fn max_length(asked: Option<usize>, config: &ModelConfig) -> Result<usize> {
     let limit = config.max_position_embeddings;
     match asked.unwrap_or(limit) {
         n if n < 2 || n > limit => {
@@ -100,7 +100,7 @@ pub fn max_length(asked: Option<usize>, config: &OptConfig) -> Result<usize> {
 ///
 /// # Errors
 /// Such an id.
-pub fn check_ids(prompts: &[Prompt], config: &OptConfig) -> Result<()> {
+pub fn check_ids(prompts: &[Prompt], config: &ModelConfig) -> Result<()> {
     let sequences = prompts.iter().flat_map(sequences);
     let largest = sequences.flat_map(|c| &c.ids).max().copied().unwrap_or(0);
     if largest as usize >= config.vocab_size {

@@ -4,7 +4,7 @@ use crate::error::{Result, refuse};
 use crate::settings::{MethodKind, Settings, Storage};
 use std::path::PathBuf;
 use zograd_files::{Bytes, free_bytes, is_same_disk};
-use zograd_models::OptConfig;
+use zograd_models::ModelConfig;
 use zograd_models::hub::Download;
 use zograd_perturb::Arithmetic;
 
@@ -39,7 +39,7 @@ impl Room {
     ///
     /// # Errors
     /// It has not: how much is needed and how much there is.
-    pub fn check(&self, model: &OptConfig, download: Option<&Download<'_>>) -> Result<()> {
+    pub fn check(&self, model: &ModelConfig, download: Option<&Download<'_>>) -> Result<()> {
         let size = self.copies * self.storage.bytes() as u64 + if self.originals { 4 } else { 0 };
         let own = (model.num_parameters() as u64).saturating_mul(size);
         if own < SMALL_BYTES {

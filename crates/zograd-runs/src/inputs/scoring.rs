@@ -1,7 +1,7 @@
 //! How a task's answers are produced and scored.
 
 use crate::error::{Blame, Result, refuse};
-use zograd_models::{Decoding, Generation, OptConfig};
+use zograd_models::{Decoding, Generation, ModelConfig};
 use zograd_tasks::{AnswerEnd, PromptEncoder, Task};
 use zograd_trainer::{Scoring, Writer};
 
@@ -34,7 +34,7 @@ pub fn with_room(
 pub fn scoring(
     task: &dyn Task,
     encoder: &PromptEncoder,
-    config: &OptConfig,
+    config: &ModelConfig,
     beams: Option<usize>,
 ) -> Result<Scoring> {
     if !task.is_generation() {

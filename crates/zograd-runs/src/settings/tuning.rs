@@ -5,7 +5,7 @@ use super::owner::Owner;
 use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use zograd_models::{
-    ADAPTERS, AdapterConfig, HEAD, LoraConfig, OptConfig, PrefixConfig, PrefixInit, Projection,
+    ADAPTERS, AdapterConfig, HEAD, LoraConfig, ModelConfig, PrefixConfig, PrefixInit, Projection,
 };
 use zograd_perturb::Selection;
 use zograd_select::{Choice, Setting};
@@ -103,15 +103,31 @@ const PROJECTIONS: &[Choice] = &[
     },
     Choice {
         name: "out_proj",
-        help: "What attention puts out",
+        help: "What attention puts out, in OPT",
     },
     Choice {
         name: "fc1",
-        help: "Into the feed-forward layer",
+        help: "Into the feed-forward layer, in OPT",
     },
     Choice {
         name: "fc2",
-        help: "Out of the feed-forward layer",
+        help: "Out of the feed-forward layer, in OPT",
+    },
+    Choice {
+        name: "o_proj",
+        help: "What attention puts out, in Llama and its kin",
+    },
+    Choice {
+        name: "gate_proj",
+        help: "The gate of the feed-forward layer, in Llama and its kin",
+    },
+    Choice {
+        name: "up_proj",
+        help: "Into the feed-forward layer, in Llama and its kin",
+    },
+    Choice {
+        name: "down_proj",
+        help: "Out of the feed-forward layer, in Llama and its kin",
     },
 ];
 
@@ -129,7 +145,7 @@ impl Owner for LoraOptions {
         Setting::choices(
             "lora-targets",
             "NAMES",
-            "What LoRA adds to: q_proj, k_proj, v_proj, out_proj, fc1, fc2, with commas",
+            "What LoRA adds to, with commas: q_proj, k_proj, v_proj; in OPT out_proj, fc1, fc2; in Llama and its kin o_proj, gate_proj, up_proj, down_proj",
             PROJECTIONS,
         )
         .or("q_proj,v_proj"),
@@ -145,6 +161,7 @@ impl LoraOptions {
         AdapterConfig::Lora(LoraConfig {
             r: *self.lora_r.get_or_insert(default.r),
             alpha: *self.lora_alpha.get_or_insert(default.alpha),
+            rank_stabilized: default.rank_stabilized,
             targets: targets.clone(),
         })
     }
@@ -200,7 +217,7 @@ impl PrefixOptions {
 ///
 /// # Errors
 /// Such a setting.
-pub(crate) fn check_adapter(adapter: Option<&AdapterConfig>, model: &OptConfig) -> Result<()> {
+pub(crate) fn check_adapter(adapter: Option<&AdapterConfig>, model: &ModelConfig) -> Result<()> {
     use crate::error::Blame;
     let Some(adapter) = adapter else {
         return Ok(());

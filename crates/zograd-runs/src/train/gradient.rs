@@ -3,7 +3,7 @@
 use super::work::Work;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result};
-use zograd_models::Opt;
+use zograd_models::Model;
 use zograd_perturb::Selection;
 use zograd_trainer::{Backpropagation, GradientTraining, StopReason, TrainSummary};
 
@@ -12,11 +12,11 @@ use zograd_trainer::{Backpropagation, GradientTraining, StopReason, TrainSummary
 /// # Errors
 /// Something that failed while running.
 pub(super) fn train<B: RunBackend>(
-    model: Opt<B>,
+    model: Model<B>,
     selection: &Selection,
     how: &Backpropagation,
     work: Work<'_, '_>,
-) -> Result<(Opt<B>, TrainSummary)> {
+) -> Result<(Model<B>, TrainSummary)> {
     work.recorder.begin(work.settings.config.steps, None);
     let config = &work.settings.config;
     let training = GradientTraining::new(how, work.objective, work.examples, config);

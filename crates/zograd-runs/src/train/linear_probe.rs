@@ -5,7 +5,7 @@ use crate::backend::RunBackend;
 use crate::error::{Blame, Result, RunError};
 use crate::inputs::{Questions, score};
 use std::time::Instant;
-use zograd_models::Opt;
+use zograd_models::Model;
 use zograd_trainer::{
     DevScore, EvalRecord, LinearProbe, LinearProbeStage, Observer, StepRecord, StopReason,
     TrainSummary, fit_linear_probe, peak_memory_bytes,
@@ -17,9 +17,9 @@ use zograd_trainer::{
 /// # Errors
 /// Training examples without two different answers, or something that failed while running.
 pub(super) fn probe<B: RunBackend>(
-    model: Opt<B>,
+    model: Model<B>,
     mut work: Work<'_, '_>,
-) -> Result<(Opt<B>, TrainSummary, Option<u64>)> {
+) -> Result<(Model<B>, TrainSummary, Option<u64>)> {
     let mut summary = TrainSummary::beginning();
     if !evaluate(&model, &mut summary, &mut work)? {
         return interrupted(model, summary, None, work);
@@ -29,7 +29,7 @@ pub(super) fn probe<B: RunBackend>(
     let Some((model, probe)) = fitted? else {
         return interrupted(model, summary, None, work);
     };
-    let fitted = (probe.tokens.len() * model.config().word_embed_proj_dim) as u64;
+    let fitted = (probe.tokens.len() * model.config().table_width()) as u64;
     summary.steps = 1;
     summary.forwards = probe.forwards;
     summary.tokens = probe.run;
@@ -43,7 +43,7 @@ pub(super) fn probe<B: RunBackend>(
             None => String::new(),
         }
     ));
-    Observer::<Opt<B>>::on_step(work.recorder, &record(&summary, &probe)).while_running()?;
+    Observer::<Model<B>>::on_step(work.recorder, &record(&summary, &probe)).while_running()?;
     if !evaluate(&model, &mut summary, &mut work)? {
         return interrupted(model, summary, Some(fitted), work);
     }
@@ -53,11 +53,11 @@ pub(super) fn probe<B: RunBackend>(
 
 /// What is left of a run that was asked to stop.
 fn interrupted<B: RunBackend>(
-    model: Opt<B>,
+    model: Model<B>,
     mut summary: TrainSummary,
     fitted: Option<u64>,
     work: Work<'_, '_>,
-) -> Result<(Opt<B>, TrainSummary, Option<u64>)> {
+) -> Result<(Model<B>, TrainSummary, Option<u64>)> {
     summary.stop = StopReason::Interrupted;
     if fitted.is_none() {
         let line = "interrupted before the fit was done: best/ holds the start weights";
@@ -69,7 +69,7 @@ fn interrupted<B: RunBackend>(
 
 /// Scores the model on the development examples, if there are any; says whether it came to the end of it.
 fn evaluate<B: RunBackend>(
-    model: &Opt<B>,
+    model: &Model<B>,
     summary: &mut TrainSummary,
     work: &mut Work<'_, '_>,
 ) -> Result<bool> {
@@ -103,9 +103,9 @@ fn evaluate<B: RunBackend>(
 
 /// The fit, with a bar for each of its stages.
 fn fit<B: RunBackend>(
-    model: &Opt<B>,
+    model: &Model<B>,
     work: &mut Work<'_, '_>,
-) -> Result<Option<(Opt<B>, LinearProbe)>> {
+) -> Result<Option<(Model<B>, LinearProbe)>> {
     let train = work.examples.train;
     let batch = work.settings.config.batch_size;
     let watch = &mut *work.recorder.watch;

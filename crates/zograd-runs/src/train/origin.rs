@@ -7,7 +7,7 @@ use crate::settings::is_task_file;
 use burn::tensor::DType;
 use serde::Serialize;
 use std::path::Path;
-use zograd_models::OptConfig;
+use zograd_models::ModelConfig;
 use zograd_tasks::{Prompt, Sample, Splits};
 
 /// The files of a folder that a tokenizer may be read from.
@@ -30,7 +30,7 @@ const MAX_TASK_BYTES: u64 = 1 << 20;
 pub(super) fn origin(
     sources: &Sources,
     task: Option<&str>,
-    config: &OptConfig,
+    config: &ModelConfig,
     splits: &Splits,
     prompts: [&[Prompt]; 3],
 ) -> Result<Origin> {

@@ -9,7 +9,7 @@ use crate::watch::Watch;
 use crate::words::{count, number};
 use std::path::PathBuf;
 use std::sync::Arc;
-use zograd_models::OptConfig;
+use zograd_models::ModelConfig;
 use zograd_perturb::Seed;
 use zograd_tasks::{Prompt, Split, SplitCounts, Splits, Task};
 use zograd_trainer::{Examples, Objective, Scoring, answer_tokens};
@@ -120,7 +120,7 @@ impl Prepared {
         let room = Room::of(&settings).filter(|_| resumed.is_none());
         let model = ModelSource::find_for(&settings.inputs, room.as_ref(), watch)?;
         model.refuse_own_adapter()?;
-        let config = OptConfig::from_folder(&model.folder).about("`model`")?;
+        let config = ModelConfig::from_folder(&model.folder).about("`model`")?;
         if let Some(room) = room {
             room.check(&config, None)?;
         }

@@ -8,7 +8,7 @@ use crate::inputs;
 use crate::settings::Storage;
 use crate::watch::Watch;
 use std::path::{Path, PathBuf};
-use zograd_models::{Opt, content_hash};
+use zograd_models::{Model, content_hash};
 use zograd_perturb::Arithmetic;
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{Header, Record, Walk, replay};
@@ -37,7 +37,7 @@ impl Rebuild<'_> {
         self,
         device: &B::Device,
         watch: &mut dyn Watch,
-    ) -> Result<Opt<B>> {
+    ) -> Result<Model<B>> {
         let header = self.header;
         let base = inputs::load::<B>(self.model, self.storage, device).about("`model`")?;
         check_base(header, &content_hash(&base))?;

@@ -13,7 +13,7 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use zograd_models::{BaseNote, Opt};
+use zograd_models::{BaseNote, Model};
 use zograd_trainer::trajectory::{Record, TrajectoryWriter};
 use zograd_trainer::{
     EvalRecord, Event, Observer, StepRecord, StopReason, TrainConfig, TrainError, TrainSummary,
@@ -167,7 +167,7 @@ impl<'a> Recorder<'a> {
     /// Keeps the weights, so that a resumed run need not walk all the way from the start. A
     /// failure is told and survived: the checkpoint before is still there, and the log is enough. Weights that lie in
     /// `best/` already are not written a second time.
-    fn checkpoint<B: RunBackend>(&mut self, model: &Opt<B>, step: u64) {
+    fn checkpoint<B: RunBackend>(&mut self, model: &Model<B>, step: u64) {
         let Some(log) = &mut self.log else {
             return;
         };
@@ -235,7 +235,7 @@ impl<'a> Recorder<'a> {
     }
 
     /// Keeps these weights, those after `step`, as the best, with all that belongs to them.
-    fn keep_best<B: RunBackend>(&mut self, model: &Opt<B>, step: u64) -> Result<String> {
+    fn keep_best<B: RunBackend>(&mut self, model: &Model<B>, step: u64) -> Result<String> {
         let (tokenizer, best) = (self.tokenizer.as_path(), self.folder.best());
         keep(model, &self.base, Some(tokenizer), &best)?;
         let weights = tuned_hash(model);
@@ -254,7 +254,7 @@ impl<'a> Recorder<'a> {
     /// They cannot be written.
     pub(super) fn keep_last<B: RunBackend>(
         &mut self,
-        model: &Opt<B>,
+        model: &Model<B>,
         summary: &TrainSummary,
     ) -> Result<()> {
         match summary.best {
@@ -270,12 +270,12 @@ impl<'a> Recorder<'a> {
     /// They cannot be read, and there is no log to make them again from.
     pub(super) fn best_model<B: RunBackend>(
         &mut self,
-        model: Opt<B>,
+        model: Model<B>,
         summary: &TrainSummary,
         storage: Storage,
         device: &B::Device,
-        again: impl FnOnce(u64, &mut dyn Watch) -> Result<Opt<B>>,
-    ) -> Result<Opt<B>> {
+        again: impl FnOnce(u64, &mut dyn Watch) -> Result<Model<B>>,
+    ) -> Result<Model<B>> {
         let Some(record) = &summary.best else {
             self.keep_best(&model, summary.steps)?;
             return Ok(model);
@@ -304,10 +304,10 @@ impl<'a> Recorder<'a> {
     /// What lies in `best/`, if it is what was put there.
     fn saved_best<B: RunBackend>(
         &self,
-        model: Opt<B>,
+        model: Model<B>,
         storage: Storage,
         device: &B::Device,
-    ) -> Result<Opt<B>> {
+    ) -> Result<Model<B>> {
         let best = self.folder.best();
         let found = match model.adapter() {
             Some(_) => with_own_adapter(model, &best)?,
@@ -365,7 +365,7 @@ fn is_half(name: &OsStr) -> bool {
     Path::new(name).extension() == Some(OsStr::new("partial"))
 }
 
-impl<B: RunBackend> Observer<Opt<B>> for Recorder<'_> {
+impl<B: RunBackend> Observer<Model<B>> for Recorder<'_> {
     fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
         if let Some(log) = &mut self.log {
             log.append(&Record::from(record))
@@ -381,7 +381,7 @@ impl<B: RunBackend> Observer<Opt<B>> for Recorder<'_> {
         Ok(())
     }
 
-    fn on_eval(&mut self, record: &EvalRecord, model: &Opt<B>) -> Result<(), TrainError> {
+    fn on_eval(&mut self, record: &EvalRecord, model: &Model<B>) -> Result<(), TrainError> {
         // before the metrics say so: a resumed run believes them
         let recorded = match record.best {
             true => self.keep_best(model, record.step).and_then(|hash| {
@@ -397,7 +397,7 @@ impl<B: RunBackend> Observer<Opt<B>> for Recorder<'_> {
         Ok(())
     }
 
-    fn on_end(&mut self, summary: &TrainSummary, model: &Opt<B>) -> Result<(), TrainError> {
+    fn on_end(&mut self, summary: &TrainSummary, model: &Model<B>) -> Result<(), TrainError> {
         self.finish().map_err(observer_error)?;
         // a step whose evaluation was interrupted is made again: the checkpoint before it is still of use
         if summary.stop == StopReason::Interrupted && !self.due {

@@ -19,7 +19,7 @@ use crate::watch::Watch;
 use burn::module::Module;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use zograd_models::{BaseNote, Opt, content_hash};
+use zograd_models::{BaseNote, Model, content_hash};
 use zograd_perturb::{ParameterSpace, is_exact_on};
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{AdapterStart, Header, Trajectory, TrajectoryWriter};
@@ -38,7 +38,7 @@ pub(crate) struct TrainJob<'a> {
 /// What the run starts from.
 struct Beginning<B: RunBackend> {
     note: BaseNote,
-    model: Opt<B>,
+    model: Model<B>,
     adapter: Option<AdapterStart>,
     space: ParameterSpace,
     /// What its log says; gradient methods have none.
@@ -47,7 +47,7 @@ struct Beginning<B: RunBackend> {
 
 /// What training gave.
 struct Trained<B: RunBackend> {
-    model: Opt<B>,
+    model: Model<B>,
     summary: TrainSummary,
     /// How many numbers moved.
     parameters: u64,
@@ -297,7 +297,7 @@ fn train<B: RunBackend>(
 fn judge<B: RunBackend>(
     prepared: &Prepared,
     (methods, stop): (&Methods, &AtomicBool),
-    (model, summary): (Opt<B>, &TrainSummary),
+    (model, summary): (Model<B>, &TrainSummary),
     recorder: &mut Recorder<'_>,
     device: &B::Device,
 ) -> Result<(Option<Evaluation>, String)> {

@@ -5,12 +5,12 @@ use crate::error::{Blame, Result};
 use crate::folder::{Interrupted, START};
 use crate::settings::{Settings, Tune};
 use std::path::{Path, PathBuf};
-use zograd_models::{BaseNote, HEAD, Opt, save_adapter};
+use zograd_models::{BaseNote, HEAD, Model, save_adapter};
 use zograd_perturb::Selection;
 use zograd_trainer::trajectory::AdapterStart;
 
 /// `base`, with a head of its own if only the head is tuned.
-pub(crate) fn without_adapter<B: RunBackend>(base: Opt<B>, tune: Tune) -> Opt<B> {
+pub(crate) fn without_adapter<B: RunBackend>(base: Model<B>, tune: Tune) -> Model<B> {
     match tune {
         Tune::Head => base.untied(),
         _ => base,
@@ -31,9 +31,9 @@ pub(crate) fn tuned_by(selection: &Selection) -> Tune {
 /// The adapter of an interrupted run comes out otherwise than it did.
 pub(super) fn begin<B: RunBackend>(
     settings: &Settings,
-    base: Opt<B>,
+    base: Model<B>,
     interrupted: Option<&Interrupted>,
-) -> Result<(Opt<B>, Option<AdapterStart>)> {
+) -> Result<(Model<B>, Option<AdapterStart>)> {
     let Some(config) = &settings.adapter else {
         return Ok((without_adapter(base, settings.tune), None));
     };
@@ -63,7 +63,7 @@ pub(crate) fn start_folder(run: &Path) -> PathBuf {
 /// It cannot be written.
 pub(super) fn keep_start<B: RunBackend>(
     start: Option<&AdapterStart>,
-    model: &Opt<B>,
+    model: &Model<B>,
     base: &BaseNote,
     run: &Path,
 ) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::folder::{ANCHOR, Interrupted, check_seal};
 use crate::inputs::{load, load_own, tuned_hash, with_own_adapter};
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use zograd_models::Opt;
+use zograd_models::Model;
 use zograd_perturb::{Arithmetic, Perturbed};
 use zograd_select::Strategy;
 use zograd_trainer::trajectory::{Header, Record, Walk, replay, retell};
@@ -20,7 +20,7 @@ const STEPS_BETWEEN_LOOKS: usize = 256;
 /// The start weights of a run, and where they came from.
 pub(super) struct Start<'a, B: RunBackend> {
     /// The model, with what is tuned.
-    pub(super) model: Opt<B>,
+    pub(super) model: Model<B>,
     /// The folder of the base weights.
     pub(super) source: &'a Path,
     /// Where to load them again.
@@ -36,7 +36,7 @@ pub(super) fn train<B: RunBackend>(
     header: &Header,
     interrupted: Option<Interrupted>,
     mut work: Work<'_, '_>,
-) -> Result<(Opt<B>, TrainSummary)> {
+) -> Result<(Model<B>, TrainSummary)> {
     let mut strategy = work.methods.build(&header.method).or_input()?;
     let anchor = work.recorder.folder.anchor();
     let walk = Walk::from_start(&start.model, header, anchor).or_input()?;
@@ -79,7 +79,7 @@ fn resume<B: RunBackend>(
     walk: Walk,
     strategy: &mut dyn Strategy,
     work: &mut Work<'_, '_>,
-) -> Result<Perturbed<B, Opt<B>>> {
+) -> Result<Perturbed<B, Model<B>>> {
     let (settings, source, device) = (work.settings, start.source, start.device);
     let start = start.model;
     let (step, mut model) = match run.checkpoint() {
@@ -140,10 +140,10 @@ fn resume<B: RunBackend>(
 fn restore<B: RunBackend>(
     run: &Interrupted,
     checkpoint: &Path,
-    base: Option<&Opt<B>>,
+    base: Option<&Model<B>>,
     work: &Work<'_, '_>,
     device: &B::Device,
-) -> Result<Opt<B>> {
+) -> Result<Model<B>> {
     let model = match base {
         Some(base) => with_own_adapter(base.clone(), checkpoint)?,
         None => load_own::<B>(checkpoint, work.settings.machine.storage(), device)?,

@@ -2,14 +2,14 @@
 
 use burn_ndarray::NdArray;
 use std::error::Error;
-use zograd_models::{LoadOptions, Opt, tokenizer};
+use zograd_models::{LoadOptions, Model, tokenizer};
 use zograd_tasks::{Dataset, Form, Prompt, PromptEncoder, Sample, SplitSizes, Splits, tasks};
 
 pub type Cpu = NdArray<f32>;
 
 /// The model, and prompts for the rows of its task.
 pub struct BuiltIn {
-    pub model: Opt<Cpu>,
+    pub model: Model<Cpu>,
     pub train: Vec<Prompt>,
     pub dev: Vec<Prompt>,
 }
@@ -19,7 +19,7 @@ impl BuiltIn {
         let folder = tempfile::tempdir()?;
         zograd_embedded::unpack(folder.path())?;
         let folder = folder.path().join("model");
-        let (model, _) = Opt::<Cpu>::load(&folder, &LoadOptions::default(), &Default::default())?;
+        let (model, _) = Model::<Cpu>::load(&folder, &LoadOptions::default(), &Default::default())?;
         let encoder = PromptEncoder::new(tokenizer::load(&folder)?)?;
 
         let task = tasks::by_name("toy")?;

@@ -12,7 +12,7 @@ use burn_autodiff::Autodiff;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use zograd_models::{ModelBackend, Opt};
+use zograd_models::{Model, ModelBackend};
 use zograd_tasks::Prompt;
 
 /// What a step by backpropagation costs: one forward, and a backward that counts as two.
@@ -44,9 +44,9 @@ pub(super) struct Steps<'a, B: ModelBackend, C: CheckpointStrategy> {
     settings: &'a Backpropagation,
     objective: &'a dyn Objective,
     config: &'a TrainConfig,
-    optimizer: Optimizer<Autodiff<B, C>, Opt<Autodiff<B, C>>>,
+    optimizer: Optimizer<Autodiff<B, C>, Model<Autodiff<B, C>>>,
     /// `None` only while the optimiser holds it.
-    model: Option<Opt<Autodiff<B, C>>>,
+    model: Option<Model<Autodiff<B, C>>>,
 }
 
 /// The gradient of a batch.
@@ -63,7 +63,7 @@ impl<'a, B: ModelBackend, C: CheckpointStrategy> Steps<'a, B, C> {
         settings: &'a Backpropagation,
         objective: &'a dyn Objective,
         config: &'a TrainConfig,
-        model: Opt<Autodiff<B, C>>,
+        model: Model<Autodiff<B, C>>,
     ) -> Self {
         Self {
             settings,
@@ -75,7 +75,7 @@ impl<'a, B: ModelBackend, C: CheckpointStrategy> Steps<'a, B, C> {
     }
 
     /// The model as it stands.
-    fn tuned(&self) -> &Opt<Autodiff<B, C>> {
+    fn tuned(&self) -> &Model<Autodiff<B, C>> {
         self.model
             .as_ref()
             .expect("only a panicking optimiser leaves no model")
@@ -155,7 +155,7 @@ fn weighed<B: ModelBackend, C: CheckpointStrategy>(
     (log_probs * slope).sum()
 }
 
-impl<B: ModelBackend, C: CheckpointStrategy> Stepper<Opt<B>> for Steps<'_, B, C> {
+impl<B: ModelBackend, C: CheckpointStrategy> Stepper<Model<B>> for Steps<'_, B, C> {
     fn step(&mut self, state: &TrainState, batch: &[&Prompt]) -> Result<Done, TrainError> {
         let step = state.summary().steps;
         let gradient = self.gradient(batch)?;
@@ -189,7 +189,7 @@ impl<B: ModelBackend, C: CheckpointStrategy> Stepper<Opt<B>> for Steps<'_, B, C>
         Ok(None)
     }
 
-    fn model(&self) -> Cow<'_, Opt<B>> {
+    fn model(&self) -> Cow<'_, Model<B>> {
         Cow::Owned(self.tuned().valid())
     }
 }

@@ -3,16 +3,16 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::AutodiffBackend;
 use burn_autodiff::Autodiff;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
-use zograd_models::{ModelBackend, Opt};
+use zograd_models::{Model, ModelBackend};
 use zograd_params::ParameterPath;
 use zograd_perturb::Selection;
 
 /// The model on the differentiating backend, where only the selected parameters have gradients.
 pub(super) fn differentiable<B: ModelBackend, C: CheckpointStrategy>(
-    model: Opt<B>,
+    model: Model<B>,
     selection: &Selection,
-) -> Opt<Autodiff<B, C>> {
-    Opt::<Autodiff<B, C>>::from_inner(model).map(&mut Track {
+) -> Model<Autodiff<B, C>> {
+    Model::<Autodiff<B, C>>::from_inner(model).map(&mut Track {
         selection,
         path: ParameterPath::default(),
     })

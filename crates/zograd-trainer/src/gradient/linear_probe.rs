@@ -5,7 +5,7 @@ use crate::measure::Questions;
 use crate::{TeacherForcing, TrainError};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{Embedding, ModelBackend, Opt};
+use zograd_models::{Model, ModelBackend};
 use zograd_tasks::Prompt;
 
 /// How far the making of a linear probe is.
@@ -51,12 +51,12 @@ pub struct LinearProbe {
 /// # Errors
 /// No prompts, prompts the model cannot score, or answers that are all made of one token.
 pub fn fit_linear_probe<B: ModelBackend>(
-    model: Opt<B>,
+    model: Model<B>,
     prompts: &[Prompt],
     batch_size: usize,
     stop: &AtomicBool,
     mut progress: impl FnMut(LinearProbeStage),
-) -> Result<Option<(Opt<B>, LinearProbe)>, TrainError> {
+) -> Result<Option<(Model<B>, LinearProbe)>, TrainError> {
     if prompts.is_empty() {
         return Err(TrainError::NoExamples("training"));
     }
@@ -111,7 +111,7 @@ pub fn answer_tokens(prompts: &[Prompt]) -> Result<Vec<u32>, TrainError> {
 /// What the head is given where the tokens of right answers are due, and how many tokens went through the layers for
 /// it; `None` if `stop` was raised.
 fn features<'p, B: ModelBackend>(
-    model: &Opt<B>,
+    model: &Model<B>,
     tokens: &[u32],
     chunks: impl Iterator<Item = &'p [Prompt]>,
     stop: &AtomicBool,
@@ -145,22 +145,17 @@ fn features<'p, B: ModelBackend>(
 }
 
 /// `model` with a head of its own, in which these tokens have these rows, `[tokens, width]`.
-fn with_rows<B: ModelBackend>(model: Opt<B>, tokens: &[u32], rows: Tensor<B, 2>) -> Opt<B> {
+fn with_rows<B: ModelBackend>(model: Model<B>, tokens: &[u32], rows: Tensor<B, 2>) -> Model<B> {
     let (device, dtype) = (model.device(), model.dtype());
-    let mut model = model.untied();
-    if let Some(head) = model.lm_head.take() {
-        let places: Vec<i32> = tokens.iter().map(|token| *token as i32).collect();
-        let shape = [places.len()];
-        let places = Tensor::<B, 1, Int>::from_data(TensorData::new(places, shape), &device);
-        let rows = rows.cast(dtype);
-        let weight = head.weight.map(|weight| {
-            let old = weight.clone().select(0, places.clone());
-            // by way of 0, so that a narrow type rounds the new row and not its distance from the old one
-            weight
-                .select_assign(0, places.clone(), old.neg(), IndexingUpdateOp::Add)
-                .select_assign(0, places, rows, IndexingUpdateOp::Add)
-        });
-        model.lm_head = Some(Embedding { weight });
-    }
-    model
+    let places: Vec<i32> = tokens.iter().map(|token| *token as i32).collect();
+    let shape = [places.len()];
+    let places = Tensor::<B, 1, Int>::from_data(TensorData::new(places, shape), &device);
+    let rows = rows.cast(dtype);
+    model.untied().map_head(|weight| {
+        let old = weight.clone().select(0, places.clone());
+        // by way of 0, so that a narrow type rounds the new row and not its distance from the old one
+        weight
+            .select_assign(0, places.clone(), old.neg(), IndexingUpdateOp::Add)
+            .select_assign(0, places, rows, IndexingUpdateOp::Add)
+    })
 }

@@ -7,7 +7,7 @@ use burn_autodiff::checkpoint::strategy::{
     BalancedCheckpointing, CheckpointStrategy, NoCheckpointing,
 };
 use std::sync::atomic::AtomicBool;
-use zograd_models::{ModelBackend, Opt};
+use zograd_models::{Model, ModelBackend};
 use zograd_perturb::Selection;
 
 /// A run by backpropagation: set up, then [`run`](GradientTraining::run).
@@ -17,7 +17,7 @@ use zograd_perturb::Selection;
 /// types are not meant for this.
 pub struct GradientTraining<'a, B: ModelBackend> {
     settings: &'a Backpropagation,
-    course: Course<'a, Opt<B>>,
+    course: Course<'a, Model<B>>,
 }
 
 impl<'a, B: ModelBackend> GradientTraining<'a, B> {
@@ -35,7 +35,7 @@ impl<'a, B: ModelBackend> GradientTraining<'a, B> {
     }
 
     /// Tells `observer` what happens; several are a pair of observers.
-    pub fn observer(mut self, observer: impl Observer<Opt<B>> + 'a) -> Self {
+    pub fn observer(mut self, observer: impl Observer<Model<B>> + 'a) -> Self {
         self.course.observer = Box::new(observer);
         self
     }
@@ -53,9 +53,9 @@ impl<'a, B: ModelBackend> GradientTraining<'a, B> {
     /// score, or an error of the observer.
     pub fn run(
         self,
-        model: Opt<B>,
+        model: Model<B>,
         selection: &Selection,
-    ) -> Result<(Opt<B>, TrainSummary), TrainError> {
+    ) -> Result<(Model<B>, TrainSummary), TrainError> {
         self.course.check()?;
         match self.settings.recompute {
             true => self.run_with::<BalancedCheckpointing>(model, selection),
@@ -65,9 +65,9 @@ impl<'a, B: ModelBackend> GradientTraining<'a, B> {
 
     fn run_with<C: CheckpointStrategy>(
         self,
-        model: Opt<B>,
+        model: Model<B>,
         selection: &Selection,
-    ) -> Result<(Opt<B>, TrainSummary), TrainError> {
+    ) -> Result<(Model<B>, TrainSummary), TrainError> {
         let (objective, config) = (self.course.objective, self.course.config);
         let model = differentiable::<B, C>(model, selection);
         let mut steps = Steps::new(self.settings, objective, config, model);

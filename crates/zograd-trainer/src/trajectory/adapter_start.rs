@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 use zograd_models::{
-    AdapterConfig, AdapterError, ModelBackend, Opt, PrefixInit, content_hash_of, is_adapter,
+    AdapterConfig, AdapterError, Model, ModelBackend, PrefixInit, content_hash_of, is_adapter,
 };
 use zograd_perturb::Seed;
 
@@ -15,7 +15,7 @@ pub struct AdapterStart {
     /// Its kind and shape.
     #[serde(flatten)]
     pub config: AdapterConfig,
-    /// Seed of its numbers ([`Opt::with_adapter`]).
+    /// Seed of its numbers ([`Model::with_adapter`]).
     pub seed: Seed,
     /// Content hash of its tensors ([`content_hash_of`]).
     pub weights: String,
@@ -50,8 +50,8 @@ impl AdapterStart {
     pub fn fresh<B: ModelBackend>(
         config: AdapterConfig,
         run_seed: u64,
-        base: Opt<B>,
-    ) -> Result<(Self, Opt<B>), AdapterError> {
+        base: Model<B>,
+    ) -> Result<(Self, Model<B>), AdapterError> {
         let seed = Seed::new(run_seed).child(ADAPTER);
         let model = base.with_adapter(&config, seed)?;
         let weights = content_hash_of(&model, is_adapter);
@@ -77,9 +77,9 @@ impl AdapterStart {
     /// It does not fit the model, or its bits are not those of the run.
     pub fn again<B: ModelBackend>(
         &self,
-        base: Opt<B>,
+        base: Model<B>,
         kept: &Path,
-    ) -> Result<Opt<B>, AdapterStartError> {
+    ) -> Result<Model<B>, AdapterStartError> {
         let model = if kept.is_dir() {
             base.with_adapter_from(kept)?
         } else {

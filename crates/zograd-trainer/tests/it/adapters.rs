@@ -6,8 +6,8 @@ use burn::tensor::backend::Backend;
 use std::path::Path;
 use std::sync::Mutex;
 use zograd_models::{
-    ADAPTERS, AdapterConfig, BaseNote, Continuation, Generation, LoraConfig, ModelError, Opt,
-    OptConfig, Plan, PrefixConfig, PrefixInit, Sequence, Sharing, Storage, content_hash,
+    ADAPTERS, AdapterConfig, BaseNote, Continuation, Generation, LoraConfig, Model, ModelConfig,
+    ModelError, Plan, PrefixConfig, PrefixInit, Sequence, Sharing, Storage, content_hash,
     content_hash_of, is_adapter, save_adapter,
 };
 use zograd_perturb::{
@@ -61,7 +61,7 @@ fn only_the_adapter_moves() {
             .expect("valid");
         for step in 0..3 {
             let context = StepContext::new(step, Seed::new(5).child(step), 1e-2);
-            let mut prober = Walking::new(&mut model, |m: &Opt<Cpu>| {
+            let mut prober = Walking::new(&mut model, |m: &Model<Cpu>| {
                 Ok(-f64::from(m.log_probs(&plan)?.iter().sum::<f32>()))
             });
             let rule = Rule::new(1e-2, 1e-2);
@@ -81,7 +81,7 @@ fn every_tensor_of_an_adapter_moves() {
         let space =
             ParameterSpace::select(&model, &Selection::matching(ADAPTERS)).expect("adapters");
         let names: Vec<String> = space.names().map(String::from).collect();
-        let hash = |model: &Opt<Cpu>, name: &str| content_hash_of(model, |other| other == name);
+        let hash = |model: &Model<Cpu>, name: &str| content_hash_of(model, |other| other == name);
         let before: Vec<String> = names.iter().map(|name| hash(&model, name)).collect();
         let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2).expect("its own");
         model
@@ -109,9 +109,9 @@ fn probes_together_make_the_same_step() {
                 Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2).expect("its own");
             let context = StepContext::new(0, Seed::new(5), 1e-2);
             let mut sizes = Vec::new();
-            let losses = |models: &[Opt<Cpu>]| {
+            let losses = |models: &[Model<Cpu>]| {
                 sizes.push(models.len());
-                let each = Opt::log_probs_of_each(models, &plan)?;
+                let each = Model::log_probs_of_each(models, &plan)?;
                 let loss = |scores: &Vec<f32>| Loss::new(-f64::from(scores.iter().sum::<f32>()));
                 Ok(each.iter().map(loss).collect())
             };
@@ -148,7 +148,7 @@ fn probes_together_make_the_same_step() {
 /// A model that tells how many of it were scored together.
 #[derive(Module, Debug)]
 struct Counting<B: Backend> {
-    opt: Opt<B>,
+    opt: Model<B>,
 }
 
 static TOGETHER: Mutex<Vec<usize>> = Mutex::new(Vec::new());
@@ -166,8 +166,8 @@ impl LanguageModel for Counting<Cpu> {
 
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
         TOGETHER.lock().expect("no panic").push(models.len());
-        let models: Vec<Opt<Cpu>> = models.iter().map(|model| model.opt.clone()).collect();
-        Opt::log_probs_of_each(&models, plan)
+        let models: Vec<Model<Cpu>> = models.iter().map(|model| model.opt.clone()).collect();
+        Model::log_probs_of_each(&models, plan)
     }
 
     fn generate(&self, _: &[&[u32]], _: &Generation) -> Result<Vec<Continuation>, ModelError> {
@@ -221,9 +221,9 @@ fn probes_of_all_weights_are_made_one_by_one() {
     // an adapter as large as the projections it stands beside, in a model of 5 million weights
     let shape = r#"{"vocab_size": 40, "hidden_size": 512, "num_hidden_layers": 2, "num_attention_heads": 2,
         "ffn_dim": 1024, "max_position_embeddings": 32}"#;
-    let shape = OptConfig::from_json(shape).expect("a valid configuration");
+    let shape = ModelConfig::from_json(shape).expect("a valid configuration");
     let at_once = |r: usize| {
-        let base = Opt::<Cpu>::init(&shape, &Default::default());
+        let base = Model::<Cpu>::init(&shape, &Default::default());
         let lora = LoraConfig {
             r,
             ..LoraConfig::default()

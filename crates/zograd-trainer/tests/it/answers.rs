@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 use burn_ndarray::NdArray;
 use std::ops::ControlFlow;
-use zograd_models::{Decoding, Generation, Opt, OptConfig};
+use zograd_models::{Decoding, Generation, Model, ModelConfig};
 use zograd_tasks::metrics::{Metric, exact_match, f1};
 use zograd_tasks::{Cloze, Form, Prompt, PromptEncoder, Row, Sample, Task, Tokenizer};
 use zograd_tasks::{DataError, tasks};
@@ -15,14 +15,14 @@ use zograd_trainer::{
 type B = NdArray<f32>;
 const WORDS: u32 = 40;
 
-pub fn model() -> Opt<B> {
-    let config = OptConfig::from_json(&format!(
+pub fn model() -> Model<B> {
+    let config = ModelConfig::from_json(&format!(
         r#"{{"vocab_size": {WORDS}, "hidden_size": 16, "num_hidden_layers": 2,
             "num_attention_heads": 2, "ffn_dim": 32, "max_position_embeddings": 64, "init_std": 0.3}}"#
     ));
     let device = Default::default();
     NdArray::<f32>::seed(&device, 3);
-    Opt::init(&config.expect("a valid configuration"), &device)
+    Model::init(&config.expect("a valid configuration"), &device)
 }
 
 /// The words `w1` to `w39`, by their ids.

@@ -5,7 +5,9 @@ use crate::tiny::{Cpu, model, prompts};
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use zograd_models::{Continuation, Generation, LanguageModel, ModelError, Opt, Plan, content_hash};
+use zograd_models::{
+    Continuation, Generation, LanguageModel, Model, ModelError, Plan, content_hash,
+};
 use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Selection};
 use zograd_select::Mezo;
 use zograd_tasks::metrics::Metric;
@@ -18,8 +20,8 @@ use zograd_trainer::{
 #[derive(Default)]
 struct Evals(Vec<(EvalRecord, String)>);
 
-impl Observer<Opt<Cpu>> for Evals {
-    fn on_eval(&mut self, record: &EvalRecord, model: &Opt<Cpu>) -> Result<(), TrainError> {
+impl Observer<Model<Cpu>> for Evals {
+    fn on_eval(&mut self, record: &EvalRecord, model: &Model<Cpu>) -> Result<(), TrainError> {
         self.0.push((record.clone(), content_hash(model)));
         Ok(())
     }
@@ -76,7 +78,7 @@ static WRITTEN: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Module, Debug)]
 struct Writing<B: Backend> {
-    opt: Opt<B>,
+    opt: Model<B>,
 }
 
 impl LanguageModel for Writing<Cpu> {

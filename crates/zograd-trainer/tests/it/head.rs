@@ -5,7 +5,7 @@ use burn::module::Module;
 use burn::tensor::backend::Backend;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use zograd_models::{
-    Continuation, Generation, HEAD, LanguageModel, ModelError, Opt, Plan, Probe, Still,
+    Continuation, Generation, HEAD, LanguageModel, Model, ModelError, Plan, Probe, Still,
     content_hash,
 };
 use zograd_perturb::{Grids, NoiseKind, ParameterSpace, Perturbed, Selection};
@@ -20,7 +20,7 @@ static WHOLE: AtomicUsize = AtomicUsize::new(0);
 /// A model that counts them.
 #[derive(Module, Debug)]
 struct Counting<B: Backend> {
-    opt: Opt<B>,
+    opt: Model<B>,
     #[module(skip)]
     once: bool,
 }

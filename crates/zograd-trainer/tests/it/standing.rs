@@ -4,7 +4,7 @@ use crate::steps::methods;
 use crate::tiny::{Cpu, model, prompt, prompts};
 use burn::module::Module;
 use zograd_models::{
-    AdapterConfig, HEAD, LoraConfig, ModelBackend, Opt, Plan, Probe, Sequence, Sharing,
+    AdapterConfig, HEAD, LoraConfig, Model, ModelBackend, Plan, Probe, Sequence, Sharing,
     content_hash, content_hash_of,
 };
 use zograd_perturb::{Grids, NoiseBackend, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
@@ -20,10 +20,10 @@ const EPS: f64 = 1e-2;
 
 /// On grids where they can be.
 fn perturbed<B: NoiseBackend + ModelBackend>(
-    module: Opt<B>,
+    module: Model<B>,
     selection: &Selection,
     exact: bool,
-) -> Perturbed<B, Opt<B>> {
+) -> Perturbed<B, Model<B>> {
     let space = ParameterSpace::select(&module, selection).expect("parameters");
     if !exact {
         return Perturbed::new(module, space, NoiseKind::Gaussian, EPS).expect("its own space");
@@ -50,7 +50,7 @@ struct Made {
 }
 
 fn make<B: NoiseBackend + ModelBackend>(
-    mut model: Perturbed<B, Opt<B>>,
+    mut model: Perturbed<B, Model<B>>,
     method: &MethodSpec,
     (batch, objective): (&[&Prompt], &dyn Objective),
     standing: bool,
@@ -259,7 +259,7 @@ fn with_normalisers<'p>(batch: &[&'p Prompt]) -> Vec<Scored<'p>> {
 /// Who stands still: a model that takes probes, unless it writes its answers or moves an adapter in copies.
 #[test]
 fn who_stands_still() {
-    let space = |module: &Opt<Cpu>, selection: &Selection| {
+    let space = |module: &Model<Cpu>, selection: &Selection| {
         ParameterSpace::select(module, selection).expect("parameters")
     };
     let whole = model();

@@ -3,7 +3,7 @@
 use crate::tiny::{Cpu, model, prompts};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{Opt, Storage, content_hash};
+use zograd_models::{Model, Storage, content_hash};
 use zograd_perturb::{
     Arithmetic, Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Selection, noise,
 };
@@ -53,10 +53,10 @@ struct Keeper<'a> {
     after: u64,
     steps: Vec<StepRecord>,
     evals: Vec<EvalRecord>,
-    end: Option<(TrainSummary, Opt<Cpu>)>,
+    end: Option<(TrainSummary, Model<Cpu>)>,
 }
 
-impl Observer<Opt<Cpu>> for Keeper<'_> {
+impl Observer<Model<Cpu>> for Keeper<'_> {
     fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
         self.steps.push(record.clone());
         if record.step == self.after {
@@ -65,12 +65,12 @@ impl Observer<Opt<Cpu>> for Keeper<'_> {
         Ok(())
     }
 
-    fn on_eval(&mut self, record: &EvalRecord, _: &Opt<Cpu>) -> Result<(), TrainError> {
+    fn on_eval(&mut self, record: &EvalRecord, _: &Model<Cpu>) -> Result<(), TrainError> {
         self.evals.push(record.clone());
         Ok(())
     }
 
-    fn on_end(&mut self, summary: &TrainSummary, model: &Opt<Cpu>) -> Result<(), TrainError> {
+    fn on_end(&mut self, summary: &TrainSummary, model: &Model<Cpu>) -> Result<(), TrainError> {
         self.end = Some((summary.clone(), model.clone()));
         Ok(())
     }
@@ -108,12 +108,12 @@ struct Ran {
     summary: TrainSummary,
     state: TrainState,
     weights: String,
-    end: Opt<Cpu>,
+    end: Model<Cpu>,
 }
 
 /// Trains on from `state`, and logs it, up to step `until` or the last.
 fn run(
-    model: &mut Perturbed<Cpu, Opt<Cpu>>,
+    model: &mut Perturbed<Cpu, Model<Cpu>>,
     strategy: &mut Damped,
     (header, state): (&Header, TrainState),
     log: &mut TrajectoryWriter,
@@ -160,7 +160,7 @@ fn timeless(mut summary: TrainSummary) -> TrainSummary {
     summary
 }
 
-fn replayed(header: &Header, records: &[Record]) -> (Perturbed<Cpu, Opt<Cpu>>, Damped) {
+fn replayed(header: &Header, records: &[Record]) -> (Perturbed<Cpu, Model<Cpu>>, Damped) {
     let mut again = walk(header).begin(model()).expect("the start");
     let mut strategy = Damped::default();
     replay(&mut again, &mut strategy, header, records, |_| ()).expect("this run's");

@@ -54,19 +54,19 @@ pub(crate) fn published(name: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::NAMES;
-    use crate::OptConfig;
+    use crate::ModelConfig;
 
     /// Counts of the published weights (transformers' `num_parameters` with the tied head once).
     #[test]
     fn every_name_is_a_valid_shape_of_its_size() {
         let counts = NAMES.map(|name| {
-            let config = OptConfig::named(name).expect("listed");
+            let config = ModelConfig::named(name).expect("listed");
             config.num_parameters() as f64 / 1e9
         });
         let published = [0.125, 0.331, 1.316, 2.652, 6.658, 12.853, 29.975, 65.721];
         for ((name, count), published) in NAMES.iter().zip(counts).zip(published) {
             assert!((count / published - 1.0).abs() < 5e-3, "{name}: {count}e9");
         }
-        assert!(OptConfig::named("opt-1b").is_err());
+        assert!(ModelConfig::named("opt-1b").is_err());
     }
 }

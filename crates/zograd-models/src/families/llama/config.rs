@@ -1,0 +1,214 @@
+//! What Llama's config.json says, and what all families of its kind say alike.
+
+use super::{LayerAttention, LlamaConfig};
+use crate::adapter::Projection;
+use crate::backend::Gate;
+use crate::config::{Common, ConfigError, Keys, MAX_SIZE, ModelConfig};
+use crate::families::rope;
+
+/// Llama 1, 2, 3 and what has its class: TinyLlama, SmolLM2.
+pub(in crate::families) fn read(keys: &Keys<'_>) -> Result<(Common, LlamaConfig), ConfigError> {
+    let (common, mut settings) = read_kin(keys, "llama")?;
+    let bias = keys.switch("attention_bias", false)?;
+    (settings.bias_in, settings.bias_out) = (bias, bias);
+    settings.bias_feed_forward = keys.switch("mlp_bias", false)?;
+    Ok((common, settings))
+}
+
+/// What all families of this kind say alike: no biases, no windows, one rotation, norms before alone.
+pub(in crate::families) fn read_kin(
+    keys: &Keys<'_>,
+    model_type: &'static str,
+) -> Result<(Common, LlamaConfig), ConfigError> {
+    let hidden_size = keys.needed("hidden_size")?;
+    let heads = keys.needed("num_attention_heads")?;
+    let head_dim = keys.size("head_dim")?;
+    let width = head_dim.unwrap_or(hidden_size / heads.max(1));
+    let layers = keys.needed("num_hidden_layers")?;
+    if layers > MAX_SIZE {
+        return Err(ConfigError::TooLarge {
+            key: "num_hidden_layers",
+            size: layers,
+        });
+    }
+    let common = Common {
+        heads,
+        key_value_heads: keys.size("num_key_value_heads")?.unwrap_or(heads),
+        head_dim,
+        tied: keys.switch("tie_word_embeddings", false)?,
+        init_std: keys.number("initializer_range")?,
+    };
+    check_width(width)?;
+    let settings = LlamaConfig {
+        model_type,
+        intermediate_size: keys.needed("intermediate_size")?,
+        gate: gate(keys, "hidden_act", "silu")?,
+        norm_epsilon: epsilon(keys)?,
+        norm_from_one: false,
+        bias_in: false,
+        bias_out: false,
+        bias_feed_forward: false,
+        head_norms: false,
+        norms_after: false,
+        embedding_scale: 1.0,
+        score_scale: (width as f64).powf(-0.5),
+        rotations: vec![rope::read(keys, width)?],
+        layers: vec![
+            LayerAttention {
+                window: None,
+                rotation: 0
+            };
+            layers
+        ],
+    };
+    Ok((common, settings))
+}
+
+/// Rotations turn pairs, and are made before sizes are checked.
+fn check_width(width: usize) -> Result<(), ConfigError> {
+    let key = "head_dim";
+    if width > MAX_SIZE {
+        return Err(ConfigError::TooLarge { key, size: width });
+    }
+    if !width.is_multiple_of(2) {
+        return Err(ConfigError::Unsupported {
+            key,
+            value: width.to_string(),
+            reason: "it must be even, for rotations turn pairs",
+        });
+    }
+    Ok(())
+}
+
+fn epsilon(keys: &Keys<'_>) -> Result<f64, ConfigError> {
+    let key = "rms_norm_eps";
+    match keys.number(key)?.unwrap_or(1e-6) {
+        epsilon if epsilon.is_finite() && epsilon >= 0.0 => Ok(epsilon),
+        other => Err(ConfigError::Unsupported {
+            key,
+            value: other.to_string(),
+            reason: "it must be a number of at least 0",
+        }),
+    }
+}
+
+/// The nonlinearity of the gate under this key.
+pub(in crate::families) fn gate(
+    keys: &Keys<'_>,
+    key: &'static str,
+    default: &str,
+) -> Result<Gate, ConfigError> {
+    match keys.text(key)?.unwrap_or(default) {
+        "silu" | "swish" => Ok(Gate::Silu),
+        "gelu_pytorch_tanh" | "gelu_new" => Ok(Gate::GeluTanh),
+        "gelu" => Ok(Gate::Gelu),
+        other => Err(ConfigError::Activation {
+            key,
+            value: other.to_owned(),
+            known: "silu, gelu, gelu_new, gelu_pytorch_tanh",
+        }),
+    }
+}
+
+/// The window of each layer, by the kinds of the layers if a file has them (`layer_types`), else by `otherwise`, which says
+/// whether a layer has the window.
+///
+/// # Errors
+/// A kind that is not known, or kinds of more or fewer layers than there are.
+pub(in crate::families) fn windows(
+    keys: &Keys<'_>,
+    window: Option<usize>,
+    layers: usize,
+    otherwise: impl Fn(usize) -> bool,
+) -> Result<Vec<Option<usize>>, ConfigError> {
+    let key = "layer_types";
+    let Some(kinds) = keys.texts(key)? else {
+        let of = |layer| window.filter(|_| otherwise(layer));
+        return Ok((0..layers).map(of).collect());
+    };
+    if kinds.len() != layers {
+        return Err(ConfigError::Unsupported {
+            key,
+            value: format!("a list of {}", kinds.len()),
+            reason: "it must name one kind for each layer",
+        });
+    }
+    let of = |kind: &str| match kind {
+        "full_attention" => Ok(None),
+        "sliding_attention" => window
+            .map(Some)
+            .ok_or(ConfigError::Missing("sliding_window")),
+        other => Err(ConfigError::Unsupported {
+            key,
+            value: format!("{other:?}"),
+            reason: "the layers here are full_attention or sliding_attention",
+        }),
+    };
+    kinds.into_iter().map(of).collect()
+}
+
+/// The size of the window, if there is one.
+pub(in crate::families) fn window(keys: &Keys<'_>) -> Result<Option<usize>, ConfigError> {
+    match keys.size("sliding_window")? {
+        Some(0) => Err(ConfigError::Zero("sliding_window")),
+        other => Ok(other),
+    }
+}
+
+impl LlamaConfig {
+    /// Gives the layers these windows.
+    pub(in crate::families) fn with_windows(mut self, windows: Vec<Option<usize>>) -> Self {
+        for (layer, window) in self.layers.iter_mut().zip(windows) {
+            layer.window = window;
+        }
+        self
+    }
+
+    pub(in crate::families) fn check(&self, model: &ModelConfig) -> Result<(), ConfigError> {
+        if !(self.score_scale.is_finite() && self.score_scale > 0.0) {
+            return Err(ConfigError::Unsupported {
+                key: "query_pre_attn_scalar",
+                value: self.score_scale.to_string(),
+                reason: "it must be a number above 0",
+            });
+        }
+        debug_assert_eq!(self.layers.len(), model.num_hidden_layers);
+        Ok(())
+    }
+
+    pub(in crate::families) fn other_weights(&self, model: &ModelConfig) -> usize {
+        let (hidden, width) = (model.hidden_size, model.head_dim);
+        let (all, grouped) = (
+            model.num_attention_heads * width,
+            model.num_key_value_heads * width,
+        );
+        let count = |there: bool, weights: usize| if there { weights } else { 0 };
+        let biases = count(self.bias_in, all + 2 * grouped)
+            + count(self.bias_out, hidden)
+            + count(self.bias_feed_forward, 2 * self.intermediate_size + hidden);
+        let norms =
+            2 * hidden + count(self.norms_after, 2 * hidden) + count(self.head_norms, 2 * width);
+        model.num_hidden_layers * (biases + norms) + hidden
+    }
+
+    pub(in crate::families) fn projections(
+        &self,
+        model: &ModelConfig,
+    ) -> Vec<(Projection, [usize; 2])> {
+        let (hidden, width) = (model.hidden_size, model.head_dim);
+        let (all, grouped) = (
+            model.num_attention_heads * width,
+            model.num_key_value_heads * width,
+        );
+        let inner = self.intermediate_size;
+        vec![
+            (Projection::QProj, [hidden, all]),
+            (Projection::KProj, [hidden, grouped]),
+            (Projection::VProj, [hidden, grouped]),
+            (Projection::OProj, [all, hidden]),
+            (Projection::GateProj, [hidden, inner]),
+            (Projection::UpProj, [hidden, inner]),
+            (Projection::DownProj, [inner, hidden]),
+        ]
+    }
+}
