@@ -180,6 +180,11 @@ impl<B: ModelBackend> Opt<B> {
             .attend(projected, layout)
     }
 
+    /// The keys and values of an adapter in a layer, `[tokens, hidden]` each.
+    pub(crate) fn prefix(&self, layer: usize) -> Option<[Tensor<B, 2>; 2]> {
+        self.decoder.layers[layer].self_attn.prefix()
+    }
+
     /// [`Opt::run_at`] with the attention left to `attend`: it gets the number of the layer and the
     /// queries, keys and values of the tokens, each `[tokens, hidden]`, and gives what they attend
     /// to, `[tokens, hidden]`.
@@ -393,9 +398,12 @@ impl<B: ModelBackend> Attention<B> {
         [query, key, value]: [Tensor<B, 2>; 3],
         layout: &AttentionLayout<B>,
     ) -> Tensor<B, 2> {
+        B::packed_attention(self.prefix(), query, key, value, layout)
+    }
+
+    fn prefix(&self) -> Option<[Tensor<B, 2>; 2]> {
         let prefix = self.prefix.as_ref();
-        let prefix = prefix.map(|prefix| [prefix.keys.val(), prefix.values.val()]);
-        B::packed_attention(prefix, query, key, value, layout)
+        prefix.map(|prefix| [prefix.keys.val(), prefix.values.val()])
     }
 
     fn forward(

@@ -51,7 +51,7 @@ fn search<B: ModelBackend>(
     beams: usize,
 ) -> Continuation {
     let limit = model.room(prompt.len(), generation);
-    let (mut cache, mut hidden) = Cache::prefill(model, &[prompt]);
+    let (mut cache, mut hidden) = Cache::prefill(model, &[prompt], limit);
     let mut running = vec![Beam {
         ids: Vec::new(),
         sum: 0.0,

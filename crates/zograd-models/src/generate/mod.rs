@@ -97,7 +97,10 @@ impl<B: ModelBackend> Opt<B> {
         let mut order: Vec<usize> = (0..prompts.len()).collect();
         order.sort_by_key(|prompt| std::cmp::Reverse(prompts[*prompt].len()));
         let sorted: Vec<&[u32]> = order.iter().map(|prompt| prompts[*prompt]).collect();
-        let (mut cache, mut hidden) = Cache::prefill(self, &sorted);
+        let rooms = sorted
+            .iter()
+            .map(|prompt| self.room(prompt.len(), generation));
+        let (mut cache, mut hidden) = Cache::prefill(self, &sorted, rooms.max().unwrap_or(0));
         let mut growing: Vec<Growing> = order
             .into_iter()
             .map(|prompt| Growing {
