@@ -313,7 +313,7 @@ mod tests {
             let runs = even_runs(places).into_iter();
             runs.map(|run| run.end).collect()
         };
-        assert_eq!(ends(&[]), []);
+        assert!(ends(&[]).is_empty());
         assert_eq!(ends(&[7]), [1]);
         assert_eq!(ends(&[3, 4, 5]), [3]);
         assert_eq!(ends(&[9, 19, 29, 30, 40, 2, 1]), [3, 5, 6, 7]);
