@@ -590,6 +590,7 @@ fn the_plain_operations_can_be_differentiated() {
     );
     assert_differentiable(
         "cached",
+        FINE,
         [[2, 12], [9, 6], [9, 6]],
         |[query, keys, values]| B::cached_attention(query, keys, values, &[0..5, 5..9], 1, heads),
     );
