@@ -11,6 +11,7 @@ pub mod batches;
 pub mod counts;
 pub mod device;
 pub mod forwards;
+pub mod generations;
 pub mod passes;
 pub mod probes;
 #[cfg(feature = "cuda")]

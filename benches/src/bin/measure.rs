@@ -11,6 +11,7 @@ use zograd_benches::batches::Batches;
 use zograd_benches::counts::{BatchCounts, StepCounts};
 use zograd_benches::device::DeviceTimes;
 use zograd_benches::forwards::ForwardTimes;
+use zograd_benches::generations::{GenerationTimes, Shape};
 use zograd_benches::passes::PassTimes;
 use zograd_benches::probes::{AdapterName, ProbeTimes};
 use zograd_benches::run_inputs;
@@ -64,6 +65,14 @@ enum What {
     Forward {
         #[command(flatten)]
         input: Input,
+        /// Timed repetitions, after one that is not
+        #[arg(long, default_value_t = 3)]
+        repeats: usize,
+    },
+    /// Generation, greedy
+    Generate {
+        #[command(flatten)]
+        shape: Shape,
         /// Timed repetitions, after one that is not
         #[arg(long, default_value_t = 3)]
         repeats: usize,
@@ -233,6 +242,9 @@ fn run<B: NoiseBackend + ModelBackend>(
             let times = ForwardTimes::measure::<B>(config, &batches, dtype, *repeats)?;
             serde_json::to_value(times)?
         }
+        What::Generate { shape, repeats } => serde_json::to_value(GenerationTimes::measure::<B>(
+            config, *shape, dtype, *repeats,
+        )?)?,
         What::Step {
             input,
             method,

@@ -1,9 +1,15 @@
 //! The operations a backend may do faster than by plain tensor arithmetic.
 
 #[cfg(any(feature = "ndarray", feature = "flex"))]
+mod attend;
+#[cfg(any(feature = "ndarray", feature = "flex"))]
+mod cached;
+#[cfg(any(feature = "ndarray", feature = "flex"))]
 mod chains;
 #[cfg(feature = "cube")]
 mod cube;
+#[cfg(any(feature = "ndarray", feature = "flex"))]
+mod gate;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod host;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
@@ -11,6 +17,8 @@ mod kernels;
 pub(crate) mod plain;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod product;
+#[cfg(any(feature = "ndarray", feature = "flex"))]
+mod softmax;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod weight;
 
@@ -178,6 +186,19 @@ pub trait ModelBackend: Backend {
         layout: &AttentionLayout<Self>,
     ) -> Tensor<Self, 2> {
         plain::attention(prefix, query, key, value, layout)
+    }
+
+    /// Writes the rows of `new`, `[rows, width]`, over the rows `places` of `cache`, `[cache rows, width]`, one each. In place, if
+    /// this is the only handle of `cache` and the backend can.
+    ///
+    /// # Panics
+    /// The shapes do not fit, or a place is none of the cache's rows.
+    fn write_rows(
+        cache: Tensor<Self, 2>,
+        new: Tensor<Self, 2>,
+        places: &[usize],
+    ) -> Tensor<Self, 2> {
+        plain::write_rows(cache, new, places)
     }
 
     /// Attention of one new token for each of some sequences, whose keys and values are rows of a cache. `query` is

@@ -117,7 +117,8 @@ fn feed_forward_layers() {
 }
 
 /// Lone sequences, options that branch from a prompt, rows longer than a tile of queries or of keys; heads of several
-/// widths, of which the last is one that no kernel takes; with keys of a prefix and without.
+/// widths, of which the third is one that no kernel takes; heads that share keys, and a window; with keys of a prefix and
+/// without.
 #[test]
 fn attention() {
     let long: Vec<u32> = (0..75).collect();
@@ -143,12 +144,19 @@ fn attention() {
         } else {
             [1, 128]
         };
-        for [heads, width] in [[2, 8], widest, [3, 20]] {
-            let hidden = heads * width;
-            let [q, k, v] = [(); 3].map(|()| random([tokens, hidden]));
-            let of = Heads::plain(heads, width);
-            let on_cpu = AttentionLayout::<Cpu>::of(&plan, of);
-            let on_gpu = AttentionLayout::<Gpu>::of(&plan, of);
+        let shared = Heads {
+            key_value: 2,
+            window: Some(4),
+            scale: 0.3,
+            ..Heads::plain(6, 8)
+        };
+        let plain = [[2, 8], widest, [3, 20]].map(|[heads, width]| Heads::plain(heads, width));
+        for heads in plain.into_iter().chain([shared]) {
+            let hidden = heads.key_value * heads.width;
+            let q = random([tokens, heads.query * heads.width]);
+            let [k, v] = [(); 2].map(|()| random([tokens, hidden]));
+            let on_cpu = AttentionLayout::<Cpu>::of(&plan, heads);
+            let on_gpu = AttentionLayout::<Gpu>::of(&plan, heads);
             for prefix in [0, 40] {
                 let before = [(); 2].map(|()| random([prefix, hidden]));
                 let before = (prefix > 0).then_some(before);
@@ -161,7 +169,7 @@ fn attention() {
                 let error = distance(&host(found.into_data()), &host(expected.into_data()));
                 assert!(
                     error < TOLERANCE,
-                    "{sharing:?}, {heads} heads of {width}, prefix {prefix}: {error:.1e}"
+                    "{sharing:?}, {heads:?}, prefix {prefix}: {error:.1e}"
                 );
             }
         }

@@ -3,6 +3,7 @@
 
 mod check;
 mod forward;
+mod generate;
 mod machine;
 mod memory;
 mod noise;
@@ -32,9 +33,11 @@ pub enum Topic {
     Step,
     /// Probes of an adapter, together and one by one
     Probes,
+    /// Continuing prompts, against transformers with --peer-python
+    Generate,
     /// Peak memory of a whole training run
     Memory,
-    /// The five above
+    /// The six above
     All,
     /// Counts and ratios against benches/thresholds.toml: a regression check
     Check,
@@ -55,7 +58,8 @@ pub struct Arguments {
     /// --warmup, --steps and --batch with --seq or --batches, and prints JSON with `step_s_median`
     #[arg(long, value_name = "COMMAND")]
     peer: Option<String>,
-    /// With noise: a Python with torch, to alternate with docs/src/scripts/normal_add.py
+    /// With noise and generate: a Python with torch, and with generate transformers, to alternate with
+    /// docs/src/scripts/normal_add.py and generate.py
     #[arg(long, value_name = "PYTHON")]
     peer_python: Option<String>,
     /// With step, forward and probes: a JSON file with real batches, besides the dense ones
@@ -101,11 +105,12 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return check::run(&programs, arguments);
     }
     let mut results = Results::load()?;
-    let topics: [(Topic, Measurement); 5] = [
+    let topics: [(Topic, Measurement); 6] = [
         (Topic::Noise, noise::measure),
         (Topic::Forward, forward::measure),
         (Topic::Step, step::measure),
         (Topic::Probes, probes::measure),
+        (Topic::Generate, generate::measure),
         (Topic::Memory, memory::measure),
     ];
     let mut records = Vec::new();

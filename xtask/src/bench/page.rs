@@ -90,6 +90,24 @@ pub fn page(results: &Results) -> String {
             ),
         ),
         (
+            "{generate}",
+            quantities(
+                results,
+                "generate",
+                &[
+                    ("zograd_s", "zograd, seconds"),
+                    ("first_token_s", "zograd, the first token of all, seconds"),
+                    ("token_s", "zograd, a further token of all, seconds"),
+                    ("peer_s", "transformers, seconds"),
+                    (
+                        "peer_first_token_s",
+                        "transformers, the first token of all, seconds",
+                    ),
+                    ("speedup", "times as fast as transformers"),
+                ],
+            ),
+        ),
+        (
             "{memory}",
             quantities(
                 results,

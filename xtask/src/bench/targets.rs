@@ -2,7 +2,7 @@
 
 use super::record::Results;
 use super::spread::Spread;
-use super::{memory, noise};
+use super::{generate, memory, noise};
 use std::fmt::Write;
 
 /// A bound on one quantity of one record.
@@ -192,6 +192,17 @@ const TARGETS: &[Target] = &[
                 "linear_share_of_time",
             ),
         ],
+    },
+    Target {
+        what: "Generation, 16 prompts of 400 tokens, 50 new: against transformers",
+        record: generate::PROMPTS,
+        quantity: "speedup",
+        bound: Bound::AtLeast(1.0),
+        beside: &[(
+            "a further token of all in seconds",
+            generate::PROMPTS,
+            "token_s",
+        )],
     },
     Target {
         what: "Peak memory of a training run, share of 1.25 x weights + 200 MB",

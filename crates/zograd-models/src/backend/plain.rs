@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax};
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor, TensorData};
+use burn::tensor::{DType, Slice, Tensor, TensorData};
 
 use super::{Gate, ModelBackend, WeightAndBias};
 use crate::attention::{AttentionLayout, HIDDEN, Heads};
@@ -154,6 +154,44 @@ pub(crate) fn attention<B: Backend>(
     Tensor::cat(attended, 0)
 }
 
+pub(crate) fn write_rows<B: Backend>(
+    mut cache: Tensor<B, 2>,
+    new: Tensor<B, 2>,
+    places: &[usize],
+) -> Tensor<B, 2> {
+    let [_, width] = new.dims();
+    for run in even_runs(places) {
+        let (first, end) = (places[run.start], places[run.end - 1] + 1);
+        let step = if run.len() > 1 {
+            places[run.start + 1] - first
+        } else {
+            1
+        };
+        let rows = Slice::new(first as isize, Some(end as isize), step as isize);
+        let columns = Slice::new(0, Some(width as isize), 1);
+        let new = new.clone().narrow(0, run.start, run.len());
+        cache = cache.slice_assign([rows, columns], new);
+    }
+    cache
+}
+
+/// Runs of places that ascend by one step.
+fn even_runs(places: &[usize]) -> Vec<Range<usize>> {
+    let mut runs = Vec::new();
+    let mut start = 0;
+    while start < places.len() {
+        let step = |at: usize| places.get(at)?.checked_sub(places[at - 1]);
+        let first = step(start + 1).filter(|step| *step > 0);
+        let mut end = start + 1;
+        while first.is_some() && step(end) == first {
+            end += 1;
+        }
+        runs.push(start..end);
+        start = end;
+    }
+    runs
+}
+
 pub(crate) fn cached_attention<B: Backend>(
     query: Tensor<B, 2>,
     keys: Tensor<B, 2>,
@@ -196,7 +234,7 @@ pub(crate) fn cached_attention<B: Backend>(
 }
 
 /// Keys or values `[rows, heads, length, width]` once for each head of the queries: neighbours share one.
-pub(crate) fn shared<B: Backend>(of: Tensor<B, 4>, group: usize) -> Tensor<B, 4> {
+fn shared<B: Backend>(of: Tensor<B, 4>, group: usize) -> Tensor<B, 4> {
     if group == 1 {
         return of;
     }
@@ -272,4 +310,21 @@ pub(crate) fn to_f32<B: Backend, const D: usize>(x: Tensor<B, D>) -> Tensor<B, D
 /// In this type.
 pub(crate) fn of_type<B: Backend, const D: usize>(x: Tensor<B, D>, dtype: DType) -> Tensor<B, D> {
     if x.dtype() == dtype { x } else { x.cast(dtype) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_ascend_by_one_step() {
+        let ends = |places: &[usize]| -> Vec<usize> {
+            let runs = even_runs(places).into_iter();
+            runs.map(|run| run.end).collect()
+        };
+        assert!(ends(&[]).is_empty());
+        assert_eq!(ends(&[7]), [1]);
+        assert_eq!(ends(&[3, 4, 5]), [3]);
+        assert_eq!(ends(&[9, 19, 29, 30, 40, 2, 1]), [3, 5, 6, 7]);
+    }
 }

@@ -50,7 +50,7 @@ fn search<D: Decoder>(
     beams: usize,
 ) -> Continuation {
     let limit = room(model, prompt.len(), generation);
-    let (mut cache, mut hidden) = Cache::prefill(model, &[prompt]);
+    let (mut cache, mut hidden) = Cache::prefill(model, &[prompt], limit);
     let mut running = vec![Beam {
         ids: Vec::new(),
         sum: 0.0,

@@ -1,149 +1,193 @@
 //! Keys and values of the tokens that were run.
 
-use burn::tensor::activation::softmax;
-use burn::tensor::{DType, Tensor, TensorData};
+use std::ops::Range;
 
-use crate::attention::{HIDDEN, Heads};
+use burn::tensor::Tensor;
+
 use crate::backend::ModelBackend;
-use crate::backend::plain::{before, by_heads, of_type, shared, to_f32, visible};
-use crate::decoder::{Decoder, device, prefix_of};
+use crate::backend::plain::of_type;
+use crate::decoder::{Decoder, prefix_of};
 use crate::indices::indices;
 use crate::packing::Packing;
-use crate::run::{Layouts, attend as attend_packed, run_with};
+use crate::run::{Layouts, attend, run_with};
 
 /// What new tokens need to know of those before them: one row per sequence that is being continued.
 ///
-/// Rows are padded at the left, so that the next token stands in the same column everywhere; padding
-/// is never seen, and counts for no position.
+/// The keys of a layer are one tensor, in which every sequence has a slot with room for all that will come, and so are its
+/// values. They are written in place. Sequences stand at the ends of their prompts side by side, so that the next token has
+/// one place in all slots, and those of neighbouring slots are written together; what is before the shorter prompts is no
+/// token's, and is never read.
 pub(super) struct Cache<B: ModelBackend> {
-    /// Keys and values of each layer, `[rows, heads, columns, head width]`; those of an adapter's prefix first.
-    layers: Vec<[Tensor<B, 4>; 2]>,
-    /// `[rows, 1, 1, columns]` f32, added to the scores.
-    mask: Tensor<B, 4>,
-    /// Position of each row's next token.
-    next: Vec<u32>,
+    /// Keys and values of each layer, `[slots * room, key and value heads * width]`.
+    layers: Vec<[Tensor<B, 2>; 2]>,
+    /// Tokens that a slot has room for.
+    room: usize,
+    /// Tokens of an adapter, which come first in each slot's sequence.
+    prefix: usize,
+    /// Place of the next token in a slot.
+    place: usize,
+    /// The sequences that are being continued.
+    rows: Vec<Row>,
+}
+
+#[derive(Clone, Copy)]
+struct Row {
+    slot: usize,
+    /// Place of the first token in the slot.
+    start: usize,
+    /// Position of the next token.
+    next: u32,
 }
 
 impl<B: ModelBackend> Cache<B> {
-    /// Runs the prompts, and gives what the layers make of the last token of each, `[prompts, hidden]`.
-    /// The prompts must have been checked.
-    pub fn prefill<D: Decoder<Backend = B>>(model: &D, prompts: &[&[u32]]) -> (Self, Tensor<B, 2>) {
+    /// Runs the prompts, and gives what the layers make of the last token of each, `[prompts, hidden]`. There is room for
+    /// `new` more tokens each. The prompts must have been checked.
+    pub fn prefill<D: Decoder<Backend = B>>(
+        model: &D,
+        prompts: &[&[u32]],
+        new: usize,
+    ) -> (Self, Tensor<B, 2>) {
         let packing = Packing::whole(prompts);
-        let device = device(model);
-        let heads = model.heads(0).key_value;
-        let columns = prompts.iter().map(|ids| ids.len()).max().unwrap_or(0);
-
-        // cell by cell, the packed token it holds, counted from 1; 0 is padding
-        let mut cells = vec![0; prompts.len() * columns];
-        let mut hidden = vec![HIDDEN; cells.len()];
-        let mut ends = Vec::with_capacity(prompts.len());
-        for (index, row) in packing.rows.iter().enumerate() {
-            let end = (index + 1) * columns;
-            let real = end - row.len()..end;
-            hidden[real.clone()].fill(0.0);
-            for (cell, token) in cells[real].iter_mut().zip(row.tokens()) {
-                *cell = token as i32 + 1;
-            }
-            ends.push(row.tokens().end as i32 - 1);
-        }
-        let shape = [prompts.len(), 1, 1, columns];
-        let mask = Tensor::from_data(TensorData::new(hidden, shape), (&device, DType::F32));
-        let cells = indices(cells.into_iter(), &device);
-        let spread = |packed: Tensor<B, 2>| {
-            let [_, width] = packed.dims();
-            let padding = Tensor::zeros([1, width], (&device, packed.dtype()));
-            Tensor::cat(vec![padding, packed], 0)
-                .select(0, cells.clone())
-                .reshape([prompts.len(), columns, heads, width / heads])
-                .swap_dims(1, 2)
+        let ends = packing.rows.iter().map(|row| row.tokens().end - 1);
+        let ends: Vec<usize> = ends.collect();
+        let longest = prompts.iter().map(|ids| ids.len()).max().unwrap_or(0);
+        let prefix = model.layers().first().and_then(prefix_of);
+        let prefix = prefix.map_or(0, |[keys, _]| keys.dims()[0]);
+        let place = prefix + longest;
+        let rows = prompts.iter().enumerate().map(|(slot, ids)| Row {
+            slot,
+            start: longest - ids.len(),
+            next: ids.len() as u32,
+        });
+        let mut cache = Self {
+            layers: Vec::with_capacity(model.layers().len()),
+            room: place + new,
+            prefix,
+            place,
+            rows: rows.collect(),
         };
         let layouts = Layouts::new(model, &packing);
-        let mut layers = Vec::with_capacity(model.layers().len());
-        let run = run_with(model, &packing, None, |layer, [query, key, value]| {
-            let rows = [spread(key.clone()), spread(value.clone())];
-            layers.push(match prefix_of(&model.layers()[layer]) {
-                None => rows,
-                Some([first, second]) => {
-                    let [keys, values] = rows;
-                    [
-                        before(by_heads(first, heads), keys),
-                        before(by_heads(second, heads), values),
-                    ]
-                }
-            });
-            attend_packed(
-                &model.layers()[layer],
-                [query, key, value],
-                layouts.of(layer),
-            )
-        });
-        let cache = Self {
-            mask: match layers.first() {
-                // what stands before the prompts is a prefix, which every row sees
-                Some([keys, _]) if keys.dims()[2] > columns => {
-                    visible(keys.dims()[2] - columns, mask)
-                }
-                _ => mask,
+        let hidden = run_with(
+            model,
+            &packing,
+            Some(&ends),
+            |index, [query, key, value]| {
+                let layer = &model.layers()[index];
+                let prefix = prefix_of(layer);
+                let mut prefix = prefix.into_iter().flatten();
+                let layer_cache =
+                    [&key, &value].map(|of| cache.filled(of, prefix.next(), &packing));
+                cache.layers.push(layer_cache);
+                attend(layer, [query, key, value], layouts.of(index))
             },
-            layers,
-            next: prompts.iter().map(|ids| ids.len() as u32).collect(),
-        };
-        (cache, run.select(0, indices(ends.into_iter(), &device)))
+        );
+        (cache, hidden)
+    }
+
+    /// Slots with the prefix and the packed tokens in them.
+    fn filled(
+        &self,
+        packed: &Tensor<B, 2>,
+        prefix: Option<Tensor<B, 2>>,
+        packing: &Packing,
+    ) -> Tensor<B, 2> {
+        let [_, hidden] = packed.dims();
+        let shape = [self.rows.len() * self.room, hidden];
+        let mut all = Tensor::zeros(shape, (&packed.device(), packed.dtype()));
+        let starts = self.rows.iter().map(|row| self.tokens(row, 0).start);
+        if let Some(prefix) = prefix {
+            // weights may be narrower than what flows between the layers
+            let prefix = of_type(prefix, packed.dtype());
+            for start in starts.clone() {
+                let places: Vec<usize> = (start..start + self.prefix).collect();
+                all = B::write_rows(all, prefix.clone(), &places);
+            }
+        }
+        let tokens = starts.zip(&packing.rows).flat_map(|(start, row)| {
+            let first = start + self.prefix;
+            first..first + row.len()
+        });
+        B::write_rows(all, packed.clone(), &tokens.collect::<Vec<_>>())
     }
 
     /// Runs one more token of each row, at the row's next position, and gives what the layers make of
-    /// it, `[rows, hidden]`. The ids and the positions must exist.
+    /// it, `[rows, hidden]`. The ids, the positions and the room for them must exist.
     pub fn extend<D: Decoder<Backend = B>>(&mut self, model: &D, ids: &[u32]) -> Tensor<B, 2> {
         let packing = Packing {
             ids: ids.to_vec(),
-            positions: self.next.clone(),
+            positions: self.rows.iter().map(|row| row.next).collect(),
             rows: Vec::new(),
         };
-        let seen = Tensor::zeros([ids.len(), 1, 1, 1], (&device(model), DType::F32));
-        self.mask = Tensor::cat(vec![self.mask.clone(), seen], 3);
-        self.next.iter_mut().for_each(|position| *position += 1);
-        let (layers, mask) = (&mut self.layers, &self.mask);
-        run_with(model, &packing, None, |layer, projected| {
-            attend(projected, &mut layers[layer], mask, model.heads(layer))
-        })
+        let seen = self.rows.iter().map(|row| self.tokens(row, self.place + 1));
+        let seen: Vec<Range<usize>> = seen.collect();
+        let places: Vec<usize> = seen.iter().map(|seen| seen.end - 1).collect();
+        let prefix = self.prefix;
+        let layers = &mut self.layers;
+        let hidden = run_with(model, &packing, None, |layer, [query, key, value]| {
+            for (cached, new) in layers[layer].iter_mut().zip([key, value]) {
+                // moved out and in again: the only handle is written in place
+                cached.inplace(|cached| B::write_rows(cached, new, &places));
+            }
+            let [keys, values] = layers[layer].clone();
+            B::cached_attention(query, keys, values, &seen, prefix, model.heads(layer))
+        });
+        self.place += 1;
+        self.rows.iter_mut().for_each(|row| row.next += 1);
+        hidden
     }
 
-    /// Keeps these rows, in this order; a row may be asked for more than once.
+    /// The rows of a layer's keys that a sequence has, up to a place in its slot.
+    fn tokens(&self, row: &Row, place: usize) -> Range<usize> {
+        row.slot * self.room + row.start..row.slot * self.room + place
+    }
+
+    /// Keeps these rows, in this order; a row may be asked for more than once. The first to ask gets the row's slot, the
+    /// others copies of it in slots that nobody asks for.
     pub fn select(&mut self, rows: &[usize]) {
-        if rows.iter().copied().eq(0..self.next.len()) {
+        let asked = |row: &usize| rows.contains(row);
+        let slots = self.layers.first().map_or(0, |[keys, _]| keys.dims()[0]) / self.room;
+        let kept = (0..self.rows.len()).filter(asked);
+        let kept: Vec<usize> = kept.map(|row| self.rows[row].slot).collect();
+        let mut free = (0..slots).filter(|slot| !kept.contains(slot));
+        let mut copies = Vec::new();
+        let mut selected: Vec<Row> = Vec::with_capacity(rows.len());
+        let mut added = slots;
+        for row in rows {
+            let mut row = self.rows[*row];
+            if selected.iter().any(|other| other.slot == row.slot) {
+                let from = row;
+                row.slot = free.next().unwrap_or(added);
+                added = added.max(row.slot + 1);
+                copies.push((from, row));
+            }
+            selected.push(row);
+        }
+        self.copy(&copies, slots..added);
+        self.rows = selected;
+    }
+
+    /// Copies sequences to other slots, of which some are new.
+    fn copy(&mut self, copies: &[(Row, Row)], new: Range<usize>) {
+        if copies.is_empty() {
             return;
         }
-        let chosen = indices(rows.iter().map(|row| *row as i32), &self.mask.device());
-        for layer in &mut self.layers {
-            for tensor in layer {
-                *tensor = tensor.clone().select(0, chosen.clone());
-            }
+        let tokens = |row: &Row| self.tokens(row, self.place);
+        let from = copies.iter().flat_map(|(from, _)| tokens(from));
+        let from: Vec<i32> = from.map(|row| row as i32).collect();
+        let to: Vec<usize> = copies.iter().flat_map(|(_, to)| tokens(to)).collect();
+        for tensor in self.layers.iter_mut().flatten() {
+            let [_, hidden] = tensor.dims();
+            let from = indices(from.iter().copied(), &tensor.device());
+            // not a view, which would be a second handle
+            let copied = tensor.clone().select(0, from);
+            tensor.inplace(|mut tensor| {
+                if !new.is_empty() {
+                    let shape = [new.len() * self.room, hidden];
+                    let more = Tensor::zeros(shape, (&tensor.device(), tensor.dtype()));
+                    tensor = Tensor::cat(vec![tensor, more], 0);
+                }
+                B::write_rows(tensor, copied, &to)
+            });
         }
-        self.mask = self.mask.clone().select(0, chosen);
-        self.next = rows.iter().map(|row| self.next[*row]).collect();
     }
-}
-
-/// Attention of one new token per row, `[rows, hidden]` each, whose key and value are appended.
-fn attend<B: ModelBackend>(
-    projected: [Tensor<B, 2>; 3],
-    cached: &mut [Tensor<B, 4>; 2],
-    mask: &Tensor<B, 4>,
-    heads: Heads,
-) -> Tensor<B, 2> {
-    let [rows, hidden] = projected[0].dims();
-    let [query, key, value] = projected;
-    let query = query.reshape([rows, heads.query, 1, heads.width]);
-    let [key, value] = [key, value].map(|x| x.reshape([rows, heads.key_value, 1, heads.width]));
-    for (cached, new) in cached.iter_mut().zip([key, value]) {
-        *cached = Tensor::cat(vec![cached.clone(), new], 2);
-    }
-    let [keys, values] = cached.clone().map(|each| shared(each, heads.group()));
-    let dtype = query.dtype();
-    // scaled before the product, so that half-precision scores stay in range
-    let query = query.mul_scalar(heads.scale);
-    let scores = to_f32(query.matmul(keys.swap_dims(2, 3))) + mask.clone();
-    of_type(softmax(scores, 3), dtype)
-        .matmul(values)
-        .reshape([rows, hidden])
 }

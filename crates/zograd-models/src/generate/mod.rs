@@ -68,7 +68,10 @@ pub(crate) fn generate_with<D: Decoder>(
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     order.sort_by_key(|prompt| std::cmp::Reverse(prompts[*prompt].len()));
     let sorted: Vec<&[u32]> = order.iter().map(|prompt| prompts[*prompt]).collect();
-    let (mut cache, mut hidden) = Cache::prefill(model, &sorted);
+    let rooms = sorted
+        .iter()
+        .map(|prompt| room(model, prompt.len(), generation));
+    let (mut cache, mut hidden) = Cache::prefill(model, &sorted, rooms.max().unwrap_or(0));
     let mut growing: Vec<Growing> = order
         .into_iter()
         .map(|prompt| Growing {

@@ -227,20 +227,23 @@ fn attend(query: &[f64], keys: &[f64], values: &[f64], seen: &[usize], heads: He
     out
 }
 
-/// Groups of options: a prompt of many tokens, one of few, and one of one with tails of several lengths.
+/// Groups of options: a prompt of few tokens, of many, and of one, with tails of several lengths.
 fn plan(sharing: Sharing) -> Plan {
     let long: Vec<u32> = (0..75).collect();
-    let prompts: [&[u32]; 4] = [&[1, 2, 3, 4, 5], &[7, 8], &long, &[9]];
+    plan_of(&[&[1, 2, 3, 4, 5], &[7, 8], &long, &[9]], sharing)
+}
+
+fn plan_of(prompts: &[&[u32]], sharing: Sharing) -> Plan {
     let tails: [&[u32]; 3] = [&[20], &[21, 22, 23], &[24, 25, 26, 27, 28, 29, 30]];
-    let options = prompts.map(|prompt| tails.map(|tail| [prompt, tail].concat()));
-    let groups = options.each_ref().map(|options| {
-        let options = options.iter().zip(tails);
-        let option = options.map(|(ids, tail)| Sequence {
-            ids,
-            scored: tail.len(),
-        });
-        option.collect::<Vec<_>>()
-    });
+    let options = |prompt: &&[u32]| tails.map(|tail| [prompt, tail].concat());
+    let options: Vec<[Vec<u32>; 3]> = prompts.iter().map(options).collect();
+    let mut groups = vec![Vec::new(); options.len()];
+    for (group, options) in groups.iter_mut().zip(&options) {
+        for (ids, tail) in options.iter().zip(tails) {
+            let scored = tail.len();
+            group.push(Sequence { ids, scored });
+        }
+    }
     Plan::new(&groups, sharing).expect("a valid plan")
 }
 
@@ -327,6 +330,89 @@ fn cached_attention<B: ModelBackend>() {
     }
 }
 
+/// The rows of a result, of some inputs alone and among others.
+fn same_bits<B: Backend>(all: &Tensor<B, 2>, rows: Range<usize>, alone: Tensor<B, 2>, case: &str) {
+    let [_, width] = all.dims();
+    let all = values(all.clone().slice([rows, 0..width]));
+    assert_eq!(all, values(alone), "{case}");
+}
+
+/// A row alone has the bits of the row in a batch: what a loss is does not depend on its neighbours.
+fn rows_alone<B: ModelBackend>() {
+    let (rows, width, inner) = (1030, 80, 600);
+    let x = random::<B, 2>([rows, width]);
+    let weight = random::<B, 1>([width]);
+    let positions: Vec<u32> = (0..rows as u32).collect();
+    let frequencies = Frequencies::default(10_000.0, 16);
+    let device = x.device();
+    let [gate, up] = [(); 2].map(|()| random::<B, 2>([inner, width]));
+    let down = random::<B, 2>([width, inner]);
+    let norm = |x: Tensor<B, 2>| B::packed_rms_norm(x, weight.clone(), 1e-6, 1.0);
+    let rotary = |x: Tensor<B, 2>, positions: &[u32]| {
+        B::packed_rotary(x, &Rotation::new(positions, &frequencies, &device))
+    };
+    let feed_forward = |x: Tensor<B, 2>| {
+        let [gate, up, down] = [&gate, &up, &down].map(|weight| (weight.clone(), None));
+        B::packed_gated_feed_forward(x, gate, up, down, Gate::Silu)
+    };
+    let all = [
+        norm(x.clone()),
+        rotary(x.clone(), &positions),
+        feed_forward(x.clone()),
+    ];
+    for rows in [0..1, 5..6, 1029..1030, 17..60] {
+        let some = x.clone().slice([rows.clone(), 0..width]);
+        let alone = [
+            norm(some.clone()),
+            rotary(some.clone(), &positions[rows.clone()]),
+            feed_forward(some),
+        ];
+        for (all, alone) in all.iter().zip(alone) {
+            same_bits(all, rows.clone(), alone, &format!("{rows:?}"));
+        }
+    }
+}
+
+fn attention_alone<B: ModelBackend>() {
+    let long: Vec<u32> = (0..75).collect();
+    let prompts: [&[u32]; 4] = [&[1, 2, 3, 4, 5], &[7, 8], &long, &[9]];
+    let whole = plan(Sharing::Prefix);
+    for heads in all_heads() {
+        let widths = [heads.query, heads.key_value, heads.key_value].map(|n| n * heads.width);
+        let projected = widths.map(|width| random::<B, 2>([whole.ids().len(), width]));
+        let run = |plan: &Plan, projected: [Tensor<B, 2>; 3]| {
+            let [query, key, value] = projected;
+            let layout = AttentionLayout::of(plan, heads);
+            B::packed_attention(None, query, key, value, &layout)
+        };
+        let all = run(&whole, projected.clone());
+        for prompt in prompts {
+            let plan = plan_of(&[prompt], Sharing::Prefix);
+            let ids = |tokens: Range<usize>| &whole.ids()[tokens];
+            let mut rows = whole.rows().iter().map(|row| row.tokens());
+            let tokens = rows.find(|tokens| ids(tokens.clone()) == plan.ids());
+            let tokens = tokens.expect("the same row");
+            let mine = projected.each_ref().map(|of| {
+                let [_, width] = of.dims();
+                of.clone().slice([tokens.clone(), 0..width])
+            });
+            same_bits(&all, tokens, run(&plan, mine), &format!("{heads:?}"));
+        }
+        let [keys, vectors] =
+            [(); 2].map(|()| random::<B, 2>([101, heads.key_value * heads.width]));
+        let query = random::<B, 2>([CACHED.len(), heads.query * heads.width]);
+        let run = |query, seen: &[Range<usize>]| {
+            B::cached_attention(query, keys.clone(), vectors.clone(), seen, 3, heads)
+        };
+        let all = run(query.clone(), &CACHED);
+        for (row, seen) in CACHED.into_iter().enumerate() {
+            let query = query.clone().narrow(0, row, 1);
+            let alone = run(query, &[seen]);
+            same_bits(&all, row..row + 1, alone, &format!("cached {heads:?}"));
+        }
+    }
+}
+
 macro_rules! on_backend {
     ($module:ident, $backend:ty) => {
         mod $module {
@@ -365,8 +451,65 @@ on_backend!(flex, burn_flex::Flex);
 #[cfg(feature = "cuda")]
 on_backend!(cuda, burn_cuda::Cuda);
 
+macro_rules! has_bits {
+    ($module:ident, $backend:ty) => {
+        /// (Without a fused multiply-add a matrix library may choose the order of sums by the number of rows.)
+        #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+        mod $module {
+            #[test]
+            fn rows_alone() {
+                super::rows_alone::<$backend>();
+            }
+
+            #[test]
+            fn attention_alone() {
+                super::attention_alone::<$backend>();
+            }
+        }
+    };
+}
+
+has_bits!(ndarray_bits, burn_ndarray::NdArray);
+#[cfg(feature = "flex")]
+has_bits!(flex_bits, burn_flex::Flex);
+
+/// Weights of 16 bits are brought to f32, and nothing else.
+#[cfg(feature = "flex")]
+#[test]
+fn sixteen_bit_weights_compute_as_f32_weights_with_their_numbers() {
+    type B = burn_flex::Flex;
+    for dtype in [DType::F16, DType::BF16] {
+        let x = random::<B, 2>([5, 80]);
+        let narrow = |shape: [usize; 2]| random::<B, 2>(shape).cast(dtype);
+        let maps = [narrow([36, 80]), narrow([36, 80]), narrow([80, 36])];
+        let wide = maps.clone().map(|weight| weight.cast(DType::F32));
+        let bias = random::<B, 1>([80]).cast(dtype);
+        let feed_forward = |maps: [Tensor<B, 2>; 3], bias: Tensor<B, 1>| {
+            let [gate, up, down] = maps;
+            let (gate, up, down) = ((gate, None), (up, None), (down, Some(bias)));
+            values(B::packed_gated_feed_forward(
+                x.clone(),
+                gate,
+                up,
+                down,
+                Gate::Silu,
+            ))
+        };
+        let norm = |weight| values(B::packed_rms_norm(x.clone(), weight, 1e-6, 1.0));
+        let wide_bias = bias.clone().cast(DType::F32);
+        assert_eq!(norm(bias.clone()), norm(wide_bias.clone()), "{dtype:?}");
+        assert_eq!(
+            feed_forward(maps, bias),
+            feed_forward(wide, wide_bias),
+            "{dtype:?}"
+        );
+    }
+}
+
 /// The gradient of a sum of the results, each multiplied by a number of its own, is the slope along a direction in f64.
 fn assert_differentiable<const N: usize>(
+    case: &str,
+    step: f64,
     shapes: [[usize; 2]; N],
     function: impl Fn([Tensor<Autodiff<NdArray>, 2>; N]) -> Tensor<Autodiff<NdArray>, 2>,
 ) {
@@ -391,28 +534,42 @@ fn assert_differentiable<const N: usize>(
         let moved = std::array::from_fn(|i| at[i].clone() + along[i].clone() * step);
         values(loss(function(moved)))[0]
     };
-    // in f64 the third order is what is left: about 1e-8 of a slope near 1, times its derivatives
-    let slope = (moved(1e-4) - moved(-1e-4)) / 2e-4;
+    // the third order is what is left: the square of the step, times derivatives of a few units
+    let slope = (moved(step) - moved(-step)) / (2.0 * step);
     assert!(
-        (slope - predicted).abs() < 1e-5 * slope.abs().max(1.0),
-        "{slope} against {predicted}"
+        (slope - predicted).abs() < 10.0 * step * step * slope.abs().max(1.0),
+        "{case}: {slope} against {predicted}"
     );
 }
 
 #[test]
 fn the_plain_operations_can_be_differentiated() {
     type B = Autodiff<NdArray>;
-    assert_differentiable([[5, 12], [1, 12]], |[x, weight]| {
+    const FINE: f64 = 1e-3;
+    assert_differentiable("norm", FINE, [[5, 12], [1, 12]], |[x, weight]| {
         B::packed_rms_norm(x, weight.squeeze_dim(0), 1e-6, 1.0)
     });
     let frequencies = Frequencies::default(100.0, 6);
     let rotation = Rotation::new(&[0, 1, 5, 2], &frequencies, &Default::default());
-    assert_differentiable([[4, 12]], |[x]| B::packed_rotary(x, &rotation));
+    assert_differentiable("rotary", FINE, [[4, 12]], |[x]| {
+        B::packed_rotary(x, &rotation)
+    });
     for activation in [Gate::Silu, Gate::GeluTanh, Gate::Gelu] {
-        assert_differentiable([[3, 4], [5, 4], [5, 4], [4, 5]], |[x, gate, up, down]| {
-            let [gate, up, down] = [gate, up, down].map(|weight| (weight, None));
-            B::packed_gated_feed_forward(x, gate, up, down, activation)
-        });
+        let shapes = [[3, 4], [5, 4], [5, 4], [4, 5]];
+        let step = match activation {
+            // burn rounds the logistic function to f32: 1e-7 of what differs by the step
+            Gate::Silu => 1e-2,
+            _ => FINE,
+        };
+        assert_differentiable(
+            &format!("{activation:?}"),
+            step,
+            shapes,
+            |[x, gate, up, down]| {
+                let [gate, up, down] = [gate, up, down].map(|weight| (weight, None));
+                B::packed_gated_feed_forward(x, gate, up, down, activation)
+            },
+        );
     }
     let heads = Heads {
         key_value: 2,
@@ -423,10 +580,18 @@ fn the_plain_operations_can_be_differentiated() {
     let layout = AttentionLayout::<B>::of(&plan, heads);
     let tokens = plan.ids().len();
     let shapes = [[tokens, 12], [tokens, 6], [tokens, 6], [2, 6], [2, 6]];
-    assert_differentiable(shapes, |[query, key, value, keys, values]| {
-        B::packed_attention(Some([keys, values]), query, key, value, &layout)
-    });
-    assert_differentiable([[2, 12], [9, 6], [9, 6]], |[query, keys, values]| {
-        B::cached_attention(query, keys, values, &[0..5, 5..9], 1, heads)
-    });
+    assert_differentiable(
+        "packed",
+        FINE,
+        shapes,
+        |[query, key, value, keys, values]| {
+            B::packed_attention(Some([keys, values]), query, key, value, &layout)
+        },
+    );
+    assert_differentiable(
+        "cached",
+        FINE,
+        [[2, 12], [9, 6], [9, 6]],
+        |[query, keys, values]| B::cached_attention(query, keys, values, &[0..5, 5..9], 1, heads),
+    );
 }

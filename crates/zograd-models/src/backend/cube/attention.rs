@@ -28,7 +28,6 @@ where
     } = inputs;
     let [query, key, value, seen] = [query, key, value, seen].map(into_contiguous);
     let (tokens, hidden) = (query.meta.shape()[0], query.meta.shape()[1]);
-    let width = hidden / heads;
     // without a prefix the kernel reads none of it, but something has to be bound
     let (prefix_len, [prefix_keys, prefix_values]) = match prefix {
         Some(prefix) => {
@@ -44,14 +43,15 @@ where
         query.dtype,
     );
     let client = query.client.clone();
-    let cubes = CubeCount::Static(tokens.div_ceil(QUERIES) as u32, heads as u32, 1);
+    let cubes = CubeCount::Static(tokens.div_ceil(QUERIES) as u32, heads.query as u32, 1);
     let bind = |tensor: &CubeTensor<R>| {
         // SAFETY: the handle's buffer has room for the elements of its tensor.
         unsafe { ArrayArg::from_raw_parts(tensor.handle.clone(), tensor.meta.num_elements()) }
     };
-    // SAFETY: every array is bound with the number of its elements and contiguous. Queries, keys, values and the output
-    // are `[tokens, hidden]`, the prefix `[prefix_len, hidden]`, `seen` has three numbers a token, none above `tokens`; the
-    // kernel reads and writes rows below these counts and columns below `heads * width <= hidden` alone.
+    // SAFETY: every array is bound with the number of its elements and contiguous. Queries and the output are
+    // `[tokens, hidden]`, keys and values `[tokens, shared]`, the prefix `[prefix_len, shared]`, `seen` has three numbers a
+    // token, none above `tokens`; the kernel reads and writes rows below these counts and columns below
+    // `heads.query * width <= hidden` and `heads.key_value * width <= shared` alone.
     unsafe {
         kernel::attend::launch_unchecked::<R>(
             &client,
@@ -67,8 +67,11 @@ where
             tokens as u32,
             prefix_len as u32,
             hidden as u32,
-            1.0 / (width as f32).sqrt(),
-            width,
+            (heads.key_value * heads.width) as u32,
+            heads.group() as u32,
+            // what 1 / sqrt(width) is in f32
+            1.0 / (heads.scale.powi(-2) as f32).sqrt(),
+            heads.width,
             query.dtype.into(),
         );
     }

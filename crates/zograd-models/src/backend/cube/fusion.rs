@@ -2,6 +2,7 @@
 //! operations before it.
 
 use super::{Attention, CubeKernels, Product};
+use crate::attention::Heads;
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Shape};
 use burn_fusion::stream::{Operation, OperationStreams};
@@ -110,7 +111,7 @@ struct Attend<B> {
     /// Query, key, value, what is seen, and the prefix if there is one.
     inputs: Vec<TensorIr>,
     output: TensorIr,
-    heads: usize,
+    heads: Heads,
     backend: PhantomData<fn() -> B>,
 }
 

@@ -47,7 +47,7 @@ struct Attention<B: Backend> {
     /// Keys and values that all tokens see.
     prefix: Option<[FloatTensor<B>; 2]>,
     seen: IntTensor<B>,
-    heads: usize,
+    heads: Heads,
 }
 
 impl<R, F, I, BT> CubeKernels for CubeBackend<R, F, I, BT>
@@ -115,8 +115,7 @@ fn attention<B: CubeKernels>(
     layout: &AttentionLayout<B>,
 ) -> Tensor<B, 2> {
     let heads = layout.heads();
-    let plain = Heads::plain(heads.query, heads.width) == heads;
-    if !plain || !fits(heads.width) || query.dtype() == DType::F64 {
+    if !fits(heads.width) || query.dtype() == DType::F64 {
         return plain::attention(prefix, query, key, value, layout);
     }
     let seen: Tensor<B, 1, Int> = layout.seen(&query.device());
@@ -126,7 +125,7 @@ fn attention<B: CubeKernels>(
         value: primitive(value),
         prefix: prefix.map(|prefix| prefix.map(primitive)),
         seen: seen.into_primitive(),
-        heads: heads.query,
+        heads,
     }))
 }
 

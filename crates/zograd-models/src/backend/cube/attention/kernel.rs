@@ -43,6 +43,8 @@ pub(super) fn attend<W: Float>(
     tokens: u32,
     prefix: u32,
     hidden: u32,
+    shared: u32,
+    group: u32,
     scale: f32,
     #[comptime] width: usize,
     #[define(W)] _dtype: StorageType,
@@ -50,7 +52,10 @@ pub(super) fn attend<W: Float>(
     let unit = UNIT_POS as usize;
     let first = CUBE_POS_X as usize * QUERIES;
     let column = CUBE_POS_Y as usize * width;
+    // `group` heads of the queries have one head of keys and values, whose rows are `shared` numbers apart
+    let shared_column = CUBE_POS_Y as usize / group as usize * width;
     let (tokens, prefix, hidden) = (tokens as usize, prefix as usize, hidden as usize);
+    let shared = shared as usize;
 
     // a column more than there are, so that units which read one column of many rows do not wait for one another
     let stride = comptime!(width + 1);
@@ -113,8 +118,8 @@ pub(super) fn attend<W: Float>(
             of_prefix,
             base,
             limit,
-            hidden,
-            column,
+            shared,
+            shared_column,
             width,
         );
         sync_cube();
@@ -186,8 +191,8 @@ pub(super) fn attend<W: Float>(
             of_prefix,
             base,
             limit,
-            hidden,
-            column,
+            shared,
+            shared_column,
             width,
         );
         sync_cube();
