@@ -58,7 +58,6 @@ mod probed;
 mod scores;
 mod shapes;
 mod still;
-mod storage;
 pub mod tokenizer;
 mod weights;
 
@@ -78,7 +77,5 @@ pub use packing::{PackedRow, Segment};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
 pub use probe::Probe;
 pub use still::Still;
-pub use storage::{Storage, UnknownStorage};
-pub use weights::{
-    LoadError, LoadOptions, LoadReport, SaveError, content_hash, content_hash_of, save_pretrained,
-};
+pub use weights::{LoadError, LoadOptions, LoadReport, SaveError, save_pretrained};
+pub use zograd_weights::{ReadError, Storage, UnknownStorage, content_hash, content_hash_of};

@@ -6,11 +6,9 @@ use std::{fs, io};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
-use safetensors::Dtype;
+use zograd_weights::{Float, StoredTensor, blocks, write_safetensors};
 
-use super::blocks::blocks;
 use super::error::SaveError;
-use super::write::{StoredTensor, write_safetensors};
 use crate::config::OptConfig;
 use crate::opt::Opt;
 use crate::tokenizer;
@@ -142,15 +140,9 @@ impl<B: Backend> ModuleVisitor<B> for Parameters {
             return;
         };
         let tensor = param.val();
-        let dtype = match tensor.dtype() {
-            DType::F64 => Dtype::F64,
-            DType::F32 => Dtype::F32,
-            DType::F16 => Dtype::F16,
-            DType::BF16 => Dtype::BF16,
-            other => {
-                self.refused.get_or_insert((name, other));
-                return;
-            }
+        let Some(dtype) = Float::of(tensor.dtype()) else {
+            self.refused.get_or_insert((name, tensor.dtype()));
+            return;
         };
         self.dtype.get_or_insert(tensor.dtype());
         let tensor = StoredTensor {

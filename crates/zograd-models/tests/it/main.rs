@@ -23,6 +23,4 @@ mod reference;
 mod seeded;
 mod tokenizer;
 #[cfg(feature = "ndarray")]
-mod views;
-#[cfg(feature = "ndarray")]
 mod weights;

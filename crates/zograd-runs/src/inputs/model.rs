@@ -6,7 +6,7 @@ use crate::watch::Watch;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{AdapterError, LoadError, LoadOptions, Opt, Storage};
+use zograd_models::{AdapterError, LoadError, LoadOptions, Opt, ReadError, Storage};
 use zograd_tasks::Prompt;
 use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
 
@@ -29,7 +29,7 @@ pub(crate) fn load_own<B: RunBackend>(
     device: &B::Device,
 ) -> Result<Opt<B>> {
     match Opt::load(folder, &LoadOptions::of(storage), device) {
-        Err(LoadError::Damaged { file, reason }) => damaged(&file, &reason),
+        Err(LoadError::Weights(ReadError::Damaged { file, reason })) => damaged(&file, &reason),
         other => Ok(other.about_file(folder)?.0),
     }
 }
@@ -40,7 +40,7 @@ pub(crate) fn load_own<B: RunBackend>(
 /// It is damaged, or does not fit.
 pub(crate) fn with_own_adapter<B: RunBackend>(base: Opt<B>, folder: &Path) -> Result<Opt<B>> {
     match base.without_adapter().with_adapter_from(folder) {
-        Err(AdapterError::Weights(LoadError::Damaged { file, reason })) => damaged(&file, &reason),
+        Err(AdapterError::Weights(ReadError::Damaged { file, reason })) => damaged(&file, &reason),
         other => other.about_file(folder),
     }
 }

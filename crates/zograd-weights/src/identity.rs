@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use sha2::{Digest, Sha256};
 
-use super::blocks::blocks;
+use crate::blocks::blocks;
 
 /// A hash of all float parameters of `module` as they are in memory: equal for equal names, shapes, types
 /// and bits, however the files that they came from were named, split or compressed.

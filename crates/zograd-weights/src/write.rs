@@ -9,9 +9,13 @@ use burn::tensor::TensorData;
 use safetensors::Dtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
+use crate::float::Float;
+
 /// A tensor to be written.
-pub(crate) struct StoredTensor {
-    pub dtype: Dtype,
+pub struct StoredTensor {
+    /// The type of its values.
+    pub dtype: Float,
+    /// Its dimensions.
     pub shape: Vec<usize>,
     /// Its values in pieces, which are asked for once, when they are written.
     pub data: Box<dyn Fn() -> Box<dyn Iterator<Item = TensorData>>>,
@@ -19,7 +23,7 @@ pub(crate) struct StoredTensor {
 
 impl StoredTensor {
     fn bytes(&self) -> usize {
-        self.shape.iter().product::<usize>() * self.dtype.bitsize() / 8
+        self.shape.iter().product::<usize>() * self.dtype.size()
     }
 }
 
@@ -28,17 +32,17 @@ const ALIGNMENT: usize = 8;
 
 /// Writes the file. Wide types come first and names in their order among equals, as in the library's files; the
 /// metadata say that the layout is PyTorch's.
-pub(super) fn write_safetensors(
-    mut tensors: Vec<(String, StoredTensor)>,
-    path: &Path,
-) -> io::Result<()> {
-    tensors.sort_by(|(name, a), (other, b)| b.dtype.cmp(&a.dtype).then(name.cmp(other)));
+///
+/// # Errors
+/// A name comes twice, or what the system says.
+pub fn write_safetensors(mut tensors: Vec<(String, StoredTensor)>, path: &Path) -> io::Result<()> {
+    tensors.sort_by(|(name, a), (other, b)| dtype(b).cmp(&dtype(a)).then(name.cmp(other)));
     let mut end = 0;
     let infos = tensors.iter().map(|(name, tensor)| {
         let start = end;
         end += tensor.bytes();
         let info = TensorInfo {
-            dtype: tensor.dtype,
+            dtype: dtype(tensor),
             shape: tensor.shape.clone(),
             data_offsets: (start, end),
         };
@@ -61,6 +65,15 @@ pub(super) fn write_safetensors(
     Ok(())
 }
 
+fn dtype(tensor: &StoredTensor) -> Dtype {
+    match tensor.dtype {
+        Float::F16 => Dtype::F16,
+        Float::BF16 => Dtype::BF16,
+        Float::F32 => Dtype::F32,
+        Float::F64 => Dtype::F64,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,7 +84,7 @@ mod tests {
         let stored = |values: &[f32]| {
             let data = TensorData::new(values.to_vec(), [values.len()]);
             StoredTensor {
-                dtype: Dtype::F32,
+                dtype: Float::F32,
                 shape: vec![values.len()],
                 data: Box::new(move || Box::new(std::iter::once(data.clone()))),
             }

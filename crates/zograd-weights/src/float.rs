@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use burn::tensor::TensorData;
+use burn::tensor::{DType, TensorData};
 use half::slice::{HalfBitsSliceExt, HalfFloatSliceExt};
 use half::{bf16, f16};
 
@@ -13,16 +13,32 @@ const CHUNK: usize = 1 << 18;
 
 /// A float type that weight files use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stored {
+#[non_exhaustive]
+pub enum Float {
+    /// 16 bits, 11 of them for the digits.
     F16,
+    /// 16 bits, with the range of 32.
     BF16,
+    /// 32 bits.
     F32,
+    /// 64 bits.
     F64,
 }
 
-impl Stored {
+impl Float {
+    /// The one of a tensor in memory; `None` if it is of no such type.
+    pub fn of(dtype: DType) -> Option<Self> {
+        match dtype {
+            DType::F16 => Some(Self::F16),
+            DType::BF16 => Some(Self::BF16),
+            DType::F32 => Some(Self::F32),
+            DType::F64 => Some(Self::F64),
+            _ => None,
+        }
+    }
+
     /// Bytes of one value.
-    pub fn size(self) -> usize {
+    pub(crate) fn size(self) -> usize {
         match self {
             Self::F16 | Self::BF16 => 2,
             Self::F32 => 4,
@@ -65,7 +81,7 @@ pub(crate) enum DecodeError {
 /// Reads `shape` values of type `stored` and makes them `target`.
 pub(crate) fn decode(
     mut bytes: impl Read,
-    stored: Stored,
+    stored: Float,
     shape: &[usize],
     target: Storage,
 ) -> Result<TensorData, DecodeError> {
@@ -99,7 +115,7 @@ pub(crate) fn decode(
 
 fn collect<E>(
     bytes: &mut impl Read,
-    stored: Stored,
+    stored: Float,
     count: usize,
     largest: f32,
     append: impl Fn(&[f32], &mut Vec<E>),
@@ -134,16 +150,16 @@ mod tests {
         let values = [0.5f32, -2.0, 0.0, 96.0];
         let files = [
             (
-                Stored::F16,
+                Float::F16,
                 bytes(values.map(|x| f16::from_f32(x).to_le_bytes())),
             ),
             (
-                Stored::BF16,
+                Float::BF16,
                 bytes(values.map(|x| bf16::from_f32(x).to_le_bytes())),
             ),
-            (Stored::F32, bytes(values.map(f32::to_le_bytes))),
+            (Float::F32, bytes(values.map(f32::to_le_bytes))),
             (
-                Stored::F64,
+                Float::F64,
                 bytes(values.map(|x| f64::from(x).to_le_bytes())),
             ),
         ];
@@ -160,16 +176,16 @@ mod tests {
     #[test]
     fn what_the_target_cannot_hold_is_refused() {
         let file = bytes([1.0f32, 1e6].map(f32::to_le_bytes));
-        assert!(decode(&file[..], Stored::F32, &[2], Storage::Bf16).is_ok());
-        let refused = decode(&file[..], Stored::F32, &[2], Storage::F16);
+        assert!(decode(&file[..], Float::F32, &[2], Storage::Bf16).is_ok());
+        let refused = decode(&file[..], Float::F32, &[2], Storage::F16);
         assert!(matches!(refused, Err(DecodeError::NotFinite(1e6))));
         let file = bytes([f32::NAN].map(f32::to_le_bytes));
-        assert!(decode(&file[..], Stored::F32, &[1], Storage::F32).is_err());
+        assert!(decode(&file[..], Float::F32, &[1], Storage::F32).is_err());
     }
 
     #[test]
     fn short_input_is_an_error() {
-        let refused = decode(&[0u8; 7][..], Stored::F32, &[2], Storage::F32);
+        let refused = decode(&[0u8; 7][..], Float::F32, &[2], Storage::F32);
         assert!(matches!(refused, Err(DecodeError::Io(_))));
     }
 }

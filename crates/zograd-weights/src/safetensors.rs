@@ -10,9 +10,9 @@ use burn::tensor::TensorData;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
-use super::decode::{DecodeError, Stored, decode};
-use super::entry::{Entry, StoredType};
-use super::error::LoadError;
+use crate::entry::{Entry, Stored};
+use crate::error::ReadError;
+use crate::float::{DecodeError, Float, decode};
 use crate::storage::Storage;
 
 /// The largest header the reference implementation accepts.
@@ -28,22 +28,16 @@ pub(crate) struct SafetensorsFile {
 }
 
 impl SafetensorsFile {
-    pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let read = |source| LoadError::Read {
-            file: path.to_owned(),
-            source,
-        };
-        let damaged = |reason: String| LoadError::Damaged {
-            file: path.to_owned(),
-            reason,
-        };
-        let mut file = zograd_files::open(path).map_err(read)?;
-        let size = file.metadata().map_err(read)?.len();
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let read = ReadError::read(path);
+        let damaged = |reason: String| ReadError::damaged(path, reason);
+        let mut file = zograd_files::open(path).map_err(&read)?;
+        let size = file.metadata().map_err(&read)?.len();
         let mut length = [0; 8];
         if size < 8 {
             return Err(damaged(format!("{size} bytes cannot hold a header")));
         }
-        file.read_exact(&mut length).map_err(read)?;
+        file.read_exact(&mut length).map_err(&read)?;
         let header = u64::from_le_bytes(length);
         if header > MAX_HEADER || header > size - 8 {
             return Err(damaged(format!(
@@ -79,11 +73,11 @@ impl SafetensorsFile {
                 name,
                 shape: info.shape.clone(),
                 stored: match info.dtype {
-                    Dtype::F16 => StoredType::Float(Stored::F16),
-                    Dtype::BF16 => StoredType::Float(Stored::BF16),
-                    Dtype::F32 => StoredType::Float(Stored::F32),
-                    Dtype::F64 => StoredType::Float(Stored::F64),
-                    other => StoredType::Other(other.to_string()),
+                    Dtype::F16 => Stored::Float(Float::F16),
+                    Dtype::BF16 => Stored::Float(Float::BF16),
+                    Dtype::F32 => Stored::Float(Float::F32),
+                    Dtype::F64 => Stored::Float(Float::F64),
+                    other => Stored::Other(other.to_string()),
                 },
             })
             .collect()
@@ -101,22 +95,17 @@ impl SafetensorsFile {
             .collect()
     }
 
-    pub fn read(
-        &mut self,
-        entry: &Entry,
-        stored: Stored,
-        target: Storage,
-    ) -> Result<TensorData, LoadError> {
-        let read = |source| LoadError::Read {
-            file: self.path.clone(),
-            source,
+    pub fn read(&mut self, entry: &Entry, target: Storage) -> Result<TensorData, ReadError> {
+        let Stored::Float(stored) = entry.stored else {
+            return Err(entry.unreadable(&self.path));
         };
+        let read = ReadError::read(&self.path);
         let start = self
             .metadata
             .info(&entry.name)
             .map_or(0, |info| info.data_offsets.0);
         let offset = self.data + start as u64;
-        self.file.seek(SeekFrom::Start(offset)).map_err(read)?;
+        self.file.seek(SeekFrom::Start(offset)).map_err(&read)?;
         decode(&mut self.file, stored, &entry.shape, target).map_err(|error| match error {
             DecodeError::Io(source) => read(source),
             DecodeError::NotFinite(value) => entry.not_finite(&self.path, value, target),

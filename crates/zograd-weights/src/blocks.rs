@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 const PIECE: usize = 8 << 20;
 
 /// The values in the order of the indices, in pieces of whole rows (of the first dimension).
-pub(crate) fn blocks<B: Backend, const D: usize>(
+pub fn blocks<B: Backend, const D: usize>(
     tensor: Tensor<B, D>,
 ) -> impl Iterator<Item = TensorData> {
     let rows = tensor.dims()[0];
@@ -20,7 +20,7 @@ pub(crate) fn blocks<B: Backend, const D: usize>(
     })
 }
 
-#[cfg(all(test, feature = "ndarray"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use burn_ndarray::NdArray;

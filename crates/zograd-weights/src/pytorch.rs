@@ -13,9 +13,9 @@ use std::rc::Rc;
 
 use burn::tensor::TensorData;
 
-use super::decode::{DecodeError, Stored, decode};
-use super::entry::{Entry, StoredType};
-use super::error::LoadError;
+use crate::entry::{Entry, Stored};
+use crate::error::ReadError;
+use crate::float::{DecodeError, Float, decode};
 use crate::storage::Storage;
 use archive::{MAGIC, Region};
 use pickle::{Made, Tensor};
@@ -23,6 +23,7 @@ use pickle::{Made, Tensor};
 /// What views may repeat in a small file, in bytes: the biases and norms of a model.
 const MAX_REPEATED: u64 = 64 << 10;
 
+#[derive(Debug)]
 pub(crate) struct PytorchFile {
     path: PathBuf,
     file: File,
@@ -36,15 +37,13 @@ pub(crate) struct PytorchFile {
 }
 
 impl PytorchFile {
-    pub fn open(path: &Path) -> Result<Self, LoadError> {
-        let read = |source| LoadError::Read {
-            file: path.to_owned(),
-            source,
-        };
-        let mut file = zograd_files::open(path).map_err(read)?;
+    pub fn open(path: &Path) -> Result<Self, ReadError> {
+        let read = ReadError::read(path);
+        let mut file = zograd_files::open(path).map_err(&read)?;
         let size = file.metadata().map_err(read)?.len();
         let left = size.saturating_mul(2).saturating_add(MAX_REPEATED);
-        let (tensors, storages) = scan(&mut file).map_err(|reason| damaged(path, &reason))?;
+        let (tensors, storages) =
+            scan(&mut file).map_err(|reason| ReadError::damaged(path, reason))?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -61,24 +60,22 @@ impl PytorchFile {
                 name: name.to_string(),
                 shape: tensor.layout.shape.clone(),
                 stored: match tensor.storage.kind.as_ref() {
-                    "HalfStorage" => StoredType::Float(Stored::F16),
-                    "BFloat16Storage" => StoredType::Float(Stored::BF16),
-                    "FloatStorage" => StoredType::Float(Stored::F32),
-                    "DoubleStorage" => StoredType::Float(Stored::F64),
-                    other => StoredType::Other(other.to_owned()),
+                    "HalfStorage" => Stored::Float(Float::F16),
+                    "BFloat16Storage" => Stored::Float(Float::BF16),
+                    "FloatStorage" => Stored::Float(Float::F32),
+                    "DoubleStorage" => Stored::Float(Float::F64),
+                    other => Stored::Other(other.to_owned()),
                 },
             })
             .collect()
     }
 
-    pub fn read(
-        &mut self,
-        entry: &Entry,
-        stored: Stored,
-        target: Storage,
-    ) -> Result<TensorData, LoadError> {
+    pub fn read(&mut self, entry: &Entry, target: Storage) -> Result<TensorData, ReadError> {
+        let Stored::Float(stored) = entry.stored else {
+            return Err(entry.unreadable(&self.path));
+        };
         let name = &entry.name;
-        let wrong = |reason: String| damaged(&self.path, &format!("{name:?}: {reason}"));
+        let wrong = |reason: String| ReadError::damaged(&self.path, format!("{name:?}: {reason}"));
         let Some(tensor) = self.tensors.get(name.as_str()) else {
             return Err(wrong("it is not there".to_owned()));
         };
@@ -244,11 +241,4 @@ impl<R: Read> Read for Summed<R> {
 
 fn text(error: std::io::Error) -> String {
     error.to_string()
-}
-
-fn damaged(path: &Path, reason: &dyn std::fmt::Display) -> LoadError {
-    LoadError::Damaged {
-        file: path.to_owned(),
-        reason: reason.to_string(),
-    }
 }

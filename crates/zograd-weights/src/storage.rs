@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 /// Which type the weights of a model have in memory.
 ///
 /// ```
-/// use zograd_models::Storage;
+/// use zograd_weights::Storage;
 ///
 /// let storage: Storage = "bf16".parse()?;
 /// assert_eq!(storage.to_string(), "bf16");
 /// assert_eq!(Storage::try_from(burn::tensor::DType::BF16)?, storage);
-/// # Ok::<(), zograd_models::UnknownStorage>(())
+/// # Ok::<(), zograd_weights::UnknownStorage>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

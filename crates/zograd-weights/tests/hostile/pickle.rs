@@ -378,11 +378,6 @@ fn overlapping(tensors: &[(String, Vec<usize>)], elements: i32) -> Vec<u8> {
 fn tensors_over_one_another_do_not_multiply() {
     let folder = folder();
     let (hidden, layers) = (64, 20);
-    let config = serde_json::json!({
-        "model_type": "opt", "vocab_size": hidden, "hidden_size": hidden, "ffn_dim": hidden,
-        "num_hidden_layers": layers, "num_attention_heads": 1, "max_position_embeddings": 62,
-    });
-    std::fs::write(folder.path().join("config.json"), config.to_string()).expect("written");
     let (square, line) = (vec![hidden, hidden], vec![hidden]);
     let mut tensors: Vec<(String, Vec<usize>)> = vec![
         ("decoder.embed_tokens.weight".into(), square.clone()),

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use rawzip::{CompressionMethod, ZipArchiveWriter};
 
-use crate::weights::{Tensors, expected, folder, load, prefixed, refused, tensors};
+use crate::folder::{Tensors, expected, folder, load, refused};
 
 /// A tensor as `torch.save` writes it.
 struct View {
@@ -84,63 +84,51 @@ fn find<'v>(views: &'v mut [View], name: &str) -> &'v mut View {
         .expect("known")
 }
 
-const BIAS: &str = "model.decoder.layers.0.fc1.bias";
-const TABLE: &str = "model.decoder.embed_tokens.weight";
+const BIAS: &str = "decoder.layers.0.fc1.bias";
+const TABLE: &str = "decoder.embed_tokens.weight";
 
 #[test]
-fn a_head_may_share_the_storage_of_the_table() {
-    for tied in [true, false] {
-        let folder = folder(|folder| {
-            let (storages, mut views) = plain(&prefixed(&expected(), "model."));
-            let table = find(&mut views, TABLE);
-            let head = View {
-                name: "lm_head.weight".to_owned(),
-                shape: table.shape.clone(),
-                strides: table.strides.clone(),
-                ..*table
-            };
-            views.push(head);
-            write(&storages, &views, &folder.join("pytorch_model.bin"));
-            let path = folder.join("config.json");
-            let config = fs::read_to_string(&path).expect("read");
-            let tie = format!("{{\"tie_word_embeddings\": {tied}, ");
-            fs::write(path, config.replacen('{', &tie, 1)).expect("written");
-        });
-        let (model, report) = load(folder.path()).expect("loads");
-        let mut found = tensors(&model);
-        let head = found.remove("lm_head.weight");
-        assert_eq!(found, expected());
-        assert_eq!(head.is_some(), !tied);
-        assert_eq!(report.ignored.len(), usize::from(tied));
-        if let Some(head) = head {
-            assert_eq!(head, found["decoder.embed_tokens.weight"]);
-        }
-    }
+fn two_names_may_share_a_storage() {
+    let folder = folder(|folder| {
+        let (storages, mut views) = plain(&expected());
+        let table = find(&mut views, TABLE);
+        let head = View {
+            name: "lm_head.weight".to_owned(),
+            shape: table.shape.clone(),
+            strides: table.strides.clone(),
+            ..*table
+        };
+        views.push(head);
+        write(&storages, &views, &folder.join("pytorch_model.bin"));
+    });
+    let mut found = load(folder.path()).expect("loads");
+    let head = found.remove("lm_head.weight");
+    assert_eq!(head.as_ref(), found.get(TABLE));
+    assert_eq!(found, expected());
 }
 
 #[test]
 fn expanded_and_cut_tensors_load() {
     let mut wanted = expected();
-    let bias = "decoder.layers.0.fc1.bias";
     let table = wanted["decoder.embed_tokens.weight"].1.clone();
     // one number, repeated; every second of a table's numbers from the third on
-    let width = wanted[bias].1.len();
+    let width = wanted[BIAS].1.len();
     let half: Vec<f32> = table[2..].iter().step_by(2).take(width).copied().collect();
     for (storage, offset, stride, values) in [
         (vec![0.25], 0, 0, vec![0.25; width]),
         (table.clone(), 2, 2, half),
     ] {
         let folder = folder(|folder| {
-            let (mut storages, mut views) = plain(&prefixed(&expected(), "model."));
+            let (mut storages, mut views) = plain(&expected());
             storages.push(storage);
             let view = find(&mut views, BIAS);
             (view.storage, view.offset) = (storages.len() - 1, offset);
             view.strides = vec![stride];
             write(&storages, &views, &folder.join("pytorch_model.bin"));
         });
-        let (model, _) = load(folder.path()).expect("loads");
-        wanted.get_mut(bias).expect("known").1 = values;
-        assert_eq!(tensors(&model), wanted);
+        let found = load(folder.path()).expect("loads");
+        wanted.get_mut(BIAS).expect("known").1 = values;
+        assert_eq!(found, wanted);
     }
 }
 
@@ -148,7 +136,7 @@ fn expanded_and_cut_tensors_load() {
 fn a_view_must_lie_in_its_storage() {
     for (offset, stride) in [(0, 2), (1, 1), (0, usize::MAX >> 33)] {
         let folder = folder(|folder| {
-            let (storages, mut views) = plain(&prefixed(&expected(), "model."));
+            let (storages, mut views) = plain(&expected());
             let view = find(&mut views, BIAS);
             (view.offset, view.strides) = (offset, vec![stride]);
             write(&storages, &views, &folder.join("pytorch_model.bin"));
@@ -156,28 +144,4 @@ fn a_view_must_lie_in_its_storage() {
         let message = refused(folder.path());
         assert!(message.contains("reaches beyond its storage"), "{message}");
     }
-}
-
-/// Older versions of PEFT wrote their tensors this way.
-#[test]
-fn an_adapter_may_be_such_a_file() {
-    let folder = folder(|folder| {
-        let (storages, views) = plain(&prefixed(&expected(), "model."));
-        write(&storages, &views, &folder.join("pytorch_model.bin"));
-    });
-    let (base, _) = load(folder.path()).expect("loads");
-    let stem = "base_model.model.model.decoder.layers.0.self_attn.q_proj";
-    let mut lora = Tensors::new();
-    lora.insert(format!("{stem}.lora_A.weight"), (vec![2, 4], vec![0.5; 8]));
-    lora.insert(format!("{stem}.lora_B.weight"), (vec![4, 2], vec![0.25; 8]));
-    let (storages, views) = plain(&lora);
-    write(&storages, &views, &folder.path().join("adapter_model.bin"));
-    let config =
-        r#"{"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": "all-linear"}"#;
-    fs::write(folder.path().join("adapter_config.json"), config).expect("written");
-    let model = base.with_adapter_from(folder.path()).expect("loads");
-    let found = tensors(&model);
-    let a = &found["decoder.layers.0.self_attn.q_proj.lora.a"];
-    assert_eq!(a, &(vec![2, 4], vec![0.5; 8]));
-    assert!(!found.contains_key("decoder.layers.0.fc1.lora.a"));
 }

@@ -31,18 +31,6 @@ fn damaged_headers_of_the_right_length() {
     trial("safetensors, header", 1000).run(files, reads(&folder, FILE));
 }
 
-/// A config.json whose sizes are those of a giant, beside small weights.
-#[test]
-fn damaged_configurations_beside_weights() {
-    let folder = folder();
-    fs::copy(fixture("expected.safetensors"), folder.path().join(FILE)).expect("copied");
-    let original = bytes("config.json");
-    trial("config.json beside weights", 500).run(
-        json_damage::damaged(&original),
-        reads(&folder, "config.json"),
-    );
-}
-
 #[test]
 fn damaged_indices() {
     let folder = folder();
