@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::error::ReadError;
 use crate::float::Float;
+use crate::gguf::Quantised;
 use crate::storage::Storage;
 
 /// A tensor as a file describes it.
@@ -25,6 +26,8 @@ pub struct Entry {
 pub enum Stored {
     /// One by one.
     Float(Float),
+    /// In blocks that share a scale.
+    Quantised(Quantised),
     /// In a type that is not read, by its name; an error only if the tensor is needed.
     Other(String),
 }
@@ -33,6 +36,7 @@ impl fmt::Display for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Float(float) => write!(f, "{float:?}"),
+            Self::Quantised(quantised) => write!(f, "{quantised:?}"),
             Self::Other(name) => f.write_str(name),
         }
     }

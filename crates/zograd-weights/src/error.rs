@@ -67,6 +67,14 @@ pub enum ReadError {
         /// What is wrong.
         reason: String,
     },
+    /// A form of the format that is not read.
+    #[error("{file} cannot be read: {reason}")]
+    Unsupported {
+        /// The file.
+        file: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Two stored tensors are the same parameter.
     #[error("{tensor} is stored twice: in {first} and in {second}")]
     Duplicate {
@@ -85,8 +93,11 @@ pub enum ReadError {
         /// The name that was asked for.
         tensor: String,
     },
-    /// A stored tensor that is not of a float type.
-    #[error("{tensor} in {file} is stored as {found}; only f16, bf16, f32 and f64 are read")]
+    /// A stored tensor that is of no type that is read.
+    #[error(
+        "{tensor} in {file} is stored as {found}, which is not read; the types that are: F16, BF16, F32, F64, and in GGUF \
+         Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q2_K, Q3_K, Q4_K, Q5_K and Q6_K"
+    )]
     StoredDtype {
         /// The file.
         file: PathBuf,

@@ -5,7 +5,7 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use sha2::{Digest, Sha256};
 
-use crate::blocks::blocks;
+use crate::pieces::pieces;
 
 /// A hash of all float parameters of `module` as they are in memory: equal for equal names, shapes, types
 /// and bits, however the files that they came from were named, split or compressed.
@@ -65,8 +65,8 @@ impl<B: Backend, F: Fn(&str) -> bool> ModuleVisitor<B> for Digests<F> {
         for dimension in tensor.dims() {
             digest.update((dimension as u64).to_le_bytes());
         }
-        for block in blocks(tensor) {
-            digest.update(block.as_bytes());
+        for piece in pieces(tensor) {
+            digest.update(piece.as_bytes());
         }
         self.parameters.push((name, digest.finalize().to_vec()));
     }

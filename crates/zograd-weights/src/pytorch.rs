@@ -13,9 +13,10 @@ use std::rc::Rc;
 
 use burn::tensor::TensorData;
 
+use crate::decode::{DecodeError, decode};
 use crate::entry::{Entry, Stored};
 use crate::error::ReadError;
-use crate::float::{DecodeError, Float, decode};
+use crate::float::Float;
 use crate::storage::Storage;
 use archive::{MAGIC, Region};
 use pickle::{Made, Tensor};

@@ -10,9 +10,10 @@ use burn::tensor::TensorData;
 use safetensors::Dtype;
 use safetensors::tensor::Metadata;
 
+use crate::decode::{DecodeError, decode};
 use crate::entry::{Entry, Stored};
 use crate::error::ReadError;
-use crate::float::{DecodeError, Float, decode};
+use crate::float::Float;
 use crate::storage::Storage;
 
 /// The largest header the reference implementation accepts.

@@ -57,9 +57,9 @@ pub fn write_safetensors(mut tensors: Vec<(String, StoredTensor)>, path: &Path) 
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
     for (_, tensor) in &tensors {
-        for block in (tensor.data)() {
+        for piece in (tensor.data)() {
             // little-endian, and so is every machine burn's CPU backends run on
-            file.write_all(block.as_bytes())?;
+            file.write_all(piece.as_bytes())?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@ use std::{fs, io};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
-use zograd_weights::{Float, StoredTensor, blocks, write_safetensors};
+use zograd_weights::{Float, StoredTensor, pieces, write_safetensors};
 
 use super::error::SaveError;
 use crate::config::OptConfig;
@@ -148,7 +148,7 @@ impl<B: Backend> ModuleVisitor<B> for Parameters {
         let tensor = StoredTensor {
             dtype,
             shape: tensor.dims().to_vec(),
-            data: Box::new(move || Box::new(blocks(tensor.clone()))),
+            data: Box::new(move || Box::new(pieces(tensor.clone()))),
         };
         self.tensors.push((name, tensor));
     }

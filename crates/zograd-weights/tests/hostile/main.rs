@@ -1,6 +1,7 @@
 //! Weight files that are not as they were written.
 
 mod folder;
+mod gguf;
 mod paths;
 mod pickle;
 mod safetensors;

@@ -2,4 +2,5 @@
 
 mod checkpoint;
 mod folder;
+mod gguf;
 mod views;

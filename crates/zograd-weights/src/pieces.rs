@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 const PIECE: usize = 8 << 20;
 
 /// The values in the order of the indices, in pieces of whole rows (of the first dimension).
-pub fn blocks<B: Backend, const D: usize>(
+pub fn pieces<B: Backend, const D: usize>(
     tensor: Tensor<B, D>,
 ) -> impl Iterator<Item = TensorData> {
     let rows = tensor.dims()[0];
@@ -31,9 +31,9 @@ mod tests {
         let tensor =
             Tensor::<NdArray, 1, burn::tensor::Int>::arange(0..1500 * 3072, &Default::default());
         let tensor = tensor.float().reshape([1500, 3072]);
-        let pieces: Vec<TensorData> = blocks(tensor.clone()).collect();
-        assert_eq!(pieces.len(), 3);
-        let values = pieces.iter().flat_map(|piece| piece.iter::<f32>());
+        let found: Vec<TensorData> = pieces(tensor.clone()).collect();
+        assert_eq!(found.len(), 3);
+        let values = found.iter().flat_map(|piece| piece.iter::<f32>());
         assert!(values.eq(tensor.into_data().iter::<f32>()));
     }
 }
