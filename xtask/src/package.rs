@@ -145,6 +145,7 @@ mod tests {
             .collect();
         let place = |name| names.iter().position(|n| *n == name);
         assert!(place("zograd-direction") < place("zograd-select"));
+        assert!(place("zograd-weights") < place("zograd-models"));
         assert!(place("zograd-models") < place("zograd-trainer"));
         assert!(place("zograd-trainer") < place("zograd-runs"));
         assert_eq!(names.last(), Some(&"zograd-cli"));

@@ -58,6 +58,14 @@ impl Family {
         }
     }
 
+    /// Path of the token table.
+    pub(crate) fn table(&self) -> &'static str {
+        match self {
+            Self::Opt(_) => "decoder.embed_tokens.weight",
+            Self::Llama(_) => "embed_tokens.weight",
+        }
+    }
+
     /// The sizes it adds, by their keys.
     pub(crate) fn sizes(&self) -> Vec<(&'static str, usize)> {
         match self {

@@ -61,7 +61,6 @@ mod rotary;
 mod run;
 mod scores;
 mod still;
-mod storage;
 pub mod tokenizer;
 mod weights;
 
@@ -87,7 +86,5 @@ pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
 pub use probe::Probe;
 pub use rotary::{Frequencies, Llama3, Rotation};
 pub use still::Still;
-pub use storage::{Storage, UnknownStorage};
-pub use weights::{
-    LoadError, LoadOptions, LoadReport, SaveError, content_hash, content_hash_of, save_pretrained,
-};
+pub use weights::{LoadError, LoadOptions, LoadReport, SaveError, save_pretrained};
+pub use zograd_weights::{ReadError, Storage, UnknownStorage, content_hash, content_hash_of};

@@ -1,20 +1,9 @@
-//! Weights of Hugging Face model folders: `model.safetensors`, `pytorch_model.bin`, and both in
-//! shards with an index.
+//! Weights of model folders: a model from the tensors of [`zograd_weights`], and back.
 
-mod blocks;
-mod checkpoint;
-mod decode;
-pub(crate) mod entry;
 mod error;
-mod identity;
 mod load;
-mod pytorch;
-mod safetensors;
 pub(crate) mod save;
-pub(crate) mod shard;
-mod write;
 
 pub use error::{LoadError, SaveError};
-pub use identity::{content_hash, content_hash_of};
 pub use load::{LoadOptions, LoadReport};
 pub use save::save_pretrained;

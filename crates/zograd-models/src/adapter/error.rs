@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use zograd_weights::ReadError;
+
 use super::projection::UnknownProjection;
-use crate::weights::LoadError;
 
 /// Why a model could not be given an adapter, or be merged with it.
 #[derive(Debug, thiserror::Error)]
@@ -80,5 +81,5 @@ pub enum AdapterError {
     },
     /// The weight file is damaged, or holds what is no finite float.
     #[error(transparent)]
-    Weights(#[from] LoadError),
+    Weights(#[from] ReadError),
 }

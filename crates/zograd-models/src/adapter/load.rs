@@ -7,15 +7,13 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use zograd_files::MAX_SMALL_BYTES;
+use zograd_weights::{Entry, Storage, WeightFile};
 
 use super::attach::{check, install};
 use super::config::{AdapterConfig, PrefixConfig};
 use super::error::AdapterError;
 use super::{file, peft};
 use crate::decoder::{Decoder, device, dtype};
-use crate::storage::Storage;
-use crate::weights::entry::Entry;
-use crate::weights::shard::Shard;
 
 /// Which model an adapter belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +56,7 @@ impl AdapterConfig {
             (Some("LORA"), _) => {
                 let described = peft::read(&config).map_err(refused)?;
                 let tensors = || {
-                    let entries = Shard::open(&tensors(folder))?.entries();
+                    let entries = WeightFile::open(&tensors(folder))?.entries();
                     Ok(entries.into_iter().map(|entry| entry.name).collect())
                 };
                 described.with(tensors, refused).map(Self::Lora)
@@ -90,7 +88,7 @@ pub(crate) fn with_adapter_from<D: Decoder>(model: D, folder: &Path) -> Result<D
     let config = AdapterConfig::from_folder(folder)?;
     check(&model, &config)?;
     let path = tensors(folder);
-    let mut tensors = Shard::open(&path)?;
+    let mut tensors = WeightFile::open(&path)?;
     let mut entries: BTreeMap<String, Entry> = tensors
         .entries()
         .into_iter()
@@ -115,7 +113,7 @@ pub(crate) fn with_adapter_from<D: Decoder>(model: D, folder: &Path) -> Result<D
                 expected: shape.to_vec(),
             });
         }
-        let (_, data) = tensors.read(&path, &entry, storage)?;
+        let data = tensors.read(&entry, storage)?;
         Ok(Tensor::from_data(data, (&device, dtype)))
     })?;
     match entries.into_keys().next() {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use burn::tensor::DType;
+use zograd_weights::{ReadError, Storage};
 
 use crate::config::ConfigError;
-use crate::storage::Storage;
 
 /// Why a model folder could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -17,75 +17,9 @@ pub enum LoadError {
     /// The backend has no kernels for the type that was asked for.
     #[error("this backend cannot compute in {0}; load the weights as f32")]
     UnsupportedStorage(Storage),
-    /// No weight file.
-    #[error(
-        "{folder} holds no weights; looked for model.safetensors, pytorch_model.bin, and their \
-         sharded forms with .index.json"
-    )]
-    NoWeights {
-        /// The model folder.
-        folder: PathBuf,
-    },
-    /// A file could not be opened or read.
-    #[error("cannot read {file}: {source}")]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A shard index that is not what Hugging Face writes.
-    #[error("{file} is not a valid shard index: {reason}")]
-    Index {
-        /// The index file.
-        file: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The index names a shard that is not there.
-    #[error("{index} names the shard {shard}, which is missing; download it again")]
-    MissingShard {
-        /// The index file.
-        index: PathBuf,
-        /// The shard.
-        shard: String,
-    },
-    /// A shard name that is not a plain file name.
-    #[error("{index} names the shard {shard:?}; shards must be files beside the index")]
-    ShardPath {
-        /// The index file.
-        index: PathBuf,
-        /// The name.
-        shard: String,
-    },
-    /// The index promises a tensor that its shard does not hold.
-    #[error("{index} says that {shard} holds {tensor}, but it does not")]
-    NotInShard {
-        /// The index file.
-        index: PathBuf,
-        /// The shard.
-        shard: String,
-        /// The tensor.
-        tensor: String,
-    },
-    /// Truncated, damaged, or not a weight file at all.
-    #[error("{file} is damaged: {reason}; download it again")]
-    Damaged {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Two stored tensors are the same parameter.
-    #[error("{tensor} is stored twice: in {first} and in {second}")]
-    Duplicate {
-        /// Name without the leading `model.`.
-        tensor: String,
-        /// One file.
-        first: PathBuf,
-        /// The other file; the same if the names differ by the prefix only.
-        second: PathBuf,
-    },
+    /// The weight files cannot be read, or what they hold is not what it should be.
+    #[error(transparent)]
+    Weights(#[from] ReadError),
     /// The configuration asks for a tensor that no file holds.
     #[error(
         "{folder} holds no tensor {tensor} of shape {expected:?}, which its config.json asks for"
@@ -134,31 +68,6 @@ pub enum LoadError {
         found: Vec<usize>,
         /// The shape it should have.
         expected: Vec<usize>,
-    },
-    /// A stored tensor that is not of a float type.
-    #[error("{tensor} in {file} is stored as {found}; only f16, bf16, f32 and f64 are read")]
-    StoredDtype {
-        /// The file.
-        file: PathBuf,
-        /// The stored name.
-        tensor: String,
-        /// Its type.
-        found: String,
-    },
-    /// A weight that is not a number, is infinite, or becomes so in the asked type.
-    #[error(
-        "{tensor} in {file} holds {value}, which is not a finite number as {storage}{hint}",
-        hint = if value.is_finite() { "; load as bf16 or f32" } else { "; the file is damaged" }
-    )]
-    NotFinite {
-        /// The file.
-        file: PathBuf,
-        /// The stored name.
-        tensor: String,
-        /// The value as stored.
-        value: f32,
-        /// The type of the parameters.
-        storage: Storage,
     },
 }
 

@@ -1,19 +1,45 @@
 //! A model from a Hugging Face folder.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use sha2::{Digest, Sha256};
+use zograd_weights::{Checkpoint, Names, Storage, TensorSource};
 
-use super::checkpoint::{Checkpoint, HEAD, TABLE};
-use super::decode::Stored;
 use super::error::LoadError;
 use crate::backend::ModelBackend;
 use crate::config::ModelConfig;
 use crate::model::Model;
 use crate::parameters::{Initial, ParameterSource};
-use crate::storage::Storage;
+
+/// The table of the head, which in a tied model is the token table.
+const HEAD: &str = "lm_head.weight";
+/// A version number that fairseq left in early files of OPT.
+const VERSION: &str = "decoder.version";
+/// What early versions of transformers saved of the rotations of Llama: a function of the configuration.
+const ROTATIONS: &str = ".rotary_emb.inv_freq";
+
+/// Names without the leading `model.`; one table may be stored under two.
+struct HubNames {
+    /// The token table.
+    table: &'static str,
+}
+
+impl Names for HubNames {
+    fn canonical<'n>(&self, stored: &'n str) -> &'n str {
+        stored.strip_prefix("model.").unwrap_or(stored)
+    }
+
+    fn twin(&self, name: &str) -> Option<&str> {
+        match name {
+            HEAD => Some(self.table),
+            name if name == self.table => Some(HEAD),
+            _ => None,
+        }
+    }
+}
 
 /// How weights are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -68,28 +94,12 @@ impl<B: ModelBackend> Model<B> {
             return Err(LoadError::UnsupportedStorage(storage));
         }
         let config = ModelConfig::from_folder(folder)?;
-        let mut files = Files {
-            checkpoint: Checkpoint::open(folder)?,
-            storage,
-            device,
-            tied: config.tie_word_embeddings,
-            table: None,
-            tensors: 0,
-            stored: Vec::new(),
-        };
-        let model = Self::build(&config, &mut files)?;
-        let copies = files.check_head()?;
-        let (tensors, stored) = (files.tensors, files.stored);
-        let (files, mut ignored) = files.checkpoint.finish()?;
-        ignored.extend(copies);
-        let report = LoadReport {
-            files,
-            tensors,
-            weights: config.num_parameters(),
-            stored: stored.iter().map(|stored| format!("{stored:?}")).collect(),
-            storage,
-            ignored,
-        };
+        let table = config.family.table();
+        let checkpoint = Checkpoint::open(folder, &HubNames { table })?;
+        let mut tensors = Tensors::<B>::of(Box::new(checkpoint), storage, device);
+        tensors.tied = config.tie_word_embeddings.then_some(table);
+        let model = Self::build(&config, &mut tensors)?;
+        let report = tensors.finish(config.num_parameters())?;
         tracing::info!(
             folder = %folder.display(),
             tensors = report.tensors,
@@ -103,33 +113,97 @@ impl<B: ModelBackend> Model<B> {
     }
 }
 
-struct Files<'d, B: Backend> {
-    checkpoint: Checkpoint,
+/// The tensors of files on their way into a model.
+struct Tensors<'d, B: Backend> {
+    source: Box<dyn TensorSource>,
     storage: Storage,
     device: &'d B::Device,
-    /// Whether the head is the token table.
-    tied: bool,
+    /// The token table, if it is also the head.
+    tied: Option<&'static str>,
     /// Hash of the numbers of the token table, if the file has a head beside it.
     table: Option<Hash>,
-    tensors: usize,
-    stored: Vec<Stored>,
+    /// Those of the source that were read.
+    taken: BTreeSet<String>,
+    /// Tensors that the model got.
+    count: usize,
+    /// How they were stored.
+    stored: Vec<String>,
 }
 
 type Hash = [u8; 32];
 
-impl<B: Backend> Files<'_, B> {
+impl<'d, B: Backend> Tensors<'d, B> {
+    fn of(source: Box<dyn TensorSource>, storage: Storage, device: &'d B::Device) -> Self {
+        Self {
+            source,
+            storage,
+            device,
+            tied: None,
+            table: None,
+            taken: BTreeSet::new(),
+            count: 0,
+            stored: Vec::new(),
+        }
+    }
+
+    /// The name under which a tensor is stored: its own, another that the file says it has, or for the table of a
+    /// tied model that of the head.
+    fn stored_name(&self, name: &str) -> Option<String> {
+        let entries = self.source.entries();
+        let own = || entries.contains_key(name).then_some(name);
+        let head = || (self.tied == Some(name) && entries.contains_key(HEAD)).then_some(HEAD);
+        let found = own().or_else(|| self.source.alias(name)).or_else(head);
+        found.map(str::to_owned)
+    }
+
+    /// Whether a tensor is there that was not taken.
+    fn is_left(&self, name: &str) -> bool {
+        self.source.entries().contains_key(name) && !self.taken.contains(name)
+    }
+
     /// A head that is stored beside the table of a tied model must be the same. Returns its name.
     fn check_head(&mut self) -> Result<Option<String>, LoadError> {
-        let (Some(table), true) = (self.table.take(), self.checkpoint.is_left(HEAD)) else {
+        let (Some(table), true) = (self.table.take(), self.is_left(HEAD)) else {
             return Ok(None);
         };
-        let shape = self.checkpoint.shape(HEAD);
-        let (_, head) = self.checkpoint.take(HEAD, &shape, self.storage)?;
+        let head = self.source.read(HEAD, self.storage)?;
+        self.taken.insert(HEAD.to_owned());
         if hash(&head) == table {
-            Ok(Some(HEAD.to_owned()))
-        } else {
-            Err(self.checkpoint.head_differs())
+            return Ok(Some(HEAD.to_owned()));
         }
+        Err(LoadError::HeadDiffers {
+            file: self.source.file_of(HEAD).to_owned(),
+            config: self.source.place().join("config.json"),
+        })
+    }
+
+    /// What was read; an error if a tensor is left that is not known to be superfluous.
+    fn finish(mut self, weights: usize) -> Result<LoadReport, LoadError> {
+        let copies = self.check_head()?;
+        let mut ignored = Vec::new();
+        for (name, entry) in self.source.entries() {
+            if self.taken.contains(name) {
+                continue;
+            }
+            if name != VERSION && !name.ends_with(ROTATIONS) {
+                return Err(LoadError::Unexpected {
+                    file: self.source.file_of(name).to_owned(),
+                    tensor: entry.name.clone(),
+                    shape: entry.shape.clone(),
+                });
+            }
+            ignored.push(entry.name.clone());
+        }
+        ignored.extend(copies);
+        let files = self.source.files().into_iter();
+        Ok(LoadReport {
+            files: files.map(Path::to_owned).collect(),
+            tensors: self.count,
+            weights,
+            stored: self.stored,
+            storage: self.storage,
+            ignored,
+        })
     }
 }
 
@@ -141,7 +215,7 @@ fn hash(data: &TensorData) -> Hash {
     hasher.finalize().into()
 }
 
-impl<B: Backend> ParameterSource<B> for Files<'_, B> {
+impl<B: Backend> ParameterSource<B> for Tensors<'_, B> {
     type Error = LoadError;
 
     fn tensor<const D: usize>(
@@ -150,18 +224,36 @@ impl<B: Backend> ParameterSource<B> for Files<'_, B> {
         shape: [usize; D],
         _initial: Initial,
     ) -> Result<Tensor<B, D>, LoadError> {
-        let name = self
-            .checkpoint
-            .stored_name(name, self.tied)
-            .unwrap_or_else(|| name.to_owned());
-        let (stored, data) = self.checkpoint.take(&name, &shape, self.storage)?;
-        if self.tied && name == TABLE && self.checkpoint.is_left(HEAD) {
+        let stored = self.stored_name(name);
+        let found = stored.and_then(|name| {
+            let entry = self.source.entries().get(&name)?;
+            Some((name, entry.clone()))
+        });
+        let Some((name, entry)) = found else {
+            return Err(LoadError::Missing {
+                folder: self.source.place().to_owned(),
+                tensor: name.to_owned(),
+                expected: shape.to_vec(),
+            });
+        };
+        if entry.shape != shape {
+            return Err(LoadError::Shape {
+                file: self.source.file_of(&name).to_owned(),
+                tensor: entry.name,
+                found: entry.shape,
+                expected: shape.to_vec(),
+            });
+        }
+        let data = self.source.read(&name, self.storage)?;
+        self.taken.insert(name.clone());
+        if self.tied == Some(name.as_str()) && self.is_left(HEAD) {
             self.table = Some(hash(&data));
         }
+        let stored = entry.stored.to_string();
         if !self.stored.contains(&stored) {
             self.stored.push(stored);
         }
-        self.tensors += 1;
+        self.count += 1;
         let dtype: DType = self.storage.into();
         Ok(Tensor::from_data(data, (self.device, dtype)))
     }

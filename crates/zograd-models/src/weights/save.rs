@@ -6,12 +6,10 @@ use std::{fs, io};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
-use safetensors::Dtype;
 use zograd_params::ParameterPath;
+use zograd_weights::{Float, StoredTensor, pieces, write_safetensors};
 
-use super::blocks::blocks;
 use super::error::SaveError;
-use super::write::{StoredTensor, write_safetensors};
 use crate::backend::ModelBackend;
 use crate::config::ModelConfig;
 use crate::model::Model;
@@ -144,21 +142,15 @@ impl<B: Backend> ModuleVisitor<B> for Parameters {
             return;
         };
         let tensor = param.val();
-        let dtype = match tensor.dtype() {
-            DType::F64 => Dtype::F64,
-            DType::F32 => Dtype::F32,
-            DType::F16 => Dtype::F16,
-            DType::BF16 => Dtype::BF16,
-            other => {
-                self.refused.get_or_insert((name, other));
-                return;
-            }
+        let Some(dtype) = Float::of(tensor.dtype()) else {
+            self.refused.get_or_insert((name, tensor.dtype()));
+            return;
         };
         self.dtype.get_or_insert(tensor.dtype());
         let tensor = StoredTensor {
             dtype,
             shape: tensor.dims().to_vec(),
-            data: Box::new(move || Box::new(blocks(tensor.clone()))),
+            data: Box::new(move || Box::new(pieces(tensor.clone()))),
         };
         self.tensors.push((name, tensor));
     }

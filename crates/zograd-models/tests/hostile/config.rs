@@ -1,6 +1,8 @@
 //! config.json.
 
-use crate::folder::bytes;
+use std::fs;
+
+use crate::folder::{bytes, fixture, folder, reads};
 use crate::trial;
 use zograd_hostile::json;
 use zograd_models::ModelConfig;
@@ -15,4 +17,18 @@ fn damaged_configurations() {
         assert!(config.num_parameters() > 0 && config.head_dim > 0);
         Ok(())
     });
+}
+
+/// A config.json whose sizes are those of a giant, beside small weights.
+#[test]
+fn damaged_configurations_beside_weights() {
+    let folder = folder();
+    fs::copy(
+        fixture("expected.safetensors"),
+        folder.path().join("model.safetensors"),
+    )
+    .expect("copied");
+    let original = bytes("config.json");
+    trial("config.json beside weights", 500)
+        .run(json::damaged(&original), reads(&folder, "config.json"));
 }

@@ -7,10 +7,10 @@ use tempfile::TempDir;
 use zograd_hostile::Seen;
 use zograd_models::{LoadOptions, Model};
 
-/// A file of the fixture: one OPT of a layer in several formats.
+/// A file of the fixture of zograd-weights: one OPT of a layer in several formats.
 pub fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures/pytorch_tiny")
+        .join("../zograd-weights/tests/fixtures/pytorch_tiny")
         .join(name)
 }
 

@@ -5,8 +5,6 @@
 mod config;
 mod folder;
 mod paths;
-mod pickle;
-mod safetensors;
 mod tokenizer;
 
 use zograd_hostile::{Counting, Trial};

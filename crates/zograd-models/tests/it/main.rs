@@ -26,6 +26,4 @@ mod reference;
 mod seeded;
 mod tokenizer;
 #[cfg(feature = "ndarray")]
-mod views;
-#[cfg(feature = "ndarray")]
 mod weights;

@@ -6,7 +6,7 @@ use crate::watch::Watch;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{AdapterError, LoadError, LoadOptions, Model, Storage};
+use zograd_models::{AdapterError, LoadError, LoadOptions, Model, ReadError, Storage};
 use zograd_tasks::Prompt;
 use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
 
@@ -33,7 +33,7 @@ pub(crate) fn load_own<B: RunBackend>(
     device: &B::Device,
 ) -> Result<Model<B>> {
     match Model::load(folder, &LoadOptions::of(storage), device) {
-        Err(LoadError::Damaged { file, reason }) => damaged(&file, &reason),
+        Err(LoadError::Weights(ReadError::Damaged { file, reason })) => damaged(&file, &reason),
         other => Ok(other.about_file(folder)?.0),
     }
 }
@@ -44,7 +44,7 @@ pub(crate) fn load_own<B: RunBackend>(
 /// It is damaged, or does not fit.
 pub(crate) fn with_own_adapter<B: RunBackend>(base: Model<B>, folder: &Path) -> Result<Model<B>> {
     match base.without_adapter().with_adapter_from(folder) {
-        Err(AdapterError::Weights(LoadError::Damaged { file, reason })) => damaged(&file, &reason),
+        Err(AdapterError::Weights(ReadError::Damaged { file, reason })) => damaged(&file, &reason),
         other => other.about_file(folder),
     }
 }
