@@ -201,12 +201,12 @@ fn a_model_is_fetched_after_its_size_was_told() {
 /// What cannot be read or has no room is not fetched.
 #[test]
 fn weights_that_are_of_no_use_are_not_fetched() {
-    let llama = r#"{"model_type": "llama", "architectures": ["LlamaForCausalLM"]}"#;
+    let mixtral = r#"{"model_type": "mixtral", "architectures": ["MixtralForCausalLM"]}"#;
     for (config, size, parts) in [
         (
-            llama,
+            mixtral,
             1,
-            &["org/name", "it is a llama (LlamaForCausalLM)"][..],
+            &["org/name", "it is a mixtral (MixtralForCausalLM)"][..],
         ),
         (
             CONFIG,
