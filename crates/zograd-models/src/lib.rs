@@ -45,6 +45,7 @@ mod cost;
 mod error;
 mod forward;
 mod generate;
+pub mod gguf;
 pub mod hub;
 mod indices;
 mod language_model;

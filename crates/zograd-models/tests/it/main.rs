@@ -10,6 +10,8 @@ mod bits;
 mod foreign;
 #[cfg(feature = "ndarray")]
 mod generate;
+#[cfg(feature = "ndarray")]
+mod gguf;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod goldens;
 #[cfg(feature = "ndarray")]
