@@ -47,6 +47,7 @@ mod error;
 mod families;
 mod forward;
 mod generate;
+pub mod gguf;
 pub mod hub;
 mod indices;
 mod language_model;

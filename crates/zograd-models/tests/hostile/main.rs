@@ -4,6 +4,7 @@
 
 mod config;
 mod folder;
+mod gguf;
 mod paths;
 mod tokenizer;
 

@@ -11,6 +11,8 @@ mod families;
 mod foreign;
 #[cfg(feature = "ndarray")]
 mod generate;
+#[cfg(feature = "ndarray")]
+mod gguf;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod goldens;
 #[cfg(feature = "ndarray")]
