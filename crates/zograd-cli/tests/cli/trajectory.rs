@@ -167,7 +167,7 @@ fn guards_act_and_are_replayed() {
     };
     let args = [
         "--lr",
-        "4e-3",
+        "2e-3",
         "--arithmetic",
         "plain",
         "--out",

@@ -15,8 +15,8 @@ use rayon::prelude::*;
 pub(crate) use shift::Shift;
 use stream::Stream;
 use tile::TILE;
-use weight::Tile;
 pub(crate) use weight::Weight;
+use weight::{Moving, Tile};
 
 /// Elements per task: enough work (some ten microseconds) to hide rayon's overhead, few enough to
 /// balance threads. Whole groups of every kind.
@@ -125,7 +125,7 @@ unsafe fn add_part_by<W: Weight, V: Vector>(
     for (n, tile) in (first..).zip(tiles) {
         ask_for((tile as *const Tile<W>).wrapping_add(AHEAD));
         // SAFETY: the instructions are there.
-        unsafe { tile::add::<W, V>(tile, n, streams, pass) };
+        unsafe { tile::add::<W, V>(in_place(tile), n, streams, pass) };
     }
     // parts of a tile
     for (part, start) in [(before, start), (rest, (first + whole) * TILE)] {
@@ -136,8 +136,17 @@ unsafe fn add_part_by<W: Weight, V: Vector>(
         let place = start % TILE..start % TILE + part.len();
         tile.as_flattened_mut()[place.clone()].copy_from_slice(part);
         // SAFETY: the instructions are there.
-        unsafe { tile::add::<W, V>(&mut tile, start / TILE, streams, pass) };
+        unsafe { tile::add::<W, V>(in_place(&mut tile), start / TILE, streams, pass) };
         part.copy_from_slice(&tile.as_flattened()[place]);
+    }
+}
+
+/// A tile that is moved where it is.
+#[inline(always)]
+fn in_place<W>(tile: &mut Tile<W>) -> Moving<'_, W> {
+    Moving {
+        tile,
+        opposite: None,
     }
 }
 

@@ -1,8 +1,12 @@
 //! Weights moved out of place: read where they stand, written elsewhere, in one pass.
 
 use super::stream::Stream;
-use super::{CHUNK, Weight, add_part};
-use crate::vector::Instructions;
+use super::tile::{self, TILE};
+use super::weight::{Moving, Tile};
+use super::{AHEAD, CHUNK, Weight, ask_for};
+#[cfg(target_arch = "x86_64")]
+use crate::vector::{Avx2, Avx512};
+use crate::vector::{Baseline, Instructions, Vector};
 use crate::{NoisePass, Sides};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
@@ -25,21 +29,21 @@ pub(crate) fn moved<W: Weight>(
     let mut all: Vec<Vec<W>> = (0..sides.count())
         .map(|_| Vec::with_capacity(len))
         .collect();
-    let mut room: Vec<_> = all
+    let mut rooms = all
         .iter_mut()
-        .map(|side| &mut side.spare_capacity_mut()[..len])
-        .collect();
+        .map(|side| &mut side.spare_capacity_mut()[..len]);
+    let mut room = Room {
+        moved: rooms.next().unwrap_or_default(),
+        opposite: rooms.next(),
+    };
     let mut tasks = Vec::with_capacity(pieces.len());
     for piece in pieces {
-        let outputs: Vec<_> = room
-            .iter_mut()
-            .map(|room| take_first(room, piece.len()))
-            .collect();
-        tasks.push((piece, outputs));
+        let mine = room.take_first(piece.len());
+        tasks.push((piece, mine));
     }
     let instructions = Instructions::in_use();
-    tasks.into_par_iter().for_each(|(piece, outputs)| {
-        move_piece(weights, piece, outputs, pass, instructions);
+    tasks.into_par_iter().for_each(|(piece, room)| {
+        move_piece(weights, piece, room, pass, instructions);
     });
     for side in &mut all {
         // SAFETY: the pieces have `len` elements together, and `move_piece` wrote all of each.
@@ -65,43 +69,155 @@ fn pieces(range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// One task: writes all elements of each of the `outputs`, which are as long as `piece`: the first as `pass` moves them,
-/// a second as its opposite does.
+/// One task: writes all elements of `room`, which is as long as `piece`.
 fn move_piece<W: Weight>(
     weights: &[W],
     piece: Range<usize>,
-    mut outputs: Vec<&mut [MaybeUninit<W>]>,
+    mut room: Room<'_, W>,
     pass: &NoisePass<'_>,
     instructions: Instructions,
 ) {
     let elements = pass.kind.elements_of_group();
     let mut streams = Stream::all_of(pass);
-    let two = outputs.len() == 2;
     let mut at = piece.start;
     while at < piece.end {
         let group = at / elements;
         let end = piece.end.min((group + 1) * elements);
         Stream::read_all(&mut streams, group as u64, instructions);
-        for output in &mut outputs {
-            let copy = copied(take_first(output, end - at), &weights[at..end]);
-            add_part(copy, at % elements, &streams, pass, instructions);
-            if two {
-                // to the second, and then back to the first
-                streams.iter_mut().for_each(Stream::turn);
-            }
-        }
+        let part = (&weights[at..end], room.take_first(end - at));
+        move_part(part, at % elements, &streams, pass, instructions);
         at = end;
     }
 }
 
-/// Writes `weights` into `room`, of the same length.
-fn copied<'r, W: Weight>(room: &'r mut [MaybeUninit<W>], weights: &[W]) -> &'r mut [W] {
-    assert_eq!(room.len(), weights.len());
-    for (place, w) in room.iter_mut().zip(weights) {
+/// Where weights are written that a pass moves, and, if that is wanted, where those are that its opposite moves: places
+/// of one number, which nobody has written yet.
+struct Room<'r, W> {
+    moved: &'r mut [MaybeUninit<W>],
+    opposite: Option<&'r mut [MaybeUninit<W>]>,
+}
+
+impl<'r, W: Weight> Room<'r, W> {
+    /// Takes the first places of what is left.
+    #[inline(always)]
+    fn take_first(&mut self, len: usize) -> Self {
+        Self {
+            moved: take_first(&mut self.moved, len),
+            opposite: self.opposite.as_mut().map(|room| take_first(room, len)),
+        }
+    }
+}
+
+/// Moves weights of the group that the streams have read, those from its element `start` on, into the room for them.
+fn move_part<W: Weight>(
+    part: (&[W], Room<'_, W>),
+    start: usize,
+    streams: &[Stream],
+    pass: &NoisePass<'_>,
+    instructions: Instructions,
+) {
+    match instructions {
+        // SAFETY: an `Instructions` names what this machine has, and `Baseline` is everywhere.
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2 => unsafe { move_part_avx2(part, start, streams, pass) },
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512 => unsafe { move_part_avx512(part, start, streams, pass) },
+        _ => unsafe { move_part_by::<W, Baseline>(part, start, streams, pass) },
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn move_part_avx2<W: Weight>(
+    part: (&[W], Room<'_, W>),
+    start: usize,
+    streams: &[Stream],
+    pass: &NoisePass<'_>,
+) {
+    // SAFETY: the instructions are there.
+    unsafe { move_part_by::<W, Avx2>(part, start, streams, pass) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
+unsafe fn move_part_avx512<W: Weight>(
+    part: (&[W], Room<'_, W>),
+    start: usize,
+    streams: &[Stream],
+    pass: &NoisePass<'_>,
+) {
+    // SAFETY: the instructions are there.
+    unsafe { move_part_by::<W, Avx512>(part, start, streams, pass) }
+}
+
+/// [`move_part`], tile by tile.
+///
+/// # Safety
+/// The processor has the instructions of `V`.
+#[inline(always)]
+unsafe fn move_part_by<W: Weight, V: Vector>(
+    (from, mut room): (&[W], Room<'_, W>),
+    start: usize,
+    streams: &[Stream],
+    pass: &NoisePass<'_>,
+) {
+    let mut rest = from;
+    let mut at = start;
+    while !rest.is_empty() {
+        let place = at % TILE;
+        let (part, later) = rest.split_at(rest.len().min(TILE - place));
+        let places = room.take_first(part.len());
+        ask_for_later(part.as_ptr());
+        ask_for_later(places.moved.as_ptr());
+        if let Some(places) = &places.opposite {
+            ask_for_later(places.as_ptr());
+        }
+        let mut moved = tile_with(part, place);
+        let mut opposite = moved;
+        let moving = Moving {
+            tile: &mut moved,
+            opposite: places.opposite.is_some().then_some(&mut opposite),
+        };
+        // SAFETY: the instructions are there.
+        unsafe { tile::add::<W, V>(moving, at / TILE, streams, pass) };
+        write(places.moved, &moved, place);
+        if let Some(places) = places.opposite {
+            write(places, &opposite, place);
+        }
+        at += part.len();
+        rest = later;
+    }
+}
+
+/// Asks for what lies some tiles on.
+#[inline(always)]
+fn ask_for_later<T>(here: *const T) {
+    ask_for(here.cast::<Tile<T>>().wrapping_add(AHEAD));
+}
+
+/// A tile with this part of it, which is not empty; whatever else is in it is of no use.
+#[inline(always)]
+fn tile_with<W: Weight>(part: &[W], place: usize) -> Tile<W> {
+    let mut tile = [[part[0]; 16]; 4];
+    match <&[W; TILE]>::try_from(part) {
+        // a length that the compiler knows
+        Ok(whole) => tile.as_flattened_mut().copy_from_slice(whole),
+        Err(_) => tile.as_flattened_mut()[place..place + part.len()].copy_from_slice(part),
+    }
+    tile
+}
+
+/// Writes this part of the tile.
+#[inline(always)]
+fn write<W: Weight>(places: &mut [MaybeUninit<W>], tile: &Tile<W>, place: usize) {
+    let tile = tile.as_flattened();
+    let part = match places.len() {
+        TILE => tile,
+        len => &tile[place..place + len],
+    };
+    for (place, w) in places.iter_mut().zip(part) {
         place.write(*w);
     }
-    // SAFETY: every element was written above, and `MaybeUninit<W>` lies in memory as `W` does.
-    unsafe { &mut *(std::ptr::from_mut(room) as *mut [W]) }
 }
 
 #[cfg(test)]

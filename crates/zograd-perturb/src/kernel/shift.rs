@@ -18,4 +18,11 @@ impl Shift {
             base: pass.base(),
         }
     }
+
+    /// The sum of the opposite terms: exact, since all roundings of a sum are the same on both sides of the base, and a 0
+    /// has no sign.
+    #[inline(always)]
+    pub(super) fn opposite(self, sum: f32) -> f32 {
+        self.base - (sum - self.base)
+    }
 }

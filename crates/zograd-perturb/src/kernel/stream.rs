@@ -37,6 +37,7 @@ impl Stream {
             })
             .collect()
     }
+
     /// Reads the group of this number into all of them.
     pub(super) fn read_all(streams: &mut [Self], number: u64, instructions: Instructions) {
         for stream in streams {
@@ -44,11 +45,5 @@ impl Stream {
                 .keystream
                 .read(number, instructions, &mut stream.group);
         }
-    }
-
-    /// Makes it a stream of the opposite pass; the bits are the same.
-    pub(super) fn turn(&mut self) {
-        self.first = -self.first;
-        self.second = self.second.map(|c| -c);
     }
 }

@@ -1,7 +1,8 @@
 //! The inner loops: weights and sums in registers, the bits in L1.
 
 use super::stream::Stream;
-use super::{Shift, Weight, weight::Tile};
+use super::weight::{Moving, Tile};
+use super::{Shift, Weight};
 use crate::noise::{HIGH, LOW};
 use crate::vector::Vector;
 use crate::{NoiseKind, NoisePass};
@@ -9,13 +10,13 @@ use crate::{NoiseKind, NoisePass};
 /// Weights of a tile.
 pub(super) const TILE: usize = 64;
 
-/// Moves the `n`-th tile of the groups that the streams have read.
+/// Moves the `n`-th tile of the groups that the streams have read, and makes its opposite, if that is wanted.
 ///
 /// # Safety
 /// The processor has the instructions of `V`.
 #[inline(always)]
 pub(super) unsafe fn add<W: Weight, V: Vector>(
-    tile: &mut Tile<W>,
+    mut tile: Moving<'_, W>,
     n: usize,
     streams: &[Stream],
     pass: &NoisePass<'_>,
@@ -25,8 +26,8 @@ pub(super) unsafe fn add<W: Weight, V: Vector>(
     // SAFETY: the instructions are there.
     unsafe {
         match pass.kind {
-            NoiseKind::Gaussian => add_gaussian::<W, V>(tile, n, streams, shift, &mut left),
-            NoiseKind::Rademacher => add_signs::<W, V>(tile, n, streams, shift, &mut left),
+            NoiseKind::Gaussian => add_gaussian::<W, V>(tile.again(), n, streams, shift, &mut left),
+            NoiseKind::Rademacher => add_signs::<W, V>(tile.again(), n, streams, shift, &mut left),
         }
     }
     W::move_tile(tile, shift, &left);
@@ -38,7 +39,7 @@ pub(super) unsafe fn add<W: Weight, V: Vector>(
 /// The processor has the instructions of `V`.
 #[inline(always)]
 unsafe fn add_gaussian<W: Weight, V: Vector>(
-    tile: &mut Tile<W>,
+    mut tile: Moving<'_, W>,
     n: usize,
     streams: &[Stream],
     shift: Shift,
@@ -61,7 +62,7 @@ unsafe fn add_gaussian<W: Weight, V: Vector>(
                     add_multiple::<V>(&mut sums, normals, second);
                 }
             }
-            W::move_lanes::<V>(tile, lane, shift, sums, left);
+            W::move_lanes::<V>(tile.again(), lane, shift, sums, left);
         }
     }
 }
@@ -87,7 +88,7 @@ unsafe fn add_multiple<V: Vector>(sums: &mut [V::Floats; 4], normals: [V::Floats
 /// The processor has the instructions of `V`.
 #[inline(always)]
 unsafe fn add_signs<W: Weight, V: Vector>(
-    tile: &mut Tile<W>,
+    mut tile: Moving<'_, W>,
     n: usize,
     streams: &[Stream],
     shift: Shift,
@@ -105,7 +106,7 @@ unsafe fn add_signs<W: Weight, V: Vector>(
                     add_flipped(&mut sums, bits, second);
                 }
             }
-            W::move_lanes::<V>(tile, lane, shift, sums, left);
+            W::move_lanes::<V>(tile.again(), lane, shift, sums, left);
         }
     }
 }
