@@ -16,6 +16,7 @@ pub(crate) use keys::{Keys, whole};
 use crate::adapter::Projection;
 use crate::decoder::Shape;
 use crate::families::{Family, family_of};
+use crate::gguf::{GgufModel, is_gguf};
 
 /// The sizes and settings of a model: its `config.json`, checked.
 ///
@@ -76,11 +77,15 @@ pub(crate) struct Common {
 
 impl ModelConfig {
     /// Reads `config.json` of a model folder, and of `generation_config.json`, if there is one, the tokens that
-    /// end a text.
+    /// end a text. The metadata of a GGUF file say the same.
     ///
     /// # Errors
     /// A file cannot be read, or [`ModelConfig::from_json`] refuses it.
     pub fn from_folder(folder: &Path) -> Result<Self, ConfigError> {
+        if is_gguf(folder) {
+            let model = GgufModel::open(folder).map_err(|error| ConfigError::Gguf(error.into()))?;
+            return Self::from_gguf(&model).map_err(|source| in_file(folder.to_owned(), source));
+        }
         let config = folder.join("config.json");
         let text = zograd_files::read_text(&config, MAX_SMALL_BYTES).map_err(|source| {
             let path = config.clone();
@@ -97,6 +102,11 @@ impl ModelConfig {
                 .map_err(|source| in_file(generation, source))?;
         }
         Ok(read)
+    }
+
+    /// Of the metadata of a GGUF file.
+    pub(crate) fn from_gguf(model: &GgufModel) -> Result<Self, ConfigError> {
+        Self::from_value(Value::Object(model.config_json().clone()))
     }
 
     /// Reads the text of a `config.json`, written by any version of transformers. Its defaults are those of Hugging

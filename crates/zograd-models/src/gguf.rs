@@ -37,6 +37,13 @@ pub struct GgufModel {
     config: Map<String, Value>,
 }
 
+/// Whether a model's path is that of a GGUF file, by its name, and not of a folder.
+pub fn is_gguf(path: &Path) -> bool {
+    path.extension()
+        .is_some_and(|extension| extension == "gguf")
+        && !path.is_dir()
+}
+
 impl GgufModel {
     /// Reads what the file says of its model; tensors and tokenizer are read when they are asked for.
     ///

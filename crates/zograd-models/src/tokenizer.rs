@@ -17,6 +17,7 @@ use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
 use tokenizers::{AddedToken, Tokenizer};
 
 use crate::config::ModelConfig;
+use crate::gguf::{GgufError, GgufModel, is_gguf};
 
 /// What OPT puts before every text and after every answer, unless another token is named.
 const BOS: &str = "</s>";
@@ -36,6 +37,9 @@ pub enum TokenizerError {
         /// The folder.
         folder: PathBuf,
     },
+    /// A GGUF file that is refused.
+    #[error(transparent)]
+    Gguf(Box<GgufError>),
     /// A tokenizer file that the tokenizers library refuses.
     #[error("{file} is not a valid tokenizer file: {reason}")]
     Invalid {
@@ -88,9 +92,15 @@ pub enum TokenizerError {
 /// | `tokenizer_config.json` | `add_bos_token`, `bos_token` and the other tokens with a role (without `tokenizer.json`); `add_prefix_space`; `added_tokens_decoder` |
 /// | `special_tokens_map.json`, `added_tokens.json` | the same of older folders, in which `tokenizer_config.json` has no `added_tokens_decoder` |
 ///
+/// A GGUF file has its tokenizer in its metadata.
+///
 /// # Errors
 /// The folder has neither, or a file is not valid.
 pub fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
+    if is_gguf(folder) {
+        let tokenizer = GgufModel::open(folder).and_then(|model| model.tokenizer());
+        return tokenizer.map_err(|error| TokenizerError::Gguf(error.into()));
+    }
     let single = folder.join("tokenizer.json");
     let declared = Declared::read(folder)?;
     if zograd_files::exists(&single) {

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::gguf::GgufError;
+
 /// What is read, for messages.
 const READ: &str = "OPT, Llama, Mistral, Qwen2, Qwen3 and the text models of Gemma 3 (`model_type` opt, llama, mistral, qwen2, \
                     qwen3, gemma3_text)";
@@ -37,6 +39,9 @@ pub enum ConfigError {
         /// Why.
         source: Box<ConfigError>,
     },
+    /// A GGUF file that is refused.
+    #[error(transparent)]
+    Gguf(Box<GgufError>),
     /// Not JSON.
     #[error("the model configuration is not valid: {0}")]
     Json(#[from] serde_json::Error),

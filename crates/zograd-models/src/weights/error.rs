@@ -6,6 +6,7 @@ use burn::tensor::DType;
 use zograd_weights::{ReadError, Storage};
 
 use crate::config::ConfigError;
+use crate::gguf::GgufError;
 
 /// Why a model folder could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,9 @@ pub enum LoadError {
     /// The weight files cannot be read, or what they hold is not what it should be.
     #[error(transparent)]
     Weights(#[from] ReadError),
+    /// A GGUF file that is refused.
+    #[error(transparent)]
+    Gguf(Box<GgufError>),
     /// The configuration asks for a tensor that no file holds.
     #[error(
         "{folder} holds no tensor {tensor} of shape {expected:?}, which its config.json asks for"
@@ -69,6 +73,12 @@ pub enum LoadError {
         /// The shape it should have.
         expected: Vec<usize>,
     },
+}
+
+impl From<GgufError> for LoadError {
+    fn from(error: GgufError) -> Self {
+        Self::Gguf(error.into())
+    }
 }
 
 /// Why a model could not be saved.

@@ -11,6 +11,7 @@ use zograd_weights::{Checkpoint, Names, Storage, TensorSource};
 use super::error::LoadError;
 use crate::backend::ModelBackend;
 use crate::config::ModelConfig;
+use crate::gguf::{GgufModel, is_gguf};
 use crate::model::Model;
 use crate::parameters::{Initial, ParameterSource};
 
@@ -75,7 +76,7 @@ pub struct LoadReport {
 }
 
 impl<B: ModelBackend> Model<B> {
-    /// Loads a Hugging Face model folder: `config.json` and weights as safetensors or PyTorch
+    /// Loads a GGUF file, or a Hugging Face model folder: `config.json` and weights as safetensors or PyTorch
     /// files, whole or in shards, with or without the leading `model.` of the tensor names, stored
     /// as f16, bf16, f32 or f64. Tensors are read one at a time. The table of a tied model may be stored as the
     /// token table, as the head, or as both, if they are the same.
@@ -95,8 +96,12 @@ impl<B: ModelBackend> Model<B> {
         }
         let config = ModelConfig::from_folder(folder)?;
         let table = config.family.table();
-        let checkpoint = Checkpoint::open(folder, &HubNames { table })?;
-        let mut tensors = Tensors::<B>::of(Box::new(checkpoint), storage, device);
+        let names = HubNames { table };
+        let source: Box<dyn TensorSource> = match is_gguf(folder) {
+            true => Box::new(GgufModel::open(folder)?.tensors(&names)?),
+            false => Box::new(Checkpoint::open(folder, &names)?),
+        };
+        let mut tensors = Tensors::<B>::of(source, storage, device);
         tensors.tied = config.tie_word_embeddings.then_some(table);
         let model = Self::build(&config, &mut tensors)?;
         let report = tensors.finish(config.num_parameters())?;

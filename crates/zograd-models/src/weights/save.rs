@@ -12,17 +12,20 @@ use zograd_weights::{Float, StoredTensor, pieces, write_safetensors};
 use super::error::SaveError;
 use crate::backend::ModelBackend;
 use crate::config::ModelConfig;
+use crate::gguf::{GgufError, GgufModel, is_gguf};
 use crate::model::Model;
 use crate::tokenizer;
 
 /// Files that make up a tokenizer, and what generation needs; each is copied if it is there.
-const TOKENIZER_FILES: [&str; 7] = [
+const TOKENIZER_FILES: [&str; 9] = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
+    "chat_template.jinja",
+    "tokenizer.model",
     "generation_config.json",
 ];
 
@@ -73,6 +76,19 @@ pub(crate) fn write_tensors(
 }
 
 fn copy_tokenizer(folder: &Path, out: &Path) -> Result<(), SaveError> {
+    if is_gguf(folder) {
+        let file = |error: GgufError| SaveError::Tokenizer {
+            path: folder.to_owned(),
+            source: io::Error::other(error),
+        };
+        let model = GgufModel::open(folder).map_err(file)?;
+        let json = model.tokenizer_json().map_err(file)?;
+        write(&out.join("tokenizer.json"), format!("{json:#}\n"))?;
+        return match model.chat_template().map_err(file)? {
+            Some(template) => write(&out.join("chat_template.jinja"), template),
+            None => Ok(()),
+        };
+    }
     for name in TOKENIZER_FILES {
         let from = folder.join(name);
         if !from.is_file() {

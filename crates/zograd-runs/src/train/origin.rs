@@ -7,7 +7,7 @@ use crate::settings::is_task_file;
 use burn::tensor::DType;
 use serde::Serialize;
 use std::path::Path;
-use zograd_models::ModelConfig;
+use zograd_models::{ModelConfig, gguf};
 use zograd_tasks::{Prompt, Sample, Splits};
 
 /// The files of a folder that a tokenizer may be read from.
@@ -66,6 +66,11 @@ fn task_hash(name: &str, setting: Option<&str>) -> Result<String> {
 
 fn tokenizer_hash(folder: &Path) -> Result<String> {
     let mut hash = Hash::new();
+    if gguf::is_gguf(folder) {
+        let model = gguf::GgufModel::open(folder).about("`tokenizer`")?;
+        let json = model.tokenizer_json().about("`tokenizer`")?;
+        hash.part(json.to_string().as_bytes());
+    }
     for name in TOKENIZER_FILES {
         let path = folder.join(name);
         if zograd_files::exists(&path) {
