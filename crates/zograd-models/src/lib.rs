@@ -1,4 +1,4 @@
-//! OPT language models in [burn](https://burn.dev): forward passes over packed tokens, and
+//! Language models in [burn](https://burn.dev): forward passes over packed tokens, and
 //! Hugging Face model folders in and out.
 //!
 //! This crate knows models and their files. It knows no optimisation (parameters are perturbed
