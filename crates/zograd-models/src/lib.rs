@@ -81,7 +81,7 @@ pub use families::{
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
 pub use language_model::LanguageModel;
 pub use model::{HEAD, Model};
-pub use nn::{Embedding, LayerNorm, Linear, RmsNorm};
+pub use nn::{Embedding, LayerNorm, Linear, RmsNorm, RmsNormSettings};
 pub use packing::{PackedRow, Segment};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
 pub use probe::Probe;

@@ -24,6 +24,18 @@ pub struct Linear<B: Backend> {
     pub(crate) stack: Option<LoraStack<B>>,
 }
 
+impl<B: Backend> Linear<B> {
+    /// Of a weight `[out, in]` and, if there is one, a bias `[out]`.
+    pub fn new(weight: Param<Tensor<B, 2>>, bias: Option<Param<Tensor<B, 1>>>) -> Self {
+        Self {
+            weight,
+            bias,
+            lora: None,
+            stack: None,
+        }
+    }
+}
+
 impl<B: ModelBackend> Linear<B> {
     pub(crate) fn build<S: ParameterSource<B>>(
         source: &mut S,
@@ -31,24 +43,17 @@ impl<B: ModelBackend> Linear<B> {
         [width_in, width_out]: [usize; 2],
         bias: bool,
     ) -> Result<Self, S::Error> {
-        Ok(Self {
-            weight: param(
-                source,
-                name,
-                "weight",
-                [width_out, width_in],
-                Initial::Normal,
-            )?,
-            bias: bias
-                .then(|| param(source, name, "bias", [width_out], Initial::Zeros))
-                .transpose()?,
-            lora: None,
-            stack: None,
-        })
+        let shape = [width_out, width_in];
+        let weight = param(source, name, "weight", shape, Initial::Normal)?;
+        let bias = bias.then(|| param(source, name, "bias", [width_out], Initial::Zeros));
+        Ok(Self::new(weight, bias.transpose()?))
     }
 
-    /// `[tokens, in]` to `[tokens, out]`.
-    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+    /// `[tokens, in]` to `[tokens, out]`, with what an adapter adds.
+    ///
+    /// # Panics
+    /// `x` is of another width.
+    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let base = |x| {
             let (weight, bias) = self.weight_and_bias();
             B::packed_linear(x, weight, bias)
@@ -95,7 +100,10 @@ impl<B: ModelBackend> LayerNorm<B> {
     }
 
     /// `[tokens, width]` to the same.
-    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+    ///
+    /// # Panics
+    /// `x` is of another width.
+    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         B::packed_layer_norm(x, self.weight.val(), self.bias.val(), Self::EPSILON)
     }
 }
@@ -106,13 +114,14 @@ impl<B: ModelBackend> LayerNorm<B> {
 pub struct RmsNorm<B: Backend> {
     /// `[width]`.
     pub weight: Param<Tensor<B, 1>>,
+    /// What families differ in.
     #[module(skip)]
-    settings: RmsNormSettings,
+    pub settings: RmsNormSettings,
 }
 
 /// What a family adds where.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct RmsNormSettings {
+pub struct RmsNormSettings {
     /// To the mean square.
     pub epsilon: f64,
     /// To the weight: 1 in Gemma, else 0.
@@ -137,7 +146,10 @@ impl<B: ModelBackend> RmsNorm<B> {
     }
 
     /// `[rows, width]` to the same.
-    pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
+    ///
+    /// # Panics
+    /// `x` is of another width.
+    pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let RmsNormSettings { epsilon, offset } = self.settings;
         B::packed_rms_norm(x, self.weight.val(), epsilon, offset)
     }
