@@ -57,7 +57,6 @@ mod originals;
 mod perturbed;
 mod resolution;
 mod self_check;
-mod space;
 mod vector;
 
 pub use backend::{NoiseBackend, NoisePass, Sides};
@@ -70,6 +69,6 @@ pub use originals::Originals;
 pub use perturbed::{AppliedUpdate, Perturbed, Probe};
 pub use resolution::Resolution;
 pub use self_check::is_exact_on;
-pub use space::{ParameterSpace, ParameterSpec, Selection, TensorId};
 pub use vector::Instructions;
 pub use zograd_direction::{Direction, Seed};
+pub use zograd_params::{ParameterError, ParameterSpace, ParameterSpec, Selection, TensorId};

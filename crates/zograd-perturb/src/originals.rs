@@ -235,13 +235,7 @@ mod tests {
         let file = zograd_files::open(&path).expect("a file");
         let mut reader = Reader(BufReader::new(file));
         for size in sizes {
-            let spec = ParameterSpec {
-                name: "x".into(),
-                id: crate::TensorId::of("x"),
-                shape: vec![size],
-                dtype: DType::F32,
-                decays: false,
-            };
+            let spec = ParameterSpec::new("x".into(), vec![size], DType::F32);
             let read = reader.next(&spec).expect("read");
             assert!(read.into_iter().eq((0..size).map(number)));
         }

@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use zograd_perturb::{
     AppliedUpdate, Arithmetic, Direction, Grids, NoiseBackend, NoiseKind, Originals,
-    ParameterSpace, PerturbError, Perturbed, Seed, Selection, noise,
+    ParameterError, ParameterSpace, PerturbError, Perturbed, Seed, Selection, noise,
 };
 
 /// A module with a matrix, a bias and a layer norm.
@@ -436,7 +436,7 @@ fn a_parameter_at_two_places_is_refused() {
     net.final_layer_norm = net.bias.clone();
     let error = ParameterSpace::select(&net, &Selection::All).expect_err("refused");
     assert!(
-        matches!(error, PerturbError::SharedParameter { .. }),
+        matches!(error, ParameterError::SharedParameter { .. }),
         "{error}"
     );
 }

@@ -11,7 +11,7 @@ use zograd_models::{
     content_hash_of, is_adapter, save_adapter,
 };
 use zograd_perturb::{
-    Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Seed, Selection,
+    Direction, NoiseKind, ParameterError, ParameterSpace, Perturbed, Seed, Selection,
 };
 use zograd_select::{MethodSpec, Methods, StepContext};
 use zograd_tasks::{EncodedCandidate, Prompt};
@@ -38,7 +38,7 @@ fn only_the_adapter_moves() {
     let untouched = content_hash(&base);
     assert!(matches!(
         ParameterSpace::select(&base, &Selection::matching(ADAPTERS)),
-        Err(PerturbError::NothingSelected { .. })
+        Err(ParameterError::NothingSelected { .. })
     ));
     let ids = [2, 4, 3, 5, 1];
     let plan = Plan::new(

@@ -4,8 +4,8 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use sha2::{Digest, Sha256};
-use zograd_params::ParameterPath;
 
+use crate::path::ParameterPath;
 use crate::pieces::pieces;
 
 /// A hash of all float parameters of `module` as they are in memory: equal for equal names, shapes, types
