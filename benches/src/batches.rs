@@ -45,9 +45,11 @@ impl Batches {
     /// Real batches from a JSON file: a list of batches; a batch is a list of examples
     /// `{"options": [[id, ..], ..], "option_len": [n, ..], "label": i}`.
     ///
+    /// Ids are taken modulo `vocabulary`: what a batch costs does not depend on which tokens it is made of.
+    ///
     /// # Errors
     /// The file cannot be read, is laid out in another way, or holds nothing.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub fn read(path: &Path, vocabulary: usize) -> Result<Self> {
         let context = || path.display().to_string();
         let text = std::fs::read_to_string(path).with_context(context)?;
         let batches: Vec<Vec<Example>> = serde_json::from_str(&text).with_context(context)?;
@@ -60,8 +62,11 @@ impl Batches {
             let examples = batch.into_iter().enumerate();
             examples
                 .map(|(row, e)| {
-                    let options = e.options.into_iter().zip(e.option_len);
-                    prompt(row, options.collect(), e.label)
+                    let below = |id: u32| (id as usize % vocabulary) as u32;
+                    let options = e.options.into_iter();
+                    let options = options.map(|ids| ids.into_iter().map(below).collect());
+                    let options = options.zip(e.option_len).collect();
+                    prompt(row, options, e.label)
                 })
                 .collect()
         };

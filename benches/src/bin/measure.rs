@@ -146,7 +146,7 @@ struct Input {
 impl Input {
     fn read(&self, config: &ModelConfig) -> Result<Batches> {
         match &self.batches {
-            Some(path) => Batches::read(path),
+            Some(path) => Batches::read(path, config.vocab_size),
             None => Ok(Batches::dense(self.batch, self.seq, config.vocab_size)),
         }
     }

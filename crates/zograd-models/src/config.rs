@@ -15,7 +15,7 @@ pub(crate) use keys::{Keys, whole};
 
 use crate::adapter::Projection;
 use crate::decoder::Shape;
-use crate::families::{Family, family_of};
+use crate::families::{Family, OptConfig, family_of, llama, opt};
 use crate::gguf::{GgufModel, is_gguf};
 
 /// The sizes and settings of a model: its `config.json`, checked.
@@ -76,6 +76,24 @@ pub(crate) struct Common {
 }
 
 impl ModelConfig {
+    /// One of the published shapes, for benchmarks and fresh models: `opt-125m`, `opt-350m`, `opt-1.3b`, `opt-2.7b`,
+    /// `opt-6.7b`, `opt-13b`, `opt-30b`, `opt-66b`, `smollm2-135m`, `llama-3.2-1b`, `llama-3.1-8b`, `qwen3-0.6b`.
+    ///
+    /// # Errors
+    /// [`ConfigError::UnknownName`], which lists the names.
+    pub fn named(name: &str) -> Result<Self, ConfigError> {
+        let source = opt::published::published(name).or_else(|| llama::published::published(name));
+        Self::from_value(source.ok_or_else(|| ConfigError::UnknownName(name.to_owned()))?)
+    }
+
+    /// What OPT adds, if it is one.
+    pub fn opt(&self) -> Option<&OptConfig> {
+        match &self.family {
+            Family::Opt(opt) => Some(opt),
+            Family::Llama(_) => None,
+        }
+    }
+
     /// Reads `config.json` of a model folder, and of `generation_config.json`, if there is one, the tokens that
     /// end a text. The metadata of a GGUF file say the same.
     ///

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::families::{llama, opt};
 use crate::gguf::GgufError;
 
 /// What is read, for messages.
@@ -131,7 +132,7 @@ pub enum ConfigError {
         vocab_size: usize,
     },
     /// A name [`ModelConfig::named`](crate::ModelConfig::named) does not know.
-    #[error("no published OPT shape is called {0:?}; known: {known}", known = crate::families::opt::published::NAMES.join(", "))]
+    #[error("no published shape is called {0:?}; known: {known}", known = published_names())]
     UnknownName(String),
 }
 
@@ -146,4 +147,10 @@ fn article(name: &str) -> &'static str {
 fn in_brackets(class: &Option<String>) -> String {
     let class = class.as_ref();
     class.map(|class| format!(" ({class})")).unwrap_or_default()
+}
+
+fn published_names() -> String {
+    let names = opt::published::NAMES.into_iter();
+    let names = names.chain(llama::published::NAMES);
+    names.collect::<Vec<&str>>().join(", ")
 }

@@ -7,6 +7,7 @@
 //! ```
 
 pub(super) mod config;
+pub(crate) mod published;
 
 use burn::module::Module;
 use burn::tensor::backend::Backend;

@@ -1,9 +1,7 @@
 //! What OPT adds to the sizes of a model, as Hugging Face's `OPTConfig` says it.
 
-use super::published;
 use crate::adapter::Projection;
 use crate::config::{Common, ConfigError, Keys, ModelConfig};
-use crate::families::Family;
 
 /// OPT's position table starts with this many rows that no token uses: the padding index of the
 /// original fairseq model plus one (`OPTLearnedPositionalEmbedding.offset` in Hugging Face).
@@ -123,26 +121,5 @@ impl OptConfig {
             (Projection::Fc1, [d, f]),
             (Projection::Fc2, [f, d]),
         ]
-    }
-}
-
-impl ModelConfig {
-    /// One of the published shapes of OPT, for benchmarks and fresh models: `opt-125m`, `opt-350m`,
-    /// `opt-1.3b`, `opt-2.7b`, `opt-6.7b`, `opt-13b`, `opt-30b`, `opt-66b`.
-    ///
-    /// # Errors
-    /// [`ConfigError::UnknownName`], which lists the names.
-    pub fn named(name: &str) -> Result<Self, ConfigError> {
-        let source =
-            published::published(name).ok_or_else(|| ConfigError::UnknownName(name.to_owned()))?;
-        Self::from_value(source)
-    }
-
-    /// What OPT adds, if it is one.
-    pub fn opt(&self) -> Option<&OptConfig> {
-        match &self.family {
-            Family::Opt(opt) => Some(opt),
-            _ => None,
-        }
     }
 }
