@@ -1,9 +1,8 @@
 //! What a model says where its weights are not.
 //!
 //! The layers run one after the other, each for all probes in turn: a layer is made as it is at a probe, the tokens go
-//! through it, and it is dropped. So its weights are read from memory for the first probe and from a cache for the
-//! others, they stand still, and what exists besides the model is one layer (two for a probe and its opposite) and the
-//! tokens of all probes between two layers. Everything that a probe does not move is run once for all.
+//! through it, and it is dropped. So the weights stand still, and what exists besides the model is one layer (two for a
+//! probe and its opposite) and the tokens of all probes between two layers. Everything that a probe does not move is run once for all.
 
 use std::ops::Range;
 
