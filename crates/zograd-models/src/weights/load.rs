@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use sha2::{Digest, Sha256};
-use zograd_weights::{Checkpoint, Names, Storage, TensorSource};
+use zograd_weights::{Names, Storage, TensorSource, WeightFolder};
 
 use super::error::LoadError;
 use crate::backend::ModelBackend;
@@ -91,8 +91,8 @@ impl<B: ModelBackend> Opt<B> {
             return Err(LoadError::UnsupportedStorage(storage));
         }
         let config = OptConfig::from_folder(folder)?;
-        let checkpoint = Checkpoint::open(folder, &OptNames)?;
-        let mut tensors = Tensors::<B>::of(Box::new(checkpoint), storage, device);
+        let weights = WeightFolder::open(folder, &OptNames)?;
+        let mut tensors = Tensors::<B>::of(Box::new(weights), storage, device);
         tensors.tied = config.tie_word_embeddings;
         let model = Self::build(&config, &mut tensors)?;
         let report = tensors.finish(config.num_parameters())?;
