@@ -1,6 +1,8 @@
 //! Language models in [burn](https://burn.dev): forward passes over packed tokens, and
 //! Hugging Face model folders in and out.
 //!
+//! [`gguf`] has models in the files of llama.cpp.
+//!
 //! This crate knows models and their files. It knows no optimisation (parameters are perturbed
 //! from outside, by name) and no tasks (it scores token ids and does not know what they mean).
 //!

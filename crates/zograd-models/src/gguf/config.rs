@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 use zograd_weights::TensorSource;
-use zograd_weights::gguf::{GgufFile, Metadata, Value as Stored};
+use zograd_weights::gguf::{self, GgufFile, Metadata};
 
 use super::architecture::Architecture;
 use super::error::GgufError;
 use super::keys::Keys;
 use super::rope;
+use crate::config::whole;
 
 /// Every sixth layer of Gemma 3 sees everything.
 const PATTERN: u64 = 6;
@@ -176,7 +177,7 @@ pub(super) fn write(config: &Map<String, Value>) -> Result<Written, GgufError> {
             "its model_type is {model_type:?}; those that have a form are llama, mistral, qwen2, qwen3 and gemma3_text"
         ))
     })?;
-    let whole = |key: &str| config.get(key).and_then(Value::as_u64);
+    let whole = |key: &str| config.get(key).and_then(whole);
     let needed = |key: &str| {
         let value = whole(key).ok_or_else(|| no_form(format!("its config.json has no {key}")))?;
         u32::try_from(value).map_err(|_| no_form(format!("its {key} is {value}")))
@@ -197,7 +198,7 @@ pub(super) fn write(config: &Map<String, Value>) -> Result<Written, GgufError> {
     let mut metadata = Metadata::default();
     let name = architecture.name();
     metadata.set("general.architecture", name);
-    let mut set = |key: &str, value: Stored| metadata.set(&format!("{name}.{key}"), value);
+    let mut set = |key: &str, value: gguf::Value| metadata.set(&format!("{name}.{key}"), value);
     set("block_count", needed("num_hidden_layers")?.into());
     set("context_length", needed("max_position_embeddings")?.into());
     set("embedding_length", hidden.into());
@@ -241,7 +242,7 @@ pub(super) fn write(config: &Map<String, Value>) -> Result<Written, GgufError> {
 
 /// Ids of the tokens with a role.
 fn roles(config: &Map<String, Value>) -> Vec<(&'static str, u32)> {
-    let id = |value: &Value| value.as_u64().and_then(|id| u32::try_from(id).ok());
+    let id = |value: &Value| whole(value).and_then(|id| u32::try_from(id).ok());
     let named = |key: &str| id(config.get(key)?);
     let mut roles = Vec::new();
     roles.extend(named("bos_token_id").map(|id| ("bos", id)));

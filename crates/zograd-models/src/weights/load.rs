@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use sha2::{Digest, Sha256};
-use zograd_weights::{Checkpoint, Names, Storage, TensorSource};
+use zograd_weights::{Names, Storage, TensorSource, WeightFolder};
 
 use super::error::LoadError;
 use crate::backend::ModelBackend;
@@ -99,7 +99,7 @@ impl<B: ModelBackend> Model<B> {
         let names = HubNames { table };
         let source: Box<dyn TensorSource> = match is_gguf(folder) {
             true => Box::new(GgufModel::open(folder)?.tensors(&names)?),
-            false => Box::new(Checkpoint::open(folder, &names)?),
+            false => Box::new(WeightFolder::open(folder, &names)?),
         };
         let mut tensors = Tensors::<B>::of(source, storage, device);
         tensors.tied = config.tie_word_embeddings.then_some(table);

@@ -79,7 +79,8 @@ fn agrees<B: ModelBackend>(family: &str) {
     println!("{family}");
     let model = load::<B>(&folder);
     batch_agrees(&model, &goldens, "full", "full.logits_f64");
-    batch_agrees(&model, &goldens, "leftpad", "leftpad.logits_f64");
+    // in f64 transformers makes no numbers of rows with padding
+    batch_agrees(&model, &goldens, "leftpad", "leftpad.logits_f32");
     batch_agrees(&model, &goldens, "long", "long.last_logits_f64");
 
     let options = &goldens.json["options"];

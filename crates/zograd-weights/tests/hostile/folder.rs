@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use zograd_hostile::Seen;
-use zograd_weights::{Checkpoint, ReadError, Storage, TensorSource};
+use zograd_weights::{ReadError, Storage, TensorSource, WeightFolder};
 
 /// A file of the fixture: the tensors of one layer in several formats.
 pub fn fixture(name: &str) -> PathBuf {
@@ -36,10 +36,10 @@ pub fn load(folder: &Path) -> Seen {
 }
 
 fn read_all(folder: &Path) -> Result<(), ReadError> {
-    let mut checkpoint = Checkpoint::open(folder, &())?;
-    let entries = checkpoint.entries().clone();
+    let mut weights = WeightFolder::open(folder, &())?;
+    let entries = weights.entries().clone();
     for (name, entry) in entries {
-        let data = checkpoint.read(&name, Storage::F32)?;
+        let data = weights.read(&name, Storage::F32)?;
         assert_eq!(data.num_elements(), entry.shape.iter().product::<usize>());
     }
     Ok(())

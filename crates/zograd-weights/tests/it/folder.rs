@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView, serialize_to_file};
-use zograd_weights::{Checkpoint, Names, ReadError, Storage, TensorSource};
+use zograd_weights::{Names, ReadError, Storage, TensorSource, WeightFolder};
 
 /// Shape and values by name.
 pub(crate) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -60,11 +60,11 @@ impl Names for Prefixed {
 
 /// All tensors of a folder.
 pub(crate) fn load(folder: &Path) -> Result<Tensors, ReadError> {
-    let mut checkpoint = Checkpoint::open(folder, &Prefixed)?;
-    let entries = checkpoint.entries().clone();
+    let mut weights = WeightFolder::open(folder, &Prefixed)?;
+    let entries = weights.entries().clone();
     let mut tensors = Tensors::new();
     for (name, entry) in entries {
-        let data = checkpoint.read(&name, Storage::F32)?;
+        let data = weights.read(&name, Storage::F32)?;
         assert_eq!(data.shape.to_vec(), entry.shape, "{name}");
         tensors.insert(name, (entry.shape, data.iter().collect()));
     }

@@ -336,7 +336,7 @@ fn what_is_wrong_is_named() {
         (with(16, &[0xff; 7]), "keys of metadata"),
         (good[..good.len() - 1].to_vec(), "\"one\" reaches beyond"),
         (good[..20].to_vec(), "4 bytes are not enough"),
-        (good[..30].to_vec(), "cut off"),
+        (good[..45].to_vec(), "cut off"),
         (Vec::new(), "cut off"),
         (
             tensors(&[listed("one", &[32, 3], 0, 0)], 256),

@@ -1,6 +1,6 @@
 //! What the crate promises, from outside. (`hostile` is a program of its own: it counts what the process allocates.)
 
-mod checkpoint;
 mod folder;
 mod gguf;
 mod views;
+mod weight_folder;

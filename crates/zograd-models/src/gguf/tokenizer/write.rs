@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
-use zograd_weights::gguf::{Array, Metadata};
+use zograd_weights::gguf::{self, Array, Metadata};
 
 use super::split::Split;
 use super::{BYTE_LEVEL, SENTENCEPIECE, kind};
@@ -24,7 +24,7 @@ pub(in crate::gguf) fn write(
     let bytes = model["byte_fallback"] == true;
     let tokens = Tokens::of(tokenizer, vocab_size, bytes)?;
     let merges = merges(model)?;
-    let mut set = |key: &str, value: zograd_weights::gguf::Value| {
+    let mut set = |key: &str, value: gguf::Value| {
         metadata.set(&format!("tokenizer.ggml.{key}"), value);
     };
     if bytes {

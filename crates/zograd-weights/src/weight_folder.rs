@@ -43,19 +43,19 @@ impl Names for () {}
 /// All tensors of a folder.
 ///
 /// ```
-/// use zograd_weights::{Checkpoint, Float, Storage, Stored, TensorSource};
+/// use zograd_weights::{Float, Storage, Stored, TensorSource, WeightFolder};
 /// # let folder = tempfile::tempdir()?;
 /// # let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/pytorch_tiny/expected.safetensors");
 /// # std::fs::copy(file, folder.path().join("model.safetensors"))?;
-/// let mut checkpoint = Checkpoint::open(folder.path(), &())?;
-/// let table = &checkpoint.entries()["decoder.embed_tokens.weight"];
+/// let mut weights = WeightFolder::open(folder.path(), &())?;
+/// let table = &weights.entries()["decoder.embed_tokens.weight"];
 /// assert_eq!((&table.shape[..], &table.stored), (&[8, 4][..], &Stored::Float(Float::F32)));
-/// let values = checkpoint.read("decoder.embed_tokens.weight", Storage::F16)?;
+/// let values = weights.read("decoder.embed_tokens.weight", Storage::F16)?;
 /// assert_eq!(values.dtype, burn::tensor::DType::F16);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct Checkpoint {
+pub struct WeightFolder {
     folder: PathBuf,
     shards: Vec<(PathBuf, WeightFile)>,
     entries: BTreeMap<String, Entry>,
@@ -65,7 +65,7 @@ pub struct Checkpoint {
     aliases: BTreeMap<String, String>,
 }
 
-impl Checkpoint {
+impl WeightFolder {
     /// Opens `model.safetensors` or `pytorch_model.bin`, whole or in shards with an index. Safetensors are preferred
     /// where a folder has both kinds, as in Hugging Face; a warning says so.
     ///
@@ -73,7 +73,7 @@ impl Checkpoint {
     /// There are no weights; a file is missing or damaged; an index leads out of the folder, or promises what its
     /// shards do not hold; a tensor is stored twice.
     pub fn open(folder: &Path, names: &dyn Names) -> Result<Self, ReadError> {
-        let mut checkpoint = Self {
+        let mut weights = Self {
             folder: folder.to_owned(),
             shards: Vec::new(),
             entries: BTreeMap::new(),
@@ -98,10 +98,10 @@ impl Checkpoint {
             );
         }
         match is_index {
-            true => checkpoint.add_shards(&path, names)?,
-            false => checkpoint.add(&path, names)?,
+            true => weights.add_shards(&path, names)?,
+            false => weights.add(&path, names)?,
         }
-        Ok(checkpoint)
+        Ok(weights)
     }
 
     fn add_shards(&mut self, index_path: &Path, names: &dyn Names) -> Result<(), ReadError> {
@@ -186,7 +186,7 @@ impl Checkpoint {
     }
 }
 
-impl TensorSource for Checkpoint {
+impl TensorSource for WeightFolder {
     fn entries(&self) -> &BTreeMap<String, Entry> {
         &self.entries
     }
