@@ -75,7 +75,7 @@ pub(crate) fn id(row: &Row) -> Option<Value> {
 /// It does, or does not.
 pub(crate) fn check(path: &Path) -> Result<()> {
     let named = path.display();
-    if path.exists() {
+    if zograd_files::exists(path) {
         refuse!("`predictions = {named}`: the file exists; nothing is written over");
     }
     match path.parent() {

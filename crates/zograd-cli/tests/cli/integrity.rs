@@ -1,26 +1,11 @@
 //! Run folders that others work on, or that were changed by hand: the same bits, or a refusal that names the file.
 
-use crate::support::{metrics, run, run_json, scratch, short, unpack, zograd};
+use crate::support::{metrics, run, run_json, scratch, short, start, unpack, until, zograd};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-
-/// Starts it with nobody listening.
-fn start(dir: &Path, args: &[&str]) -> Child {
-    let mut command = zograd(dir, args);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("the binary starts")
-}
-
-/// Waits until a file of this run has so many bytes.
-fn until(child: &mut Child, file: &Path, bytes: u64) {
-    while fs::metadata(file).map_or(0, |m| m.len()) < bytes {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended");
-        std::thread::yield_now();
-    }
-}
 
 /// Expects exit code 2 and a last line with this in it.
 fn refused(output: &Output, part: &str) {
