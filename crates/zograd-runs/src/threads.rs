@@ -24,9 +24,12 @@ pub fn with_threads<T: Send>(
     }
 }
 
+/// The most threads that make sense.
+pub const MAX_THREADS: usize = 1024;
+
 /// Starts the threads that everything computes with, unless they run already: so many, or as many as the system has
-/// processors for this process. Without it they start with the first piece of work, and where the system gives none
-/// that is a panic.
+/// processors for this process, at most [`MAX_THREADS`]. Without it they start with the first piece of work, and where the
+/// system gives none that is a panic; and variables of the environment say how many.
 ///
 /// # Errors
 /// Threads that the system does not give.
@@ -34,12 +37,10 @@ pub fn start_threads(threads: Option<usize>) -> Result<()> {
     if let Some(threads) = threads {
         check_addresses(threads)?;
     }
+    let processors = || std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
     let builder = rayon::ThreadPoolBuilder::new();
-    let started = match threads {
-        Some(threads) => builder.num_threads(threads).build_global(),
-        None => builder.build_global(),
-    };
-    match started {
+    let count = threads.unwrap_or_else(processors);
+    match builder.num_threads(count).build_global() {
         // the only error without a cause is that they run
         Err(error) if error.source().is_some() => Err(error).while_running().about(match threads {
             Some(threads) => format!("`threads = {threads}`: they cannot be started"),

@@ -77,6 +77,22 @@ fn threads_that_cannot_be_started_end_with_a_line() {
     }
 }
 
+/// As many threads as the machine has processors, whatever else of the libraries' variables is set.
+#[cfg(target_os = "linux")]
+#[test]
+fn other_variables_start_no_threads() {
+    let dir = scratch();
+    let command = zograd(dir.path(), &["eval", "--test-examples", "2"]);
+    // 5000 stacks of 2 MiB would not fit
+    let mut shell = std::process::Command::new("sh");
+    let script = "ulimit -v 9000000; exec \"$0\" \"$@\"";
+    shell.current_dir(dir.path()).args(["-c", script]);
+    shell.arg(command.get_program()).args(command.get_args());
+    shell.env("RAYON_RS_NUM_CPUS", "5000");
+    let output = shell.output().expect("a shell");
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn shells_complete_flags() {
     let dir = scratch();
