@@ -77,6 +77,26 @@ fn threads_that_cannot_be_started_end_with_a_line() {
     }
 }
 
+/// Matrices are packed into buffers as large as the processor's last cache: where they have no room there is a line, too.
+#[cfg(target_os = "linux")]
+#[test]
+fn too_few_addresses_end_with_a_line() {
+    let dir = scratch();
+    let limited = zograd(dir.path(), &["eval", "--threads", "1", "--test-examples", "2"]);
+    let mut shell = std::process::Command::new("sh");
+    let script = "ulimit -v 600000; exec \"$0\" \"$@\"";
+    shell.current_dir(dir.path()).args(["-c", script]);
+    shell.arg(limited.get_program()).args(limited.get_args());
+    let output = shell.output().expect("a shell");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    // a small cache leaves room
+    if !output.status.success() {
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.starts_with("error: --threads 1: "), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
 /// As many threads as the machine has processors, whatever else of the libraries' variables is set.
 #[cfg(target_os = "linux")]
 #[test]
