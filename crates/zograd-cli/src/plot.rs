@@ -36,7 +36,12 @@ fn drawn(
     evals: &[EvalRecord],
 ) -> Result<String, Box<dyn std::error::Error>> {
     let mut svg = String::new();
-    draw(SVGBackend::with_string(&mut svg, SIZE), title, points, evals)?;
+    draw(
+        SVGBackend::with_string(&mut svg, SIZE),
+        title,
+        points,
+        evals,
+    )?;
     Ok(svg)
 }
 

@@ -52,9 +52,7 @@ mod tests {
             assert_eq!(said, threads);
         }
         for wrong in ["0", "x", "-1", "1025", "1e3", "99999999999999999999"] {
-            let error = by_variable(Ok(wrong.into()))
-                .expect_err(wrong)
-                .to_string();
+            let error = by_variable(Ok(wrong.into())).expect_err(wrong).to_string();
             assert!(
                 error.starts_with(&format!("RAYON_NUM_THREADS={wrong}: use 1")),
                 "{error}"

@@ -235,7 +235,9 @@ fn template(ends: [Option<(u32, String)>; 2]) -> Result<Option<TemplateProcessin
     }
     let built = TemplateProcessing::builder()
         .try_single(format!("{first} $A {last}").trim())
-        .and_then(|template| template.try_pair(format!("{first} $A {last} {first} $B {last}").trim()))?
+        .and_then(|template| {
+            template.try_pair(format!("{first} $A {last} {first} $B {last}").trim())
+        })?
         .special_tokens(tokens)
         .build();
     built.map(Some).map_err(|error| error.to_string())

@@ -36,7 +36,8 @@ pub const MAX_THREADS: usize = 1024;
 /// # Errors
 /// Threads that the system does not give.
 pub fn start_threads(threads: Option<usize>) -> Result<()> {
-    let processors = || std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
+    let processors =
+        || std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS));
     let count = threads.unwrap_or_else(processors);
     let whose = || match threads {
         Some(threads) => format!("`threads = {threads}`: they cannot be started"),

@@ -82,7 +82,10 @@ fn threads_that_cannot_be_started_end_with_a_line() {
 #[test]
 fn too_few_addresses_end_with_a_line() {
     let dir = scratch();
-    let limited = zograd(dir.path(), &["eval", "--threads", "1", "--test-examples", "2"]);
+    let limited = zograd(
+        dir.path(),
+        &["eval", "--threads", "1", "--test-examples", "2"],
+    );
     let mut shell = std::process::Command::new("sh");
     let script = "ulimit -v 600000; exec \"$0\" \"$@\"";
     shell.current_dir(dir.path()).args(["-c", script]);

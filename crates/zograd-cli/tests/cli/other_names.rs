@@ -76,7 +76,11 @@ fn a_resumed_run_writes_into_no_link() {
             assert!(stderr.contains(name), "{name}: {stderr}");
         }
         for victim in ["victim", "victims/model.safetensors"] {
-            assert_eq!(fs::read(here(victim)).expect("there"), b"precious", "{name}");
+            assert_eq!(
+                fs::read(here(victim)).expect("there"),
+                b"precious",
+                "{name}"
+            );
         }
         assert_eq!(fs::read_dir(here("victims")).expect("there").count(), 1);
         assert!(!here("none").exists(), "{name}");

@@ -152,7 +152,11 @@ fn what_is_said_of_special_tokens_counts() {
     let whole = tokenizer::load(letters(&[]).path()).expect("loads");
     let whole = whole.to_string(false).expect("JSON");
     for (config, text, expected) in [
-        (r#""split_special_tokens": true"#, "a</s>", [2, 3].as_slice()),
+        (
+            r#""split_special_tokens": true"#,
+            "a</s>",
+            [2, 3].as_slice(),
+        ),
         (
             r#""additional_special_tokens": ["<new>", "a"]"#,
             "a<new>b",

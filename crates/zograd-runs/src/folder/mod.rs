@@ -12,6 +12,7 @@ mod origin;
 mod read;
 mod rows;
 mod summary;
+mod unfinished;
 mod whole_steps;
 mod write;
 
@@ -31,5 +32,6 @@ pub use read::RunRecord;
 pub use rows::{ExampleRows, numbers};
 pub(crate) use summary::named_scores;
 pub use summary::{Summary, scores};
+pub(crate) use unfinished::Unfinished;
 pub use whole_steps::{Interrupted, Longer, check_unfinished};
 pub use write::{Claimed, RunFolder};
