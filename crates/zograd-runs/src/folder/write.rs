@@ -70,16 +70,19 @@ impl RunFolder {
     }
 
     /// Makes and takes the first of `runs/NAME`, `runs/NAME-2`, `runs/NAME-3` .. that does not exist. Of processes that
-    /// do so at the same time each gets its own.
+    /// do so at the same time each gets its own. Control characters of the name become `_`.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn claim_free(name: &str) -> Result<Claimed> {
         let runs = Path::new("runs");
+        // a name from a file may hold what does something to a terminal
+        let plain = |c: char| if c.is_control() { '_' } else { c };
+        let name: String = name.chars().map(plain).collect();
         let mut number = 1u64;
         loop {
             let path = runs.join(match number {
-                1 => name.to_owned(),
+                1 => name.clone(),
                 k => format!("{name}-{k}"),
             });
             if let Some(above) = path.parent() {
