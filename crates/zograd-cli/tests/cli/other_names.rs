@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 /// A run in `dir/cut`, killed after some of its steps.
 fn cut(dir: &Path) {
     let mut args = short(&["--out", "cut", "--threads", "1"]);
-    args[2] = "60";
+    args[2] = "120";
     let mut child = start(dir, &args);
     until(&mut child, &dir.join("cut/metrics.jsonl"), 8000);
     child.kill().expect("killed");
