@@ -39,7 +39,7 @@ fn a_prompt_comes_from_a_flag_a_file_or_the_standard_input() {
 fn an_adapter_is_used() {
     let dir = scratch();
     unpack(dir.path());
-    let tuned = ["--tune", "lora", "--lr", "1e-1", "--out", "lora"];
+    let tuned = ["--tune", "lora", "--lr", "1e-3", "--out", "lora"];
     run(dir.path(), &short(&tuned));
     let prompt = ["--prompt", "It was", "--max-new-tokens", "12", "--json"];
     let ids = |more: &[&str]| {
