@@ -1,6 +1,7 @@
 //! Which error ends the program with which exit code, and how it is told.
 
 use crate::args::{advice, as_flags, not_utf8};
+use crate::closed;
 use crate::output::{one_line, say};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::process::ExitCode;
@@ -25,7 +26,7 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 pub fn report_usage(answer: &clap::Error) -> ExitCode {
     if !answer.use_stderr() || answer.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     {
-        if let Err(error) = answer.print()
+        if let Err(error) = closed::check().and_then(|()| answer.print())
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {
             say(format_args!("error: the standard output: {error}"));

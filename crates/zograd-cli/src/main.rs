@@ -9,6 +9,7 @@
 
 mod args;
 mod charts;
+mod closed;
 mod commands;
 mod console;
 mod failure;

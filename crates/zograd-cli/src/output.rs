@@ -1,5 +1,6 @@
 //! Words for people on the standard error, results on the standard output.
 
+use crate::closed;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 
@@ -16,10 +17,42 @@ pub fn say(line: impl std::fmt::Display) {
 /// It cannot be written.
 pub fn answer(lines: impl std::fmt::Display) -> std::io::Result<()> {
     let text = harmless(&lines.to_string());
+    closed::check().map_err(on_standard_output)?;
     let mut out = std::io::stdout().lock();
     let written = writeln!(out, "{text}").and_then(|()| out.flush());
-    written
-        .map_err(|error| std::io::Error::new(error.kind(), format!("the standard output: {error}")))
+    written.map_err(on_standard_output)
+}
+
+/// Many lines of JSON on the standard output.
+pub struct Lines(std::io::BufWriter<std::io::StdoutLock<'static>>);
+
+impl Lines {
+    /// None yet.
+    pub fn new() -> Self {
+        Self(std::io::BufWriter::new(std::io::stdout().lock()))
+    }
+
+    /// Prints a line.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn line(&mut self, value: &impl serde::Serialize) -> std::io::Result<()> {
+        let line = serde_json::to_string(value)?;
+        writeln!(self.0, "{line}").map_err(on_standard_output)
+    }
+
+    /// Hands over what is left.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn finish(mut self) -> std::io::Result<()> {
+        closed::check().map_err(on_standard_output)?;
+        self.0.flush().map_err(on_standard_output)
+    }
+}
+
+fn on_standard_output(error: std::io::Error) -> std::io::Error {
+    std::io::Error::new(error.kind(), format!("the standard output: {error}"))
 }
 
 /// Whether words for people may be drawn over and have colours, as far as the terminal is concerned.

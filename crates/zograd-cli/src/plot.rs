@@ -25,11 +25,28 @@ pub fn loss_curve(
     if points.is_empty() {
         return Ok(());
     }
-    draw(path, title, points, evals).map_err(|e| anyhow!("{}: {e}", path.display()))
+    let named = |error: &dyn std::fmt::Display| anyhow!("{}: {error}", path.display());
+    let svg = drawn(title, points, evals).map_err(|e| named(&e))?;
+    zograd_files::write(path, svg).map_err(|e| named(&e))
+}
+
+fn drawn(
+    title: &str,
+    points: &[(f64, f64)],
+    evals: &[EvalRecord],
+) -> Result<String, Box<dyn std::error::Error>> {
+    let mut svg = String::new();
+    draw(
+        SVGBackend::with_string(&mut svg, SIZE),
+        title,
+        points,
+        evals,
+    )?;
+    Ok(svg)
 }
 
 fn draw(
-    path: &Path,
+    backend: SVGBackend<'_>,
     title: &str,
     points: &[(f64, f64)],
     evals: &[EvalRecord],
@@ -38,7 +55,7 @@ fn draw(
     let low = points.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
     let high = points.iter().map(|p| p.1).fold(f64::NEG_INFINITY, f64::max);
     let margin = 0.05 * (high - low).max(1e-3);
-    let root = SVGBackend::new(path, SIZE).into_drawing_area();
+    let root = backend.into_drawing_area();
     root.fill(&WHITE)?;
     let mut chart = ChartBuilder::on(&root)
         .caption(title, ("sans-serif", 18))

@@ -1,9 +1,9 @@
 //! How many threads compute.
 
 use std::env::VarError;
-use zograd_runs::{Given, Machine, Result, RunError, start_threads};
+use zograd_runs::{Given, MAX_THREADS, Machine, Result, RunError, start_threads};
 
-/// What rayon takes the number from where no setting says it. It passes over what it does not understand.
+/// What says the number where no setting does, as for other programs that compute with rayon.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
 /// The threads that these settings ask for.
@@ -21,22 +21,22 @@ pub fn set_threads(threads: Option<usize>) -> Result<()> {
     let mut machine = Machine::default();
     machine.threads = threads;
     let threads = machine.complete()?.threads;
-    check_variable(std::env::var(VARIABLE))?;
-    start_threads(threads)
+    let usual = by_variable(std::env::var(VARIABLE))?;
+    start_threads(threads.or(usual))
 }
 
-/// Refuses a variable that would be passed over.
-fn check_variable(value: Result<String, VarError>) -> Result<()> {
+/// What the variable says, if anything; one that says no number of threads is refused.
+fn by_variable(value: Result<String, VarError>) -> Result<Option<usize>> {
     let value = match value {
-        Err(VarError::NotPresent) => return Ok(()),
-        Ok(text) if text.is_empty() => return Ok(()),
+        Err(VarError::NotPresent) => return Ok(None),
+        Ok(text) if text.is_empty() => return Ok(None),
         Ok(text) => text,
         Err(VarError::NotUnicode(text)) => text.display().to_string(),
     };
     match value.parse() {
-        Ok(1..=1024_usize) => Ok(()),
+        Ok(threads @ 1..=MAX_THREADS) => Ok(Some(threads)),
         _ => Err(RunError::input(format!(
-            "{VARIABLE}={value}: use 1 to 1024, or leave it out"
+            "{VARIABLE}={value}: use 1 to {MAX_THREADS}, or leave it out"
         ))),
     }
 }
@@ -47,13 +47,12 @@ mod tests {
 
     #[test]
     fn a_variable_that_says_nothing_is_refused_by_name() {
-        for fine in ["", "1", "1024"] {
-            check_variable(Ok(fine.into())).expect(fine);
+        for (fine, threads) in [("", None), ("1", Some(1)), ("1024", Some(1024))] {
+            let said = by_variable(Ok(fine.into())).expect(fine);
+            assert_eq!(said, threads);
         }
         for wrong in ["0", "x", "-1", "1025", "1e3", "99999999999999999999"] {
-            let error = check_variable(Ok(wrong.into()))
-                .expect_err(wrong)
-                .to_string();
+            let error = by_variable(Ok(wrong.into())).expect_err(wrong).to_string();
             assert!(
                 error.starts_with(&format!("RAYON_NUM_THREADS={wrong}: use 1")),
                 "{error}"

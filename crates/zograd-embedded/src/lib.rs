@@ -48,13 +48,23 @@ pub const VALIDATION: &str = include_str!("../assets/validation.jsonl");
 /// How the files were made and what was measured on them, as Markdown.
 pub const README: &str = include_str!("../assets/README.md");
 
-/// Writes the files under `folder`, which is created if it is missing:
+/// All files, with the paths they have where they are unpacked:
 ///
 /// | path | what |
 /// |---|---|
 /// | `model/` | `model.safetensors`, `config.json`, `tokenizer.json` |
 /// | `data/` | `train.jsonl`, `validation.jsonl` |
 /// | `README.md` | [`README`] |
+pub const FILES: [(&str, &[u8]); 6] = [
+    ("model/model.safetensors", MODEL),
+    ("model/config.json", CONFIG.as_bytes()),
+    ("model/tokenizer.json", TOKENIZER.as_bytes()),
+    ("data/train.jsonl", TRAIN.as_bytes()),
+    ("data/validation.jsonl", VALIDATION.as_bytes()),
+    ("README.md", README.as_bytes()),
+];
+
+/// Writes the [`FILES`] under `folder`, which is created if it is missing.
 ///
 /// Files that are there already are overwritten.
 ///
@@ -62,14 +72,7 @@ pub const README: &str = include_str!("../assets/README.md");
 ///
 /// A folder or file cannot be written; the message names it.
 pub fn unpack(folder: &Path) -> io::Result<()> {
-    for (path, bytes) in [
-        ("model/model.safetensors", MODEL),
-        ("model/config.json", CONFIG.as_bytes()),
-        ("model/tokenizer.json", TOKENIZER.as_bytes()),
-        ("data/train.jsonl", TRAIN.as_bytes()),
-        ("data/validation.jsonl", VALIDATION.as_bytes()),
-        ("README.md", README.as_bytes()),
-    ] {
+    for (path, bytes) in FILES {
         let path = folder.join(path);
         write(&path, bytes).map_err(|error| {
             io::Error::new(

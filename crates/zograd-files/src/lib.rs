@@ -6,7 +6,9 @@
 //! an error in words. Links are followed: the cache of Hugging Face consists of them.
 //!
 //! [`guarded`] is for parsers of other libraries that panic on some input, and [`write()`], [`create`] and [`replace`] write files
-//! that an interruption must not leave half written. [`free_bytes`] says beforehand whether there is room for them.
+//! that an interruption must not leave half written. What is written goes where its name is and nowhere else: a link or a
+//! pipe that has it is replaced. [`reopen`] and [`open_or_create`] are for the few files that grow and are written into; they
+//! refuse links. [`free_bytes`] says beforehand whether there is room for them.
 
 #![cfg_attr(
     not(test),
@@ -14,10 +16,12 @@
 )]
 
 mod guard;
+mod own;
 mod replace;
 mod room;
 
 pub use guard::guarded;
+pub use own::{make_folder, open_or_create, remove, reopen};
 pub use replace::{create, replace, sync_folder, write};
 pub use room::{Bytes, free_bytes, is_same_disk};
 

@@ -6,16 +6,23 @@ use std::path::Path;
 
 /// Lets `write` make a file beside `path` (under its name and `.partial`), brings it to the disk and puts it
 /// in the place of `path`: after a kill or a power cut there is either the old file or the new one. On Unix
-/// the new name, too, is on the disk when this returns.
+/// the new name, too, is on the disk when this returns. A link or a pipe that has one of the two names is replaced;
+/// what a link leads to is left alone.
 ///
 /// # Errors
-/// What `write` or the system says; an unfinished file is removed.
+/// What `write` or the system says, or one of the two names is a folder's; an unfinished file is removed.
 pub fn replace(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let partial = path.with_added_extension("partial");
+    // what a kill left behind, or something that writing would follow or wait for
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let result = write(&partial).and_then(|()| {
         // Windows brings no file to the disk that was opened for reading; a copied file may be read-only
         let mut how = File::options();
         how.read(true).write(cfg!(windows));
+        #[allow(clippy::disallowed_methods, reason = "it was written just now")]
         how.open(&partial)?.sync_all()?;
         fs::rename(&partial, path)?;
         match path.parent() {

@@ -436,6 +436,8 @@ mod tests {
             let error = ModelConfig::from_json(text).expect_err(text);
             assert!(error.to_string().starts_with(said), "{error}");
         }
+        let error = ModelConfig::from_json(r#"{"model_type": "OPT"}"#).expect_err("no type");
+        assert!(error.to_string().ends_with("in small letters"), "{error}");
         // old folders do not say what they are
         let unnamed = TINY.replacen('{', r#"{"architectures": ["OPTForCausalLM"], "#, 1);
         ModelConfig::from_json(&unnamed).expect("an OPT");
@@ -451,6 +453,13 @@ mod tests {
         assert!(message("vocab_size", u64::MAX.into()).contains("vocab_size"));
         assert!(message("ffn_dim", 0.into()).contains("ffn_dim"));
         assert!(message("layer_norm_elementwise_affine", false.into()).contains("affine"));
+        let none = TINY.replacen('{', r#"{"pad_token_id": -1, "#, 1);
+        assert_eq!(
+            ModelConfig::from_json(&none)
+                .expect("no padding")
+                .pad_token_id,
+            None
+        );
         assert!(message("pad_token_id", 8.into()).contains("pad_token_id is 8"));
         assert!(message("hidden_size", (-4).into()).contains("not valid"));
         let missing = ModelConfig::from_json(r#"{"vocab_size": 8}"#).expect_err("sizes missing");

@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use declared::Declared;
+use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::{BPE, Vocab};
 use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -89,10 +90,13 @@ pub enum TokenizerError {
 ///
 /// | file | what it says |
 /// |---|---|
-/// | `tokenizer_config.json` | `add_bos_token`, `bos_token` and the other tokens with a role (without `tokenizer.json`); `add_prefix_space`; `added_tokens_decoder` |
+/// | `tokenizer_config.json` | `add_bos_token`, `add_eos_token`, `bos_token` and the other tokens with a role (without `tokenizer.json`); `add_prefix_space`; `split_special_tokens`; `added_tokens_decoder`; `extra_special_tokens`, or `additional_special_tokens`, which may be new |
 /// | `special_tokens_map.json`, `added_tokens.json` | the same of older folders, in which `tokenizer_config.json` has no `added_tokens_decoder` |
 ///
 /// A GGUF file has its tokenizer in its metadata.
+///
+/// Merges are not dropped at random, as a `dropout` of `tokenizer.json` asks for while a tokenizer is trained with: a text
+/// has the same ids each time. A warning says so.
 ///
 /// # Errors
 /// The folder has neither, or a file is not valid.
@@ -101,8 +105,15 @@ pub fn load(folder: &Path) -> Result<Tokenizer, TokenizerError> {
         let tokenizer = GgufModel::open(folder).and_then(|model| model.tokenizer());
         return tokenizer.map_err(|error| TokenizerError::Gguf(error.into()));
     }
-    let single = folder.join("tokenizer.json");
     let declared = Declared::read(folder)?;
+    let split = declared.split_special;
+    let mut tokenizer = from_files(folder, declared)?;
+    tokenizer.set_encode_special_tokens(split);
+    Ok(tokenizer)
+}
+
+fn from_files(folder: &Path, declared: Declared) -> Result<Tokenizer, TokenizerError> {
+    let single = folder.join("tokenizer.json");
     if zograd_files::exists(&single) {
         return from_single(&single, declared);
     }
@@ -129,12 +140,39 @@ fn from_single(file: &Path, declared: Declared) -> Result<Tokenizer, TokenizerEr
         let level = ByteLevel::new(add, level.trim_offsets, level.use_regex);
         tokenizer.with_pre_tokenizer(Some(level));
     }
+    without_dropout(&mut tokenizer, file);
     let mut lacking = declared;
     lacking
         .added
         .retain(|_, token| tokenizer.token_to_id(&token.content).is_none());
+    let (roles, extra) = (lacking.special.clone(), lacking.extra.clone());
     add(&mut tokenizer, lacking)?;
+    let is_new = |token: &AddedToken| tokenizer.token_to_id(&token.content).is_none();
+    if extra.iter().any(is_new) {
+        // in this order they get their ids
+        let missing = roles.into_iter().chain(extra).filter(is_new);
+        let missing: Vec<AddedToken> = missing.collect();
+        tokenizer
+            .add_special_tokens(missing)
+            .map_err(|error| invalid(file, &error))?;
+    }
     Ok(tokenizer)
+}
+
+/// Switches off that merges are left out at random.
+fn without_dropout(tokenizer: &mut Tokenizer, file: &Path) {
+    let ModelWrapper::BPE(bpe) = tokenizer.get_model() else {
+        return;
+    };
+    if bpe.dropout.is_some_and(|share| share > 0.0) {
+        tracing::warn!(
+            "{}: its dropout is for training a tokenizer's model, and is left out: every text has the same ids each time",
+            file.display()
+        );
+        let mut bpe = bpe.clone();
+        bpe.dropout = None;
+        tokenizer.with_model(bpe);
+    }
 }
 
 fn from_vocab_and_merges(
@@ -161,9 +199,10 @@ fn from_vocab_and_merges(
         token.clone().unwrap_or_else(usual)
     };
     let (bos, pad) = (named(&declared.bos, BOS), named(&declared.pad, PAD));
-    let special = declared.special.clone();
+    let eos = declared.add_eos.then(|| named(&declared.eos, BOS));
+    let (special, extra) = (declared.special.clone(), declared.extra.clone());
     add(&mut tokenizer, declared)?;
-    for token in [&pad, &bos].into_iter().chain(&special) {
+    for token in [&pad, &bos].into_iter().chain(&eos).chain(&special) {
         if tokenizer.token_to_id(&token.content).is_none() {
             return Err(TokenizerError::NoSpecial {
                 file: vocab.to_owned(),
@@ -171,26 +210,47 @@ fn from_vocab_and_merges(
             });
         }
     }
-    let bos_id = tokenizer.token_to_id(&bos.content);
+    let first = add_bos.then_some(&bos);
+    let ends = [first, eos.as_ref()].map(|token| {
+        let id = tokenizer.token_to_id(&token?.content)?;
+        Some((id, token?.content.clone()))
+    });
     tokenizer
         .with_pre_tokenizer(Some(ByteLevel::new(add_prefix_space, true, true)))
         .with_decoder(Some(ByteLevel::default()))
-        .add_special_tokens(special.into_iter().chain([pad, bos.clone()]))
+        .add_special_tokens(special.into_iter().chain([pad, bos.clone()]).chain(extra))
         .map_err(|error| invalid(vocab, &error))?;
-    if let (true, Some(id)) = (add_bos, bos_id) {
-        // in a template the token has a name, which has no blanks
-        let token = SpecialToken::new("bos".to_owned(), vec![id], vec![bos.content])
-            .map_err(|error| invalid(vocab, &error))?;
-        let prepend_bos = TemplateProcessing::builder()
-            .try_single("bos $A")
-            .and_then(|template| template.try_pair("bos $A bos $B"))
-            .map_err(|error| invalid(vocab, &error))?
-            .special_tokens(vec![token])
-            .build()
-            .map_err(|error| invalid(vocab, &error))?;
-        tokenizer.with_post_processor(Some(prepend_bos));
-    }
+    let template = template(ends).map_err(|error| invalid(vocab, &error))?;
+    tokenizer.with_post_processor(template);
     Ok(tokenizer)
+}
+
+/// What puts tokens, with these ids, before and after a text.
+fn template(ends: [Option<(u32, String)>; 2]) -> Result<Option<TemplateProcessing>, String> {
+    let mut tokens = Vec::new();
+    // in a template a token has a name, which has no blanks
+    let mut named = |name: &'static str, end: Option<(u32, String)>| match end {
+        Some((id, content)) => {
+            tokens.push(SpecialToken::new(name.to_owned(), vec![id], vec![content]));
+            name
+        }
+        None => "",
+    };
+    let [first, last] = ends;
+    let (first, last) = (named("bos", first), named("eos", last));
+    let tokens: Result<Vec<_>, _> = tokens.into_iter().collect();
+    let tokens = tokens.map_err(|error| error.to_string())?;
+    if tokens.is_empty() {
+        return Ok(None);
+    }
+    let built = TemplateProcessing::builder()
+        .try_single(format!("{first} $A {last}").trim())
+        .and_then(|template| {
+            template.try_pair(format!("{first} $A {last} {first} $B {last}").trim())
+        })?
+        .special_tokens(tokens)
+        .build();
+    built.map(Some).map_err(|error| error.to_string())
 }
 
 /// Gives a tokenizer the tokens that are declared beside it, each with the id it is declared with.

@@ -139,7 +139,8 @@ impl Originals {
     ) -> Result<(), PerturbError> {
         let failed = |e: std::io::Error| failed(&self.path, &e);
         let partial = self.path.with_extension("partial");
-        let mut out = BufWriter::new(File::create(&partial).map_err(failed)?);
+        zograd_files::remove(&partial).map_err(failed)?;
+        let mut out = BufWriter::new(File::create_new(&partial).map_err(failed)?);
         fill(&mut out)?;
         let finish = || {
             out.into_inner()?.sync_all()?;

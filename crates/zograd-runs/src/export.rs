@@ -4,7 +4,7 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    BEST, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunFolder, RunRecord, SUMMARY, Summary,
+    BEST, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunRecord, SUMMARY, Summary, Unfinished,
     note_tail,
 };
 use crate::inputs::load_own;
@@ -55,7 +55,7 @@ impl Runs {
         }
         let mut log = Trajectory::read(&log).about_file(run)?;
         note_tail(&log.tail, watch);
-        RunFolder::check(out)?;
+        Unfinished::check(out)?;
         if log.header.adapter.is_some() {
             refuse!(
                 "{}: the run tuned an adapter, which is small already: share {}, or the run's {LOG}",
@@ -103,7 +103,9 @@ impl Runs {
             );
         }
         log.records.truncate(step as usize);
-        let bytes = pack(run, out, &log, &manifest).while_running()?;
+        let begun = Unfinished::begin(out)?;
+        let bytes = pack(run, begun.path(), &log, &manifest).while_running()?;
+        begun.finish()?;
         Ok(Exported {
             out: out.to_owned(),
             bytes,
@@ -121,10 +123,9 @@ fn summary(run: &Path) -> Result<Summary> {
     serde_json::from_str(&text).about_file(&path)
 }
 
-/// Writes the three files; returns their size.
+/// Writes the three files into an empty folder; returns their size.
 fn pack(run: &Path, to: &Path, log: &Trajectory, manifest: &Manifest) -> Result<u64> {
     let out = |name: &str| to.join(name);
-    std::fs::create_dir_all(to).on_file(to)?;
     let mut writer = TrajectoryWriter::create(&out(LOG), log.header.clone()).while_running()?;
     for record in &log.records {
         writer.append(record).while_running()?;

@@ -32,6 +32,6 @@ pub use promise::Promise;
 pub use replay::{Replay, Replayed};
 pub use runs::Runs;
 pub use settings::*;
-pub use threads::{start_threads, with_threads};
+pub use threads::{MAX_THREADS, start_threads, with_threads};
 pub use verify::Verified;
 pub use watch::{Quiet, RunNote, Watch};

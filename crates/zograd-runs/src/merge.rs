@@ -3,7 +3,7 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::RunFolder;
+use crate::folder::Unfinished;
 use crate::inputs::{self, ModelSource};
 use crate::settings::{Inputs, Machine, Storage};
 use crate::watch::Watch;
@@ -23,7 +23,7 @@ impl Runs {
         out: &Path,
         watch: &mut dyn Watch,
     ) -> Result<String> {
-        RunFolder::check(out)?;
+        Unfinished::check(out)?;
         let source = ModelSource::find(inputs, watch)?;
         let config = ModelConfig::from_folder(&source.folder).about("`model`")?;
         if let AdapterConfig::Prefix(_) = inputs::check_adapter_folder(adapter, &config)? {
@@ -34,14 +34,17 @@ impl Runs {
             );
         }
         let machine = Machine::cpu(storage).complete()?;
+        let begun = Unfinished::begin(out)?;
         let job = MergeJob {
             source: &source,
             adapter,
-            out,
+            out: begun.path(),
             storage,
             watch,
         };
-        dispatch(machine.backend(), job)
+        let weights = dispatch(machine.backend(), job)?;
+        begun.finish()?;
+        Ok(weights)
     }
 }
 

@@ -69,22 +69,38 @@ pub(crate) fn id(row: &Row) -> Option<Value> {
     named.cloned()
 }
 
-/// Refuses a file that exists, or a folder that does not, before any work is done.
+/// Refuses a file that exists, or a folder that does not or cannot be written into, before any work is done.
 ///
 /// # Errors
-/// It does, or does not.
+/// It does, or does not, or cannot.
 pub(crate) fn check(path: &Path) -> Result<()> {
     let named = path.display();
-    if path.exists() {
+    if zograd_files::exists(path) {
         refuse!("`predictions = {named}`: the file exists; nothing is written over");
     }
-    match path.parent() {
-        Some(folder) if folder != Path::new("") && !folder.is_dir() => refuse!(
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    if !folder.is_dir() {
+        refuse!(
             "`predictions = {named}`: there is no folder {}",
             folder.display()
-        ),
-        _ => Ok(()),
+        );
     }
+    check_writable(folder).about(format!("`predictions = {named}`"))
+}
+
+/// Asks the system, without a trace in the folder.
+#[cfg(unix)]
+fn check_writable(folder: &Path) -> std::io::Result<()> {
+    use rustix::fs::{Access, access};
+    Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+#[cfg(not(unix))]
+fn check_writable(_folder: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Writes the whole file or none of it, in the order of the rows.

@@ -3,7 +3,7 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{RunFolder, check_noise, note_tail};
+use crate::folder::{Unfinished, check_noise, note_tail};
 use crate::inputs::{self, ModelSource};
 use crate::promise::Promise;
 use crate::settings::{Inputs, Machine};
@@ -98,7 +98,7 @@ impl Runs {
             refuse!("`to-step = {steps}`: the log has {}", count(last, "step"));
         };
         check_noise(&log.header).about(named())?;
-        RunFolder::check(&replay.out)?;
+        Unfinished::check(&replay.out)?;
         let inputs = Inputs {
             model: replay.inputs.model.clone(),
             tokenizer: replay.inputs.tokenizer.clone(),
@@ -110,6 +110,7 @@ impl Runs {
             ..replay.machine.clone()
         }
         .complete()?;
+        let begun = Unfinished::begin(&replay.out)?;
         let job = ReplayJob {
             rebuild: Rebuild {
                 model: &source.folder,
@@ -121,12 +122,13 @@ impl Runs {
                 originals: replay.out.with_added_extension("anchor.f32"),
             },
             tokenizer: &source.tokenizer,
-            out: &replay.out,
+            out: begun.path(),
             watch: &mut *watch,
         };
         note_end(replay, &log, promise.as_ref(), job.watch);
         let backend = machine.backend();
         let weights = with_threads(machine.threads, || dispatch(backend, job))?;
+        begun.finish()?;
         let kept = |promise: &Promise| promise.kept(steps, &weights, backend);
         let as_exported = promise.as_ref().and_then(kept);
         if let (true, None, Some(promise)) = (replay.best, as_exported, &promise) {

@@ -2,7 +2,9 @@
 
 use crate::backend::dispatch;
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished};
+use crate::folder::{
+    CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished, refuse_export,
+};
 use crate::settings::{Given, Keys, MethodKind, Settings};
 use crate::threads::with_threads;
 use crate::train::{Prepared, TrainJob};
@@ -134,6 +136,8 @@ impl Runs {
     /// The settings of an interrupted run, what it has done, and its folder for this process alone.
     fn reopen(&self, run: &Path, more: Given) -> Result<(Settings, Interrupted, Lock)> {
         let config = run.join(CONFIG);
+        let replay = "resume the run itself, or replay the log for its weights";
+        refuse_export(run, replay).about(format!("`resume = {}`", run.display()))?;
         let given = Given::read(&config, &self.keys())
             .map_err(|error| error.within("`resume`: this folder holds no run"))?;
         let longer = match more.get("steps") {

@@ -201,7 +201,10 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "true or false",
-        Value::Number(n) if n.is_f64() => "a number with a fraction",
+        Value::Number(n) if n.as_f64().is_some_and(|n| n.fract() != 0.0) => {
+            "a number with a fraction"
+        }
+        Value::Number(n) if whole(n).is_none() => "a number too large to be told exactly",
         Value::Number(_) => "a whole number",
         Value::String(_) => "a text",
         Value::Array(_) => "a list",
@@ -259,6 +262,15 @@ mod tests {
         }
         assert!(message(row.label("d", 2)).contains("-1"));
         assert!(message(row.label("e", 2)).contains("not a number with a fraction"));
+    }
+
+    #[test]
+    fn a_number_beyond_all_whole_ones_is_called_large() {
+        let row = row(r#"{"a": 18446744073709551617, "b": 1e300, "c": -9223372036854775809}"#);
+        for field in ["a", "b", "c"] {
+            let message = message(row.label(field, 2));
+            assert!(message.contains("not a number too large"), "{message}");
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ const ALIGNMENT: usize = 8;
 /// metadata say that the layout is PyTorch's.
 ///
 /// # Errors
-/// A name comes twice, or what the system says.
+/// A name comes twice, the file exists, or what the system says.
 pub fn write_safetensors(mut tensors: Vec<(String, StoredTensor)>, path: &Path) -> io::Result<()> {
     tensors.sort_by(|(name, a), (other, b)| dtype(b).cmp(&dtype(a)).then(name.cmp(other)));
     let mut end = 0;
@@ -53,7 +53,7 @@ pub fn write_safetensors(mut tensors: Vec<(String, StoredTensor)>, path: &Path) 
     let mut header = serde_json::to_vec(&metadata)?;
     header.resize(header.len().next_multiple_of(ALIGNMENT), b' ');
 
-    let mut file = File::create(path)?;
+    let mut file = File::create_new(path)?;
     file.write_all(&(header.len() as u64).to_le_bytes())?;
     file.write_all(&header)?;
     for (_, tensor) in &tensors {

@@ -10,6 +10,9 @@ use zograd_runs::Storage;
 pub struct GenerateArgs {
     #[command(flatten)]
     pub model: ModelArgs,
+    /// Use this adapter with the model, such as RUN/best, or a folder of PEFT's
+    #[arg(long, value_name = "DIR", help_heading = "Input")]
+    pub adapter: Option<PathBuf>,
     /// The text to continue; may be given several times [default: all of the standard input]
     #[arg(
         long,

@@ -47,8 +47,11 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     for ids in &prompts {
         check_prompt(ids, &config)?;
     }
-    if let Some(folder) = source.own_adapter() {
+    let adapter = args.adapter.as_deref().or(source.own_adapter());
+    if let Some(folder) = adapter {
         inputs::check_adapter_folder(folder, &config)?;
+    }
+    if let (None, Some(folder)) = (&args.adapter, adapter) {
         say(format_args!(
             "note: {} holds an adapter beside its weights, which is used with them",
             folder.display()
@@ -56,7 +59,7 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     }
     let job = GenerateJob {
         folder: &source.folder,
-        adapter: source.own_adapter(),
+        adapter,
         storage: machine.storage(),
         prompts: &prompts,
         generation: &generation,
@@ -195,7 +198,7 @@ fn note_finish(continuation: &Continuation, positions: usize) {
 
 struct GenerateJob<'a> {
     folder: &'a Path,
-    /// The adapter beside the weights, if there is one.
+    /// The adapter that was given, or the one beside the weights.
     adapter: Option<&'a Path>,
     storage: Storage,
     prompts: &'a [Vec<u32>],

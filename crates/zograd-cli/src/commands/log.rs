@@ -2,11 +2,10 @@
 
 use crate::args::{LogArgs, LogCommand};
 use crate::console::Console;
-use crate::output::answer;
+use crate::output::{Lines, answer};
 use anyhow::Result;
 use serde::Serialize;
 use serde_json::json;
-use std::io::Write;
 use std::process::ExitCode;
 use zograd_perturb::Direction;
 use zograd_runs::words::number;
@@ -100,9 +99,8 @@ fn export(args: &LogArgs) -> Result<ExitCode> {
         skipped: Option<SkipReason>,
     }
     let log = Trajectory::read(&args.file).or_input()?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    serde_json::to_writer(&mut out, &log.header)?;
-    writeln!(out)?;
+    let mut out = Lines::new();
+    out.line(&log.header)?;
     for Record {
         step,
         lr,
@@ -120,10 +118,9 @@ fn export(args: &LogArgs) -> Result<ExitCode> {
             losses,
             skipped: *skipped,
         };
-        serde_json::to_writer(&mut out, &line)?;
-        writeln!(out)?;
+        out.line(&line)?;
     }
-    out.flush()?;
+    out.finish()?;
     note_tail(&log.tail, &mut Console::default());
     Ok(ExitCode::SUCCESS)
 }

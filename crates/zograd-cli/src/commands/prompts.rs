@@ -1,8 +1,8 @@
 //! `zograd prompts`: what a model would read.
 
 use crate::args::{FormName, HasSettings, PromptOptions, Prompts, PromptsArgs};
+use crate::output::answer;
 use serde::Serialize;
-use std::io::Write;
 use std::process::ExitCode;
 use zograd_models::ModelConfig;
 use zograd_runs::inputs::{self, Reading, open_task};
@@ -68,7 +68,6 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
         FormName::Sfc => Form::Calibration,
         FormName::IclSfc => Form::InContextCalibration(&shown),
     };
-    let mut out = std::io::stdout().lock();
     for sample in &samples {
         let prompt = encoder.encode(task, sample, form);
         let prompt = prompt.map_err(|e| inputs::at_row(e, (&data, split), sample.row))?;
@@ -78,10 +77,9 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
             .map(|c| encoder.shown(c).or_input());
         let texts: Vec<String> = texts.collect::<Result<_>>()?;
         if args.json {
-            serde_json::to_writer(&mut out, &Shown::new(&prompt, &texts))?;
-            writeln!(out)?;
+            answer(serde_json::to_string(&Shown::new(&prompt, &texts))?)?;
         } else {
-            write_text(&mut out, &prompt, &texts)?;
+            answer(in_words(&prompt, &texts))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -163,8 +161,8 @@ impl<'a> Shown<'a> {
     }
 }
 
-fn write_text(out: &mut impl Write, prompt: &Prompt, texts: &[String]) -> std::io::Result<()> {
-    writeln!(out, "row {}", prompt.row)?;
+fn in_words(prompt: &Prompt, texts: &[String]) -> String {
+    let mut lines = format!("row {}", prompt.row);
     for (k, (candidate, text)) in prompt.candidates.iter().zip(texts).enumerate() {
         let mark = if prompt.correct.contains(&k) {
             "*"
@@ -176,12 +174,11 @@ fn write_text(out: &mut impl Write, prompt: &Prompt, texts: &[String]) -> std::i
             n => format!(", {n} cut from the left"),
         };
         let (ids, scored) = (candidate.ids.len(), candidate.option_len);
-        writeln!(out, " {mark} {k}: {text:?}")?;
-        writeln!(
-            out,
-            "      {ids} ids, the last {scored} scored{cut}: {:?}",
+        lines += &format!("\n {mark} {k}: {text:?}");
+        lines += &format!(
+            "\n      {ids} ids, the last {scored} scored{cut}: {:?}",
             candidate.ids
-        )?;
+        );
     }
-    Ok(())
+    lines
 }

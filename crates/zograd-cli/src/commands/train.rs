@@ -31,7 +31,7 @@ pub fn run(args: &TrainArgs) -> Result<ExitCode> {
     };
     let summary = match summary {
         Err(RunError::Stopped(why)) => {
-            say(one_line(&why.to_string()));
+            say(one_line(&as_flags(&why.to_string())));
             return Ok(stop.exit_code());
         }
         other => other?,

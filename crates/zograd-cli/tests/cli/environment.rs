@@ -1,7 +1,7 @@
 //! What the command takes from its environment: variables, limits, a terminal or none.
 
 use crate::support::{run, scratch, zograd};
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 /// An evaluation of two examples with these variables.
 fn eval(variables: &[(&str, &str)]) -> Output {
@@ -75,6 +75,58 @@ fn threads_that_cannot_be_started_end_with_a_line() {
         assert!(error.starts_with("error: --threads 1024: "), "{error}");
         assert_eq!(error.lines().count(), 1, "{error}");
     }
+}
+
+/// Matrices are packed into buffers as large as the processor's last cache: where they have no room there is a line, too.
+#[cfg(target_os = "linux")]
+#[test]
+fn too_few_addresses_end_with_a_line() {
+    let dir = scratch();
+    let limited = zograd(
+        dir.path(),
+        &["eval", "--threads", "1", "--test-examples", "2"],
+    );
+    let mut shell = std::process::Command::new("sh");
+    let script = "ulimit -v 600000; exec \"$0\" \"$@\"";
+    shell.current_dir(dir.path()).args(["-c", script]);
+    shell.arg(limited.get_program()).args(limited.get_args());
+    let output = shell.output().expect("a shell");
+    let error = String::from_utf8_lossy(&output.stderr).into_owned();
+    // a small cache leaves room
+    if !output.status.success() {
+        assert_eq!(output.status.code(), Some(1), "{error}");
+        assert!(error.starts_with("error: --threads 1: "), "{error}");
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+/// As many threads as the machine has processors, whatever else of the libraries' variables is set.
+#[cfg(target_os = "linux")]
+#[test]
+fn other_variables_start_no_threads() {
+    let dir = scratch();
+    let mut command = zograd(dir.path(), &["eval", "--test-examples", "20"]);
+    command
+        .env("RAYON_RS_NUM_CPUS", "500")
+        .env_remove("RAYON_NUM_THREADS");
+    let mut child = command.stdout(Stdio::null()).spawn().expect("it starts");
+    let mut most = 0;
+    while child.try_wait().expect("a child").is_none() {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
+        let status = status.unwrap_or_default();
+        let threads = status
+            .lines()
+            .find_map(|line| line.strip_prefix("Threads:"));
+        most = threads
+            .and_then(|n| n.trim().parse().ok())
+            .unwrap_or(0)
+            .max(most);
+    }
+    let processors = std::thread::available_parallelism()
+        .expect("a number")
+        .get();
+    // some more that do not compute
+    assert!((1..processors + 50).contains(&most), "{most} threads");
 }
 
 #[test]

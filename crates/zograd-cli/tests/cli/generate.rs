@@ -2,7 +2,7 @@
 
 use crate::errors::refused;
 use crate::reference::word_tokenizer;
-use crate::support::{run, run_json, scratch, shared, zograd};
+use crate::support::{run, run_json, scratch, shared, short, unpack, zograd};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
@@ -32,6 +32,37 @@ fn a_prompt_comes_from_a_flag_a_file_or_the_standard_input() {
     drop(stdin);
     let piped = child.wait_with_output().expect("an end");
     assert_eq!(String::from_utf8_lossy(&piped.stdout), flag);
+}
+
+/// An adapter that is given counts as one that lies beside the weights.
+#[test]
+fn an_adapter_is_used() {
+    let dir = scratch();
+    unpack(dir.path());
+    let tuned = ["--tune", "lora", "--lr", "1e-3", "--out", "lora"];
+    run(dir.path(), &short(&tuned));
+    let prompt = ["--prompt", "It was", "--max-new-tokens", "12", "--json"];
+    let ids = |more: &[&str]| {
+        let args = [&["generate", "--model", "model"], &prompt[..], more].concat();
+        run_json(dir.path(), &args)["ids"].clone()
+    };
+    let (plain, with) = (ids(&[]), ids(&["--adapter", "lora/best"]));
+    for entry in fs::read_dir(dir.path().join("lora/best"))
+        .expect("a folder")
+        .flatten()
+    {
+        let to = dir.path().join("model").join(entry.file_name());
+        fs::copy(entry.path(), to).expect("copied");
+    }
+    assert_eq!(ids(&[]), with);
+    // or the comparison would say nothing
+    let best = fs::read_to_string(dir.path().join("lora/summary.json")).expect("a summary");
+    assert!(
+        plain != with || best.contains("\"best_step\": 0"),
+        "{plain}"
+    );
+    let args = [&["generate", "--adapter", "lora"], &prompt[..]].concat();
+    refused(dir.path(), &args, &["lora/best"]);
 }
 
 #[test]

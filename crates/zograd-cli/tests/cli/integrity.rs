@@ -1,26 +1,11 @@
 //! Run folders that others work on, or that were changed by hand: the same bits, or a refusal that names the file.
 
-use crate::support::{metrics, run, run_json, scratch, short, unpack, zograd};
+use crate::support::{metrics, run, run_json, scratch, short, start, unpack, until, zograd};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
-
-/// Starts it with nobody listening.
-fn start(dir: &Path, args: &[&str]) -> Child {
-    let mut command = zograd(dir, args);
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    command.spawn().expect("the binary starts")
-}
-
-/// Waits until a file of this run has so many bytes.
-fn until(child: &mut Child, file: &Path, bytes: u64) {
-    while fs::metadata(file).map_or(0, |m| m.len()) < bytes {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended");
-        std::thread::yield_now();
-    }
-}
 
 /// Expects exit code 2 and a last line with this in it.
 fn refused(output: &Output, part: &str) {
@@ -425,6 +410,134 @@ fn a_full_output_is_a_failure() {
     }
 }
 
+/// Where nobody can read a result there is one line and no silence; where somebody reads no more, that is no failure.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_output_is_a_failure_and_a_closed_pipe_is_none() {
+    let dir = scratch();
+    for args in [
+        &["eval", "--test-examples", "2"][..],
+        &["presets"],
+        &["--help"],
+    ] {
+        let closed = zograd(dir.path(), args);
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", "exec \"$0\" \"$@\" >&-"])
+            .arg(closed.get_program());
+        let output = shell.args(args).output().expect("a shell");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
+        assert!(
+            stderr.contains("the standard output: it is closed"),
+            "{stderr}"
+        );
+    }
+    run(dir.path(), &short(&["--out", "run"]));
+    let mut command = zograd(dir.path(), &["log", "export", "run/trajectory.zog"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    drop(child.stdout.take());
+    let output = child.wait_with_output().expect("an end");
+    assert!(
+        output.status.success() && output.stderr.is_empty(),
+        "{output:?}"
+    );
+}
+
+/// An output that cannot be made is found before anything is computed, and is the caller's fault, whatever the command.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_that_cannot_be_made_has_one_exit_code() {
+    let dir = scratch();
+    run(dir.path(), &short(&["--out", "run"]));
+    for args in [
+        &short(&["--out", "/proc/none/out"])[..],
+        &["report", "run", "--out", "/proc/none/out.html"],
+        &[
+            "replay",
+            "--log",
+            "run/trajectory.zog",
+            "--out",
+            "/proc/none/out",
+        ],
+        &["export", "run", "--out", "/proc/none/out"],
+        &[
+            "eval",
+            "--test-examples",
+            "2",
+            "--predictions",
+            "/proc/none/out",
+        ],
+    ] {
+        let output = zograd(dir.path(), args).output().expect("it starts");
+        refused(&output, "/proc/none");
+    }
+}
+
+/// A replay is killed, and another one is made in its place.
+#[test]
+fn a_killed_replay_leaves_nothing_that_looks_whole() {
+    let dir = scratch();
+    let here = |name: &str| dir.path().join(name);
+    run(dir.path(), &short(&["--out", "run"]));
+    let replay = ["replay", "--log", "run/trajectory.zog", "--out", "tuned"];
+    let mut child = start(dir.path(), &replay);
+    while !here("tuned.partial").exists() && child.try_wait().expect("a child").is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().expect("killed");
+    child.wait().expect("an end");
+    if here("tuned").exists() {
+        // it was faster, and is whole
+        fs::remove_dir_all(here("tuned")).expect("removed");
+    }
+    fs::create_dir_all(here("tuned.partial")).expect("made");
+    run(dir.path(), &replay);
+    assert!(!here("tuned.partial").exists());
+    let names = |folder: &str| {
+        let entries = fs::read_dir(here(folder)).expect("a folder").flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names("tuned"), names("run/best"));
+    fs::create_dir(here("made")).expect("made");
+    run(dir.path(), &["export", "run", "--out", "made"]);
+    let files = ["config.toml", "export.json", "trajectory.zog"];
+    assert_eq!(names("made"), files);
+}
+
+#[test]
+fn an_export_is_called_one() {
+    let dir = scratch();
+    run(dir.path(), &short(&["--out", "run"]));
+    run(dir.path(), &["export", "run", "--out", "packed"]);
+    for args in [&["report", "packed"], &["train", "--resume=packed"]] {
+        let output = zograd(dir.path(), args).output().expect("it starts");
+        refused(&output, "packed: it is an export");
+    }
+}
+
+/// A folder whose name is no text can be worked in.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_model_is_found_from_a_folder_that_is_no_text() {
+    use std::os::unix::ffi::OsStrExt;
+    let dir = scratch();
+    let odd = dir.path().join(std::ffi::OsStr::from_bytes(b"f\xff"));
+    fs::create_dir(&odd).expect("made");
+    unpack(&odd);
+    let input = ["--model", "model", "--task", "sst2", "--data", "data"];
+    run(
+        &odd,
+        &[&["eval", "--test-examples", "4"], &input[..]].concat(),
+    );
+}
+
 /// Names from files do nothing to a terminal.
 #[test]
 fn escape_codes_in_names_are_shown_not_obeyed() {
@@ -443,6 +556,14 @@ fn escape_codes_in_names_are_shown_not_obeyed() {
             assert!(!text.contains(control), "{text:?}");
         }
     }
+    run(dir.path(), &short(&input));
+    let runs = fs::read_dir(dir.path().join("runs")).expect("a folder");
+    let names = runs.flatten().map(|entry| entry.file_name().into_string());
+    let names: Vec<String> = names.collect::<Result<_, _>>().expect("UTF-8");
+    assert!(
+        names.len() == 1 && names[0].starts_with("o_[31m_n-"),
+        "{names:?}"
+    );
 }
 
 /// Files have the permissions of new files, and a table can be asked for twice.

@@ -11,6 +11,7 @@ mod generate;
 mod hostile;
 mod integrity;
 mod memory;
+mod other_names;
 mod own_data;
 mod presets;
 mod reference;

@@ -2,11 +2,10 @@
 
 #![cfg(target_os = "linux")]
 
-use crate::support::{scratch, unpack, zograd};
+use crate::support::{scratch, start, unpack};
 use burn_ndarray::NdArray;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 use zograd_models::{Model, ModelConfig, save_pretrained};
 
@@ -35,6 +34,39 @@ fn peak(process: u32) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// The largest resident set of a command that comes to a good end, in bytes.
+fn highest(dir: &Path, args: &[&str]) -> u64 {
+    let mut child = start(dir, args);
+    let mut highest = 0;
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("our child") {
+            break status;
+        }
+        // the mark only grows, so the last look is the peak
+        highest = peak(child.id()).unwrap_or(highest);
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    assert!(status.success(), "{args:?}: {status}");
+    highest
+}
+
+/// Of a row that is far longer than any prompt only the end is kept, and not tokenised at once: that took four hundred times
+/// its size.
+#[test]
+fn a_long_row_takes_little_memory() {
+    let dir = scratch();
+    unpack(dir.path());
+    for unit in ["!a1", "word "] {
+        let row = serde_json::json!({"sentence": unit.repeat((6 << 20) / unit.len()), "label": 1});
+        let rows = dir.path().join("data/validation.jsonl");
+        fs::write(rows, format!("{row}\n")).expect("written");
+        let input = ["--task", "sst2", "--data", "data", "--tokenizer", "model"];
+        let args = [&["prompts"][..], &input, &["--limit", "1", "--json"]].concat();
+        let highest = highest(dir.path(), &args);
+        assert!(highest <= 256 << 20, "{unit:?}: a peak of {highest} bytes");
+    }
+}
+
 /// The whole run: loading, steps, evaluations, checkpoints and best weights, loading those again.
 #[test]
 fn a_run_takes_the_memory_of_inference() {
@@ -54,21 +86,7 @@ fn a_run_takes_the_memory_of_inference() {
         "--test-examples=32",
         "--out=run",
     ];
-    let mut child = zograd(dir.path(), &args)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the binary starts");
-    let mut highest = 0;
-    let status = loop {
-        if let Some(status) = child.try_wait().expect("our child") {
-            break status;
-        }
-        // the mark only grows, so the last look is the peak
-        highest = peak(child.id()).unwrap_or(highest);
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    assert!(status.success(), "{status}");
+    let highest = highest(dir.path(), &args);
     assert!(highest > weights, "{highest} bytes cannot hold {weights}");
     let limit = weights + weights / 4 + 200_000_000;
     assert!(

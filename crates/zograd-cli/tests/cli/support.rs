@@ -1,13 +1,28 @@
 //! Running the real binary in scratch folders.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
 
 /// `zograd` with these arguments, in `dir`.
 pub fn zograd(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zograd"));
     command.current_dir(dir).args(args).env("NO_COLOR", "1");
     command
+}
+
+/// Starts it with nobody listening.
+pub fn start(dir: &Path, args: &[&str]) -> Child {
+    let mut command = zograd(dir, args);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    command.spawn().expect("the binary starts")
+}
+
+/// Waits until a file of this run has so many bytes.
+pub fn until(child: &mut Child, file: &Path, bytes: u64) {
+    while std::fs::metadata(file).map_or(0, |m| m.len()) < bytes {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended");
+        std::thread::yield_now();
+    }
 }
 
 /// Runs it and expects success.

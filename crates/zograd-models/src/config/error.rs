@@ -63,7 +63,7 @@ pub enum ConfigError {
         expected: &'static str,
     },
     /// The folder holds another architecture.
-    #[error("it is {article} {name}{class}; zograd reads {READ}", article = article(name), class = in_brackets(class))]
+    #[error("it is {article} {name}{class}; zograd reads {READ}{small}", article = article(name), class = in_brackets(class), small = in_small_letters(name))]
     Architecture {
         /// Its `model_type`; where there is none, its class.
         name: String,
@@ -153,4 +153,14 @@ fn published_names() -> String {
     let names = opt::published::NAMES.into_iter();
     let names = names.chain(llama::published::NAMES);
     names.collect::<Vec<&str>>().join(", ")
+}
+
+/// What is wrong with a type that differs from one that is read in its capitals alone.
+fn in_small_letters(name: &str) -> &'static str {
+    let small = name.to_ascii_lowercase();
+    let is_type = READ.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    match name != small && is_type.into_iter().any(|known| known == small) {
+        true => "; types are written in small letters",
+        false => "",
+    }
 }

@@ -90,8 +90,12 @@ impl<'a> Keys<'a> {
         self.read(key, "a number", Value::as_f64)
     }
 
+    /// One token, or none: older files say `-1`.
     pub fn token(&self, key: &'static str) -> Result<Option<u32>, ConfigError> {
-        self.read(key, "a token id or null", token)
+        match self.get(key).and_then(Value::as_i64) {
+            Some(-1) => Ok(None),
+            _ => self.read(key, "a token id or null", token),
+        }
     }
 
     /// One token or a list of them.

@@ -30,14 +30,22 @@ const ROLES: [&str; 7] = [
 pub(super) struct Declared {
     /// Whether a text begins with the token that begins texts; `None`: there is no tokenizer_config.json.
     pub add_bos: Option<bool>,
+    /// Whether a text ends with the token that ends texts.
+    pub add_eos: bool,
+    /// Whether special tokens in a text are read as ordinary text.
+    pub split_special: bool,
     /// Whether a text is read as if a space stood before it, if it is said.
     pub add_prefix_space: Option<bool>,
     /// What begins a text, if it is said.
     pub bos: Option<AddedToken>,
+    /// What ends a text, if it is said.
+    pub eos: Option<AddedToken>,
     /// What pads, if it is said.
     pub pad: Option<AddedToken>,
-    /// Every token with a role, and those that are named as special beside them.
+    /// Every token with a role.
     pub special: Vec<AddedToken>,
+    /// Those that are named as special beside them.
+    pub extra: Vec<AddedToken>,
     /// Tokens with their ids: those the vocabulary lacks, and perhaps some it has.
     pub added: BTreeMap<u32, AddedToken>,
     /// The file that names `added`.
@@ -76,8 +84,11 @@ impl Declared {
         let mut declared = Self {
             // what Hugging Face's GPT2Tokenizer, which is OPT's, takes where nothing is said
             add_bos: is_told.then_some(flag("add_bos_token")?.unwrap_or(false)),
+            add_eos: flag("add_eos_token")?.unwrap_or(false),
+            split_special: flag("split_special_tokens")?.unwrap_or(false),
             add_prefix_space: flag("add_prefix_space")?,
             bos: role("bos_token")?,
+            eos: role("eos_token")?,
             pad: role("pad_token")?,
             ..Self::default()
         };
@@ -85,9 +96,16 @@ impl Declared {
             declared.special.extend(role(key)?);
         }
         for key in ["additional_special_tokens", "extra_special_tokens"] {
-            if let Some(Value::Array(tokens)) = keys.get(key) {
-                let tokens = tokens.iter().filter_map(|value| token(value, true));
-                declared.special.extend(tokens);
+            let tokens: Vec<&Value> = match keys.get(key) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Array(tokens)) => tokens.iter().collect(),
+                // with the names of their roles
+                Some(Value::Object(tokens)) => tokens.values().collect(),
+                Some(other) => return Err(invalid(&file, &format!("{key} is {other}, no list"))),
+            };
+            for value in tokens {
+                let wrong = || invalid(&file, &format!("{key} has {value}, no token"));
+                declared.extra.push(token(value, true).ok_or_else(wrong)?);
             }
         }
         let (added, added_file) = match listed {
@@ -108,7 +126,8 @@ impl Declared {
     fn by_name(&self, tokens: &Map<String, Value>) -> Option<BTreeMap<u32, AddedToken>> {
         let entry = |(content, id): (&String, &Value)| {
             let id = u32::try_from(id.as_u64()?).ok()?;
-            let role = self.special.iter().find(|token| token.content == *content);
+            let mut named = self.special.iter().chain(&self.extra);
+            let role = named.find(|token| token.content == *content);
             let plain = || AddedToken::from(content.clone(), false);
             Some((id, role.cloned().unwrap_or_else(plain)))
         };

@@ -146,6 +146,58 @@ fn tokenizer_config_is_followed() {
     }
 }
 
+/// The ids are those of Hugging Face's transformers 5.24.
+#[test]
+fn what_is_said_of_special_tokens_counts() {
+    let whole = tokenizer::load(letters(&[]).path()).expect("loads");
+    let whole = whole.to_string(false).expect("JSON");
+    for (config, text, expected) in [
+        (
+            r#""split_special_tokens": true"#,
+            "a</s>",
+            [2, 3].as_slice(),
+        ),
+        (
+            r#""additional_special_tokens": ["<new>", "a"]"#,
+            "a<new>b",
+            &[2, 3, 7, 4],
+        ),
+        (r#""extra_special_tokens": ["<new>"]"#, "<new>", &[2, 7]),
+        (
+            r#""extra_special_tokens": {"image_token": "<new>"}"#,
+            "<new>a",
+            &[2, 7, 3],
+        ),
+    ] {
+        let config = format!(r#"{{"add_bos_token": true, "bos_token": "</s>", {config}}}"#);
+        let beside = ("tokenizer_config.json", config.as_str());
+        for files in [&[beside][..], &[beside, ("tokenizer.json", &whole)]] {
+            assert_eq!(ids(&letters(files), text), expected, "{config}");
+        }
+    }
+    let config = r#"{"add_bos_token": true, "bos_token": "<s>", "eos_token": "</s>", "add_eos_token": true}"#;
+    let folder = letters(&[("tokenizer_config.json", config)]);
+    assert_eq!(ids(&folder, "a"), [0, 3, 2]);
+    // new ones come behind those with a role
+    let config = r#"{"pad_token": "[PAD]", "additional_special_tokens": ["<new>"]}"#;
+    let beside = ("tokenizer_config.json", config);
+    let folder = letters(&[beside, ("tokenizer.json", &whole)]);
+    assert_eq!(ids(&folder, "<new>[PAD]"), [2, 8, 7]);
+}
+
+/// BPE dropout leaves out merges at random: ids of a text, and with them a run, would not be the same twice.
+#[test]
+fn merges_are_not_left_out_at_random() {
+    let whole = tokenizer::load(letters(&[]).path()).expect("loads");
+    let whole = whole.to_string(false).expect("JSON");
+    let random = whole.replace(r#""dropout":null"#, r#""dropout":0.5"#);
+    assert_ne!(whole, random);
+    let folder = letters(&[("tokenizer.json", random.as_str())]);
+    let text = " a".repeat(100);
+    let expected: Vec<u32> = std::iter::once(2).chain(vec![6; 100]).collect();
+    assert_eq!(ids(&folder, &text), expected);
+}
+
 #[test]
 fn the_special_tokens_map_of_older_folders_counts() {
     let config = (
@@ -208,6 +260,16 @@ fn settings_that_are_none_are_named() {
             "tokenizer_config.json",
             r#"{"bos_token": "<bos>"}"#,
             "has no <bos>",
+        ),
+        (
+            "tokenizer_config.json",
+            r#"{"additional_special_tokens": "<new>"}"#,
+            "additional_special_tokens is \"<new>\"",
+        ),
+        (
+            "tokenizer_config.json",
+            r#"{"extra_special_tokens": [7]}"#,
+            "extra_special_tokens has 7",
         ),
         (
             "special_tokens_map.json",

@@ -170,6 +170,12 @@ impl Sweep {
     /// again.
     fn work(&self, point: &Point, seed: u64, runs: &Runs, watch: &mut dyn Watch) -> Result<()> {
         let run = &self.folder.join(self.plan.folder(point, seed));
+        if run.is_symlink() {
+            refuse!(
+                "{}: it is a link; a sweep writes its runs into its own folder",
+                run.display()
+            );
+        }
         match state(run)? {
             State::Over => {}
             State::Begun if !MethodKind::of(&point.method).has_gradient() => {

@@ -17,15 +17,10 @@ impl Lock {
     /// Takes the folder, which must exist.
     ///
     /// # Errors
-    /// Another process has it, or the folder cannot be written.
+    /// Another process has it, the lock is a link or no regular file, or the folder cannot be written.
     pub fn take(folder: &Path) -> Result<Self> {
         let path = folder.join(LOCK);
-        let open = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path);
-        let file = open.on_file(&path)?;
+        let file = zograd_files::open_or_create(&path).about_file(&path)?;
         match file.try_lock() {
             Err(TryLockError::WouldBlock) => refuse!(
                 "{}: another process is at work in this folder; wait for its end, or stop it",

@@ -1,6 +1,9 @@
 //! What an exported log says of itself.
 
+use super::files::METRICS;
+use crate::error::{Result, refuse};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// Name of the file that says what an exported log leads to.
 pub(crate) const MANIFEST: &str = "export.json";
@@ -19,4 +22,15 @@ pub struct Manifest {
     pub step: u64,
     /// Content hash of the tuned weights.
     pub weights: String,
+}
+
+/// Refuses what is an export where a run is needed, with what to do instead.
+///
+/// # Errors
+/// It is one.
+pub(crate) fn refuse_export(folder: &Path, instead: &str) -> Result<()> {
+    if folder.join(MANIFEST).exists() && !folder.join(METRICS).exists() {
+        refuse!("it is an export, the log of a run without what it measured; {instead}");
+    }
+    Ok(())
 }

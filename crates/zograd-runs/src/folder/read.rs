@@ -2,6 +2,7 @@
 
 use super::environment::Environment;
 use super::files::{CONFIG, METRICS, SUMMARY};
+use super::manifest::refuse_export;
 use super::metrics::{self, Line};
 use super::summary::Summary;
 use crate::error::{Blame, Result, RunError, refuse};
@@ -39,6 +40,7 @@ impl RunRecord {
     /// A folder that is none, a `config.toml` or `summary.json` that does not parse.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = |file: &str| folder.join(file);
+        refuse_export(folder, "name folders of runs").about_file(folder)?;
         let config = match zograd_files::read_text(&path(CONFIG), MAX_SMALL_BYTES) {
             Ok(text) => text,
             Err(e) if e.kind() == ErrorKind::NotFound => refuse!(

@@ -191,8 +191,6 @@ impl Interrupted {
         Origin::lengthen(&self.folder, config, || {
             let log = self.folder.join(LOG);
             zograd_files::replace(&log, |partial| {
-                // what a kill left behind
-                let _ = std::fs::remove_file(partial);
                 let header = self.log.header.clone();
                 let mut writer =
                     TrajectoryWriter::create(partial, header).map_err(std::io::Error::other)?;

@@ -70,16 +70,19 @@ impl RunFolder {
     }
 
     /// Makes and takes the first of `runs/NAME`, `runs/NAME-2`, `runs/NAME-3` .. that does not exist. Of processes that
-    /// do so at the same time each gets its own.
+    /// do so at the same time each gets its own. Control characters of the name become `_`.
     ///
     /// # Errors
     /// It cannot be made.
     pub fn claim_free(name: &str) -> Result<Claimed> {
         let runs = Path::new("runs");
+        // a name from a file may hold what does something to a terminal
+        let plain = |c: char| if c.is_control() { '_' } else { c };
+        let name: String = name.chars().map(plain).collect();
         let mut number = 1u64;
         loop {
             let path = runs.join(match number {
-                1 => name.to_owned(),
+                1 => name.clone(),
                 k => format!("{name}-{k}"),
             });
             if let Some(above) = path.parent() {
@@ -120,8 +123,8 @@ impl RunFolder {
         origin.write(&path)?;
         let (metrics, seals) = (path.join(METRICS), path.join(SEALS));
         Ok(Self {
-            seals: File::create(&seals).on_file(&seals)?,
-            metrics: File::create(&metrics).on_file(&metrics)?,
+            seals: File::create_new(&seals).on_file(&seals)?,
+            metrics: File::create_new(&metrics).on_file(&metrics)?,
             chain: Chain::default(),
             path,
             _lock: lock,
@@ -132,9 +135,15 @@ impl RunFolder {
     /// removed, because it is no longer true; if the run is to be longer, its files say so from here on.
     ///
     /// # Errors
-    /// A file cannot be opened or cut.
+    /// A file that is written into is a link, or cannot be opened or cut.
     pub fn resume(claimed: Claimed, run: &Interrupted) -> Result<Self> {
         let Claimed { path, lock } = claimed;
+        // refused before anything is changed
+        let open = |name| {
+            let file = path.join(name);
+            zograd_files::open_or_create(&file).about_file(&file)
+        };
+        let (mut metrics, mut seals) = (open(METRICS)?, open(SEALS)?);
         let summary = path.join(SUMMARY);
         match std::fs::remove_file(&summary) {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(e).on_file(&summary),
@@ -142,11 +151,13 @@ impl RunFolder {
         }
         run.lengthen()?;
         let sealed = run.metrics_lines() * Chain::BYTES;
-        let seals = zograd_files::read(&path.join(SEALS), MAX_METRICS_BYTES).unwrap_or_default();
-        let chain = Chain::after(seals.get(..sealed as usize).unwrap_or_default());
+        let all = zograd_files::read(&path.join(SEALS), MAX_METRICS_BYTES).unwrap_or_default();
+        let chain = Chain::after(all.get(..sealed as usize).unwrap_or_default());
+        cut(&mut metrics, run.metrics_bytes).on_file(&path.join(METRICS))?;
+        cut(&mut seals, sealed).on_file(&path.join(SEALS))?;
         Ok(Self {
-            metrics: cut(&path.join(METRICS), run.metrics_bytes)?,
-            seals: cut(&path.join(SEALS), sealed)?,
+            metrics,
+            seals,
             chain,
             path,
             _lock: lock,
@@ -205,19 +216,10 @@ impl RunFolder {
     }
 }
 
-/// A file to be appended to, of which only the first `bytes` bytes are kept.
-fn cut(path: &Path, bytes: u64) -> Result<File> {
-    let open = || {
-        let mut file = File::options()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
-        file.set_len(bytes)?;
-        file.seek(SeekFrom::End(0))?;
-        std::io::Result::Ok(file)
-    };
-    open().on_file(path)
+/// Keeps the first `bytes` bytes of a file that is to be appended to.
+fn cut(file: &mut File, bytes: u64) -> std::io::Result<()> {
+    file.set_len(bytes)?;
+    file.seek(SeekFrom::End(0)).map(drop)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What a run reads before it computes: one recipe for training, evaluation and replay.
 
 mod adapter;
+mod built_in;
 mod mixed_up;
 mod model;
 mod prompts;

@@ -1,5 +1,6 @@
 //! Where model, tokenizer, task and rows come from.
 
+use super::built_in::{self, BuiltIn};
 use super::mixed_up;
 use super::room::Room;
 use super::task::{self, Reading};
@@ -20,7 +21,7 @@ pub struct ModelSource {
     pub folder: PathBuf,
     /// The tokenizer folder.
     pub tokenizer: PathBuf,
-    /// Holds the unpacked built-in model while it is in use.
+    /// Holds a built-in model that is unpacked for this process alone.
     unpacked: Option<tempfile::TempDir>,
 }
 
@@ -48,7 +49,7 @@ pub struct Sources {
     pub task: Arc<dyn Task>,
     /// The rows.
     pub data: Dataset,
-    /// Holds the unpacked built-in model while it is in use.
+    /// Holds a built-in model that is unpacked for this process alone.
     _unpacked: Option<tempfile::TempDir>,
 }
 
@@ -105,8 +106,8 @@ impl ModelSource {
         let (name, folder, unpacked) = match named {
             Some(name) => (name.to_owned(), model_folder(name, room, watch)?, None),
             None => {
-                let (unpacked, model) = unpack()?;
-                (BUILT_IN_MODEL.into(), model, Some(unpacked))
+                let BuiltIn { model, own } = built_in::find()?;
+                (BUILT_IN_MODEL.into(), model, own)
             }
         };
         Ok(Self {
@@ -175,18 +176,6 @@ fn model_folder(name: &str, room: Option<&Room>, watch: &mut dyn Watch) -> Resul
     };
     mixed_up::check_model(name, &folder)?;
     Ok(folder)
-}
-
-/// The built-in model in a temporary folder, and where in it. If this fails, a disk is full.
-fn unpack() -> Result<(tempfile::TempDir, PathBuf)> {
-    let folder = tempfile::tempdir()
-        .while_running()
-        .about("a temporary folder for the built-in model")?;
-    zograd_embedded::unpack(folder.path())
-        .while_running()
-        .about("unpacking the built-in model")?;
-    let model = folder.path().join("model");
-    Ok((folder, model))
 }
 
 /// The name of the task in words, before anything is read.

@@ -162,10 +162,16 @@ fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
+/// The same for a path that is a text; it stays as it is where the working folder is none.
+fn absolute_text(path: String) -> String {
+    let whole = absolute(PathBuf::from(&path)).into_os_string();
+    whole.into_string().unwrap_or(path)
+}
+
 /// The same for a model, which may also be the name of one on the hub.
 fn absolute_if_folder(model: String) -> String {
     match Path::new(&model).is_dir() && model != BUILT_IN_MODEL {
-        true => absolute(model.into()).display().to_string(),
+        true => absolute_text(model),
         false => model,
     }
 }
@@ -173,7 +179,7 @@ fn absolute_if_folder(model: String) -> String {
 /// The same for a task, which may be the name of a built-in one.
 fn absolute_if_task_file(name: String) -> String {
     match is_task_file(&name) {
-        true => absolute(name.into()).display().to_string(),
+        true => absolute_text(name),
         false => name,
     }
 }

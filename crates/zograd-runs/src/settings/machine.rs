@@ -3,6 +3,7 @@
 use super::names::names;
 use super::owner::Owner;
 use crate::error::{Result, refuse};
+use crate::threads::MAX_THREADS;
 use serde::{Deserialize, Serialize};
 pub use zograd_models::Storage;
 use zograd_select::{Choice, Setting};
@@ -109,9 +110,9 @@ impl Machine {
             _ => {}
         }
         if let Some(n) = self.threads
-            && !(1..=1024).contains(&n)
+            && !(1..=MAX_THREADS).contains(&n)
         {
-            refuse!("`threads = {n}`: use 1 to 1024");
+            refuse!("`threads = {n}`: use 1 to {MAX_THREADS}");
         }
         Ok(Self {
             backend: Some(backend),

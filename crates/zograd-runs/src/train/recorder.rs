@@ -182,9 +182,7 @@ impl<'a> Recorder<'a> {
         let folder = checkpoint_folder(self.folder.path(), step);
         let partial = self.folder.path().join("checkpoint.partial");
         let save = || -> Result<()> {
-            if partial.exists() {
-                std::fs::remove_dir_all(&partial).on_file(&partial)?;
-            }
+            zograd_files::remove(&partial).on_file(&partial)?;
             match known {
                 Some(_) => link_all(&best, &partial)?,
                 None => keep(model, &self.base, None, &partial)?,
@@ -194,10 +192,8 @@ impl<'a> Recorder<'a> {
                 link(&anchor, &partial.join(ANCHOR))?;
             }
             seal(&partial, &known.unwrap_or_else(|| tuned_hash(model)))?;
-            if folder.exists() {
-                // of steps that are made again, or not as it was written
-                std::fs::remove_dir_all(&folder).on_file(&folder)?;
-            }
+            // of steps that are made again, or not as it was written
+            zograd_files::remove(&folder).on_file(&folder)?;
             std::fs::rename(&partial, &folder).on_file(&folder)?;
             zograd_files::sync_folder(self.folder.path()).on_file(self.folder.path())
         };
@@ -208,7 +204,7 @@ impl<'a> Recorder<'a> {
                 self.remove_checkpoints(Some(step));
             }
             Err(error) => {
-                let _ = std::fs::remove_dir_all(&partial);
+                let _ = zograd_files::remove(&partial);
                 self.watch.note(&format!(
                     "note: no checkpoint after step {step} ({error}); the one before it is kept"
                 ));
@@ -229,7 +225,7 @@ impl<'a> Recorder<'a> {
         for (step, folder) in checkpoints(self.folder.path()) {
             if Some(step) != but {
                 // one that stays costs space only
-                let _ = std::fs::remove_dir_all(folder);
+                let _ = zograd_files::remove(&folder);
             }
         }
     }
@@ -237,6 +233,7 @@ impl<'a> Recorder<'a> {
     /// Keeps these weights, those after `step`, as the best, with all that belongs to them.
     fn keep_best<B: RunBackend>(&mut self, model: &Model<B>, step: u64) -> Result<String> {
         let (tokenizer, best) = (self.tokenizer.as_path(), self.folder.best());
+        zograd_files::make_folder(&best).on_file(&best)?;
         keep(model, &self.base, Some(tokenizer), &best)?;
         let weights = tuned_hash(model);
         let hash = folder_hash(&best, &weights).while_running()?;
@@ -353,10 +350,7 @@ fn remove_halves(run: &Path) {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         for entry in entries.filter(|entry| is_half(&entry.file_name())) {
             // one that stays costs space only
-            let _ = match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                true => std::fs::remove_dir_all(entry.path()),
-                false => std::fs::remove_file(entry.path()),
-            };
+            let _ = zograd_files::remove(&entry.path());
         }
     }
 }

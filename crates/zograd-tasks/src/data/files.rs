@@ -106,10 +106,15 @@ fn hint_of_folder(folder: &Path, split: Split) -> String {
             path.display(),
             conversion(format, split.name())
         ),
-        None => match files.iter().find(|path| has(path, split)) {
-            Some(inside) => format!("; {} has one", inside.display()),
-            None => String::new(),
-        },
+        None => {
+            let inside = files.iter().filter(|path| has(path, split));
+            let inside: Vec<String> = inside.map(|path| path.display().to_string()).collect();
+            match inside.as_slice() {
+                [] => String::new(),
+                [one] => format!("; {one} has one"),
+                several => format!("; each of these has one: {}", several.join(", ")),
+            }
+        }
     }
 }
 
@@ -301,6 +306,12 @@ mod tests {
         }
         let error = found(&["sst2/train.jsonl"], Split::Train).expect_err("no split");
         assert!(error.ends_with("/sst2 has one"), "{error}");
+        let several = ["boolq/train.jsonl", "sst2/train.jsonl"];
+        let error = found(&several, Split::Train).expect_err("no split");
+        assert!(
+            error.contains("/boolq, ") && error.ends_with("/sst2"),
+            "{error}"
+        );
         let error = found(&["dev.tsv"], Split::Validation).expect_err("no split");
         assert!(error.contains("sep=\"\\t\""), "{error}");
         let folder = tempfile::tempdir().expect("a folder");

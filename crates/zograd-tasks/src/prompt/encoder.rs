@@ -1,3 +1,4 @@
+use super::pieces::{Tokens, guarded};
 use super::{EncodedCandidate, Form, Prompt, PromptError, Question};
 use crate::whitespace::{strip, strip_blanks, strip_start};
 use crate::{AnswerEnd, Cloze, Sample, Task};
@@ -20,7 +21,7 @@ pub struct PromptEncoder {
 /// A text and its tokens.
 struct Tokenised<'t> {
     text: &'t str,
-    ids: Vec<u32>,
+    tokens: Tokens,
 }
 
 /// What the sequences of a sample have in common.
@@ -134,7 +135,7 @@ impl PromptEncoder {
         let (correct, candidates) = if writes_answer {
             (vec![], vec![self.sequence(&layout, context, None, 0)?])
         } else {
-            let candidates = self.options(&layout, sample, cloze, context.ids.len())?;
+            let candidates = self.options(&layout, sample, cloze, context.tokens.count)?;
             (sample.correct.clone(), candidates)
         };
         Ok(Prompt {
@@ -161,7 +162,7 @@ impl PromptEncoder {
         let layout = self.layout(task, form)?;
         let asked = cloze(task, sample, form)?;
         let context = self.tokenised(strip_blanks(&asked.context))?;
-        let candidates = self.options(&layout, sample, asked, context.ids.len())?;
+        let candidates = self.options(&layout, sample, asked, context.tokens.count)?;
         let question = match task.is_generation() {
             true => Some(Question {
                 prompt: self.sequence(&layout, context, None, 0)?,
@@ -173,7 +174,7 @@ impl PromptEncoder {
             Some(form) => {
                 let layout = Layout { form, ..layout };
                 let cloze = cloze(task, sample, form)?;
-                let context_len = self.ids(strip_blanks(&cloze.context))?.len();
+                let context_len = self.tokens(strip_blanks(&cloze.context))?.count;
                 self.options(&layout, sample, cloze, context_len)?
             }
             None => vec![],
@@ -202,7 +203,8 @@ impl PromptEncoder {
     /// # Errors
     /// [`PromptError::Tokenizer`].
     pub fn encode_text(&self, text: &str) -> Result<Vec<u32>, PromptError> {
-        Ok(self.bos_id.into_iter().chain(self.ids(text)?).collect())
+        let all = Tokens::of(text, usize::MAX, &self.tokenizer)?;
+        Ok(self.bos_id.into_iter().chain(all.last).collect())
     }
 
     /// The answer that a model wrote as these ids: special tokens and the one that ends a text left out, blanks and
@@ -234,7 +236,7 @@ impl PromptEncoder {
     /// # Errors
     /// [`PromptError::Tokenizer`].
     pub fn last_id(&self, text: &str) -> Result<Option<u32>, PromptError> {
-        Ok(self.ids(text)?.last().copied())
+        Ok(self.tokens(text)?.last.last().copied())
     }
 
     /// How the sequences of a task are laid out in this form.
@@ -277,7 +279,7 @@ impl PromptEncoder {
         let encode = |(option, ending): (usize, &String)| {
             let text = format!("{}{ending}", cloze.context);
             let text = self.tokenised(strip_blanks(&text))?;
-            let added = text.ids.len().saturating_sub(context_len);
+            let added = text.tokens.count.saturating_sub(context_len);
             let option_len = added + usize::from(end.is_some());
             if option_len == 0 {
                 return Err(PromptError::EmptyOption {
@@ -312,13 +314,18 @@ impl PromptEncoder {
         option_len: usize,
     ) -> Result<EncodedCandidate, PromptError> {
         let whole = layout.whole(text.text);
-        let ids = match whole == text.text {
-            true => text.ids,
-            false => self.ids(&whole)?,
+        let tokens = match whole == text.text {
+            true => text.tokens,
+            false => self.tokens(&whole)?,
         };
         let room = layout.limit - usize::from(self.bos_id.is_some());
-        let truncated = (ids.len() + usize::from(end.is_some())).saturating_sub(room);
-        let kept = ids.into_iter().skip(truncated).chain(end);
+        let truncated = (tokens.count + usize::from(end.is_some())).saturating_sub(room);
+        let forgotten = tokens.count - tokens.last.len();
+        let kept = tokens
+            .last
+            .into_iter()
+            .skip(truncated.saturating_sub(forgotten))
+            .chain(end);
         Ok(EncodedCandidate {
             // as large as it is: there may be tens of thousands
             ids: self.bos_id.into_iter().chain(kept).collect(),
@@ -328,13 +335,13 @@ impl PromptEncoder {
     }
 
     fn tokenised<'t>(&self, text: &'t str) -> Result<Tokenised<'t>, PromptError> {
-        let ids = self.ids(text)?;
-        Ok(Tokenised { text, ids })
+        let tokens = self.tokens(text)?;
+        Ok(Tokenised { text, tokens })
     }
 
-    fn ids(&self, text: &str) -> Result<Vec<u32>, PromptError> {
-        let encoding = guarded(|| self.tokenizer.encode_fast(text, false))?;
-        Ok(encoding.get_ids().to_vec())
+    /// Those of a text, of which no more than a sequence has are kept.
+    fn tokens(&self, text: &str) -> Result<Tokens, PromptError> {
+        Tokens::of(text, self.max_length, &self.tokenizer)
     }
 }
 
@@ -367,12 +374,4 @@ fn cloze<'s>(
     calibration.ok_or_else(|| PromptError::NoCalibration {
         task: task.name().to_owned(),
     })
-}
-
-/// The parts of a tokenizer look each other's tokens up without asking whether they are there, so a file
-/// whose parts do not fit together is a panic of the library on the first text that needs them.
-fn guarded<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T, PromptError> {
-    zograd_files::guarded(work)
-        .unwrap_or_else(|panic| Err(panic.into()))
-        .map_err(|source| PromptError::Tokenizer { source })
 }

@@ -3,6 +3,7 @@
 mod encoder;
 mod error;
 mod form;
+mod pieces;
 
 pub use encoder::PromptEncoder;
 pub use error::PromptError;

@@ -12,6 +12,7 @@ use burn_autodiff::Autodiff;
 use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::{Model, ModelBackend};
 use zograd_tasks::Prompt;
 
@@ -44,6 +45,8 @@ pub(super) struct Steps<'a, B: ModelBackend, C: CheckpointStrategy> {
     settings: &'a Backpropagation,
     objective: &'a dyn Objective,
     config: &'a TrainConfig,
+    /// What a step is given up for.
+    stop: Option<&'a AtomicBool>,
     optimizer: Optimizer<Autodiff<B, C>, Model<Autodiff<B, C>>>,
     /// `None` only while the optimiser holds it.
     model: Option<Model<Autodiff<B, C>>>,
@@ -69,9 +72,15 @@ impl<'a, B: ModelBackend, C: CheckpointStrategy> Steps<'a, B, C> {
             settings,
             objective,
             config,
+            stop: None,
             optimizer: Optimizer::new(&settings.optimizer, config.weight_decay),
             model: Some(model),
         }
+    }
+
+    /// Steps are given up when this flag is raised.
+    pub(super) fn stopped_by(self, stop: Option<&'a AtomicBool>) -> Self {
+        Self { stop, ..self }
     }
 
     /// The model as it stands.
@@ -92,6 +101,9 @@ impl<'a, B: ModelBackend, C: CheckpointStrategy> Steps<'a, B, C> {
         let mut sums = GradientsAccumulator::new();
         let (mut loss, mut terms, mut tokens) = (0.0, 0, 0);
         for part in batch.chunks(self.settings.micro_batch.max(1)) {
+            if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(TrainError::Stopped);
+            }
             let questions = Questions::new(part, self.objective)?;
             let log_probs = match questions.plan() {
                 Some(plan) => Some(self.tuned().log_probs_tensor(plan)?),

@@ -40,7 +40,8 @@ impl<'a, B: ModelBackend> GradientTraining<'a, B> {
         self
     }
 
-    /// When `stop` becomes true, the current step is finished and the run ends. It cannot be resumed.
+    /// When `stop` becomes true, the current step is given up before the next part of its batch, or finished, and the run
+    /// ends. It cannot be resumed.
     pub fn stop(mut self, stop: &'a AtomicBool) -> Self {
         self.course.stop = Some(stop);
         self
@@ -70,7 +71,8 @@ impl<'a, B: ModelBackend> GradientTraining<'a, B> {
     ) -> Result<(Model<B>, TrainSummary), TrainError> {
         let (objective, config) = (self.course.objective, self.course.config);
         let model = differentiable::<B, C>(model, selection);
-        let mut steps = Steps::new(self.settings, objective, config, model);
+        let mut steps =
+            Steps::new(self.settings, objective, config, model).stopped_by(self.course.stop);
         let summary = self.course.run(&mut steps)?;
         Ok((steps.model().into_owned(), summary))
     }

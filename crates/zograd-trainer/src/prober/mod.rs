@@ -1,5 +1,6 @@
 //! Where the losses at directions come from.
 
+mod given_up;
 mod logged;
 mod loss;
 mod model_probe;
@@ -9,6 +10,7 @@ mod walking;
 mod weights;
 
 use crate::TrainError;
+pub(crate) use given_up::GivenUp;
 pub use logged::Logged;
 pub use loss::Loss;
 pub use model_probe::ModelProbe;

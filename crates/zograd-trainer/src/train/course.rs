@@ -22,7 +22,8 @@ pub(crate) struct Course<'a, M> {
 
 /// What makes the steps of a run.
 pub(crate) trait Stepper<M: Clone> {
-    /// Makes the next step after those of `state`, on `batch`.
+    /// Makes the next step after those of `state`, on `batch`. It may be given up when the run is asked to stop, with
+    /// [`TrainError::Stopped`]: then the model is what it was before.
     fn step(&mut self, state: &TrainState, batch: &[&Prompt]) -> Result<Done, TrainError>;
 
     /// What has to be done between the step of `record`, which was told, and an evaluation or the next step. Returns
@@ -78,7 +79,13 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
             let start = Instant::now();
             let batch = batches.at(self.state.summary().steps);
             let batch: Vec<&Prompt> = batch.into_iter().map(|i| &examples.train[i]).collect();
-            let done = stepper.step(&self.state, &batch)?;
+            let done = match stepper.step(&self.state, &batch) {
+                Err(TrainError::Stopped) => {
+                    self.state.summary_mut().stop = StopReason::Interrupted;
+                    break;
+                }
+                other => other?,
+            };
             training += start.elapsed();
             let record = self.summed(done.record, seconds_before + training.as_secs_f64());
             self.state.count(&record);

@@ -1,5 +1,6 @@
 use super::{Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, step_seed};
 use crate::measure::Questions;
+use crate::prober::GivenUp;
 use crate::trajectory::Record;
 use crate::{
     LanguageModel, Loss, Measured, Objective, Observer, Prober, Rule, Stacked, Standing,
@@ -10,7 +11,9 @@ use burn::module::Module;
 use std::borrow::Cow;
 use std::sync::atomic::AtomicBool;
 use zograd_models::Still;
-use zograd_perturb::{AppliedUpdate, Direction, Excerpt, NoiseBackend, Perturbed, Resolution};
+use zograd_perturb::{
+    AppliedUpdate, Arithmetic, Direction, Excerpt, NoiseBackend, Perturbed, Resolution,
+};
 use zograd_select::{StepContext, Strategy};
 use zograd_tasks::Prompt;
 
@@ -67,7 +70,8 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
         self
     }
 
-    /// When `stop` becomes true, the current step is finished and the run ends, to be resumed.
+    /// When `stop` becomes true, the run ends, to be resumed: after the current step, or before it where the weights, back
+    /// from a probe, are those before it to the bit. Then it is given up before its next losses are found.
     pub fn stop(mut self, stop: &'a AtomicBool) -> Self {
         self.course.stop = Some(stop);
         self
@@ -86,13 +90,16 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
         M: Module<B> + LanguageModel<Backend = B>,
     {
         self.course.check()?;
+        let stands = stands_still(model.module(), model.space(), self.course.objective);
+        let returns = stands || model.arithmetic() == Arithmetic::Exact;
         let mut steps = Steps {
             strategy: self.strategy,
             objective: self.course.objective,
             examples: self.course.examples,
             config: self.course.config,
+            stop: self.course.stop.filter(|_| returns),
             at_once: model.module().at_once(&model.space().sizes()),
-            stands: stands_still(model.module(), model.space(), self.course.objective),
+            stands,
             passes: model.passes(),
             before: None,
             resolution: model.resolution(),
@@ -111,6 +118,8 @@ struct Steps<'a, 'm, B: NoiseBackend, M: Module<B>> {
     model: &'m mut Perturbed<B, M>,
     /// Probes that are scored together.
     at_once: usize,
+    /// What a step is given up for.
+    stop: Option<&'a AtomicBool>,
     /// Whether the weights stand still meanwhile.
     stands: bool,
     /// Passes over the weights up to the last step.
@@ -143,7 +152,8 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
         let mut standing;
         let mut walking;
         let mut stacked;
-        let prober: &mut dyn Prober = if self.stands {
+        let walks = !self.stands && self.at_once <= 1;
+        let mut prober: &mut dyn Prober = if self.stands {
             questions = Questions::of_loss(batch, objective)?;
             still = Still::new();
             standing = Standing::new(self.model, |model, probes| {
@@ -158,6 +168,11 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
             walking = Walking::new(self.model, one);
             &mut walking
         };
+        let mut given_up;
+        if let Some(stop) = self.stop {
+            given_up = GivenUp::once(stop, prober, walks);
+            prober = &mut given_up;
+        }
         let rule = Rule::new(config.lr_at(step), config.weight_decay);
         run_judged_step(
             self.strategy,

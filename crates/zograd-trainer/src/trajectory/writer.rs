@@ -1,7 +1,7 @@
 use super::format::{MAGIC, MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record, framed};
 use super::{Header, TrajectoryError};
 use crate::{Observer, StepRecord, TrainError};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -27,7 +27,7 @@ impl TrajectoryWriter {
             reason: e.to_string(),
         })?;
         bytes.extend(framed("a header", &json, MAX_HEADER_BYTES)?);
-        let file = OpenOptions::new().write(true).create_new(true).open(path);
+        let file = File::create_new(path);
         let mut writer = Self {
             file: file.map_err(|source| io(path, source))?,
             path: path.to_owned(),
@@ -42,10 +42,10 @@ impl TrajectoryWriter {
     /// Resumes a log: its first `bytes` bytes are kept, and what follows them is cut off.
     ///
     /// # Errors
-    /// The file cannot be opened or cut.
+    /// The file is a link or no regular file, or cannot be opened or cut.
     pub fn resume(path: &Path, header: Header, bytes: u64) -> Result<Self, TrajectoryError> {
         let open = || {
-            let mut file = OpenOptions::new().write(true).open(path)?;
+            let mut file = zograd_files::reopen(path)?;
             file.set_len(bytes)?;
             file.seek(SeekFrom::Start(bytes))?;
             file.sync_all()?;

@@ -18,8 +18,8 @@ use crate::write::StoredTensor;
 ///
 /// # Errors
 /// The metadata sets another alignment than 32; a tensor of [`WrittenType::Q8_0`] has rows that are no whole blocks, or
-/// fewer than two dimensions; a tensor has more than four; a piece has other values than its tensor's shape says; or what
-/// the system says.
+/// fewer than two dimensions; a tensor has more than four; a piece has other values than its tensor's shape says; the
+/// file exists; or what the system says.
 pub fn write_gguf(
     metadata: &Metadata,
     tensors: &[(String, WrittenType, StoredTensor)],
@@ -53,7 +53,7 @@ pub fn write_gguf(
     }
     pad(&mut header);
 
-    let mut file = BufWriter::new(File::create(path)?);
+    let mut file = BufWriter::new(File::create_new(path)?);
     file.write_all(&header)?;
     for (name, written, tensor) in tensors {
         let expected = size(name, *written, &tensor.shape)?;

@@ -91,7 +91,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
 fn free_page() -> PathBuf {
     let numbered = (2..).map(|n| PathBuf::from(format!("report-{n}.html")));
     let mut names = std::iter::once("report.html".into()).chain(numbered);
-    let free = names.find(|path: &PathBuf| !path.exists());
+    let free = names.find(|path: &PathBuf| !zograd_files::exists(path));
     free.unwrap_or_else(|| "report.html".into())
 }
 
@@ -118,7 +118,7 @@ fn below(folder: &Path, files: Vec<(String, Vec<u8>)>) -> impl Iterator<Item = F
 /// Writes all files or, if one of them exists, none.
 fn write(files: &[File]) -> zograd_runs::Result<()> {
     for (path, _) in files {
-        if path.exists() {
+        if zograd_files::exists(path) {
             return Err(RunError::input(format!(
                 "{}: exists already; name another, or remove it",
                 path.display()

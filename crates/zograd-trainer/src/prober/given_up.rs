@@ -1,0 +1,49 @@
+use super::{Loss, Prober};
+use crate::TrainError;
+use std::sync::atomic::{AtomicBool, Ordering};
+use zograd_perturb::{AppliedUpdate, Direction};
+use zograd_select::SkipReason;
+
+/// A prober whose step is given up, with [`TrainError::Stopped`], once a flag is raised: before losses are found, and never
+/// once the update is made. For weights that are back where they were when they rest, to the bit.
+pub(crate) struct GivenUp<'p> {
+    prober: &'p mut dyn Prober,
+    stop: &'p AtomicBool,
+    /// Whether losses that are asked for together may be found one by one.
+    one_by_one: bool,
+}
+
+impl<'p> GivenUp<'p> {
+    pub(crate) fn once(stop: &'p AtomicBool, prober: &'p mut dyn Prober, one_by_one: bool) -> Self {
+        Self {
+            prober,
+            stop,
+            one_by_one,
+        }
+    }
+}
+
+impl Prober for GivenUp<'_> {
+    fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
+        let together = match self.one_by_one {
+            true => 1,
+            false => directions.len().max(1),
+        };
+        let mut losses = Vec::with_capacity(directions.len());
+        for directions in directions.chunks(together) {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(TrainError::Stopped);
+            }
+            losses.extend(self.prober.losses(directions)?);
+        }
+        Ok(losses)
+    }
+
+    fn update(&mut self, update: &AppliedUpdate) -> Result<Option<SkipReason>, TrainError> {
+        self.prober.update(update)
+    }
+
+    fn rest(&mut self) -> Result<(), TrainError> {
+        self.prober.rest()
+    }
+}
