@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => commands::replay::run(&args),
         Command::Export(args) => commands::export::run(&args),
         Command::Merge(args) => commands::merge::run(&args),
+        Command::Convert(args) => commands::convert::run(&args),
         Command::Log(command) => commands::log::run(command),
         Command::Prompts(args) => commands::prompts::run(&args),
         Command::Completions(args) => commands::completions::run(args),

@@ -1,6 +1,7 @@
 //! Weights of model folders: a model from the tensors of [`zograd_weights`], and back.
 
 mod error;
+mod gguf;
 mod load;
 pub(crate) mod save;
 

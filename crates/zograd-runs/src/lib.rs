@@ -5,6 +5,7 @@
 )]
 
 mod backend;
+mod convert;
 mod error;
 mod evaluate;
 pub mod experiment;

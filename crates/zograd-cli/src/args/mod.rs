@@ -1,6 +1,7 @@
 //! Flags. Those of `train`, `sweep`, `eval` and `prompts` are made from settings, which may also stand in the file given
 //! with `--config`; flags win.
 
+mod convert;
 mod eval;
 mod generate;
 mod merge;
@@ -14,6 +15,7 @@ mod sweep;
 mod train;
 mod trajectory;
 
+pub use convert::ConvertArgs;
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
 pub use merge::MergeArgs;
@@ -78,6 +80,8 @@ pub enum Command {
     Export(ExportArgs),
     /// Add a LoRA adapter to the weights of its model
     Merge(Box<MergeArgs>),
+    /// Write a model as a GGUF file, the format of llama.cpp
+    Convert(Box<ConvertArgs>),
     /// Show, check or export a trajectory log
     #[command(subcommand)]
     Log(LogCommand),

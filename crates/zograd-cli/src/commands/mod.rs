@@ -1,6 +1,7 @@
 //! One file a sub-command.
 
 pub mod completions;
+pub mod convert;
 pub mod eval;
 pub mod export;
 pub mod generate;

@@ -6,6 +6,7 @@ mod baselines;
 mod cases;
 mod environment;
 mod errors;
+mod families;
 mod generate;
 #[cfg(unix)]
 mod hostile;

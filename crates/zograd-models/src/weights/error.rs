@@ -85,6 +85,9 @@ impl From<GgufError> for LoadError {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SaveError {
+    /// No GGUF file could be made.
+    #[error(transparent)]
+    Gguf(Box<GgufError>),
     /// The output folder or a file in it could not be written.
     #[error("cannot write {path}: {source}")]
     Write {

@@ -52,12 +52,7 @@ pub fn save_pretrained<B: ModelBackend>(
         path: out.to_owned(),
         source,
     })?;
-    let parameters = Parameters::of(model, |path| {
-        Some(match path.starts_with("lm_head.") {
-            true => path.to_owned(),
-            false => format!("model.{path}"),
-        })
-    })?;
+    let parameters = Parameters::of(model, hub_name)?;
     let dtype = parameters.dtype.unwrap_or(DType::F32);
     write_tensors(parameters.tensors, &out.join("model.safetensors"))?;
     write(&out.join("config.json"), config.to_json(dtype))?;
@@ -65,6 +60,14 @@ pub fn save_pretrained<B: ModelBackend>(
         Some(folder) => copy_tokenizer(folder, out),
         None => Ok(()),
     }
+}
+
+/// The name in Hugging Face's files of the parameter with this path.
+pub(crate) fn hub_name(path: &str) -> Option<String> {
+    Some(match path.starts_with("lm_head.") {
+        true => path.to_owned(),
+        false => format!("model.{path}"),
+    })
 }
 
 /// Writes a safetensors file as a whole or not at all.

@@ -11,9 +11,10 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Device, Tensor};
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
+use zograd_models::gguf::WrittenType;
 use zograd_models::{
     Generation, LoadOptions, Model, ModelBackend, ModelConfig, Plan, Sequence, Sharing,
-    save_pretrained,
+    content_hash, save_pretrained,
 };
 use zograd_params::ParameterPath;
 
@@ -222,6 +223,31 @@ fn saved_folders_load_as_they_were() {
             logits.into_iter().flat_map(values).collect::<Vec<f64>>()
         };
         assert_eq!(logits(&again), logits(&model), "{family}");
+    }
+}
+
+#[test]
+fn gguf_files_hold_what_folders_hold() {
+    for family in FAMILIES {
+        let Some(folder) = shared(&format!("reference/families/{family}")) else {
+            return;
+        };
+        let model = load::<NdArray>(&folder);
+        let out = tempfile::tempdir().expect("a folder");
+        let file = out.path().join("it.gguf");
+        model
+            .save_gguf(None, WrittenType::F32, &file)
+            .expect("saved");
+        let again = load::<NdArray>(&file);
+        assert_eq!(content_hash(&again), content_hash(&model), "{family}");
+        let sequence = vec![(3..60).collect::<Vec<u32>>()];
+        let logits = |model: &Model<NdArray>| {
+            let logits = model.forward(&sequence).expect("valid ids");
+            logits.into_iter().flat_map(values).collect::<Vec<f64>>()
+        };
+        // the factors of a rotation are stored in f32
+        let error = relative_error(&logits(&again), &logits(&model));
+        assert!(error < 1e-5, "{family}: {error}");
     }
 }
 

@@ -1,0 +1,119 @@
+//! Models of other families, and GGUF files, through the binary.
+
+use crate::support::{run, run_json, scratch, shared, zograd};
+use serde_json::Value;
+use std::fs;
+
+/// A run on a family that is no OPT: trained, replayed to the same bytes, tuned with LoRA on its own projections, measured.
+#[test]
+fn a_llama_is_trained_replayed_and_measured() {
+    let Some(model) = shared("reference/families/tiny-qwen3") else {
+        return;
+    };
+    let Some(data) = shared("data/sst2") else {
+        return;
+    };
+    let (model, data) = (model.display().to_string(), data.display().to_string());
+    let dir = scratch();
+    let inputs = ["--model", &model, "--task", "sst2", "--data", &data];
+    let small = [
+        "--train-examples",
+        "16",
+        "--dev-examples",
+        "8",
+        "--test-examples",
+        "8",
+        "--steps",
+        "4",
+        "--eval-every",
+        "2",
+        "--lr",
+        "1e-3",
+    ];
+    let train = |more: &[&str]| {
+        run(
+            dir.path(),
+            &[&["train"], &inputs[..], &small, more].concat(),
+        )
+    };
+    train(&["--method", "gv", "--out", "full"]);
+    let replay = [
+        "replay",
+        "--log",
+        "full/trajectory.zog",
+        "--model",
+        &model,
+        "--best",
+        "--out",
+        "again",
+    ];
+    run(dir.path(), &replay);
+    let weights = |folder: &str| fs::read(dir.path().join(folder).join("model.safetensors"));
+    assert_eq!(
+        weights("again").expect("replayed"),
+        weights("full/best").expect("saved")
+    );
+
+    let lora = [
+        "--tune",
+        "lora",
+        "--lora-targets",
+        "o_proj,down_proj",
+        "--out",
+        "lora",
+    ];
+    train(&lora);
+    let eval = [
+        &[
+            "eval",
+            "--json",
+            "--adapter",
+            "lora/best",
+            "--test-examples",
+            "8",
+        ],
+        &inputs[..],
+    ]
+    .concat();
+    let measured: Value = run_json(dir.path(), &eval);
+    assert!(measured["loss"].is_number(), "{measured}");
+
+    let targets = ["--tune", "lora", "--lora-targets", "fc1", "--out", "no"];
+    let args = [&["train"], &inputs[..], &small, &targets].concat();
+    let refused = zograd(dir.path(), &args)
+        .output()
+        .expect("the binary starts");
+    let words = String::from_utf8(refused.stderr).expect("UTF-8");
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(
+        words.contains("--lora-targets") && words.contains("gate_proj"),
+        "{words}"
+    );
+}
+
+#[test]
+fn what_has_no_form_in_gguf_is_refused() {
+    let dir = scratch();
+    let refused = |args: &[&str], part: &str| {
+        let output = zograd(dir.path(), args)
+            .output()
+            .expect("the binary starts");
+        let words = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(2), "{words}");
+        assert_eq!(words.lines().count(), 1, "{words}");
+        assert!(words.contains(part), "{words}");
+        assert!(!dir.path().join("it.gguf").exists());
+    };
+    // OPT
+    refused(&["convert", "--out", "it.gguf"], "opt");
+    refused(&["convert", "--out", "it.bin"], ".gguf");
+    // a tokenizer that is a list of words
+    let Some(model) = shared("reference/families/tiny-llama") else {
+        return;
+    };
+    let model = model.display().to_string();
+    refused(
+        &["convert", "--model", &model, "--out", "it.gguf"],
+        "tokenizer",
+    );
+}
