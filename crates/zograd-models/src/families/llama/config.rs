@@ -212,3 +212,164 @@ impl LlamaConfig {
         ]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, Value, json};
+
+    use crate::config::ModelConfig;
+    use crate::families::{Family, LlamaConfig};
+
+    fn source(model_type: &str) -> Map<String, Value> {
+        let Value::Object(source) = json!({
+            "model_type": model_type, "vocab_size": 32, "hidden_size": 16, "intermediate_size": 24,
+            "num_hidden_layers": 7, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+            "max_position_embeddings": 64, "sliding_window": 16,
+        }) else {
+            unreachable!("an object");
+        };
+        source
+    }
+
+    fn read(model_type: &str, changes: Value) -> Result<LlamaConfig, String> {
+        let mut source = source(model_type);
+        for (key, value) in changes.as_object().expect("an object") {
+            source.insert(key.clone(), value.clone());
+        }
+        let config = ModelConfig::from_value(Value::Object(source));
+        match config.map_err(|error| error.to_string())?.family {
+            Family::Llama(llama) => Ok(llama),
+            Family::Opt(_) => panic!("{model_type} is no OPT"),
+        }
+    }
+
+    fn windows(model_type: &str, changes: Value) -> Vec<Option<usize>> {
+        let read = read(model_type, changes).expect("valid");
+        read.layers.iter().map(|layer| layer.window).collect()
+    }
+
+    #[test]
+    fn windows_are_where_each_family_has_them() {
+        let (none, all) = ([None; 7], [Some(16); 7]);
+        assert_eq!(windows("llama", json!({})), none);
+        assert_eq!(windows("mistral", json!({})), all);
+        assert_eq!(windows("mistral", json!({"sliding_window": null})), none);
+        // switched off unless the file says otherwise
+        assert_eq!(windows("qwen2", json!({})), none);
+        let late = json!({"use_sliding_window": true, "max_window_layers": 5});
+        let expected = [None, None, None, None, None, Some(16), Some(16)];
+        assert_eq!(windows("qwen3", late), expected);
+        // of six layers the last sees all
+        let mut expected = all;
+        expected[5] = None;
+        assert_eq!(windows("gemma3_text", json!({})), expected);
+        let kinds = json!({"layer_types": ["full_attention", "sliding_attention", "full_attention", "full_attention",
+            "full_attention", "full_attention", "sliding_attention"]});
+        let expected = [None, Some(16), None, None, None, None, Some(16)];
+        assert_eq!(windows("gemma3_text", kinds), expected);
+    }
+
+    /// Gemma's two bases of rotations, in the keys of either version of transformers.
+    #[test]
+    fn layers_with_a_window_rotate_otherwise() {
+        let old = json!({"rope_theta": 1e6, "rope_local_base_freq": 1e4});
+        let new = json!({"rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+        }});
+        let [old, new] = [old, new].map(|changes| read("gemma3_text", changes).expect("valid"));
+        assert_eq!(old, new);
+        assert_eq!((old.layers[0].rotation, old.layers[5].rotation), (1, 0));
+        assert!(old.rotations[0].per_pair[1] < old.rotations[1].per_pair[1]);
+    }
+
+    #[test]
+    fn what_is_not_done_is_refused_by_its_name() {
+        for (model_type, changes, part) in [
+            (
+                "llama",
+                json!({"num_key_value_heads": 3}),
+                "num_key_value_heads 3",
+            ),
+            (
+                "llama",
+                json!({"num_key_value_heads": 0}),
+                "num_key_value_heads is 0",
+            ),
+            (
+                "llama",
+                json!({"num_attention_heads": 0}),
+                "num_attention_heads is 0",
+            ),
+            ("llama", json!({"head_dim": 7}), "head_dim = 7"),
+            (
+                "llama",
+                json!({"head_dim": 1u64 << 40}),
+                "head_dim is 1099511627776",
+            ),
+            (
+                "llama",
+                json!({"num_hidden_layers": 1u64 << 40}),
+                "num_hidden_layers is 1099511627776",
+            ),
+            (
+                "llama",
+                json!({"hidden_act": "relu2"}),
+                "hidden_act \"relu2\"",
+            ),
+            ("llama", json!({"rms_norm_eps": -1}), "rms_norm_eps = -1"),
+            (
+                "llama",
+                json!({"initializer_range": -1}),
+                "initializer_range = -1",
+            ),
+            (
+                "llama",
+                json!({"quantization_config": {"bits": 4}}),
+                "quantization_config = {\"bits\":4}",
+            ),
+            (
+                "llama",
+                json!({"rope_scaling": {"type": "yarn"}}),
+                "rope_type = \"yarn\"",
+            ),
+            (
+                "mistral",
+                json!({"sliding_window": 0}),
+                "sliding_window is 0",
+            ),
+            (
+                "mistral",
+                json!({"layer_types": ["full_attention"]}),
+                "layer_types = a list of 1",
+            ),
+            (
+                "qwen3",
+                json!({"layer_types": ["a", "b", "c", "d", "e", "f", "g"]}),
+                "layer_types = \"a\"",
+            ),
+            ("qwen3", json!({"head_dim": null}), "head_dim is missing"),
+            (
+                "gemma3_text",
+                json!({"final_logit_softcapping": 30.0}),
+                "final_logit_softcapping = 30",
+            ),
+            (
+                "gemma3_text",
+                json!({"use_bidirectional_attention": true}),
+                "use_bidirectional_attention",
+            ),
+            (
+                "gemma3_text",
+                json!({"query_pre_attn_scalar": 0}),
+                "query_pre_attn_scalar",
+            ),
+            ("gemma3", json!({"vision_config": {}}), "it is a gemma3"),
+            ("mixtral", json!({}), "it is a mixtral"),
+            ("qwen3_moe", json!({}), "it is a qwen3_moe"),
+        ] {
+            let error = read(model_type, changes).expect_err(part);
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+}
