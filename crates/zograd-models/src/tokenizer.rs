@@ -243,11 +243,13 @@ fn template(ends: [Option<(u32, String)>; 2]) -> Result<Option<TemplateProcessin
     if tokens.is_empty() {
         return Ok(None);
     }
+    let joined = |parts: &[&str]| {
+        let parts = parts.iter().copied().filter(|part| !part.is_empty());
+        parts.collect::<Vec<&str>>().join(" ")
+    };
     let built = TemplateProcessing::builder()
-        .try_single(format!("{first} $A {last}").trim())
-        .and_then(|template| {
-            template.try_pair(format!("{first} $A {last} {first} $B {last}").trim())
-        })?
+        .try_single(joined(&[first, "$A", last]))
+        .and_then(|template| template.try_pair(joined(&[first, "$A", last, first, "$B", last])))?
         .special_tokens(tokens)
         .build();
     built.map(Some).map_err(|error| error.to_string())

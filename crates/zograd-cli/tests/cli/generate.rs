@@ -39,8 +39,12 @@ fn a_prompt_comes_from_a_flag_a_file_or_the_standard_input() {
 fn an_adapter_is_used() {
     let dir = scratch();
     unpack(dir.path());
-    let tuned = ["--tune", "lora", "--lr", "1e-3", "--out", "lora"];
-    run(dir.path(), &short(&tuned));
+    // so far that it writes something else; without development examples the last weights are the best
+    let tuned = ["--tune", "lora", "--lr", "1e-1", "--out", "lora"];
+    let mut args = short(&tuned);
+    let dev = args.iter().position(|arg| *arg == "--dev-examples");
+    args[dev.expect("a flag") + 1] = "0";
+    run(dir.path(), &args);
     let prompt = ["--prompt", "It was", "--max-new-tokens", "12", "--json"];
     let ids = |more: &[&str]| {
         let args = [&["generate", "--model", "model"], &prompt[..], more].concat();
@@ -55,12 +59,7 @@ fn an_adapter_is_used() {
         fs::copy(entry.path(), to).expect("copied");
     }
     assert_eq!(ids(&[]), with);
-    // or the comparison would say nothing
-    let best = fs::read_to_string(dir.path().join("lora/summary.json")).expect("a summary");
-    assert!(
-        plain != with || best.contains("\"best_step\": 0"),
-        "{plain}"
-    );
+    assert_ne!(plain, with);
     let args = [&["generate", "--adapter", "lora"], &prompt[..]].concat();
     refused(dir.path(), &args, &["lora/best"]);
 }

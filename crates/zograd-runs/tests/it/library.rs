@@ -319,7 +319,7 @@ fn wrong_input_is_the_inputs_fault_and_leaves_nothing() {
 
 /// Spoils a run.
 enum Spoiler {
-    /// Puts a file where the best weights belong.
+    /// Puts a folder where a file of the best weights belongs.
     Best(std::path::PathBuf),
     /// Cannot write what it draws.
     End,
@@ -328,11 +328,11 @@ enum Spoiler {
 impl Watch for Spoiler {
     fn on_step(&mut self, _: &zograd_trainer::StepRecord) {
         if let Self::Best(best) = self
-            && best.is_dir()
+            && best.join("config.json").is_file()
         {
             // the weights of the untuned model are there already
-            fs::remove_dir_all(&*best).expect("removed");
-            fs::write(best, "").expect("written");
+            fs::remove_file(best.join("config.json")).expect("removed");
+            fs::create_dir(best.join("config.json")).expect("made");
         }
     }
 
