@@ -1,8 +1,9 @@
 //! The defaults of [`ModelBackend`](super::ModelBackend): tensor operations only, differentiable.
 
+use std::f64::consts::SQRT_2;
 use std::ops::Range;
 
-use burn::tensor::activation::{gelu, gelu_approximate, relu, silu, softmax};
+use burn::tensor::activation::{gelu_approximate, relu, silu, softmax};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Slice, Tensor, TensorData};
 
@@ -70,7 +71,11 @@ pub(crate) fn gated<B: Backend>(
     let gate = match activation {
         Gate::Silu => silu(gate),
         Gate::GeluTanh => gelu_approximate(gate),
-        Gate::Gelu => gelu(gate),
+        // not burn's, whose derivative is that of the approximation by tanh
+        Gate::Gelu => {
+            let erf = gate.clone().div_scalar(SQRT_2).erf();
+            gate * erf.add_scalar(1.0).mul_scalar(0.5)
+        }
     };
     gate * up
 }
@@ -252,7 +257,10 @@ fn attend<B: Backend>(
     mask: Tensor<B, 4>,
 ) -> Tensor<B, 4> {
     let dtype = query.dtype();
-    let scores = to_f32(query.matmul(key.swap_dims(2, 3))) + mask;
+    let scores = to_f32(query.matmul(key.swap_dims(2, 3)));
+    // f64 stays f64
+    let mask = of_type(mask, scores.dtype());
+    let scores = scores + mask;
     of_type(softmax(scores, 3), dtype).matmul(value)
 }
 
