@@ -7,6 +7,9 @@ pub enum TrainError {
     /// The weights could not be perturbed.
     #[error(transparent)]
     Perturb(#[from] zograd_perturb::PerturbError),
+    /// The parameters of the module cannot be had.
+    #[error(transparent)]
+    Parameters(#[from] zograd_perturb::ParameterError),
     /// The strategy refused its parameters or its step.
     #[error(transparent)]
     Strategy(#[from] zograd_select::StrategyError),

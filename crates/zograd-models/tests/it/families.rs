@@ -32,6 +32,18 @@ const FAMILIES: [&str; 7] = [
 
 const TOLERANCE: f64 = 1e-4;
 
+/// Stored in bf16. Their goldens were made with the frequencies of the rotation rounded to bf16, too, which is not what a load
+/// does: transformers, loading the folders, is off from them by 3.4e-3 and 3.0e-4 of the largest logit. The fixture has what
+/// it makes of them.
+const STORED_IN_BF16: [&str; 2] = ["tiny-smollm2", "tiny-qwen2"];
+
+fn tolerance(family: &str) -> f64 {
+    match STORED_IN_BF16.contains(&family) {
+        true => 5e-3,
+        false => TOLERANCE,
+    }
+}
+
 fn load<B: ModelBackend>(folder: &std::path::Path) -> Model<B> {
     let device = Device::<B>::default();
     let loaded = Model::load(folder, &LoadOptions::default(), &device);
@@ -45,7 +57,12 @@ fn values<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> Vec<f64> {
 }
 
 /// The logits of a golden batch, at real tokens.
-fn batch_agrees<B: ModelBackend>(model: &Model<B>, goldens: &Goldens, batch: &str, golden: &str) {
+fn batch_agrees<B: ModelBackend>(
+    model: &Model<B>,
+    goldens: &Goldens,
+    [batch, golden]: [&str; 2],
+    tolerance: f64,
+) {
     let ids = goldens.rows(&format!("{batch}.input_ids"));
     let mask = match batch {
         "leftpad" => goldens.rows("leftpad.attention_mask"),
@@ -70,7 +87,7 @@ fn batch_agrees<B: ModelBackend>(model: &Model<B>, goldens: &Goldens, batch: &st
         .unzip();
     let error = relative_error(&found, &expected);
     println!("{golden}: off by {error:.1e}");
-    assert!(error < TOLERANCE, "{golden}: {error}");
+    assert!(error < tolerance, "{golden}: {error}");
 }
 
 fn agrees<B: ModelBackend>(family: &str) {
@@ -79,10 +96,13 @@ fn agrees<B: ModelBackend>(family: &str) {
     };
     println!("{family}");
     let model = load::<B>(&folder);
-    batch_agrees(&model, &goldens, "full", "full.logits_f64");
+    let agree = |batch, golden| {
+        batch_agrees(&model, &goldens, [batch, golden], tolerance(family));
+    };
+    agree("full", "full.logits_f64");
     // in f64 transformers makes no numbers of rows with padding
-    batch_agrees(&model, &goldens, "leftpad", "leftpad.logits_f32");
-    batch_agrees(&model, &goldens, "long", "long.last_logits_f64");
+    agree("leftpad", "leftpad.logits_f32");
+    agree("long", "long.last_logits_f64");
 
     let options = &goldens.json["options"];
     let prompt = ids(&options["prompt"]);
@@ -108,7 +128,7 @@ fn agrees<B: ModelBackend>(family: &str) {
         })
         .collect();
     let error = relative_error(&means, &floats(&options["mean_logprob_f64"]));
-    assert!(error < TOLERANCE, "{family} options: {error}");
+    assert!(error < tolerance(family), "{family} options: {error}");
 
     for case in goldens.json["greedy"].as_array().expect("a list") {
         let (prompt, expected) = (ids(&case["prompt"]), ids(&case["output"]));
@@ -122,6 +142,28 @@ fn every_family_agrees_with_transformers() {
     for family in FAMILIES {
         agrees::<NdArray>(family);
         agrees::<Flex>(family);
+    }
+}
+
+#[test]
+fn what_is_stored_in_bf16_agrees_as_it_loads() {
+    let fixture = include_str!("../fixtures/families/stored_in_bf16.json");
+    let fixture: serde_json::Value = serde_json::from_str(fixture).expect("JSON");
+    for family in STORED_IN_BF16 {
+        let Some((folder, goldens)) = Goldens::read(&format!("families/{family}")) else {
+            return;
+        };
+        let model = load::<NdArray>(&folder);
+        let logits = model
+            .forward(&goldens.rows("full.input_ids"))
+            .expect("valid ids");
+        let expected = fixture[family].as_array().expect("rows");
+        for (logits, expected) in logits.into_iter().zip(expected) {
+            let [tokens, vocabulary] = logits.dims();
+            let last = values(logits.slice([tokens - 1..tokens, 0..vocabulary]));
+            let error = relative_error(&last, &floats(expected));
+            assert!(error < TOLERANCE, "{family}: {error}");
+        }
     }
 }
 
@@ -235,9 +277,17 @@ fn gguf_files_hold_what_folders_hold() {
         let model = load::<NdArray>(&folder);
         let out = tempfile::tempdir().expect("a folder");
         let file = out.path().join("it.gguf");
-        model
-            .save_gguf(None, WrittenType::F32, &file)
-            .expect("saved");
+        let saved = model.save_gguf(None, WrittenType::F32, &file);
+        if family == "tiny-llama3" {
+            // llama.cpp has the factors of its rotation for one length of the original context alone
+            let error = saved.expect_err("no form").to_string();
+            assert!(
+                error.contains("original_max_position_embeddings"),
+                "{error}"
+            );
+            continue;
+        }
+        saved.expect("saved");
         let again = load::<NdArray>(&file);
         assert_eq!(content_hash(&again), content_hash(&model), "{family}");
         let sequence = vec![(3..60).collect::<Vec<u32>>()];
