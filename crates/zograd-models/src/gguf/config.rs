@@ -66,6 +66,11 @@ pub(super) fn read(
     let window = keys.whole("attention.sliding_window")?;
     if let Some(window) = window.filter(|window| *window > 0) {
         set("sliding_window", window.into());
+        // a Mistral, whose architecture is called llama there; other programs know no windows of it
+        if architecture == Architecture::Llama {
+            set("architectures", json!(["MistralForCausalLM"]));
+            set("model_type", "mistral".into());
+        }
     }
     match architecture {
         Architecture::Gemma3 => {
