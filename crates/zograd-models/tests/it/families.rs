@@ -273,9 +273,12 @@ fn saved_folders_load_as_they_were() {
     }
 }
 
+/// Not Gemma: the format has its norms one larger, which rounds, and stands for one pattern of layers, which the small model
+/// does not have.
 #[test]
 fn gguf_files_hold_what_folders_hold() {
-    for family in FAMILIES {
+    let others = FAMILIES.iter().filter(|family| **family != "tiny-gemma3");
+    for &family in others {
         let Some(folder) = shared(&format!("reference/families/{family}")) else {
             return;
         };
