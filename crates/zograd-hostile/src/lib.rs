@@ -10,6 +10,8 @@
 mod allocations;
 pub mod bytes;
 pub mod json;
+#[cfg(unix)]
+pub mod places;
 pub mod text;
 mod trial;
 mod watchdog;

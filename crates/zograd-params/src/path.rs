@@ -39,13 +39,12 @@ impl ParameterPath {
 
 #[cfg(test)]
 mod tests {
-    use burn::module::{Module, ModuleVisitor, Param};
+    use burn::module::Module;
     use burn::nn::{Linear, LinearConfig};
-    use burn::tensor::Tensor;
     use burn::tensor::backend::Backend;
     use burn_ndarray::NdArray;
 
-    use super::*;
+    use crate::{ParameterSpace, Selection};
 
     #[derive(Module, Debug)]
     struct Stack<B: Backend> {
@@ -68,23 +67,6 @@ mod tests {
         up: Linear<B>,
     }
 
-    #[derive(Default)]
-    struct Names(ParameterPath, Vec<String>);
-
-    impl<B: Backend> ModuleVisitor<B> for Names {
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.0.enter(name, container);
-        }
-
-        fn exit_module(&mut self, _name: &str, container: &str) {
-            self.0.exit(container);
-        }
-
-        fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<B, D>>) {
-            self.1.push(self.0.name());
-        }
-    }
-
     #[test]
     fn variants_are_no_part_of_a_name() {
         let linear = || {
@@ -96,10 +78,8 @@ mod tests {
             Layer::Plain(Plain { map: linear() }),
             Layer::Pair(Pair { up: linear() }),
         ];
-        let mut names = Names::default();
-        Stack { layers }.visit(&mut names);
+        let space = ParameterSpace::select(&Stack { layers }, &Selection::All);
         let expected = ["layers.0.map.weight", "layers.1.up.weight"];
-        assert_eq!(names.1, expected);
-        assert_eq!(names.0, ParameterPath::default());
+        assert!(space.expect("parameters").names().eq(expected));
     }
 }

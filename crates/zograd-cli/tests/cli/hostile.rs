@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
+use zograd_hostile::places::NO_FILES;
 
 fn start(out: &str) -> Vec<&str> {
     let input = ["--model", "model", "--task", "sst2", "--data", "data"];
@@ -247,23 +248,10 @@ fn a_checkpoint_with_other_originals_is_not_gone_on_from() {
     assert!(results(&folder) == results(&dir.path().join("whole")));
 }
 
-/// Puts something other than a file at a path.
-type Place = fn(&Path);
-
-const PLACES: [Place; 4] = [
-    |path| fs::create_dir(path).expect("a folder"),
-    |path| {
-        let made = Command::new("mkfifo").arg(path).status();
-        assert!(made.expect("mkfifo").success());
-    },
-    |path| std::os::unix::fs::symlink(path, path).expect("a link"),
-    |path| std::os::unix::fs::symlink("/dev/zero", path).expect("a link"),
-];
-
 /// Every file that a flag leads to: exit code 2, one line that names it, and no waiting.
 #[test]
 fn what_is_no_file_is_named() {
-    for place in PLACES {
+    for (place, _) in NO_FILES {
         let dir = scratch();
         unpack(dir.path());
         let here = |name: &str| dir.path().join(name);

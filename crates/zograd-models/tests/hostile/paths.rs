@@ -2,37 +2,17 @@
 
 use crate::folder::{folder, load};
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Command;
+use zograd_hostile::places::{NO_FILES, NOTHING, Place};
 use zograd_models::tokenizer;
 
-/// Puts something other than a file at a path.
-type Place = fn(&Path);
-
-const PLACES: [(Place, &str); 5] = [
-    (|path| fs::create_dir(path).expect("a folder"), "folder"),
-    (
-        |path| {
-            let made = Command::new("mkfifo").arg(path).status();
-            assert!(made.expect("mkfifo").success());
-        },
-        "pipe",
-    ),
-    (
-        |path| symlink(path, path).expect("a link"),
-        "symbolic links",
-    ),
-    (
-        |path| symlink("nowhere", path).expect("a link"),
-        "No such file",
-    ),
-    (|path| symlink("/dev/zero", path).expect("a link"), "device"),
-];
+/// What may lie where a file is expected.
+fn places() -> impl Iterator<Item = Place> {
+    NO_FILES.into_iter().chain([NOTHING])
+}
 
 #[test]
 fn what_is_no_file_is_named() {
-    for (place, reason) in PLACES {
+    for (place, reason) in places() {
         let folder = folder();
         let path = folder.path().join("config.json");
         fs::remove_file(&path).expect("removed");
@@ -48,7 +28,7 @@ fn what_is_no_file_is_named() {
 #[test]
 fn tokenizer_files_that_are_no_files_are_named() {
     for name in ["tokenizer.json", "vocab.json", "merges.txt"] {
-        for (place, reason) in PLACES {
+        for (place, reason) in places() {
             let folder = tempfile::tempdir().expect("a folder");
             for other in ["vocab.json", "merges.txt"] {
                 if name != other {

@@ -3,31 +3,12 @@
 use crate::folder::{bytes, fixture, folder, load};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Command;
+use zograd_hostile::places::{NO_FILES, NOTHING, Place};
 
-/// Puts something other than a file at a path.
-type Place = fn(&Path);
-
-const PLACES: [(Place, &str); 5] = [
-    (|path| fs::create_dir(path).expect("a folder"), "folder"),
-    (
-        |path| {
-            let made = Command::new("mkfifo").arg(path).status();
-            assert!(made.expect("mkfifo").success());
-        },
-        "pipe",
-    ),
-    (
-        |path| symlink(path, path).expect("a link"),
-        "symbolic links",
-    ),
-    (
-        |path| symlink("nowhere", path).expect("a link"),
-        "No such file",
-    ),
-    (|path| symlink("/dev/zero", path).expect("a link"), "device"),
-];
+/// What may lie where a file is expected.
+fn places() -> impl Iterator<Item = Place> {
+    NO_FILES.into_iter().chain([NOTHING])
+}
 
 #[test]
 fn what_is_no_file_is_named() {
@@ -37,7 +18,7 @@ fn what_is_no_file_is_named() {
         "model.safetensors.index.json",
         "pytorch_model.bin.index.json",
     ] {
-        for (place, reason) in PLACES {
+        for (place, reason) in places() {
             let folder = folder();
             let path = folder.path().join(name);
             place(&path);
@@ -53,7 +34,7 @@ fn what_is_no_file_is_named() {
 #[test]
 fn shards_that_are_no_files_are_named() {
     let index = r#"{"weight_map": {"decoder.embed_tokens.weight": "shard.safetensors"}}"#;
-    for (place, reason) in PLACES {
+    for (place, reason) in places() {
         let folder = folder();
         fs::write(folder.path().join("model.safetensors.index.json"), index).expect("written");
         place(&folder.path().join("shard.safetensors"));
