@@ -139,6 +139,48 @@ fn head_dim(
     width.ok_or_else(|| keys.unsupported("it has no attention heads".to_owned()))
 }
 
+/// Refuses windows that a file would lose: the format says how far windows reach, and not which layers have them.
+fn check_windows(
+    config: &Map<String, Value>,
+    architecture: Architecture,
+    is_mistral: bool,
+) -> Result<(), GgufError> {
+    let lost = |key: &str| {
+        GgufError::NoForm(format!(
+            "its {key} gives windows to other layers than those that have them in all files of {}",
+            architecture.name()
+        ))
+    };
+    let switch = config.get("use_sliding_window").and_then(Value::as_bool);
+    let window = config.get("sliding_window");
+    let has_window = window.is_some_and(|window| !window.is_null());
+    let expected = |layer: usize| match architecture {
+        Architecture::Gemma3 => !(layer as u64 + 1).is_multiple_of(PATTERN),
+        // a Mistral's, of all layers
+        Architecture::Llama => is_mistral && has_window,
+        Architecture::Qwen2 | Architecture::Qwen3 => false,
+    };
+    if let Some(kinds) = config.get("layer_types").and_then(Value::as_array) {
+        let is_local = |kind: &Value| kind.as_str() == Some("sliding_attention");
+        let mut kinds = kinds.iter().enumerate();
+        return match kinds.all(|(layer, kind)| is_local(kind) == expected(layer)) {
+            true => Ok(()),
+            false => Err(lost("layer_types")),
+        };
+    }
+    for key in ["sliding_window_pattern", "_sliding_window_pattern"] {
+        let pattern = config.get(key).and_then(whole);
+        if pattern.is_some_and(|pattern| pattern != PATTERN) {
+            return Err(lost(key));
+        }
+    }
+    let is_qwen = matches!(architecture, Architecture::Qwen2 | Architecture::Qwen3);
+    match is_qwen && switch == Some(true) && has_window {
+        true => Err(lost("use_sliding_window")),
+        false => Ok(()),
+    }
+}
+
 /// Ids of the tokens with a role.
 fn tokens(keys: &Keys) -> Result<Vec<(&'static str, Value)>, GgufError> {
     let id = |role: &str| {
@@ -197,6 +239,8 @@ pub(super) fn write(config: &Map<String, Value>) -> Result<Written, GgufError> {
         Some(_) => needed("num_key_value_heads")?,
         None => heads,
     };
+    let is_mistral = model_type == "mistral";
+    check_windows(config, architecture, is_mistral)?;
     let eps = config.get("rms_norm_eps").and_then(Value::as_f64);
     let rope = rope::of_config(config, head_dim as usize)?;
 
@@ -218,7 +262,7 @@ pub(super) fn write(config: &Map<String, Value>) -> Result<Written, GgufError> {
     let eps = eps.unwrap_or(1e-6) as f32;
     set("attention.layer_norm_rms_epsilon", eps.into());
     if let Some(window) = whole("sliding_window")
-        && config.get("use_sliding_window") != Some(&Value::Bool(false))
+        && (is_mistral || architecture == Architecture::Gemma3)
         && window > 0
     {
         set("attention.sliding_window", needed("sliding_window")?.into());
@@ -260,4 +304,75 @@ fn roles(config: &Map<String, Value>) -> Vec<(&'static str, u32)> {
     // of a text, and of a turn of a chat
     roles.extend(["eos", "eot"].into_iter().zip(ends));
     roles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(model_type: &str, changes: Value) -> Result<Written, String> {
+        let Value::Object(mut config) = json!({
+            "model_type": model_type, "vocab_size": 32, "hidden_size": 16, "intermediate_size": 24,
+            "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8,
+            "max_position_embeddings": 64, "sliding_window": 16,
+        }) else {
+            unreachable!("an object");
+        };
+        let changes = changes.as_object().cloned();
+        config.extend(changes.into_iter().flatten());
+        write(&config).map_err(|error| error.to_string())
+    }
+
+    /// A file says how far windows reach, and each architecture which layers have them.
+    #[test]
+    fn windows_that_a_file_would_lose_are_refused() {
+        let kinds =
+            |of: [&str; 6]| json!({"layer_types": of.map(|kind| format!("{kind}_attention"))});
+        let (local, full) = ("sliding", "full");
+        for (model_type, changes) in [
+            ("mistral", json!({})),
+            ("mistral", kinds([local; 6])),
+            ("qwen2", json!({"use_sliding_window": false})),
+            ("qwen3", kinds([full; 6])),
+            ("gemma3_text", json!({})),
+            (
+                "gemma3_text",
+                kinds([local, local, local, local, local, full]),
+            ),
+            // no window of Llama's: the key means nothing there
+            ("llama", json!({})),
+        ] {
+            let windowed = matches!(model_type, "mistral" | "gemma3_text");
+            let written = written(model_type, changes).expect(model_type);
+            let key = format!("{}.attention.sliding_window", written.architecture.name());
+            let found = written.metadata.whole(&key);
+            assert_eq!(found, Ok(windowed.then_some(16)), "{model_type}");
+        }
+        for (model_type, changes, key) in [
+            (
+                "mistral",
+                kinds([local, full, local, full, local, full]),
+                "layer_types",
+            ),
+            (
+                "qwen2",
+                json!({"use_sliding_window": true}),
+                "use_sliding_window",
+            ),
+            (
+                "qwen3",
+                kinds([local, full, full, full, full, full]),
+                "layer_types",
+            ),
+            ("gemma3_text", kinds([local; 6]), "layer_types"),
+            (
+                "gemma3_text",
+                json!({"sliding_window_pattern": 4}),
+                "sliding_window_pattern",
+            ),
+        ] {
+            let error = written(model_type, changes).err().expect(key);
+            assert!(error.contains(key), "{error}");
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub enum LoadError {
     Gguf(Box<GgufError>),
     /// The configuration asks for a tensor that no file holds.
     #[error(
-        "{folder} holds no tensor {tensor} of shape {expected:?}, which its config.json asks for"
+        "{folder} holds no tensor {tensor} of shape {expected:?}, which its configuration asks for"
     )]
     Missing {
         /// The model folder.
@@ -51,7 +51,7 @@ pub enum LoadError {
     },
     /// A stored tensor that the configured model has no place for.
     #[error(
-        "{file} holds {tensor} of shape {shape:?}, which the model of config.json does not have"
+        "{file} holds {tensor} of shape {shape:?}, which the model of its configuration does not have"
     )]
     Unexpected {
         /// The file.
@@ -62,7 +62,7 @@ pub enum LoadError {
         shape: Vec<usize>,
     },
     /// A stored tensor of another shape than the configuration says.
-    #[error("{tensor} in {file} has shape {found:?}, but config.json makes it {expected:?}")]
+    #[error("{tensor} in {file} has shape {found:?}, but the configuration makes it {expected:?}")]
     Shape {
         /// The file.
         file: PathBuf,
