@@ -1,7 +1,7 @@
 //! `cargo xtask ci`: the checks a change has to pass, the cheapest first.
 
 use crate::workspace::cargo;
-use crate::{examples, licences, msrv, package};
+use crate::{examples, house, licences, msrv, package};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::process::Stdio;
@@ -23,6 +23,7 @@ const GPU: &str = "zograd-cli/cuda,zograd-cli/wgpu,zograd-trainer/wgpu,zograd-pe
 /// every dependency is compiled once.
 const CHECKS: &[(&str, Work)] = &[
     ("format", Cargo(&["fmt", "--all", "--check"])),
+    ("house", Own(house::run)),
     ("licences", Own(licences::run)),
     ("oldest Rust of dependencies", Own(msrv::dependencies)),
     ("advisories", Own(advisories)),
@@ -206,6 +207,7 @@ mod tests {
             commands,
             [
                 "fmt",
+                "house",
                 "licences",
                 "oldest Rust of dependencies",
                 "advisories",

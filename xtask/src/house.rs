@@ -6,7 +6,7 @@
 //! file are not seen; so this is something to look at and no check.
 
 use crate::workspace::metadata;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -22,10 +22,10 @@ struct Module {
     names: BTreeMap<String, String>,
 }
 
-/// Prints lines and circles.
+/// Prints lines, and fails if there are circles.
 ///
 /// # Errors
-/// A file cannot be read.
+/// A circle, or a file that cannot be read.
 pub fn run() -> Result<()> {
     let mut circles = Vec::new();
     for package in metadata()?.packages {
@@ -36,7 +36,12 @@ pub fn run() -> Result<()> {
         let found = circles_of(&modules).into_iter();
         circles.extend(found.map(|circle| format!("{name}: {}", circle.join(", "))));
     }
-    println!("{} circles\n{}", circles.len(), circles.join("\n"));
+    println!("{} circles", circles.len());
+    ensure!(
+        circles.is_empty(),
+        "files import each other in a circle\n{}",
+        circles.join("\n")
+    );
     Ok(())
 }
 

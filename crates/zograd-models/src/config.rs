@@ -1,5 +1,6 @@
 //! The sizes of a model, as `config.json` of a Hugging Face folder states them.
 
+mod common;
 mod error;
 mod keys;
 
@@ -9,14 +10,15 @@ use burn::tensor::DType;
 use serde_json::{Map, Value};
 use zograd_files::MAX_SMALL_BYTES;
 
+pub(crate) use common::Common;
 pub use error::ConfigError;
 pub(crate) use error::MAX_SIZE;
 pub(crate) use keys::{Keys, whole};
 
-use crate::adapter::Projection;
-use crate::decoder::Shape;
-use crate::families::{Family, OptConfig, family_of, llama, opt};
+use crate::adapter::{AdapterConfig, AdapterError, Projection};
+use crate::families::{Family, OptConfig, family_of, published};
 use crate::gguf::{GgufModel, is_gguf};
+use crate::shape::{Shape, Sizes};
 
 /// The sizes and settings of a model: its `config.json`, checked.
 ///
@@ -65,16 +67,6 @@ pub struct ModelConfig {
     source: Map<String, Value>,
 }
 
-/// What families call by different names or have different defaults for.
-pub(crate) struct Common {
-    pub heads: usize,
-    pub key_value_heads: usize,
-    /// `None`: hidden size by heads.
-    pub head_dim: Option<usize>,
-    pub tied: bool,
-    pub init_std: Option<f64>,
-}
-
 impl ModelConfig {
     /// One of the published shapes, for benchmarks and fresh models: `opt-125m`, `opt-350m`, `opt-1.3b`, `opt-2.7b`,
     /// `opt-6.7b`, `opt-13b`, `opt-30b`, `opt-66b`, `smollm2-135m`, `llama-3.2-1b`, `llama-3.1-8b`, `qwen3-0.6b`.
@@ -82,8 +74,7 @@ impl ModelConfig {
     /// # Errors
     /// [`ConfigError::UnknownName`], which lists the names.
     pub fn named(name: &str) -> Result<Self, ConfigError> {
-        let source = opt::published::published(name).or_else(|| llama::published::published(name));
-        Self::from_value(source.ok_or_else(|| ConfigError::UnknownName(name.to_owned()))?)
+        Self::from_value(published(name)?)
     }
 
     /// What OPT adds, if it is one.
@@ -240,7 +231,7 @@ impl ModelConfig {
                 });
             }
         }
-        self.family.check(self)
+        self.family.check()
     }
 
     /// The same shape with a head of its own.
@@ -260,6 +251,27 @@ impl ModelConfig {
         }
     }
 
+    fn sizes(&self) -> Sizes {
+        Sizes {
+            hidden: self.hidden_size,
+            layers: self.num_hidden_layers,
+            heads: self.num_attention_heads,
+            key_value_heads: self.num_key_value_heads,
+            head_dim: self.head_dim,
+            positions: self.max_position_embeddings,
+        }
+    }
+
+    /// Whether the model can have this adapter.
+    ///
+    /// # Errors
+    /// [`AdapterError::Setting`] for the first setting that is out of its range.
+    pub fn check_adapter(&self, adapter: &AdapterConfig) -> Result<(), AdapterError> {
+        let projections = self.projections().into_iter();
+        let projections: Vec<Projection> = projections.map(|(which, _)| which).collect();
+        adapter.check(self.shape(), &projections)
+    }
+
     /// Width of the token table, and of what the head is given.
     pub fn table_width(&self) -> usize {
         self.opt()
@@ -268,7 +280,7 @@ impl ModelConfig {
 
     /// The linear maps of a layer, in the order of their use, with their widths in and out.
     pub fn projections(&self) -> Vec<(Projection, [usize; 2])> {
-        self.family.projections(self)
+        self.family.projections(self.sizes())
     }
 
     /// Number of weights; a head that is the token table counts once, with it.
@@ -280,7 +292,7 @@ impl ModelConfig {
             .sum();
         token_tables * self.vocab_size * self.table_width()
             + self.num_hidden_layers * layer
-            + self.family.other_weights(self)
+            + self.family.other_weights(self.sizes())
     }
 
     /// `config.json` for weights stored as `dtype`: the JSON this configuration was read from

@@ -8,6 +8,7 @@ use crate::adapter::{AdapterConfig, Prefix, Projection};
 use crate::attention::Heads;
 use crate::backend::ModelBackend;
 use crate::nn::{Embedding, Linear};
+use crate::shape::Shape;
 
 /// A decoder-only transformer: a table of tokens, layers, and a head.
 ///
@@ -133,17 +134,6 @@ pub trait DecoderLayer: Module<<Self as DecoderLayer>::Backend> {
 
     /// Gives the layer such keys and values, or takes them away.
     fn set_prefix(&mut self, prefix: Option<Prefix<Self::Backend>>);
-}
-
-/// What of a model's sizes matters to those who give it tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// Rows of the token table; token ids are below it.
-    pub vocab_size: usize,
-    /// Width of what flows between the layers.
-    pub hidden_size: usize,
-    /// The longest sequence, in tokens.
-    pub positions: usize,
 }
 
 /// The device of a model's weights.

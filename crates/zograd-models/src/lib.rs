@@ -63,6 +63,7 @@ mod probed;
 mod rotary;
 mod run;
 mod scores;
+mod shape;
 mod still;
 pub mod tokenizer;
 mod weights;
@@ -74,7 +75,7 @@ pub use adapter::{
 pub use attention::{AttentionLayout, Heads};
 pub use backend::{Gate, ModelBackend, WeightAndBias};
 pub use config::{ConfigError, ModelConfig};
-pub use decoder::{Decoder, DecoderLayer, Projected, Read, Shape};
+pub use decoder::{Decoder, DecoderLayer, Projected, Read};
 pub use error::ModelError;
 pub use families::{
     Activation, Family, LayerAttention, Llama, LlamaConfig, LlamaLayer, Opt, OptConfig, OptLayer,
@@ -88,6 +89,7 @@ pub use packing::{PackedRow, Segment};
 pub use plan::{Plan, PlanError, PlanStats, Sequence, Sharing};
 pub use probe::Probe;
 pub use rotary::{Frequencies, Llama3, Rotation};
+pub use shape::Shape;
 pub use still::Still;
 pub use weights::{LoadError, LoadOptions, LoadReport, SaveError, save_pretrained};
 pub use zograd_weights::{ReadError, Storage, UnknownStorage, content_hash, content_hash_of};

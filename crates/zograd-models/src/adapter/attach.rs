@@ -88,7 +88,7 @@ pub(super) fn check<D: Decoder>(model: &D, config: &AdapterConfig) -> Result<(),
     let first = model.layers().first();
     let has = |which: &Projection| first.is_some_and(|layer| layer.projection(*which).is_some());
     let has: Vec<Projection> = Projection::ALL.into_iter().filter(has).collect();
-    config.check_for(model.shape(), &has)
+    config.check(model.shape(), &has)
 }
 
 /// The model with the tensors that `source` gives for (layer, slot, shape).

@@ -4,8 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::AdapterError;
 use super::projection::Projection;
-use crate::config::ModelConfig;
-use crate::decoder::Shape;
+use crate::shape::Shape;
 
 /// The shape of an adapter, and how it begins.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,18 +95,11 @@ impl AdapterConfig {
         }
     }
 
-    /// Whether a model of this shape can have it.
+    /// Whether a model of this shape, whose layers have these projections, can have it.
     ///
     /// # Errors
     /// [`AdapterError::Setting`] for the first setting that is out of its range.
-    pub fn check(&self, model: &ModelConfig) -> Result<(), AdapterError> {
-        let projections = model.projections().into_iter();
-        let projections: Vec<Projection> = projections.map(|(which, _)| which).collect();
-        self.check_for(model.shape(), &projections)
-    }
-
-    /// [`AdapterConfig::check`] by what a model has.
-    pub(super) fn check_for(&self, model: Shape, has: &[Projection]) -> Result<(), AdapterError> {
+    pub fn check(&self, model: Shape, has: &[Projection]) -> Result<(), AdapterError> {
         let refuse =
             |name, value: String, fix: String| Err(AdapterError::Setting { name, value, fix });
         match self {

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use crate::families::{llama, opt};
 use crate::gguf::GgufError;
 
 /// What is read, for messages.
@@ -132,8 +131,13 @@ pub enum ConfigError {
         vocab_size: usize,
     },
     /// A name [`ModelConfig::named`](crate::ModelConfig::named) does not know.
-    #[error("no published shape is called {0:?}; known: {known}", known = published_names())]
-    UnknownName(String),
+    #[error("no published shape is called {name:?}; known: {known}")]
+    UnknownName {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
 }
 
 /// `a` or `an`.
@@ -147,12 +151,6 @@ fn article(name: &str) -> &'static str {
 fn in_brackets(class: &Option<String>) -> String {
     let class = class.as_ref();
     class.map(|class| format!(" ({class})")).unwrap_or_default()
-}
-
-fn published_names() -> String {
-    let names = opt::published::NAMES.into_iter();
-    let names = names.chain(llama::published::NAMES);
-    names.collect::<Vec<&str>>().join(", ")
 }
 
 /// What is wrong with a type that differs from one that is read in its capitals alone.

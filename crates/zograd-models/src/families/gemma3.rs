@@ -3,8 +3,7 @@
 
 use serde_json::Map;
 
-use super::llama::config::{gate, read_kin, window, windows};
-use super::llama::{LayerAttention, LlamaConfig};
+use super::llama::config::{LayerAttention, LlamaConfig, gate, read_kin, window, windows};
 use super::rope::{self, frequencies};
 use crate::config::{Common, ConfigError, Keys};
 

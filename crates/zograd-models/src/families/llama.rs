@@ -6,65 +6,25 @@
 //! x = x + [norm] down(act(gate norm x) * up norm x)
 //! ```
 
-pub(super) mod config;
+pub(crate) mod config;
 pub(crate) mod published;
 
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Device, Tensor};
 
+use config::LlamaConfig;
+
 use crate::adapter::{AdapterConfig, Prefix, Projection};
 use crate::attention::Heads;
 use crate::backend::plain;
 use crate::backend::{Gate, ModelBackend};
 use crate::config::ModelConfig;
-use crate::decoder::{Decoder, DecoderLayer, Projected, Read, Shape};
+use crate::decoder::{Decoder, DecoderLayer, Projected, Read};
 use crate::nn::{Embedding, Linear, RmsNorm, RmsNormSettings};
 use crate::parameters::ParameterSource;
-use crate::rotary::{Frequencies, Rotation};
-
-/// What a family of this kind adds to the sizes of a [`ModelConfig`].
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct LlamaConfig {
-    /// Its `model_type` in config.json: `llama`, `mistral`, `qwen2`, `qwen3`, `gemma3_text`.
-    pub model_type: &'static str,
-    /// Width between `up_proj` and `down_proj`.
-    pub intermediate_size: usize,
-    /// The nonlinearity of the gate.
-    pub gate: Gate,
-    /// Added to the mean square in norms.
-    pub norm_epsilon: f64,
-    /// Whether norms multiply by 1 + weight.
-    pub norm_from_one: bool,
-    /// Whether queries, keys and values have biases.
-    pub bias_in: bool,
-    /// Whether the output of the attention has one.
-    pub bias_out: bool,
-    /// Whether the feed-forward layers have them.
-    pub bias_feed_forward: bool,
-    /// Whether queries and keys are normed, head by head.
-    pub head_norms: bool,
-    /// Whether attention and feed-forward are normed after, too.
-    pub norms_after: bool,
-    /// What rows of the token table are multiplied by.
-    pub embedding_scale: f64,
-    /// What attention scores are multiplied by.
-    pub score_scale: f64,
-    /// How queries and keys may be rotated.
-    pub rotations: Vec<Frequencies>,
-    /// What each layer sees, and which of the rotations it has.
-    pub layers: Vec<LayerAttention>,
-}
-
-/// The attention of one layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LayerAttention {
-    /// How many tokens it sees, itself among them; `None`: all before it.
-    pub window: Option<usize>,
-    /// Index into [`LlamaConfig::rotations`].
-    pub rotation: usize,
-}
+use crate::rotary::Rotation;
+use crate::shape::Shape;
 
 /// A language model of this kind.
 ///

@@ -1,7 +1,6 @@
 //! Mistral (arXiv 2310.06825): Llama whose layers see a window of the tokens before.
 
-use super::llama::LlamaConfig;
-use super::llama::config::{read_kin, window, windows};
+use super::llama::config::{LlamaConfig, read_kin, window, windows};
 use crate::config::{Common, ConfigError, Keys};
 
 /// Of a config.json with `model_type` mistral.

@@ -1,6 +1,6 @@
 //! The OPT decoder (arXiv 2205.01068), with the parameter names of Hugging Face.
 
-mod config;
+pub(crate) mod config;
 pub(crate) mod published;
 
 use burn::module::Module;
@@ -8,15 +8,16 @@ use burn::tensor::activation::{gelu, gelu_approximate, relu};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Device, Tensor};
 
-pub use config::{Activation, OptConfig, POSITION_OFFSET};
+use config::{Activation, OptConfig, POSITION_OFFSET};
 
 use crate::adapter::{AdapterConfig, Prefix, Projection};
 use crate::attention::Heads;
 use crate::backend::ModelBackend;
 use crate::config::ModelConfig;
-use crate::decoder::{Decoder, DecoderLayer, Projected, Read, Shape};
+use crate::decoder::{Decoder, DecoderLayer, Projected, Read};
 use crate::nn::{Embedding, LayerNorm, Linear};
 use crate::parameters::ParameterSource;
+use crate::shape::Shape;
 
 /// An OPT language model.
 ///

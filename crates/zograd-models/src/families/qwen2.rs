@@ -1,7 +1,6 @@
 //! Qwen2 and Qwen2.5 (arXiv 2407.10671): Llama with biases on queries, keys and values.
 
-use super::llama::LlamaConfig;
-use super::llama::config::{read_kin, window, windows};
+use super::llama::config::{LlamaConfig, read_kin, window, windows};
 use crate::config::{Common, ConfigError, Keys};
 
 /// Of a config.json with `model_type` qwen2.

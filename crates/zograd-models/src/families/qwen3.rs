@@ -1,7 +1,6 @@
 //! Qwen3 (arXiv 2505.09388): Llama whose queries and keys are normed head by head.
 
-use super::llama::LlamaConfig;
-use super::llama::config::read_kin;
+use super::llama::config::{LlamaConfig, read_kin};
 use super::qwen2::with_late_windows;
 use crate::config::{Common, ConfigError, Keys};
 

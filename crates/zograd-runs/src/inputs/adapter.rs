@@ -19,7 +19,7 @@ pub fn check_adapter_folder(folder: &Path, model: &ModelConfig) -> Result<Adapte
     let named = || format!("`adapter = {}`", folder.display());
     mixed_up::check_adapter(folder)?;
     let config = AdapterConfig::from_folder(folder).about(named())?;
-    config.check(model).about(named())?;
+    model.check_adapter(&config).about(named())?;
     Ok(config)
 }
 

@@ -222,5 +222,5 @@ pub(crate) fn check_adapter(adapter: Option<&AdapterConfig>, model: &ModelConfig
     let Some(adapter) = adapter else {
         return Ok(());
     };
-    adapter.check(model).or_input()
+    model.check_adapter(adapter).or_input()
 }

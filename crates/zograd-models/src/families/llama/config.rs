@@ -1,10 +1,54 @@
 //! What Llama's config.json says, and what all families of its kind say alike.
 
-use super::{LayerAttention, LlamaConfig};
 use crate::adapter::Projection;
 use crate::backend::Gate;
-use crate::config::{Common, ConfigError, Keys, MAX_SIZE, ModelConfig};
+use crate::config::{Common, ConfigError, Keys, MAX_SIZE};
 use crate::families::rope;
+use crate::rotary::Frequencies;
+use crate::shape::Sizes;
+
+/// What a family of this kind adds to the sizes of a [`ModelConfig`](crate::ModelConfig).
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct LlamaConfig {
+    /// Its `model_type` in config.json: `llama`, `mistral`, `qwen2`, `qwen3`, `gemma3_text`.
+    pub model_type: &'static str,
+    /// Width between `up_proj` and `down_proj`.
+    pub intermediate_size: usize,
+    /// The nonlinearity of the gate.
+    pub gate: Gate,
+    /// Added to the mean square in norms.
+    pub norm_epsilon: f64,
+    /// Whether norms multiply by 1 + weight.
+    pub norm_from_one: bool,
+    /// Whether queries, keys and values have biases.
+    pub bias_in: bool,
+    /// Whether the output of the attention has one.
+    pub bias_out: bool,
+    /// Whether the feed-forward layers have them.
+    pub bias_feed_forward: bool,
+    /// Whether queries and keys are normed, head by head.
+    pub head_norms: bool,
+    /// Whether attention and feed-forward are normed after, too.
+    pub norms_after: bool,
+    /// What rows of the token table are multiplied by.
+    pub embedding_scale: f64,
+    /// What attention scores are multiplied by.
+    pub score_scale: f64,
+    /// How queries and keys may be rotated.
+    pub rotations: Vec<Frequencies>,
+    /// What each layer sees, and which of the rotations it has.
+    pub layers: Vec<LayerAttention>,
+}
+
+/// The attention of one layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerAttention {
+    /// How many tokens it sees, itself among them; `None`: all before it.
+    pub window: Option<usize>,
+    /// Index into [`LlamaConfig::rotations`].
+    pub rotation: usize,
+}
 
 /// Llama 1, 2, 3 and what has its class: TinyLlama, SmolLM2.
 pub(in crate::families) fn read(keys: &Keys<'_>) -> Result<(Common, LlamaConfig), ConfigError> {
@@ -164,7 +208,7 @@ impl LlamaConfig {
         self
     }
 
-    pub(in crate::families) fn check(&self, model: &ModelConfig) -> Result<(), ConfigError> {
+    pub(in crate::families) fn check(&self) -> Result<(), ConfigError> {
         if !(self.score_scale.is_finite() && self.score_scale > 0.0) {
             return Err(ConfigError::Unsupported {
                 key: "query_pre_attn_scalar",
@@ -172,34 +216,24 @@ impl LlamaConfig {
                 reason: "it must be a number above 0",
             });
         }
-        debug_assert_eq!(self.layers.len(), model.num_hidden_layers);
         Ok(())
     }
 
-    pub(in crate::families) fn other_weights(&self, model: &ModelConfig) -> usize {
-        let (hidden, width) = (model.hidden_size, model.head_dim);
-        let (all, grouped) = (
-            model.num_attention_heads * width,
-            model.num_key_value_heads * width,
-        );
+    pub(in crate::families) fn other_weights(&self, model: Sizes) -> usize {
+        let (hidden, width) = (model.hidden, model.head_dim);
+        let (all, grouped) = (model.heads * width, model.key_value_heads * width);
         let count = |there: bool, weights: usize| if there { weights } else { 0 };
         let biases = count(self.bias_in, all + 2 * grouped)
             + count(self.bias_out, hidden)
             + count(self.bias_feed_forward, 2 * self.intermediate_size + hidden);
         let norms =
             2 * hidden + count(self.norms_after, 2 * hidden) + count(self.head_norms, 2 * width);
-        model.num_hidden_layers * (biases + norms) + hidden
+        model.layers * (biases + norms) + hidden
     }
 
-    pub(in crate::families) fn projections(
-        &self,
-        model: &ModelConfig,
-    ) -> Vec<(Projection, [usize; 2])> {
-        let (hidden, width) = (model.hidden_size, model.head_dim);
-        let (all, grouped) = (
-            model.num_attention_heads * width,
-            model.num_key_value_heads * width,
-        );
+    pub(in crate::families) fn projections(&self, model: Sizes) -> Vec<(Projection, [usize; 2])> {
+        let (hidden, width) = (model.hidden, model.head_dim);
+        let (all, grouped) = (model.heads * width, model.key_value_heads * width);
         let inner = self.intermediate_size;
         vec![
             (Projection::QProj, [hidden, all]),

@@ -1,7 +1,8 @@
 //! What OPT adds to the sizes of a model, as Hugging Face's `OPTConfig` says it.
 
 use crate::adapter::Projection;
-use crate::config::{Common, ConfigError, Keys, ModelConfig};
+use crate::config::{Common, ConfigError, Keys};
+use crate::shape::Sizes;
 
 /// OPT's position table starts with this many rows that no token uses: the padding index of the
 /// original fairseq model plus one (`OPTLearnedPositionalEmbedding.offset` in Hugging Face).
@@ -39,7 +40,7 @@ impl Activation {
     }
 }
 
-/// What OPT adds to the sizes of a [`ModelConfig`].
+/// What OPT adds to the sizes of a [`ModelConfig`](crate::ModelConfig).
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct OptConfig {
@@ -101,18 +102,18 @@ impl OptConfig {
     }
 
     /// Weights besides those of the projections and of the token tables.
-    pub(crate) fn other_weights(&self, model: &ModelConfig) -> usize {
-        let (d, e, f) = (model.hidden_size, self.word_embed_proj_dim, self.ffn_dim);
-        let positions = (model.max_position_embeddings + POSITION_OFFSET) * d;
+    pub(crate) fn other_weights(&self, model: Sizes) -> usize {
+        let (d, e, f) = (model.hidden, self.word_embed_proj_dim, self.ffn_dim);
+        let positions = (model.positions + POSITION_OFFSET) * d;
         let projections = if d == e { 0 } else { 2 * d * e };
         let biases = if self.enable_bias { 5 * d + f } else { 0 };
         let final_norm = 2 * d * usize::from(self.has_final_layer_norm());
-        positions + projections + model.num_hidden_layers * (biases + 4 * d) + final_norm
+        positions + projections + model.layers * (biases + 4 * d) + final_norm
     }
 
     /// The projections of a layer, with their widths in and out.
-    pub(crate) fn projections(&self, model: &ModelConfig) -> Vec<(Projection, [usize; 2])> {
-        let (d, f) = (model.hidden_size, self.ffn_dim);
+    pub(crate) fn projections(&self, model: Sizes) -> Vec<(Projection, [usize; 2])> {
+        let (d, f) = (model.hidden, self.ffn_dim);
         vec![
             (Projection::QProj, [d, d]),
             (Projection::KProj, [d, d]),
