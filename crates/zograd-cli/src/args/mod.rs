@@ -30,7 +30,7 @@ pub use trajectory::{ExportArgs, LogArgs, LogCommand, ReplayArgs};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// Fine-tunes OPT language models with forward passes only (MeZO, MeZO-GV, MeZO-Greedy).
+/// Fine-tunes language models (OPT, Llama, Mistral, Qwen, Gemma) with forward passes only (MeZO, MeZO-GV, MeZO-Greedy).
 #[derive(Debug, Parser)]
 #[command(name = "zograd", version, about, max_term_width = 100)]
 #[command(after_help = "\

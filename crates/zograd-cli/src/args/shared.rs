@@ -31,7 +31,7 @@ pub fn storage() -> impl TypedValueParser<Value = Storage> {
 /// Which model.
 #[derive(Args, Clone, Debug)]
 pub struct ModelArgs {
-    /// A Hugging Face model folder, or a hub id such as facebook/opt-125m; for replay and merge the one that
+    /// A Hugging Face model folder, a GGUF file, or a hub id such as facebook/opt-125m; for replay and merge the one that
     /// the run or the adapter began with [default: a tiny built-in OPT]
     #[arg(long, value_name = "DIR|ID", help_heading = "Input")]
     pub model: Option<String>,

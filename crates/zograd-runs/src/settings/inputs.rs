@@ -40,7 +40,7 @@ impl Owner for Inputs {
         Setting::text(
             "model",
             "DIR|ID",
-            "A Hugging Face model folder, or a hub id such as facebook/opt-125m",
+            "A Hugging Face model folder, a GGUF file, or a hub id such as facebook/opt-125m",
         )
         .or("with the built-in task: embedded, a tiny OPT"),
         Setting::path("tokenizer", "DIR", "Tokenizer folder, if the model folder has none"),
