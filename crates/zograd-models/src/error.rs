@@ -54,6 +54,9 @@ pub enum ModelError {
     /// The model cannot be looked at elsewhere than where its weights are.
     #[error("this model takes no probes; move its weights there")]
     NoProbes,
+    /// Whoever asked for the pass wants it no more.
+    #[error("the pass was given up, as asked")]
+    Interrupted,
     /// What a model of another crate refuses, in its own words.
     #[error("{0}")]
     Other(String),

@@ -17,7 +17,7 @@ pub(crate) fn log_probs_tensor<D: Decoder>(
     plan: &Plan,
 ) -> Result<Tensor<D::Backend, 1>, ModelError> {
     check(model, plan)?;
-    let hidden = run(model, &plan.packing, Some(&plan.logit_tokens));
+    let hidden = run(model, &plan.packing, Some(&plan.logit_tokens))?;
     Ok(scores_at(model, hidden, plan))
 }
 
@@ -71,7 +71,7 @@ pub(crate) fn features<D: Decoder>(
     plan: &Plan,
 ) -> Result<Tensor<D::Backend, 2>, ModelError> {
     check(model, plan)?;
-    let hidden = before_head(model, run(model, &plan.packing, Some(&plan.logit_tokens)));
+    let hidden = before_head(model, run(model, &plan.packing, Some(&plan.logit_tokens))?);
     let rows = plan.targets.iter().map(|target| target.logit as i32);
     let rows = indices(rows, &hidden.device());
     Ok(hidden.select(0, rows))
@@ -84,7 +84,7 @@ pub(crate) fn forward<D: Decoder>(
 ) -> Result<Vec<Tensor<D::Backend, 2>>, ModelError> {
     let packing = Packing::whole(sequences);
     check_packing(model, &packing)?;
-    let logits = head(model, run(model, &packing, None));
+    let logits = head(model, run(model, &packing, None)?);
     let vocabulary = model.shape().vocab_size;
     let slice = |tokens| logits.clone().slice([tokens, 0..vocabulary]);
     Ok(packing.rows.iter().map(|row| slice(row.tokens())).collect())
@@ -106,7 +106,7 @@ pub(crate) fn forward_padded<D: Decoder>(
     let sequences: Vec<Vec<u32>> = ids.iter().zip(mask).map(real).collect();
     let packing = Packing::whole(&sequences);
     check_packing(model, &packing)?;
-    let logits = head(model, run(model, &packing, None));
+    let logits = head(model, run(model, &packing, None)?);
 
     let device = device(model);
     let vocabulary = model.shape().vocab_size;

@@ -52,6 +52,7 @@ mod generate;
 pub mod gguf;
 pub mod hub;
 mod indices;
+mod interrupt;
 mod language_model;
 mod model;
 mod nn;
@@ -82,6 +83,7 @@ pub use families::{
     POSITION_OFFSET,
 };
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
+pub use interrupt::{interruptible, is_interrupted};
 pub use language_model::LanguageModel;
 pub use model::{HEAD, Model};
 pub use nn::{Embedding, LayerNorm, Linear, RmsNorm, RmsNormSettings};

@@ -15,6 +15,7 @@ use crate::decoder::{Decoder, Read, device};
 use crate::error::ModelError;
 use crate::forward::check;
 use crate::indices::indices;
+use crate::interrupt::go_on;
 use crate::nn::Embedding;
 use crate::plan::Plan;
 use crate::probe::Probe;
@@ -53,11 +54,11 @@ pub(crate) fn log_probs_at_each<D: Decoder, P: Probe<D::Backend>>(
         read: rows::<D::Backend>(plan.logit_tokens(), &device),
     };
     if !probed.serves(probes, still) {
-        still.kept = probed.run_still(probes);
+        still.kept = probed.run_still(probes)?;
     }
     let mut scores = Vec::with_capacity(probes.len());
     for probes in together(probes, plan.stats().tokens) {
-        for found in probed.scores(probes, still.kept.as_ref()) {
+        for found in probed.scores(probes, still.kept.as_ref())? {
             scores.push(found.into_data().iter::<f32>().collect());
         }
     }
@@ -99,23 +100,27 @@ impl<D: Decoder> Probed<'_, D> {
     }
 
     /// What no probe moves; `None` if the tables that come before the layers move.
-    fn run_still<P: Probe<D::Backend>>(&self, probes: &[P]) -> Option<Kept<D::Backend>> {
+    fn run_still<P: Probe<D::Backend>>(
+        &self,
+        probes: &[P],
+    ) -> Result<Option<Kept<D::Backend>>, ModelError> {
         if self.moves_tables(probes) {
-            return None;
+            return Ok(None);
         }
         let mut hidden = embedded(self.model, &self.plan.packing);
         let still = |layer: &&D::Layer| !moves(probes, *layer);
         let all = self.model.layers();
         let mut layers = 0;
         for layer in all.iter().take_while(still) {
+            go_on()?;
             hidden = self.run(layers, layer, hidden);
             layers += 1;
         }
-        Some(Kept {
+        Ok(Some(Kept {
             layers,
             all: layers == all.len(),
             hidden,
-        })
+        }))
     }
 
     /// Whether one of the probes moves what comes before the layers.
@@ -147,7 +152,7 @@ impl<D: Decoder> Probed<'_, D> {
         &self,
         probes: &[P],
         still: Option<&Kept<D::Backend>>,
-    ) -> Vec<Tensor<D::Backend, 1>> {
+    ) -> Result<Vec<Tensor<D::Backend, 1>>, ModelError> {
         let mut hidden: Vec<Vec<Tensor<D::Backend, 2>>> = probes
             .iter()
             .map(|probe| match still {
@@ -158,13 +163,15 @@ impl<D: Decoder> Probed<'_, D> {
         let layers = self.model.layers().iter().enumerate();
         for (index, layer) in layers.skip(still.map_or(0, |kept| kept.layers)) {
             for (probe, xs) in probes.iter().zip(&mut hidden) {
+                go_on()?;
                 let moved = probe.moved(layer).into_iter().zip(std::mem::take(xs));
                 *xs = moved.map(|(layer, x)| self.run(index, &layer, x)).collect();
             }
         }
         let each = probes.iter().zip(hidden);
-        each.flat_map(|(probe, xs)| self.scores_of(probe, self.before_head(probe, xs)))
-            .collect()
+        Ok(each
+            .flat_map(|(probe, xs)| self.scores_of(probe, self.before_head(probe, xs)))
+            .collect())
     }
 
     fn embedded<P: Probe<D::Backend>>(&self, probe: &P) -> Vec<Tensor<D::Backend, 2>> {

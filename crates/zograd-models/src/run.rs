@@ -6,7 +6,9 @@ use burn::tensor::{Device, Tensor};
 use crate::attention::{AttentionLayout, Heads};
 use crate::backend::ModelBackend;
 use crate::decoder::{Decoder, DecoderLayer, Projected, Read, device, prefix_of};
+use crate::error::ModelError;
 use crate::indices::indices;
+use crate::interrupt::go_on;
 use crate::packing::Packing;
 
 /// Who attends to whom in each layer: one layout for all layers that have the same heads and see as far.
@@ -49,11 +51,14 @@ impl<B: ModelBackend> Layouts<B> {
 /// What the layers make of packed tokens, `[tokens, hidden]`; of those in `read` alone, `[read, hidden]`, if there is such
 /// a list: the last layer gives every token's key and value and stops there for the others. The packing must have been
 /// checked against the model.
+///
+/// # Errors
+/// [`ModelError::Interrupted`].
 pub(crate) fn run<D: Decoder>(
     model: &D,
     packing: &Packing,
     read: Option<&[usize]>,
-) -> Tensor<D::Backend, 2> {
+) -> Result<Tensor<D::Backend, 2>, ModelError> {
     let layouts = Layouts::new(model, packing);
     run_with(model, packing, read, |layer, projected| {
         attend(&model.layers()[layer], projected, layouts.of(layer))
@@ -67,19 +72,20 @@ pub(crate) fn run_with<D: Decoder>(
     packing: &Packing,
     read: Option<&[usize]>,
     mut attend: impl FnMut(usize, Projected<D::Backend>) -> Tensor<D::Backend, 2>,
-) -> Tensor<D::Backend, 2> {
+) -> Result<Tensor<D::Backend, 2>, ModelError> {
     let device = device(model);
     let mut x = embedded(model, packing);
     let places = model.places(&packing.positions, &device);
     let read = read.map(|tokens| rows::<D::Backend>(tokens, &device));
     let layers = model.layers();
     for (index, layer) in layers.iter().enumerate() {
+        go_on()?;
         let read = read.as_ref().filter(|_| index + 1 == layers.len());
         x = model.run_layer((index, layer), x, &places, read, |projected| {
             attend(index, projected)
         });
     }
-    x
+    Ok(x)
 }
 
 /// The places of tokens, for the device.

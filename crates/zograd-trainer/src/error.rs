@@ -15,7 +15,7 @@ pub enum TrainError {
     Strategy(#[from] zograd_select::StrategyError),
     /// The model could not score a batch.
     #[error(transparent)]
-    Model(#[from] zograd_models::ModelError),
+    Model(zograd_models::ModelError),
     /// A prompt has a candidate that cannot be scored.
     #[error("the prompt of row {row}: {source}")]
     Plan {
@@ -75,4 +75,13 @@ pub enum TrainError {
     /// The observer could not record or save something.
     #[error("{0}")]
     Observer(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<zograd_models::ModelError> for TrainError {
+    fn from(error: zograd_models::ModelError) -> Self {
+        match error {
+            zograd_models::ModelError::Interrupted => Self::Stopped,
+            error => Self::Model(error),
+        }
+    }
 }

@@ -513,8 +513,11 @@ fn a_second_ctrl_c_waits_for_nothing() {
         assert!(child.try_wait().expect("a child").is_none(), "it ended");
         std::thread::yield_now();
     }
+    // both at once: with a moment between them the first may have ended the run already
+    signal(&child, "STOP");
     signal(&child, "INT");
     signal(&child, "TERM");
+    signal(&child, "CONT");
     let code = child.wait().expect("an end").code();
     // both may arrive at once, in either order
     assert!([Some(130), Some(143)].contains(&code), "{code:?}");

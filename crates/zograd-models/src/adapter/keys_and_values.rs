@@ -24,6 +24,6 @@ pub(crate) fn keys_and_values<D: Decoder>(
             [query, key, value],
             layouts.of(layer),
         )
-    });
+    })?;
     Ok(found)
 }

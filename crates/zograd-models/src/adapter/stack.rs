@@ -88,7 +88,7 @@ impl<'m, D: Decoder> Stack<'m, D> {
                 None => attend(layer, projected, layouts.of(index)),
                 Some(_) => self.attend_by_prefixes(index, projected, &layouts_of_one),
             }
-        });
+        })?;
         Ok(log_probs_at(base, hidden, &blocks.targets))
     }
 

@@ -1,5 +1,6 @@
 //! Beam search, one prompt at a time; the beams are the rows of a batch.
 
+use crate::error::ModelError;
 use std::cmp::Ordering;
 
 use super::{Continuation, Finish, Generation, host_logits, room};
@@ -28,17 +29,20 @@ struct Candidate {
 }
 
 /// Continues each prompt with `beams` beams. The prompts must have been checked.
+///
+/// # Errors
+/// [`ModelError::Interrupted`].
 pub(super) fn search_all<D: Decoder>(
     model: &D,
     prompts: &[&[u32]],
     generation: &Generation,
     beams: usize,
     mut on_token: impl FnMut(usize, u32),
-) -> Vec<Continuation> {
+) -> Result<Vec<Continuation>, ModelError> {
     let search_one = |(place, prompt): (usize, &&[u32])| {
-        let best = search(model, prompt, generation, beams);
+        let best = search(model, prompt, generation, beams)?;
         best.ids.iter().for_each(|id| on_token(place, *id));
-        best
+        Ok(best)
     };
     prompts.iter().enumerate().map(search_one).collect()
 }
@@ -48,9 +52,9 @@ fn search<D: Decoder>(
     prompt: &[u32],
     generation: &Generation,
     beams: usize,
-) -> Continuation {
+) -> Result<Continuation, ModelError> {
     let limit = room(model, prompt.len(), generation);
-    let (mut cache, mut hidden) = Cache::prefill(model, &[prompt], limit);
+    let (mut cache, mut hidden) = Cache::prefill(model, &[prompt], limit)?;
     let mut running = vec![Beam {
         ids: Vec::new(),
         sum: 0.0,
@@ -61,10 +65,10 @@ fn search<D: Decoder>(
         let candidates = candidates(&running, &logits, beams * (1 + generation.stop.len()));
         let Some(candidates) = candidates else {
             let ids = running.swap_remove(0).ids;
-            return Continuation {
+            return Ok(Continuation {
                 ids,
                 finish: Finish::NonFinite,
-            };
+            });
         };
         let mut kept = Vec::with_capacity(beams);
         let mut next = Vec::with_capacity(beams);
@@ -104,7 +108,7 @@ fn search<D: Decoder>(
             .iter()
             .filter_map(|b| b.ids.last().copied())
             .collect();
-        hidden = cache.extend(model, &last);
+        hidden = cache.extend(model, &last)?;
     }
     let unfinished = match limit {
         n if n == generation.max_new_tokens => Finish::Length,
@@ -122,7 +126,7 @@ fn search<D: Decoder>(
     let (ids, finish) = best.map_or((Vec::new(), unfinished), |(beam, finish)| {
         (beam.ids, finish)
     });
-    Continuation { ids, finish }
+    Ok(Continuation { ids, finish })
 }
 
 /// The `count` most probable ways to go on, best first; `None` if a logit is not finite.

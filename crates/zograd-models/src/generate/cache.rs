@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 use crate::backend::ModelBackend;
 use crate::backend::plain::of_type;
 use crate::decoder::{Decoder, prefix_of};
+use crate::error::ModelError;
 use crate::indices::indices;
 use crate::packing::Packing;
 use crate::run::{Layouts, attend, run_with};
@@ -42,11 +43,14 @@ struct Row {
 impl<B: ModelBackend> Cache<B> {
     /// Runs the prompts, and gives what the layers make of the last token of each, `[prompts, hidden]`. There is room for
     /// `new` more tokens each. The prompts must have been checked.
+    ///
+    /// # Errors
+    /// [`ModelError::Interrupted`].
     pub fn prefill<D: Decoder<Backend = B>>(
         model: &D,
         prompts: &[&[u32]],
         new: usize,
-    ) -> (Self, Tensor<B, 2>) {
+    ) -> Result<(Self, Tensor<B, 2>), ModelError> {
         let packing = Packing::whole(prompts);
         let ends = packing.rows.iter().map(|row| row.tokens().end - 1);
         let ends: Vec<usize> = ends.collect();
@@ -80,8 +84,8 @@ impl<B: ModelBackend> Cache<B> {
                 cache.layers.push(layer_cache);
                 attend(layer, [query, key, value], layouts.of(index))
             },
-        );
-        (cache, hidden)
+        )?;
+        Ok((cache, hidden))
     }
 
     /// Slots with the prefix and the packed tokens in them.
@@ -112,7 +116,14 @@ impl<B: ModelBackend> Cache<B> {
 
     /// Runs one more token of each row, at the row's next position, and gives what the layers make of
     /// it, `[rows, hidden]`. The ids, the positions and the room for them must exist.
-    pub fn extend<D: Decoder<Backend = B>>(&mut self, model: &D, ids: &[u32]) -> Tensor<B, 2> {
+    ///
+    /// # Errors
+    /// [`ModelError::Interrupted`]: then the sequences cannot be continued.
+    pub fn extend<D: Decoder<Backend = B>>(
+        &mut self,
+        model: &D,
+        ids: &[u32],
+    ) -> Result<Tensor<B, 2>, ModelError> {
         let packing = Packing {
             ids: ids.to_vec(),
             positions: self.rows.iter().map(|row| row.next).collect(),
@@ -130,10 +141,10 @@ impl<B: ModelBackend> Cache<B> {
             }
             let [keys, values] = layers[layer].clone();
             B::cached_attention(query, keys, values, &seen, prefix, model.heads(layer))
-        });
+        })?;
         self.place += 1;
         self.rows.iter_mut().for_each(|row| row.next += 1);
-        hidden
+        Ok(hidden)
     }
 
     /// The rows of a layer's keys that a sequence has, up to a place in its slot.

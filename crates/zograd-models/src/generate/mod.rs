@@ -59,9 +59,7 @@ pub(crate) fn generate_with<D: Decoder>(
     generation.check()?;
     check_packing(model, &Packing::whole(prompts))?;
     if let Decoding::Beams(beams) = generation.decoding {
-        return Ok(beam::search_all(
-            model, prompts, generation, beams, on_token,
-        ));
+        return beam::search_all(model, prompts, generation, beams, on_token);
     }
     let mut done: Vec<Option<Continuation>> = vec![None; prompts.len()];
     // neighbours of similar length make full rectangles
@@ -71,7 +69,7 @@ pub(crate) fn generate_with<D: Decoder>(
     let rooms = sorted
         .iter()
         .map(|prompt| room(model, prompt.len(), generation));
-    let (mut cache, mut hidden) = Cache::prefill(model, &sorted, rooms.max().unwrap_or(0));
+    let (mut cache, mut hidden) = Cache::prefill(model, &sorted, rooms.max().unwrap_or(0))?;
     let mut growing: Vec<Growing> = order
         .into_iter()
         .map(|prompt| Growing {
@@ -105,7 +103,7 @@ pub(crate) fn generate_with<D: Decoder>(
             .iter()
             .filter_map(|g| g.ids.last().copied())
             .collect();
-        hidden = cache.extend(model, &last);
+        hidden = cache.extend(model, &last)?;
     }
     Ok(done.into_iter().flatten().collect())
 }

@@ -19,6 +19,8 @@ mod goldens;
 mod heads;
 mod hub;
 #[cfg(feature = "ndarray")]
+mod interrupt;
+#[cfg(feature = "ndarray")]
 mod operations;
 #[cfg(feature = "ndarray")]
 mod plan;

@@ -6,7 +6,9 @@ use crate::watch::Watch;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{AdapterError, LoadError, LoadOptions, Model, ReadError, Storage};
+use zograd_models::{
+    AdapterError, LoadError, LoadOptions, Model, ReadError, Storage, interruptible,
+};
 use zograd_tasks::Prompt;
 use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
 
@@ -91,10 +93,16 @@ pub fn score<B: RunBackend>(
         return Err(given_up());
     }
     watch.work_begins(what, prompts.len() as u64);
-    let evaluation = evaluate(model, prompts, scoring, batch_size, |done| {
-        watch.work_done(done as u64);
-        goes_on()
-    });
+    let mut evaluating = || {
+        evaluate(model, prompts, scoring, batch_size, |done| {
+            watch.work_done(done as u64);
+            goes_on()
+        })
+    };
+    let evaluation = match stop {
+        Some(stop) => interruptible(stop, evaluating),
+        None => evaluating(),
+    };
     watch.work_ends();
     match evaluation {
         Err(TrainError::Stopped) => Err(given_up()),

@@ -13,7 +13,7 @@ use burn_autodiff::checkpoint::strategy::CheckpointStrategy;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{Model, ModelBackend};
+use zograd_models::{Model, ModelBackend, Plan, interruptible};
 use zograd_tasks::Prompt;
 
 /// What a step by backpropagation costs: one forward, and a backward that counts as two.
@@ -106,7 +106,7 @@ impl<'a, B: ModelBackend, C: CheckpointStrategy> Steps<'a, B, C> {
             }
             let questions = Questions::new(part, self.objective)?;
             let log_probs = match questions.plan() {
-                Some(plan) => Some(self.tuned().log_probs_tensor(plan)?),
+                Some(plan) => Some(self.forward(plan)?),
                 None => None,
             };
             let values: Vec<f32> = match &log_probs {
@@ -135,6 +135,16 @@ impl<'a, B: ModelBackend, C: CheckpointStrategy> Steps<'a, B, C> {
             terms,
             tokens,
         })
+    }
+
+    /// The scores of a plan, if nobody asks for an end meanwhile.
+    fn forward(&self, plan: &Plan) -> Result<Tensor<Autodiff<B, C>, 1>, TrainError> {
+        let forward = || self.tuned().log_probs_tensor(plan);
+        let scores = match self.stop {
+            Some(stop) => interruptible(stop, forward),
+            None => forward(),
+        };
+        Ok(scores?)
     }
 
     /// What is to be done about a step.

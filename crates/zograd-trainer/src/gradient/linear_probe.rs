@@ -5,7 +5,7 @@ use crate::measure::Questions;
 use crate::{TeacherForcing, TrainError};
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_models::{Model, ModelBackend};
+use zograd_models::{Model, ModelBackend, ModelError, interruptible};
 use zograd_tasks::Prompt;
 
 /// How far the making of a linear probe is.
@@ -127,7 +127,10 @@ fn features<'p, B: ModelBackend>(
         let chunk: Vec<&Prompt> = chunk.iter().collect();
         let questions = Questions::new(&chunk, &TeacherForcing)?;
         if let Some(plan) = questions.plan() {
-            features.extend(model.features(plan)?.into_data().iter::<f32>());
+            match interruptible(stop, || model.features(plan)) {
+                Err(ModelError::Interrupted) => return Ok(None),
+                found => features.extend(found?.into_data().iter::<f32>()),
+            }
             targets.extend(plan.targets());
             run += plan.stats().tokens as u64;
         }

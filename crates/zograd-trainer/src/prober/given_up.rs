@@ -1,11 +1,12 @@
 use super::{Loss, Prober};
 use crate::TrainError;
 use std::sync::atomic::{AtomicBool, Ordering};
+use zograd_models::interruptible;
 use zograd_perturb::{AppliedUpdate, Direction};
 use zograd_select::SkipReason;
 
-/// A prober whose step is given up, with [`TrainError::Stopped`], once a flag is raised: before losses are found, and never
-/// once the update is made. For weights that are back where they were when they rest, to the bit.
+/// A prober whose step is given up, with [`TrainError::Stopped`], once a flag is raised: before losses are found or in the
+/// middle of it, and never once the update is made. For weights that are back where they were when they rest, to the bit.
 pub(crate) struct GivenUp<'p> {
     prober: &'p mut dyn Prober,
     stop: &'p AtomicBool,
@@ -34,7 +35,8 @@ impl Prober for GivenUp<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(TrainError::Stopped);
             }
-            losses.extend(self.prober.losses(directions)?);
+            let found = interruptible(self.stop, || self.prober.losses(directions));
+            losses.extend(found?);
         }
         Ok(losses)
     }

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use zograd_models::interruptible;
 use zograd_perturb::Seed;
 use zograd_tasks::Prompt;
 
@@ -139,13 +140,17 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
         let (config, steps) = (self.config, self.state.summary().steps);
         let batch_size = config.eval_batch_size;
         let by_loss = config.best_by == BestBy::Loss && steps != config.steps;
-        let measured = match scoring.writer() {
+        let measuring = || match scoring.writer() {
             // nobody asks for the score, and answers take long to write
             Some(_) if by_loss => {
                 evaluate_loss(model, dev, batch_size, goes_on).map(|loss| (None, loss))
             }
             _ => evaluate(model, dev, scoring, batch_size, goes_on)
                 .map(|found| (Some(found.score), found.loss)),
+        };
+        let measured = match self.stop {
+            Some(stop) => interruptible(stop, measuring),
+            None => measuring(),
         };
         let (score, loss) = match measured {
             // without its evaluation the step is not whole: a resumed run makes both again
