@@ -123,6 +123,8 @@ enum What {
         #[command(flatten)]
         input: Input,
     },
+    /// The config.json of the shape
+    Config,
     /// Writes a random model and rows for `zograd train`
     RunInputs {
         /// The folder, which is created
@@ -298,6 +300,7 @@ fn run<B: NoiseBackend + ModelBackend>(
             let batches = BatchCounts::of(&input.read(config)?, config)?;
             json!({"methods": methods, "batches": batches})
         }
+        What::Config => serde_json::from_str(&config.to_json(dtype))?,
         What::RunInputs { folder } => {
             run_inputs::write(config, folder)?;
             json!({"parameters": config.num_parameters()})

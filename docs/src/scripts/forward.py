@@ -6,6 +6,7 @@ positions, log-softmax of the scored tokens. Random weights. Dense batches of --
 """
 import argparse, json, pathlib, statistics, time
 import torch
+import transformers
 from transformers import AutoConfig, AutoModelForCausalLM
 
 parser = argparse.ArgumentParser()
@@ -45,4 +46,14 @@ with torch.inference_mode():
             torch.log_softmax(logits[:, -4:-1].float(), -1).sum().item()
         if repeat:
             times.append(time.perf_counter() - start)
-print(json.dumps({"forward_s": statistics.median(times), "all": times, "batches": len(batches)}))
+print(
+    json.dumps(
+        {
+            "forward_s": statistics.median(times),
+            "all": times,
+            "batches": len(batches),
+            "torch": torch.__version__,
+            "transformers": transformers.__version__,
+        }
+    )
+)

@@ -2,6 +2,7 @@
 //! targets, and writes the page of the book that shows them.
 
 mod check;
+mod families;
 mod forward;
 mod generate;
 mod machine;
@@ -29,15 +30,17 @@ pub enum Topic {
     Noise,
     /// Forward passes against the rate of the matrix library
     Forward,
+    /// Forward passes of Llama's shapes, against transformers with --peer-python
+    Families,
     /// Whole steps, against --peer
     Step,
     /// Probes of an adapter, together and one by one
     Probes,
     /// Continuing prompts, against transformers with --peer-python
     Generate,
-    /// Peak memory of a whole training run
+    /// Peak memory of whole training runs
     Memory,
-    /// The six above
+    /// The seven above
     All,
     /// Counts and ratios against benches/thresholds.toml: a regression check
     Check,
@@ -58,11 +61,11 @@ pub struct Arguments {
     /// --warmup, --steps and --batch with --seq or --batches, and prints JSON with `step_s_median`
     #[arg(long, value_name = "COMMAND")]
     peer: Option<String>,
-    /// With noise and generate: a Python with torch, and with generate transformers, to alternate with
-    /// docs/src/scripts/normal_add.py and generate.py
+    /// With noise, families and generate: a Python with torch, and with the last two transformers, to alternate with
+    /// docs/src/scripts/normal_add.py, forward.py and generate.py
     #[arg(long, value_name = "PYTHON")]
     peer_python: Option<String>,
-    /// With step, forward and probes: a JSON file with real batches, besides the dense ones
+    /// With step, forward, families and probes: a JSON file with real batches, besides the dense ones
     #[arg(long, value_name = "FILE")]
     batches: Option<PathBuf>,
     /// How often each program is run, in turn
@@ -105,9 +108,10 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return check::run(&programs, arguments);
     }
     let mut results = Results::load()?;
-    let topics: [(Topic, Measurement); 6] = [
+    let topics: [(Topic, Measurement); 7] = [
         (Topic::Noise, noise::measure),
         (Topic::Forward, forward::measure),
+        (Topic::Families, families::measure),
         (Topic::Step, step::measure),
         (Topic::Probes, probes::measure),
         (Topic::Generate, generate::measure),

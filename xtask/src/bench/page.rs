@@ -61,6 +61,19 @@ pub fn page(results: &Results) -> String {
             ),
         ),
         (
+            "{families}",
+            columns(
+                results,
+                "families",
+                &[
+                    ("zograd_s", "zograd, s"),
+                    ("share_of_peak", "share of the matrix peak"),
+                    ("peer_s", "transformers, s"),
+                    ("speedup", "times as fast"),
+                ],
+            ),
+        ),
+        (
             "{step}",
             columns(
                 results,
@@ -115,7 +128,7 @@ pub fn page(results: &Results) -> String {
                 &[
                     ("peak_mb", "peak of the whole run, MB"),
                     ("weights_mb", "weights, MB"),
-                    ("limit_mb", "1.25 x weights + 200 MB, MB"),
+                    ("limit_mb", "limit, MB"),
                 ],
             ),
         ),

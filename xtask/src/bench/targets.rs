@@ -2,7 +2,7 @@
 
 use super::record::Results;
 use super::spread::Spread;
-use super::{generate, memory, noise};
+use super::{families, generate, memory, noise};
 use std::fmt::Write;
 
 /// A bound on one quantity of one record.
@@ -29,6 +29,8 @@ impl Bound {
         }
     }
 }
+
+const SHARE: &str = "share of the matrix peak";
 
 const MATRIX: &str = "forward alone, share of the matrix peak";
 
@@ -194,6 +196,34 @@ const TARGETS: &[Target] = &[
         ],
     },
     Target {
+        what: "Forward of SmolLM2-135M's shape, 16 x 64: against transformers",
+        record: families::SMOLLM2_DENSE,
+        quantity: "speedup",
+        bound: Bound::AtLeast(1.0),
+        beside: &[(SHARE, families::SMOLLM2_DENSE, "share_of_peak")],
+    },
+    Target {
+        what: "Forward of SmolLM2-135M's shape, SST-2 batches: against transformers",
+        record: families::SMOLLM2_SST2,
+        quantity: "speedup",
+        bound: Bound::AtLeast(4.0),
+        beside: &[(SHARE, families::SMOLLM2_SST2, "share_of_peak")],
+    },
+    Target {
+        what: "Forward of Llama-3.2-1B's shape, 16 x 64: against transformers",
+        record: families::LLAMA_DENSE,
+        quantity: "speedup",
+        bound: Bound::AtLeast(1.0),
+        beside: &[(SHARE, families::LLAMA_DENSE, "share_of_peak")],
+    },
+    Target {
+        what: "Forward of Llama-3.2-1B's shape, SST-2 batches: against transformers",
+        record: families::LLAMA_SST2,
+        quantity: "speedup",
+        bound: Bound::AtLeast(4.0),
+        beside: &[(SHARE, families::LLAMA_SST2, "share_of_peak")],
+    },
+    Target {
         what: "Generation, 16 prompts of 400 tokens, 50 new: against transformers",
         record: generate::PROMPTS,
         quantity: "speedup",
@@ -206,12 +236,32 @@ const TARGETS: &[Target] = &[
     },
     Target {
         what: "Peak memory of a training run, share of 1.25 x weights + 200 MB",
-        record: memory::RUN,
+        record: memory::OPT,
         quantity: "share_of_limit",
         bound: Bound::AtMost(1.0),
         beside: &[
-            ("peak in MB", memory::RUN, "peak_mb"),
-            ("weights in MB", memory::RUN, "weights_mb"),
+            ("peak in MB", memory::OPT, "peak_mb"),
+            ("weights in MB", memory::OPT, "weights_mb"),
+        ],
+    },
+    Target {
+        what: "Peak memory, Llama-3.2-1B's shape in f32, share of 1.2 x weights + 300 MB",
+        record: memory::LLAMA,
+        quantity: "share_of_limit",
+        bound: Bound::AtMost(1.0),
+        beside: &[
+            ("peak in MB", memory::LLAMA, "peak_mb"),
+            ("weights in MB", memory::LLAMA, "weights_mb"),
+        ],
+    },
+    Target {
+        what: "Peak memory, Llama-3.2-1B's shape in bf16, share of 1.2 x weights + 300 MB",
+        record: memory::LLAMA_BF16,
+        quantity: "share_of_limit",
+        bound: Bound::AtMost(1.0),
+        beside: &[
+            ("peak in MB", memory::LLAMA_BF16, "peak_mb"),
+            ("weights in MB", memory::LLAMA_BF16, "weights_mb"),
         ],
     },
 ];
@@ -282,7 +332,7 @@ mod tests {
     #[test]
     fn the_median_decides() {
         let mut results = Results::empty();
-        let mut record = Record::new(memory::RUN, 3);
+        let mut record = Record::new(memory::OPT, 3);
         record.add("share_of_limit", &[0.9, 1.01, 1.2]);
         record.add("weights_mb", &[501.0]);
         results.records.insert(record.name.clone(), record);
