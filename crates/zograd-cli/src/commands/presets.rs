@@ -7,7 +7,7 @@ use anyhow::Result;
 use serde::Serialize;
 use std::process::ExitCode;
 use zograd_runs::words::value;
-use zograd_runs::{Cost, Paper, Preset};
+use zograd_runs::{Cost, Paper, Preset, Start};
 use zograd_select::Methods;
 
 /// Lists presets.
@@ -19,7 +19,10 @@ pub fn run(args: &PresetsArgs) -> Result<ExitCode> {
     struct Entry<'a> {
         name: &'a str,
         train: &'a toml::Table,
-        paper: &'a Paper,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        paper: Option<&'a Paper>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        start: Option<&'a Start>,
         cost: Cost,
     }
     let presets = Preset::all(&args.filter)?;
@@ -33,7 +36,8 @@ pub fn run(args: &PresetsArgs) -> Result<ExitCode> {
             .map(|(preset, cost)| Entry {
                 name: preset.name,
                 train: &preset.train,
-                paper: &preset.paper,
+                paper: preset.paper.as_ref(),
+                start: preset.start.as_ref(),
                 cost: *cost,
             })
             .collect();
@@ -67,9 +71,9 @@ pub fn run(args: &PresetsArgs) -> Result<ExitCode> {
             cost.examples.to_string(),
             cost.weight_bytes
                 .map_or("-".into(), |bytes| format!("{:.1}", bytes as f64 / 1e9)),
-            format!("{:.1}", preset.paper.percent),
-            format!("{:.1}", preset.paper.zero_shot_percent),
-            preset.paper.metric.clone(),
+            of_paper(preset, |paper| format!("{:.1}", paper.percent)),
+            of_paper(preset, |paper| format!("{:.1}", paper.zero_shot_percent)),
+            of_paper(preset, |paper| paper.metric.clone()),
         ]);
     }
     answer(table.text())?;
@@ -82,4 +86,9 @@ pub fn run(args: &PresetsArgs) -> Result<ExitCode> {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the paper says of a preset, or a dash.
+fn of_paper(preset: &Preset, cell: impl Fn(&Paper) -> String) -> String {
+    preset.paper.as_ref().map_or("-".into(), cell)
 }

@@ -35,6 +35,26 @@ fn presets_are_listed_and_filtered() {
     );
 }
 
+#[test]
+fn starts_for_models_of_today_say_why_and_how_large_they_are() {
+    let dir = scratch();
+    let starts = run_json(dir.path(), &["presets", "--json", "start/"]);
+    let starts = starts.as_array().expect("a list");
+    assert!(starts.len() >= 10);
+    for start in starts {
+        assert!(start["start"]["why"].is_string() && start.get("paper").is_none());
+        let bytes = start["cost"]["weight_bytes"].as_f64().expect("a size");
+        // from 0.1B in f32 to 8B in 16 bits
+        assert!((4e8..17e9).contains(&bytes), "{start}");
+    }
+    let text = run(dir.path(), &["presets", "start/llama-3.1-8b"]).stdout;
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert!(
+        text.contains("start/llama-3.1-8b/gv-lora") && text.contains("16.1"),
+        "{text}"
+    );
+}
+
 /// The paper's settings on the built-in model, at a size that ends in a second.
 const SMALL: [&str; 20] = [
     "train",

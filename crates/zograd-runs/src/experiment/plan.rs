@@ -229,7 +229,7 @@ fn values(train: &Given, preset: Option<Preset>, gradient: bool) -> Result<(Vec<
         is("model", BUILT_IN_MODEL) && is("task", BUILT_IN_TASK) && train.get("data").is_none();
     Ok(match (preset, tune) {
         (_, tune) if gradient => (customary(tune), Vec::new()),
-        (Some(preset), _) => (preset.paper.lr_grid, preset.paper.eps_grid),
+        (Some(preset), _) => preset.grids(),
         (None, Tune::Full) if built_in => (BUILT_IN_LR.to_vec(), vec![1e-3]),
         (None, tune) => papers(tune),
     })

@@ -20,9 +20,15 @@ pub struct Cost {
 }
 
 /// Numbers of the models of the presets.
-const PARAMETERS: [(&str, u64); 2] = [
+const PARAMETERS: [(&str, u64); 8] = [
     ("facebook/opt-1.3b", 1_315_758_080),
     ("facebook/opt-13b", 12_853_473_280),
+    ("HuggingFaceTB/SmolLM2-135M", 134_515_008),
+    ("Qwen/Qwen3-0.6B", 596_049_920),
+    ("meta-llama/Llama-3.2-1B", 1_235_814_400),
+    ("Qwen/Qwen2.5-1.5B", 1_543_714_304),
+    ("meta-llama/Llama-3.2-3B", 3_212_749_824),
+    ("meta-llama/Llama-3.1-8B", 8_030_261_248),
 ];
 
 impl Preset {
@@ -31,7 +37,11 @@ impl Preset {
     /// # Errors
     /// A preset of ours that does not resolve.
     pub fn cost(&self, methods: &Methods) -> Result<Cost> {
-        let given = Given::new().with("preset", self.name);
+        let mut given = Given::new().with("preset", self.name);
+        if self.train.get("task").is_none() {
+            // whichever task it will be: it changes nothing of this
+            given = given.with("task", "sst2").with("data", "data");
+        }
         let settings = Settings::resolve(given, methods)?;
         let forwards = settings.forwards(methods)?.unwrap_or(0);
         let model = settings.inputs.model.as_deref();

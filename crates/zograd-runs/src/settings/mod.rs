@@ -35,7 +35,7 @@ pub use method::{DEFAULT_METHOD, MethodChoice, MethodKind, Procedure};
 pub use objective::{ObjectiveChoice, ObjectiveName};
 pub use owner::{Key, Keys, Owner};
 pub use place::{Place, PresetChoice};
-pub use presets::{Paper, Preset, Published};
+pub use presets::{Paper, Preset, Published, Start};
 pub(crate) use tuning::check_adapter;
 pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
 pub use zeroth_order::{PerturbationOptions, ZerothOrder};

@@ -7,7 +7,7 @@ macro_rules! files {
     };
 }
 
-/// (Name, text) of every preset, in the order of the paper's tables.
+/// (Name, text) of every preset: those of the paper in the order of its tables, then starts by size of model.
 pub const FILES: &[(&str, &str)] = files![
     "paper/opt-1.3b/sst2/mezo",
     "paper/opt-1.3b/rte/mezo",
@@ -60,4 +60,16 @@ pub const FILES: &[(&str, &str)] = files![
     "paper/opt-13b/wic/greedy",
     "paper/opt-13b/rte/greedy",
     "paper/opt-13b/boolq/greedy",
+    "start/smollm2-135m/gv",
+    "start/smollm2-135m/gv-lora",
+    "start/qwen3-0.6b/gv",
+    "start/qwen3-0.6b/gv-lora",
+    "start/llama-3.2-1b/gv",
+    "start/llama-3.2-1b/gv-lora",
+    "start/qwen2.5-1.5b/gv",
+    "start/qwen2.5-1.5b/gv-lora",
+    "start/llama-3.2-3b/gv",
+    "start/llama-3.2-3b/gv-lora",
+    "start/llama-3.1-8b/gv",
+    "start/llama-3.1-8b/gv-lora",
 ];

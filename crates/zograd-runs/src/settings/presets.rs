@@ -1,7 +1,7 @@
-//! Named settings: those of the paper's experiments, with the numbers it reports.
+//! Named settings: those of the paper's experiments, with the numbers it reports, and starts for models of today.
 //!
-//! Each is a TOML file of two tables. `[train]` has the keys of `zograd train --config`, `[paper]` what the
-//! paper says of the result.
+//! Each is a TOML file of two tables. `[train]` has the keys of `zograd train --config`; the other is `[paper]`, what the
+//! paper says of the result, or `[start]`, where the settings come from.
 
 use super::given::Given;
 use super::method::{DEFAULT_METHOD, MethodKind};
@@ -22,8 +22,23 @@ pub struct Preset {
     pub name: &'static str,
     /// Keys of a `zograd train --config` file.
     pub train: toml::Table,
-    /// What the paper says.
-    pub paper: Paper,
+    /// What the paper says, if it is one of its experiments.
+    pub paper: Option<Paper>,
+    /// Where the settings come from, if they are somewhere to start from.
+    pub start: Option<Start>,
+}
+
+/// Settings to start from, for a model that the paper does not have.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Start {
+    /// Why these.
+    pub why: String,
+    /// Learning rates for a sweep.
+    pub lr_grid: Vec<f64>,
+    /// Perturbation scales for a sweep.
+    pub eps_grid: Vec<f64>,
 }
 
 /// What a paper reports for a setting.
@@ -103,6 +118,17 @@ impl Preset {
         Ok(given.or_suggested(settings))
     }
 
+    /// Learning rates and perturbation scales to try.
+    pub fn grids(&self) -> (Vec<f64>, Vec<f64>) {
+        let paper = self.paper.as_ref().map(|p| (&p.lr_grid, &p.eps_grid));
+        let start = self.start.as_ref().map(|s| (&s.lr_grid, &s.eps_grid));
+        let (lr, eps) = paper.or(start).unzip();
+        (
+            lr.cloned().unwrap_or_default(),
+            eps.cloned().unwrap_or_default(),
+        )
+    }
+
     /// The settings that hold beside what was given, which may choose another method, or tune something else. What
     /// these choices do not have at all is left out when settings are resolved.
     fn beside(&self, given: &Given, methods: &Methods) -> Given {
@@ -153,16 +179,17 @@ impl Preset {
             .is_some_and(|value| Some(value) != self.train.get(key))
     }
 
-    /// The paper's result, for a run with these settings.
-    pub(crate) fn published(&self, run: &Given) -> Published {
+    /// The paper's result, if there is one, for a run with these settings.
+    pub(crate) fn published(&self, run: &Given) -> Option<Published> {
+        let paper = self.paper.clone()?;
         let ours = self.train.iter().filter(|(key, value)| {
             !OF_THE_MACHINE.contains(&key.as_str()) && run.get(key) != Some(value)
         });
-        Published {
+        Some(Published {
             preset: self.name.into(),
-            paper: self.paper.clone(),
+            paper,
             differs_in: ours.map(|(key, _)| key.clone()).collect(),
-        }
+        })
     }
 }
 
@@ -241,38 +268,58 @@ mod tests {
         assert_eq!(on_disk, compiled);
     }
 
+    /// A preset by its name, with all settings of `train`.
+    fn resolved(preset: &Preset) -> Settings {
+        let mut given = Given::new().with("preset", preset.name);
+        if preset.start.is_some() {
+            given = given.with("task", "sst2").with("data", "data");
+        }
+        Settings::resolve(given, &Methods::built_in()).expect(preset.name)
+    }
+
     #[test]
     fn every_preset_holds_settings_of_train_and_says_what_it_is() {
         let presets = Preset::all("").expect("they parse");
         assert_eq!(presets.len(), FILES.len());
         for preset in presets {
             let name = preset.name;
-            let given = Given::new().with("preset", name);
-            let train = Settings::resolve(given, &Methods::built_in()).expect(name);
+            let train = resolved(&preset);
             let parts: Vec<&str> = name.split('/').collect();
-            let model = train.inputs.model.expect(name);
+            let model = train.inputs.model.expect(name).to_lowercase();
             assert!(model.ends_with(parts[1]), "{name}");
-            assert!(preset.paper.model.eq_ignore_ascii_case(parts[1]), "{name}");
-            assert_eq!(train.inputs.task.as_deref(), Some(parts[2]), "{name}");
             let method = preset.train["method"].as_str().expect(name);
             let file = match preset.train["tune"].as_str().expect(name) {
                 "full" => method.into(),
                 tune => format!("{method}-{tune}"),
             };
-            assert_eq!(file, parts[3], "the file's name is its method: {name}");
-            assert!(preset.paper.lr_grid.contains(&train.config.lr));
-            // as the scripts of the originals choose
-            assert_eq!(train.config.best_by, BestBy::Loss, "{name}");
+            assert_eq!(
+                Some(&&*file),
+                parts.last(),
+                "its name is its method: {name}"
+            );
+            let (lr, eps) = preset.grids();
+            assert!(lr.contains(&train.config.lr), "{name}");
             let Procedure::ZerothOrder(zo) = train.procedure else {
                 panic!("{name}: a gradient");
             };
-            assert!(preset.paper.eps_grid.contains(&zo.eps));
-            assert!((0.0..100.0).contains(&preset.paper.percent), "{name}");
+            assert!(eps.contains(&zo.eps), "{name}");
             // no key of the file was passed over
             let text = FILES.iter().find(|(n, _)| *n == name).expect(name).1;
             let file: toml::Table = text.parse().expect(name);
-            let read = toml::Table::try_from(&preset.paper).expect(name);
-            assert_eq!(file["paper"].as_table(), Some(&read), "{name}");
+            let (kind, read) = match (&preset.paper, &preset.start) {
+                (Some(paper), None) => {
+                    assert!(paper.model.eq_ignore_ascii_case(parts[1]), "{name}");
+                    assert_eq!(train.inputs.task.as_deref(), Some(parts[2]), "{name}");
+                    // as the scripts of the originals choose
+                    assert_eq!(train.config.best_by, BestBy::Loss, "{name}");
+                    assert!((0.0..100.0).contains(&paper.percent), "{name}");
+                    ("paper", toml::Table::try_from(paper))
+                }
+                (None, Some(start)) => ("start", toml::Table::try_from(start)),
+                _ => panic!("{name}: of the paper, or a start"),
+            };
+            assert_eq!(parts[0], kind, "{name}");
+            assert_eq!(file[kind].as_table(), Some(&read.expect(name)), "{name}");
         }
     }
 
@@ -289,7 +336,7 @@ mod tests {
             ("paper/opt-1.3b/boolq/n-spsa", 44.9, 62.8),
             ("paper/opt-1.3b/wsc/gv", 43.3, 60.6),
         ] {
-            let paper = Preset::named(name).expect(name).paper;
+            let paper = Preset::named(name).expect(name).paper.expect(name);
             assert_eq!(
                 (paper.zero_shot_percent, paper.percent),
                 (zero_shot, tuned),
@@ -329,7 +376,7 @@ mod tests {
         }
         assert_eq!(adam.text("dtype"), Some("f32"));
         assert_eq!(adam.get("steps"), preset.get("steps"));
-        for preset in Preset::all("").expect("they parse") {
+        for preset in Preset::all("paper").expect("they parse") {
             let probe = "method = \"linear-probing\"\nbackend = \"ndarray\"";
             let probe = resolved(preset.name, probe);
             for key in ["steps", "lr", "prefix-tokens", "prefix-init", "objective"] {

@@ -167,7 +167,7 @@ impl Prepared {
             (None, None) => Destination::Free(format!("{}-{}", sources.task_name, settings.method)),
         };
         let published = match &settings.preset {
-            Some(name) => Some(Preset::named(name)?.published(&settings.given()?)),
+            Some(name) => Preset::named(name)?.published(&settings.given()?),
             None => None,
         };
         let prepared = Self {

@@ -392,10 +392,13 @@ fn what_is_only_suggested_is_left_out_where_nothing_has_it() {
 fn whatever_begins_from_a_preset_is_written_so_that_it_is_the_same_again() {
     let runs = Runs::new();
     for preset in Preset::all("").expect("they parse") {
-        let machine = format!(
+        let mut machine = format!(
             "preset = '{}'\nbackend = 'ndarray'\ndtype = 'f32'\n",
             preset.name
         );
+        if preset.start.is_some() {
+            machine += "task = 'sst2'\ndata = 'data'\n";
+        }
         for method in methods() {
             for tune in tunes(method) {
                 let with = given(&format!("{machine}method = '{method}'\ntune = '{tune}'"));
