@@ -12,6 +12,7 @@ mod charts;
 mod closed;
 mod commands;
 mod console;
+mod csv;
 mod failure;
 mod output;
 mod plot;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Train(args) => commands::train::run(&args),
         Command::Sweep(args) => commands::sweep::run(&args),
+        Command::Compare(args) => commands::compare::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Presets(args) => commands::presets::run(&args),
         Command::Eval(args) => commands::eval::run(&args),

@@ -1,6 +1,7 @@
 //! Flags. Those of `train`, `sweep`, `eval` and `prompts` are made from settings, which may also stand in the file given
 //! with `--config`; flags win.
 
+mod compare;
 mod convert;
 mod eval;
 mod generate;
@@ -15,6 +16,7 @@ mod sweep;
 mod train;
 mod trajectory;
 
+pub use compare::CompareArgs;
 pub use convert::ConvertArgs;
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
@@ -44,6 +46,7 @@ Examples:
   zograd eval --model DIR --adapter runs/sst2-gv/best --task sst2 --data DIR
   zograd train --preset paper/opt-13b/sst2/gv --data DIR
   zograd sweep --model DIR --task sst2 --data DIR --lr 1e-5,3e-5,1e-4 --eps 1e-3
+  zograd compare --model DIR --task sst2 --data DIR --method mezo,gv,adam --lr 1e-5,3e-5,1e-4 --forwards 3000
   zograd report runs/*                      curves and tables on one page
   zograd train --resume runs/sst2-gv        go on after Ctrl-C, kill -9 or a power cut
   zograd train --resume runs/sst2-gv --steps 9000   go on behind the end
@@ -66,7 +69,9 @@ pub enum Command {
     Train(Box<TrainArgs>),
     /// Try a grid of learning rates and eps on a small budget, and recommend
     Sweep(Box<SweepArgs>),
-    /// Compare runs: one HTML page, pictures, tables
+    /// Compare methods at equal budgets, each at its own best learning rate, over seeds
+    Compare(Box<CompareArgs>),
+    /// Show runs side by side: one HTML page, pictures, tables
     Report(ReportArgs),
     /// List the named settings: the paper's experiments
     Presets(PresetsArgs),

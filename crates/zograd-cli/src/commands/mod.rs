@@ -1,5 +1,6 @@
 //! One file a sub-command.
 
+pub mod compare;
 pub mod completions;
 pub mod convert;
 pub mod eval;

@@ -4,6 +4,7 @@ mod adapters;
 mod baselines;
 #[cfg(unix)]
 mod cases;
+mod compare;
 mod environment;
 mod errors;
 mod families;

@@ -2,6 +2,7 @@
 
 mod advice;
 mod chance;
+mod compare;
 mod curve;
 mod estimate;
 mod group;
@@ -12,6 +13,10 @@ mod spread;
 mod sweep;
 
 pub use advice::Advice;
+pub use compare::{
+    COMPARISON, Comparison, ComparisonPlan, ComparisonReport, Interval, Kind, MethodReport,
+    Reached, Rules, Target,
+};
 pub use curve::{Axis, Curve, smooth};
 pub use group::{Group, group, shared};
 pub use lists::Lists;

@@ -116,6 +116,34 @@ impl Sweep {
         })
     }
 
+    /// The sweep of this plan in a folder that belongs to whoever holds `lock`, begun or not.
+    ///
+    /// # Errors
+    /// The folder cannot be made, or holds something else.
+    pub(super) fn within(folder: &Path, plan: SweepPlan, lock: &Arc<Lock>) -> Result<Self> {
+        let file = folder.join(SWEEP);
+        if !zograd_files::exists(&file) {
+            let text = toml::to_string(&plan).or_input()?;
+            std::fs::create_dir_all(folder).on_file(folder)?;
+            zograd_files::write(&file, text).on_file(&file)?;
+        }
+        Ok(Self::in_folder(folder.to_owned(), plan, lock.clone()))
+    }
+
+    /// Runs of this plan in a folder that belongs to whoever holds `lock`.
+    pub(super) fn in_folder(folder: PathBuf, plan: SweepPlan, lock: Arc<Lock>) -> Self {
+        Self {
+            folder,
+            plan,
+            _lock: lock,
+        }
+    }
+
+    /// The folder of the run of a point with this seed.
+    pub(super) fn run_folder(&self, point: &Point, seed: u64) -> PathBuf {
+        self.folder.join(self.plan.folder(point, seed))
+    }
+
     /// Runs the points that are not done yet, then compares all; `sweep.json` says the same.
     ///
     /// # Errors
@@ -128,7 +156,7 @@ impl Sweep {
         'points: for point in &points {
             let mut done = Vec::new();
             for &seed in &self.plan.seed {
-                let folder = self.folder.join(self.plan.folder(point, seed));
+                let folder = self.run_folder(point, seed);
                 let before = state(&folder)?;
                 let start = Instant::now();
                 if before != State::Over {
@@ -168,8 +196,14 @@ impl Sweep {
 
     /// Makes the run of a point with this seed, or resumes it; a gradient method keeps no log to resume from and begins
     /// again.
-    fn work(&self, point: &Point, seed: u64, runs: &Runs, watch: &mut dyn Watch) -> Result<()> {
-        let run = &self.folder.join(self.plan.folder(point, seed));
+    pub(super) fn work(
+        &self,
+        point: &Point,
+        seed: u64,
+        runs: &Runs,
+        watch: &mut dyn Watch,
+    ) -> Result<()> {
+        let run = &self.run_folder(point, seed);
         if run.is_symlink() {
             refuse!(
                 "{}: it is a link; a sweep writes its runs into its own folder",

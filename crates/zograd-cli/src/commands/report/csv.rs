@@ -1,6 +1,7 @@
 //! Tables for other programs: one row a run, a step, an evaluation.
 
-use std::fmt::{Display, Write};
+use crate::csv::{Csv, Maybe};
+use std::fmt::Display;
 use zograd_runs::Summary;
 use zograd_runs::experiment::Group;
 use zograd_runs::folder::RunRecord;
@@ -46,44 +47,6 @@ fn differing(groups: &[Group<'_>]) -> Vec<String> {
     let others = keys.map(|(key, _)| key.as_str());
     let others = others.filter(|key| !known.contains(key) && !SETTINGS.contains(key));
     others.map(String::from).collect()
-}
-
-/// Lines of comma-separated values as RFC 4180 has them, but for the line ends.
-struct Csv {
-    text: String,
-}
-
-impl Csv {
-    fn new(heads: &[&str]) -> Self {
-        Self {
-            text: heads.join(",") + "\n",
-        }
-    }
-
-    fn line(&mut self, fields: &[&dyn Display]) {
-        for (k, field) in fields.iter().enumerate() {
-            let field = field.to_string();
-            let comma = if k == 0 { "" } else { "," };
-            // writing to a string cannot fail
-            let _ = match field.contains([',', '"', '\n']) {
-                true => write!(self.text, "{comma}\"{}\"", field.replace('"', "\"\"")),
-                false => write!(self.text, "{comma}{field}"),
-            };
-        }
-        self.text.push('\n');
-    }
-}
-
-/// A number that may be missing or not finite: then the field is empty.
-struct Maybe(Option<f64>);
-
-impl Display for Maybe {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0 {
-            Some(x) if x.is_finite() => write!(f, "{x}"),
-            _ => Ok(()),
-        }
-    }
 }
 
 fn runs_head(differing: &[String]) -> Csv {
@@ -193,17 +156,5 @@ fn evals_lines(csv: &mut Csv, run: &RunRecord) {
             &eval.best,
             &eval.eval_seconds,
         ]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn fields_with_commas_and_quotes_are_quoted() {
-        let mut csv = Csv::new(&["a", "b", "c"]);
-        csv.line(&[&"x, \"y\"", &1.5, &Maybe(Some(f64::NAN))]);
-        assert_eq!(csv.text, "a,b,c\n\"x, \"\"y\"\"\",1.5,\n");
     }
 }

@@ -87,6 +87,16 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The page of these runs.
+///
+/// # Errors
+/// A chart that cannot be drawn.
+pub fn page(runs: &[RunRecord]) -> Result<String> {
+    let groups = group(runs);
+    let rows: Vec<Row> = groups.iter().map(Row::of).collect();
+    html::page(runs, &groups, &rows)
+}
+
 /// A file for the page that does not exist yet.
 fn free_page() -> PathBuf {
     let numbered = (2..).map(|n| PathBuf::from(format!("report-{n}.html")));

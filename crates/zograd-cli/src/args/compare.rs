@@ -1,0 +1,105 @@
+//! Flags of `zograd compare`: those of `sweep`, and how it is compared.
+
+use super::sweep::SweepArgs;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
+use zograd_runs::experiment::Rules;
+
+/// `zograd compare`
+#[derive(Clone, Debug)]
+pub struct CompareArgs {
+    /// The values to try, and the settings that all runs share.
+    pub sweep: SweepArgs,
+    /// How it is compared.
+    pub rules: Rules,
+}
+
+/// The flags that a sweep has not got.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Comparison")]
+struct Own {
+    /// Forward passes of every point that a learning rate is chosen by [default: a third of those of a run]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    tune_forwards: Option<u64>,
+    /// Seeds of the runs that rates are chosen by; none of those that are compared [default: 0]
+    #[arg(long, value_name = "N,..", value_delimiter = ',')]
+    tune_seed: Vec<u64>,
+    /// Development loss to be reached [default: the median of the lowest of the first method]
+    #[arg(long, value_name = "LOSS")]
+    target_loss: Option<f64>,
+    /// Development score to be reached, from 0 to 1 [default: the median of the best of the first method]
+    #[arg(long, value_name = "SCORE")]
+    target_score: Option<f64>,
+}
+
+/// Flags that mean something a little different here.
+const HELP: [(&str, &str); 7] = [
+    (
+        "resume",
+        "Resume the comparison in this folder: finished runs are kept, an interrupted one is resumed",
+    ),
+    (
+        "method",
+        "Methods, separated by commas, gradient methods among them; the first is what the others are timed against \
+         [default: mezo,gv,greedy,pool-regression]",
+    ),
+    (
+        "lr",
+        "Learning rates that each method is tuned over, separated by commas; those of gradient methods beside others are \
+         customary ones [default: the preset's or the paper's grid]",
+    ),
+    (
+        "seed",
+        "Seeds of the runs that are compared, separated by commas [default: 1,2,3]",
+    ),
+    (
+        "forwards",
+        "Forward passes of every run that is compared [default: 1800]",
+    ),
+    (
+        "test-examples",
+        "Test examples of a run: reported, nothing is chosen by them [default: 100]",
+    ),
+    (
+        "out",
+        "Folder of the comparison, must not exist yet [default: runs/TASK-compare, numbered if taken]",
+    ),
+];
+
+impl Args for CompareArgs {
+    fn augment_args(command: Command) -> Command {
+        let mut command = Own::augment_args(SweepArgs::augment_args(command));
+        for (flag, help) in HELP {
+            command = command.mut_arg(flag, |arg| arg.help(help));
+        }
+        // methods are compared at equal forward passes
+        command.mut_arg("steps", |arg| arg.hide(true))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for CompareArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Self::from_arg_matches_mut(&mut matches.clone())
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        let own = Own::from_arg_matches_mut(matches)?;
+        let mut rules = Rules::default();
+        rules.tune_forwards = own.tune_forwards;
+        rules.tune_seed = own.tune_seed;
+        rules.target_loss = own.target_loss;
+        rules.target_score = own.target_score;
+        Ok(Self {
+            sweep: SweepArgs::from_arg_matches_mut(matches)?,
+            rules,
+        })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}

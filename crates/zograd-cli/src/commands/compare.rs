@@ -1,0 +1,213 @@
+//! `zograd compare`: methods at equal budgets, each at its own best rate.
+
+use super::report;
+use crate::args::CompareArgs;
+use crate::console::Console;
+use crate::csv::{Csv, Maybe};
+use crate::output::{answer, say};
+use crate::signals::Stop;
+use crate::table::Table;
+use crate::threads::{asked_threads, set_threads};
+use anyhow::Result;
+use std::process::ExitCode;
+use zograd_runs::experiment::{
+    Comparison, ComparisonReport, Interval, MethodReport, Reached, Rules, Target,
+};
+use zograd_runs::folder::RunRecord;
+use zograd_runs::words::number;
+use zograd_runs::{Blame, RunError, Runs};
+use zograd_tasks::metrics::Metric;
+
+/// Tunes and runs what is not done yet, then compares all.
+///
+/// # Errors
+/// Wrong input, or something that failed while running.
+pub fn run(args: &CompareArgs) -> Result<ExitCode> {
+    let stop = Stop::on_signal()?;
+    let runs = Runs::new().stopped_by(stop.asked.clone());
+    let train = &args.sweep.train;
+    let comparison = match train.resumed()? {
+        Some(_) if !args.sweep.lists.is_empty() || args.rules != Rules::default() => {
+            return Err(RunError::input(
+                "`resume`: a comparison is resumed with the settings it had; nothing but `threads` goes with it",
+            )
+            .into());
+        }
+        Some(folder) => Comparison::reopen(folder, &train.given)?,
+        None => {
+            let (lists, given) = args.sweep.with_file()?;
+            set_threads(asked_threads(&given))?;
+            Comparison::new(lists, args.rules.clone(), given, &runs)?
+        }
+    };
+    set_threads(comparison.plan.threads())?;
+    let mut console = Console::default().raising(stop.saves.clone());
+    let report = comparison.run(&runs, &mut console)?;
+    write(&report)?;
+    match train.json {
+        true => answer(serde_json::to_string(&report)?)?,
+        false => print(&report)?,
+    }
+    if report.missing > 0 {
+        say(format_args!(
+            "interrupted, {} runs to do; resume with: zograd compare --resume {}",
+            report.missing,
+            report.comparison.display()
+        ));
+        return Ok(stop.exit_code());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes `compare.csv` and, where there are runs, the page that `zograd report` makes of them.
+fn write(report: &ComparisonReport) -> Result<()> {
+    let csv = report.comparison.join("compare.csv");
+    zograd_files::write(&csv, numbers(report)).on_file(&csv)?;
+    let folders = report.methods.iter().flat_map(|method| &method.runs);
+    let runs: Vec<RunRecord> = folders
+        .map(|folder| RunRecord::read(folder))
+        .collect::<zograd_runs::Result<_>>()?;
+    if !runs.is_empty() {
+        let page = report.comparison.join("compare.html");
+        zograd_files::write(&page, report::page(&runs)?).on_file(&page)?;
+    }
+    Ok(())
+}
+
+/// One line a method and quantity.
+fn numbers(report: &ComparisonReport) -> String {
+    let heads = [
+        "method", "lr", "eps", "quantity", "runs", "median", "low", "high",
+    ];
+    let mut csv = Csv::new(&heads);
+    for m in &report.methods {
+        let reached = |what: Option<Reached>, number: fn(&Reached) -> Option<f64>| {
+            what.map(|what| (what.runs, number(&what), None, None))
+        };
+        let interval =
+            |x: Option<Interval>| x.map(|x| (x.runs, Some(x.median), Some(x.low), Some(x.high)));
+        for (name, cell) in [
+            ("forwards", interval(m.forwards)),
+            ("test_before", interval(m.test_before)),
+            ("test_after", interval(m.test_after)),
+            ("dev_score", interval(m.dev_score)),
+            ("dev_loss", interval(m.dev_loss)),
+            ("mean_dev_loss", interval(m.mean_dev_loss)),
+            ("forwards_to_loss", reached(m.to_loss, |r| r.forwards)),
+            ("tokens_to_loss", reached(m.to_loss, |r| r.tokens)),
+            ("seconds_to_loss", reached(m.to_loss, |r| r.seconds)),
+            ("forwards_to_score", reached(m.to_score, |r| r.forwards)),
+            ("tokens_to_score", reached(m.to_score, |r| r.tokens)),
+            ("seconds_to_score", reached(m.to_score, |r| r.seconds)),
+            ("seconds", interval(m.seconds)),
+            ("peak_memory_bytes", interval(m.peak_memory_bytes)),
+        ] {
+            let Some((runs, median, low, high)) = cell else {
+                continue;
+            };
+            let [lr, eps, median, low, high] = [m.lr, m.eps, median, low, high].map(Maybe);
+            csv.line(&[&m.method, &lr, &eps, &name, &runs, &median, &low, &high]);
+        }
+    }
+    csv.text
+}
+
+fn print(report: &ComparisonReport) -> Result<()> {
+    answer(table(report).without_empty_columns().text())?;
+    answer("")?;
+    if let Some(line) = target(&report.target, report.metric) {
+        answer(line)?;
+    }
+    answer("in brackets: where the median over the seeds lies with 95% (bootstrap)")?;
+    for method in &report.methods {
+        if method.lr.is_none() && report.missing == 0 {
+            let method = &method.method;
+            answer(format_args!(
+                "{method}: every rate diverged; try learning rates ten times lower"
+            ))?;
+        }
+    }
+    answer(format_args!(
+        "comparison     {}",
+        report.comparison.display()
+    ))?;
+    Ok(())
+}
+
+/// What has to be reached, in a line.
+fn target(target: &Target, metric: Option<Metric>) -> Option<String> {
+    let score = target.score.map(|score| {
+        let metric = metric.map_or("score", Metric::name);
+        format!("development {metric} {:.1} %", 100.0 * score)
+    });
+    let loss = target
+        .loss
+        .map(|loss| format!("development loss {loss:.4}"));
+    let both: Vec<String> = [loss, score].into_iter().flatten().collect();
+    let of = target.of.as_ref().map_or(String::new(), |method| {
+        format!(" (the medians of the best of {method})")
+    });
+    (!both.is_empty()).then(|| format!("to be reached: {}{of}", both.join(", ")))
+}
+
+fn table(report: &ComparisonReport) -> Table {
+    let mut table = Table::new([
+        "method",
+        "lr",
+        "eps",
+        "seeds",
+        "forwards",
+        "test before %",
+        "test after %",
+        "dev %",
+        "dev loss",
+        "mean dev loss",
+        "forwards to the loss",
+        "forwards to the score",
+        "seconds to the loss",
+        "seconds",
+        "peak MiB",
+    ]);
+    let cell = |x: Option<Interval>, decimals: usize, unit: f64| {
+        x.map_or("-".into(), |x| x.text(decimals, unit))
+    };
+    for m in &report.methods {
+        table.push(vec![
+            m.method.clone(),
+            m.lr.map_or("-".into(), number),
+            m.eps.map_or("-".into(), number),
+            seeds(m),
+            cell(m.forwards, 0, 1.0),
+            cell(m.test_before, 1, 100.0),
+            cell(m.test_after, 1, 100.0),
+            cell(m.dev_score, 1, 100.0),
+            cell(m.dev_loss, 4, 1.0),
+            cell(m.mean_dev_loss, 4, 1.0),
+            reached(m.to_loss, |r| r.forwards),
+            reached(m.to_score, |r| r.forwards),
+            reached(m.to_loss, |r| r.seconds),
+            cell(m.seconds, 1, 1.0),
+            cell(m.peak_memory_bytes, 0, 1.0 / f64::from(1 << 20)),
+        ]);
+    }
+    table
+}
+
+fn seeds(method: &MethodReport) -> String {
+    match method.stopped {
+        0 => method.runs.len().to_string(),
+        stopped => format!("{} ({stopped} stopped)", method.runs.len()),
+    }
+}
+
+/// A median, and how many runs there is one of, if not all reached it.
+fn reached(what: Option<Reached>, number: impl Fn(&Reached) -> Option<f64>) -> String {
+    let Some(what) = what else {
+        return "-".into();
+    };
+    let median = number(&what).map_or("never".into(), |x| format!("{x:.0}"));
+    match what.runs == what.of {
+        true => median,
+        false => format!("{median} ({} of {})", what.runs, what.of),
+    }
+}

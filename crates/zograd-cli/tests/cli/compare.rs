@@ -1,0 +1,142 @@
+//! `zograd compare`, end to end, with the built-in model.
+
+use crate::support::{run, run_json, scratch, zograd};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// A comparison of a few seconds.
+fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec![
+        "compare",
+        "--batch-size",
+        "4",
+        "--train-examples",
+        "64",
+        "--dev-examples",
+        "32",
+        "--test-examples",
+        "16",
+        "--eval-every",
+        "5",
+        "--forwards",
+        "60",
+        "--tune-forwards",
+        "24",
+    ];
+    args.extend(more);
+    args
+}
+
+fn json(path: &Path) -> Value {
+    let text = fs::read_to_string(path).expect("a file");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+/// Zeroth-order methods and one with a gradient: each is tuned, then run with each seed at its own best rate, at one
+/// budget.
+#[test]
+fn each_method_runs_at_its_own_best_rate_with_seeds_it_was_not_tuned_with() {
+    let dir = scratch();
+    let args = small(&[
+        "--method",
+        "mezo,greedy,adam",
+        "--lr",
+        "1e-5,1e-3",
+        "--seed",
+        "1,2",
+        "--json",
+        "--out",
+        "c",
+    ]);
+    let report = run_json(dir.path(), &args);
+    assert_eq!(report["missing"], 0);
+    let methods = report["methods"].as_array().expect("methods");
+    let names: Vec<&str> = methods
+        .iter()
+        .filter_map(|m| m["method"].as_str())
+        .collect();
+    assert_eq!(names, ["mezo", "greedy", "adam"]);
+    for (method, tune) in methods.iter().zip(["tune", "tune", "tune-gradient"]) {
+        let sweep = json(&dir.path().join("c").join(tune).join("sweep.json"));
+        let best = sweep["best_of_each"].as_array().expect("points");
+        let best = best.iter().find(|b| b["method"] == method["method"]);
+        assert_eq!(best.expect("its best")["lr"], method["lr"]);
+        let points = sweep["points"].as_array().expect("points");
+        for point in points.iter().filter(|p| p["diverged"].is_null()) {
+            assert_eq!(
+                (&point["forwards"], &point["runs"][0]["seed"]),
+                (&24.into(), &0.into())
+            );
+        }
+        let runs = method["runs"].as_array().expect("runs");
+        let seeds = runs.iter().map(|run| {
+            let folder = dir.path().join(run.as_str().expect("a folder"));
+            let config = fs::read_to_string(folder.join("config.toml")).expect("settings");
+            let config: toml::Table = config.parse().expect("TOML");
+            assert_eq!(config["lr"].as_float(), method["lr"].as_f64());
+            config["seed"].as_integer()
+        });
+        assert_eq!(seeds.collect::<Vec<_>>(), [Some(1), Some(2)]);
+        assert_eq!(method["forwards"]["median"], 60.0);
+        assert_eq!(method["test_after"]["runs"], 2);
+    }
+    // what the first method reaches at best, half of its runs reach
+    assert_eq!(report["target"]["of"], "mezo");
+    assert!(
+        methods[0]["to_score"]["runs"].as_u64() >= Some(1),
+        "{report}"
+    );
+    let csv = fs::read_to_string(dir.path().join("c/compare.csv")).expect("a table");
+    assert!(
+        csv.lines()
+            .any(|line| line.starts_with("adam,") && line.contains("test_after"))
+    );
+    let page = fs::read_to_string(dir.path().join("c/compare.html")).expect("a page");
+    assert!(page.contains("greedy") && page.contains("<svg"));
+
+    // resumed, it finds all done, and says the same
+    let again = run_json(dir.path(), &["compare", "--resume", "c", "--json"]);
+    assert_eq!(again, report);
+    // a run that is gone is made again, to the same numbers
+    let gone = methods[0]["runs"][1].as_str().expect("a folder");
+    fs::remove_dir_all(dir.path().join(gone)).expect("removed");
+    let again = run_json(dir.path(), &["compare", "--resume", "c", "--json"]);
+    for quantity in ["test_after", "dev_loss", "mean_dev_loss", "to_loss"] {
+        let without_time = |report: &Value| {
+            let mut value = report["methods"][0][quantity].clone();
+            value.as_object_mut().expect("numbers").remove("seconds");
+            value
+        };
+        assert_eq!(without_time(&again), without_time(&report), "{quantity}");
+    }
+    let text = run(dir.path(), &["compare", "--resume", "c"]).stdout;
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert!(
+        text.contains("to be reached: development loss") && text.contains("best of mezo"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_would_be_no_fair_comparison_is_refused() {
+    let dir = scratch();
+    for (args, said) in [
+        (&["--seed", "0,1"][..], "--tune-seed 0"),
+        (&["--steps", "10"][..], "--steps"),
+        (&["--method", "mezo,linear-probing"][..], "linear-probing"),
+        (&["--lr", "-1"][..], "--lr -1"),
+    ] {
+        let args = [&["compare", "--out", "c"][..], args].concat();
+        let output = zograd(dir.path(), &args)
+            .output()
+            .expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        assert!(
+            error.contains(said) && error.lines().count() == 1,
+            "{error}"
+        );
+        assert!(!dir.path().join("c").exists());
+    }
+}

@@ -1,0 +1,223 @@
+//! Methods side by side: at equal budgets, each at the learning rate that did best for it under an equal budget of tuning.
+//!
+//! A folder with `compare.toml`, a sweep for the rates in `tune`, which chooses by the development examples, and the runs
+//! that are compared in `runs`, with other seeds.
+
+mod interval;
+mod plan;
+mod report;
+
+pub use interval::Interval;
+pub use plan::{ComparisonPlan, Kind, Rules};
+pub use report::{ComparisonReport, MethodReport, Reached, Target};
+
+use super::lists::Lists;
+use super::plan::Point;
+use super::sweep::Sweep;
+use crate::Runs;
+use crate::error::{Blame, Result, RunError, refuse};
+use crate::folder::{LOCK, Lock, RunFolder, RunRecord};
+use crate::settings::Given;
+use crate::watch::Watch;
+use report::Done;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zograd_files::MAX_SMALL_BYTES;
+
+/// Name of the file that makes a folder a comparison.
+pub const COMPARISON: &str = "compare.toml";
+
+/// A comparison: its plan, and where it goes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// What is compared.
+    pub plan: ComparisonPlan,
+    lock: Arc<Lock>,
+}
+
+impl Comparison {
+    /// A new comparison: its folder, in which nothing but `compare.toml` has been written.
+    ///
+    /// # Errors
+    /// As [`ComparisonPlan::new`], or the folder cannot be made.
+    pub fn new(lists: Lists, rules: Rules, given: Given, runs: &Runs) -> Result<Self> {
+        let out = given.text("out").map(PathBuf::from);
+        let plan = ComparisonPlan::new(lists, rules, given.without("out"), runs.methods())?;
+        let text = toml::to_string(&plan).or_input()?;
+        let claimed = match out {
+            Some(out) => RunFolder::claim(out)?,
+            None => RunFolder::claim_free(&format!("{}-compare", plan.task()))?,
+        };
+        let folder = claimed.path;
+        zograd_files::write(&folder.join(COMPARISON), text)
+            .about(format!("`out = {}`", folder.display()))?;
+        Ok(Self {
+            folder,
+            plan,
+            lock: claimed.lock.into(),
+        })
+    }
+
+    /// A comparison that was interrupted; `more` may hold `threads` and no other setting.
+    ///
+    /// # Errors
+    /// A folder without a comparison.
+    pub fn reopen(folder: &Path, more: &Given) -> Result<Self> {
+        let file = folder.join(COMPARISON);
+        let named = || format!("`resume = {}`", file.display());
+        if let Err(key) = more.only(&["threads"]) {
+            refuse!(
+                "`resume`: a comparison is resumed with the settings it had ({}); only `threads` goes with it, not `{key}`",
+                file.display()
+            );
+        }
+        let text = zograd_files::read_text(&file, MAX_SMALL_BYTES)
+            .about("this folder holds no comparison")
+            .about(named())?;
+        let lock = Lock::take(folder).about("`resume`")?.into();
+        let mut plan: ComparisonPlan = toml::from_str(&text)
+            .map_err(|e| RunError::input(e.message().trim()))
+            .about(named())?;
+        if let Some(threads) = more.get("threads") {
+            plan.set_threads(threads);
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            plan,
+            lock,
+        })
+    }
+
+    /// Tunes and runs what is not done yet, then compares all; `compare.json` says the same.
+    ///
+    /// # Errors
+    /// Wrong input, or something that failed while running.
+    pub fn run(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<ComparisonReport> {
+        let tuned = self.tune(runs, watch).inspect_err(|_| self.withdraw())?;
+        let missing = match &tuned {
+            Some(points) => self.work(points, runs, watch)?,
+            None => self.plan.methods().len() * self.plan.seeds().len(),
+        };
+        let done = self.done(tuned.unwrap_or_default())?;
+        let target = self.plan.target().completed(done.first());
+        let report = ComparisonReport {
+            metric: done
+                .iter()
+                .flat_map(|d| &d.runs)
+                .find_map(RunRecord::metric),
+            methods: done.iter().map(|d| MethodReport::of(d, &target)).collect(),
+            target,
+            missing,
+            comparison: self.folder.clone(),
+        };
+        let path = self.folder.join("compare.json");
+        let text = serde_json::to_string_pretty(&report).while_running()? + "\n";
+        zograd_files::write(&path, text).on_file(&path)?;
+        Ok(report)
+    }
+
+    /// The best point of each method, in their order, none where all diverged; `None` if it was interrupted.
+    fn tune(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<Option<Tuned>> {
+        let mut found = Vec::new();
+        for kind in self.plan.kinds() {
+            let folder = self.folder.join(kind.folder());
+            let sweep = Sweep::within(&folder, kind.tuning.clone(), &self.lock)?;
+            let report = sweep.run(runs, watch)?;
+            if report.missing > 0 {
+                return Ok(None);
+            }
+            found.extend(report.best_of_each);
+        }
+        let points = self.plan.methods().into_iter().map(|method| {
+            let best = found.iter().find(|advice| advice.method == method);
+            let point = best.map(|best| Point {
+                method: method.clone(),
+                lr: best.lr,
+                eps: best.eps,
+            });
+            (method, point)
+        });
+        Ok(Some(points.collect()))
+    }
+
+    /// Makes the runs that are compared, seed by seed, so that what is done at any time is fair. Says how many are left.
+    fn work(&self, tuned: &Tuned, runs: &Runs, watch: &mut dyn Watch) -> Result<usize> {
+        let all = self.todo(tuned);
+        for (place, (point, seed)) in all.iter().enumerate() {
+            let sweep = self.runs_of(&point.method)?;
+            if RunRecord::read(&sweep.run_folder(point, *seed)).is_ok_and(|run| run.over()) {
+                continue;
+            }
+            let of = all.len();
+            watch.note(&format!("run {} of {of}: {point}, seed {seed}", place + 1));
+            match sweep.work(point, *seed, runs, watch) {
+                Err(RunError::Stopped(_)) => return Ok(of - place),
+                other => other?,
+            }
+            if !RunRecord::read(&sweep.run_folder(point, *seed))?.over() {
+                return Ok(of - place);
+            }
+        }
+        Ok(0)
+    }
+
+    /// The runs in their order.
+    fn todo(&self, tuned: &Tuned) -> Vec<(Point, u64)> {
+        let seeds = self.plan.seeds().into_iter();
+        let runs = seeds.flat_map(|seed| {
+            let points = tuned.iter().filter_map(|(_, point)| point.clone());
+            points.map(move |point| (point, seed))
+        });
+        runs.collect()
+    }
+
+    /// The folder of the runs, as a sweep with the settings of this method.
+    fn runs_of(&self, method: &str) -> Result<Sweep> {
+        let folder = self.folder.join("runs");
+        std::fs::create_dir_all(&folder).on_file(&folder)?;
+        let plan = self.plan.runs_of(method).clone();
+        Ok(Sweep::in_folder(folder, plan, self.lock.clone()))
+    }
+
+    /// What is done.
+    fn done(&self, tuned: Tuned) -> Result<Vec<Done>> {
+        let each = tuned.into_iter().map(|(method, point)| {
+            let mut runs = Vec::new();
+            if let Some(point) = &point {
+                let sweep = self.runs_of(&method)?;
+                for seed in self.plan.seeds() {
+                    let folder = sweep.run_folder(point, seed);
+                    if let Some(run) = RunRecord::read(&folder).ok().filter(RunRecord::over) {
+                        runs.push(run);
+                    }
+                }
+            }
+            Ok(Done {
+                method,
+                point,
+                runs,
+            })
+        });
+        each.collect()
+    }
+
+    /// Takes away a comparison that has not begun: input that is wrong leaves nothing behind.
+    fn withdraw(&self) {
+        let entries = std::fs::read_dir(&self.folder)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let own = [COMPARISON, LOCK];
+        let mut names = entries.map(|entry| entry.file_name());
+        if names.all(|name| own.iter().any(|own| name == *own)) {
+            // what stays is in nobody's way
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+/// Each method, with the point that did best.
+type Tuned = Vec<(String, Option<Point>)>;
