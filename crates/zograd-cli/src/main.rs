@@ -49,6 +49,8 @@ fn main() -> ExitCode {
         Command::Convert(args) => commands::convert::run(&args),
         Command::Log(command) => commands::log::run(command),
         Command::Prompts(args) => commands::prompts::run(&args),
+        Command::Doctor(args) => commands::doctor::run(args),
+        Command::Man(args) => commands::man::run(&args),
         Command::Completions(args) => commands::completions::run(args),
     };
     match outcome {

@@ -6,6 +6,7 @@
 
 mod backend;
 mod convert;
+mod doctor;
 mod error;
 mod evaluate;
 pub mod experiment;
@@ -25,6 +26,7 @@ mod watch;
 pub mod words;
 
 pub use backend::{Job, RunBackend, dispatch};
+pub use doctor::{BackendHealth, Diagnosis, FolderHealth, HubHealth};
 pub use error::{Blame, Problem, Result, RunError};
 pub use evaluate::EvalReport;
 pub use export::Exported;

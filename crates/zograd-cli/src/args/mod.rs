@@ -92,8 +92,28 @@ pub enum Command {
     Log(LogCommand),
     /// Show the exact text and token ids of a task's prompts
     Prompts(Box<PromptsArgs>),
+    /// Say what this machine has of what runs need: processor, memory, backends, disk, caches
+    Doctor(DoctorArgs),
+    /// Print the manual page, or write those of all subcommands into a folder
+    Man(ManArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+}
+
+/// `zograd doctor`
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct DoctorArgs {
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `zograd man`
+#[derive(Clone, Debug, clap::Args)]
+pub struct ManArgs {
+    /// Write zograd.1 and a page for every subcommand into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<std::path::PathBuf>,
 }
 
 /// `zograd completions`

@@ -3,10 +3,12 @@
 pub mod compare;
 pub mod completions;
 pub mod convert;
+pub mod doctor;
 pub mod eval;
 pub mod export;
 pub mod generate;
 pub mod log;
+pub mod man;
 pub mod merge;
 pub mod presets;
 pub mod prompts;

@@ -12,6 +12,7 @@ mod generate;
 #[cfg(unix)]
 mod hostile;
 mod integrity;
+mod machine;
 mod memory;
 mod other_names;
 mod own_data;
