@@ -21,8 +21,9 @@ fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
         "5",
         "--forwards",
         "60",
+        // whole steps of mezo, greedy and adam
         "--tune-forwards",
-        "24",
+        "30",
     ];
     args.extend(more);
     args
@@ -66,7 +67,7 @@ fn each_method_runs_at_its_own_best_rate_with_seeds_it_was_not_tuned_with() {
         for point in points.iter().filter(|p| p["diverged"].is_null()) {
             assert_eq!(
                 (&point["forwards"], &point["runs"][0]["seed"]),
-                (&24.into(), &0.into())
+                (&30.into(), &0.into())
             );
         }
         let runs = method["runs"].as_array().expect("runs");

@@ -377,7 +377,7 @@ fn a_checkpoint_of_the_best_weights_shares_their_file() {
         .with("best-by", "loss")
         .with("dev-examples", 30);
     let summary = train(&runs, &settings, &folder.path().join("full"));
-    let mut watch = StopAfter::new(2);
+    let mut watch = StopAfter::evaluation(2);
     let given = settings.clone().with("out", text(&out));
     let part = watch
         .stopping(&runs)

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_runs::{Given, Runs, Watch};
-use zograd_trainer::StepRecord;
+use zograd_trainer::{EvalRecord, StepRecord};
 
 /// Four steps in a moment, evaluated before the first, after the second and after the last.
 pub fn tiny() -> Given {
@@ -39,13 +39,26 @@ pub fn refusal(given: &Given) -> String {
 /// Asks the run to stop after a step.
 pub struct StopAfter {
     step: u64,
+    /// After the evaluation of the step, if it has one.
+    evaluated: bool,
     flag: Arc<AtomicBool>,
 }
 
 impl StopAfter {
     pub fn new(step: u64) -> Self {
         let flag = Arc::default();
-        Self { step, flag }
+        Self {
+            step,
+            evaluated: false,
+            flag,
+        }
+    }
+
+    pub fn evaluation(step: u64) -> Self {
+        Self {
+            evaluated: true,
+            ..Self::new(step)
+        }
     }
 
     /// The same runs, stopped by this.
@@ -56,7 +69,12 @@ impl StopAfter {
 
 impl Watch for StopAfter {
     fn on_step(&mut self, step: &StepRecord) {
-        self.flag
-            .fetch_or(step.step == self.step, Ordering::Relaxed);
+        let now = !self.evaluated && step.step == self.step;
+        self.flag.fetch_or(now, Ordering::Relaxed);
+    }
+
+    fn on_eval(&mut self, eval: &EvalRecord) {
+        let now = self.evaluated && eval.step == self.step;
+        self.flag.fetch_or(now, Ordering::Relaxed);
     }
 }
