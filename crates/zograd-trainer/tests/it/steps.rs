@@ -264,6 +264,10 @@ fn an_endless_strategy_is_stopped() {
 fn the_first_error_is_the_one_that_is_told() {
     struct Broken;
     impl Prober for Broken {
+        fn begin(&mut self, _: u64) -> Result<(), TrainError> {
+            Ok(())
+        }
+
         fn losses(&mut self, _: &[Direction]) -> Result<Vec<Loss>, TrainError> {
             Err(TrainError::NoExamples("first"))
         }
@@ -287,6 +291,10 @@ fn the_first_error_is_the_one_that_is_told() {
 fn probers_are_held_to_their_contract() {
     struct Refusing(usize);
     impl Prober for Refusing {
+        fn begin(&mut self, _: u64) -> Result<(), TrainError> {
+            Ok(())
+        }
+
         fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
             let loss = |i: usize| Loss::new(i as f64).with_tokens(5);
             Ok((0..directions.len() - self.0).map(loss).collect())

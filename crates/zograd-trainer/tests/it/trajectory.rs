@@ -4,6 +4,7 @@ use crate::tiny::{Cpu, model, prompts};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::{Model, Storage, content_hash};
+use zograd_perturb::family::PerturbationSpec;
 use zograd_perturb::{
     Arithmetic, Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Selection, noise,
 };
@@ -82,7 +83,13 @@ fn header(arithmetic: Arithmetic) -> Header {
     let space = ParameterSpace::select(&model(), &Selection::All).expect("parameters");
     let stands_still = arithmetic != Arithmetic::Exact;
     Header {
-        format: Header::format_of(None, arithmetic, stands_still, &config),
+        format: Header::format_of(
+            None,
+            &PerturbationSpec::default(),
+            arithmetic,
+            stands_still,
+            &config,
+        ),
         model: "tiny".into(),
         weights: content_hash(&model()),
         dtype: Storage::F32,
@@ -90,6 +97,7 @@ fn header(arithmetic: Arithmetic) -> Header {
         selection: Selection::All,
         adapter: None,
         noise: NoiseKind::Gaussian,
+        perturbation: PerturbationSpec::default(),
         noise_version: noise::VERSION,
         arithmetic,
         stands_still,
@@ -322,7 +330,13 @@ fn a_log_whose_decay_was_rounded_away_is_refused() {
                 "{arithmetic:?} {decay}: {other:?}"
             ),
         }
-        let format = Header::format_of(None, arithmetic, false, &header.config);
+        let format = Header::format_of(
+            None,
+            &PerturbationSpec::default(),
+            arithmetic,
+            false,
+            &header.config,
+        );
         assert_eq!(format, if refused { 3 } else { 1 });
     }
 }
