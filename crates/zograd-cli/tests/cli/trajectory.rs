@@ -52,6 +52,35 @@ fn a_replay_ends_in_the_bits_of_the_run() {
             ],
         ),
         ("n-spsa", &["--backend", "flex", "--dtype", "bf16"]),
+        ("gv", &["--perturbation", "subzero", "--refresh", "5"]),
+        (
+            "greedy",
+            &[
+                "--perturbation",
+                "lozo",
+                "--perturbation-rank",
+                "1",
+                "--refresh",
+                "7",
+                "--arithmetic",
+                "plain",
+            ],
+        ),
+        (
+            "mezo",
+            &["--perturbation", "blocks", "--weight-decay", "0.1"],
+        ),
+        (
+            "pool-regression",
+            &[
+                "--perturbation",
+                "sparse",
+                "--mask",
+                "small",
+                "--scale-1d",
+                "5",
+            ],
+        ),
         ("pool-regression", &["--backend", "flex", "--dtype", "f16"]),
     ] {
         let dir = scratch();
