@@ -228,7 +228,7 @@ fn one_has_and_several_have() {
         ),
         (
             "method = 'gv-history'\npool = 4",
-            "`pool`: gv-history has none; gv, greedy, pool-regression have",
+            "`pool`: gv-history has none; gv, greedy, pool-regression, fzoo have",
         ),
         (
             "recompute = true",

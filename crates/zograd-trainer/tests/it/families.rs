@@ -106,7 +106,7 @@ fn perturbation(spec: &PerturbationSpec) -> (Perturbation, ParameterSpace) {
 fn perturbed(spec: &PerturbationSpec) -> Perturbed<Cpu, Bowl<Cpu>> {
     let (noise, space) = perturbation(spec);
     let bowl = Bowl::new(1.0);
-    let grids = Grids::of_noise(&bowl, &space, &noise, EPS, 1e-2).expect("finite");
+    let grids = Grids::of_noise(&bowl, &space, &noise, EPS, 1e-3).expect("finite");
     Perturbed::on_grids(bowl, space, noise, EPS, grids).expect("f32")
 }
 
@@ -145,7 +145,16 @@ fn every_strategy_is_told_the_losses_of_the_family_and_makes_its_updates() {
                 let report = run_step(strategy.as_mut(), &context(step), &mut prober, rule);
                 let report = report.expect("a step");
                 assert_eq!(forwards, strategy.forwards(), "{label}");
-                assert_eq!(model.passes() - passes, forwards as u64 + 1, "{label}");
+                // the weights as they are cost no pass
+                let probes = report
+                    .evaluations
+                    .iter()
+                    .filter(|told| !told.direction.is_zero());
+                assert_eq!(
+                    model.passes() - passes,
+                    probes.count() as u64 + 1,
+                    "{label}"
+                );
                 let gradient: Vec<f64> = before.iter().map(|x| x - 1.0).collect();
                 let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
                 for told in &report.evaluations {
@@ -185,10 +194,14 @@ fn every_family_finds_the_minimum() {
             .build(&MethodSpec::new("mezo"))
             .expect("valid");
         let (mut moved, mut last) = (vec![false; start.len()], start.clone());
-        // a subspace of 3 steps, one block of four: the longer way
+        // a block has a third of the dimension, and every fourth step
+        let lr = match spec.family {
+            FamilySpec::Blocks { .. } => 2e-3,
+            _ => 6e-4,
+        };
         for step in 0..12_000 {
             let mut prober = Walking::new(&mut model, |bowl: &Bowl<Cpu>| Ok(bowl.loss()));
-            let rule = Rule::new(6e-4, 0.0);
+            let rule = Rule::new(lr, 0.0);
             let report = run_step(strategy.as_mut(), &context(step), &mut prober, rule);
             assert_eq!(report.expect("a step").skipped, None);
             if step < 12 {
@@ -271,8 +284,8 @@ fn standing_and_walking_make_the_same_steps() {
                 if cfg!(target_arch = "x86_64") {
                     assert_eq!(walked.evaluations, stood.evaluations, "{spec:?} {method:?}");
                 }
-                // tables, layer 0, layer 1, and so on: from layer 1 on something stands still below
-                let saves = matches!(spec.family, FamilySpec::Blocks { .. }) && step % 3 != 0;
+                // tables, layer 0, layer 1, and so on: only layer 1 has a layer below it
+                let saves = matches!(spec.family, FamilySpec::Blocks { .. }) && step % 3 == 2;
                 match saves {
                     true => assert!(stood.tokens < walked.tokens, "{method:?} {step}"),
                     false => assert_eq!(stood.tokens, walked.tokens, "{spec:?} {method:?} {step}"),
