@@ -146,6 +146,24 @@ fn a_log_can_be_looked_at() {
 }
 
 #[test]
+fn a_log_shows_what_a_seed_meant() {
+    let dir = scratch();
+    let sparse = ["--perturbation", "sparse", "--density", "0.5"];
+    run(
+        dir.path(),
+        &short(&[&sparse[..], &["--out", "run"]].concat()),
+    );
+    run(dir.path(), &short(&["--out", "dense"]));
+    let shown = |run_folder: &str| {
+        let log = format!("{run_folder}/trajectory.zog");
+        String::from_utf8(run(dir.path(), &["log", "show", &log]).stdout).expect("text")
+    };
+    let family = r#"perturbed {"family":"sparse","mask":"random","density":0.5,"hash":"sha256:"#;
+    assert!(shown("run").contains(family), "{}", shown("run"));
+    assert!(!shown("dense").contains("perturbed"));
+}
+
+#[test]
 fn an_exported_log_is_the_tuned_model() {
     let dir = scratch();
     run(dir.path(), &short(&["--out", "run"]));

@@ -80,7 +80,7 @@ impl Owner for PerturbationOptions {
         Setting::choice(
             "perturbation",
             "FAMILY",
-            "Which perturbations there are",
+            "Shape of the perturbations",
             FamilyName::CHOICES,
         )
         .or("dense"),
