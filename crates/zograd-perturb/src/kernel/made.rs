@@ -72,8 +72,9 @@ fn with_sums(
     use_them: impl FnOnce(&[f32], Instructions),
 ) {
     let instructions = Instructions::in_use();
-    let (mut sums, mut noise) = ([pass.base(); BLOCK], [0f32; BLOCK]);
-    let (sums, noise) = (&mut sums[..len], &mut noise[..len]);
+    // a block may be a row of a table: not longer than it is
+    let (mut sums, mut noise) = (vec![pass.base(); len], vec![0f32; len]);
+    let (sums, noise) = (&mut sums[..], &mut noise[..]);
     let mut add = |c: f32, noise: &[f32]| {
         let multiple = Multiple {
             c: NoisePass::coefficient(c),

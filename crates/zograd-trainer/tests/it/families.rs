@@ -232,6 +232,8 @@ fn every_family_finds_the_minimum() {
 struct Made {
     reports: Vec<StepReport>,
     weights: String,
+    /// Passes and noise streams.
+    cost: (u64, u64),
 }
 
 fn make(spec: &PerturbationSpec, method: &MethodSpec, stands: bool) -> Made {
@@ -268,18 +270,25 @@ fn make(spec: &PerturbationSpec, method: &MethodSpec, stands: bool) -> Made {
         reports.push(report.expect("a step"));
     }
     Made {
+        cost: (model.passes(), model.streams()),
         reports,
         weights: content_hash(&model.into_module().expect("at rest")),
     }
 }
 
 /// Weights that stand still lead to the losses and the weights of those that walk, to the bit. With one block a step the
-/// layers below it run once for all probes.
+/// layers below it run once for all probes. Passes and streams are those of dense noise, whatever a stream is.
 #[test]
 fn standing_and_walking_make_the_same_steps() {
+    let costs = |spec| -> Vec<[(u64, u64); 2]> {
+        let both = |method| [false, true].map(|stands| make(spec, method, stands).cost);
+        methods().iter().map(both).collect()
+    };
+    let dense = costs(&PerturbationSpec::default());
     for spec in specs() {
-        for method in methods() {
+        for (method, cost) in methods().into_iter().zip(&dense) {
             let (walked, stood) = (make(&spec, &method, false), make(&spec, &method, true));
+            assert_eq!([walked.cost, stood.cost], *cost, "{spec:?} {method:?}");
             for (step, (walked, stood)) in walked.reports.iter().zip(&stood.reports).enumerate() {
                 if cfg!(target_arch = "x86_64") {
                     assert_eq!(walked.evaluations, stood.evaluations, "{spec:?} {method:?}");
