@@ -103,10 +103,11 @@ fn perturbation(spec: &PerturbationSpec) -> (Perturbation, ParameterSpace) {
     (noise.expect("in their range"), space)
 }
 
-fn perturbed(spec: &PerturbationSpec) -> Perturbed<Cpu, Bowl<Cpu>> {
+/// With room for steps at this learning rate.
+fn perturbed(spec: &PerturbationSpec, lr: f64) -> Perturbed<Cpu, Bowl<Cpu>> {
     let (noise, space) = perturbation(spec);
     let bowl = Bowl::new(1.0);
-    let grids = Grids::of_noise(&bowl, &space, &noise, EPS, 1e-3).expect("finite");
+    let grids = Grids::of_noise(&bowl, &space, &noise, EPS, lr).expect("finite");
     Perturbed::on_grids(bowl, space, noise, EPS, grids).expect("f32")
 }
 
@@ -132,7 +133,7 @@ fn every_strategy_is_told_the_losses_of_the_family_and_makes_its_updates() {
     for spec in specs() {
         for method in methods() {
             let mut strategy = Methods::built_in().build(&method).expect("valid");
-            let mut model = perturbed(&spec);
+            let mut model = perturbed(&spec, lr);
             for step in 0..7 {
                 let label = format!("{spec:?}, {method:?}, step {step}");
                 let before = model.module().values();
@@ -188,7 +189,8 @@ fn every_strategy_is_told_the_losses_of_the_family_and_makes_its_updates() {
 #[test]
 fn every_family_finds_the_minimum() {
     for spec in specs() {
-        let mut model = perturbed(&spec);
+        // the weights wander before they settle
+        let mut model = perturbed(&spec, 1e-2);
         let start = model.module().values();
         let mut strategy = Methods::built_in()
             .build(&MethodSpec::new("mezo"))
@@ -276,8 +278,7 @@ fn make(spec: &PerturbationSpec, method: &MethodSpec, stands: bool) -> Made {
     }
 }
 
-/// Weights that stand still lead to the losses and the weights of those that walk, to the bit. With one block a step the
-/// layers below it run once for all probes. Passes and streams are those of dense noise, whatever a stream is.
+/// Weights that stand still lead to the losses and the weights of those that walk, to the bit. Passes and streams are those of dense noise, whatever a stream is.
 #[test]
 fn standing_and_walking_make_the_same_steps() {
     let costs = |spec| -> Vec<[(u64, u64); 2]> {
@@ -293,12 +294,7 @@ fn standing_and_walking_make_the_same_steps() {
                 if cfg!(target_arch = "x86_64") {
                     assert_eq!(walked.evaluations, stood.evaluations, "{spec:?} {method:?}");
                 }
-                // tables, layer 0, layer 1, and so on: only layer 1 has a layer below it
-                let saves = matches!(spec.family, FamilySpec::Blocks { .. }) && step % 3 == 2;
-                match saves {
-                    true => assert!(stood.tokens < walked.tokens, "{method:?} {step}"),
-                    false => assert_eq!(stood.tokens, walked.tokens, "{spec:?} {method:?} {step}"),
-                }
+                assert_eq!(stood.tokens, walked.tokens, "{spec:?} {method:?} {step}");
             }
             if cfg!(target_arch = "x86_64") {
                 assert_eq!(walked.weights, stood.weights, "{spec:?} {method:?}");
