@@ -281,15 +281,18 @@ fn make(spec: &PerturbationSpec, method: &MethodSpec, stands: bool) -> Made {
 /// Weights that stand still lead to the losses and the weights of those that walk, to the bit. Passes and streams are those of dense noise, whatever a stream is.
 #[test]
 fn standing_and_walking_make_the_same_steps() {
-    let costs = |spec| -> Vec<[(u64, u64); 2]> {
-        let both = |method| [false, true].map(|stands| make(spec, method, stands).cost);
-        methods().iter().map(both).collect()
-    };
-    let dense = costs(&PerturbationSpec::default());
+    let dense = PerturbationSpec::default();
+    let costs = methods().into_iter().map(|method| {
+        let of = |stands| make(&dense, &method, stands).cost;
+        (of(false), of(true))
+    });
+    let costs: Vec<_> = costs.collect();
     for spec in specs() {
-        for (method, cost) in methods().into_iter().zip(&dense) {
+        for (method, (walking, standing)) in methods().into_iter().zip(&costs) {
             let (walked, stood) = (make(&spec, &method, false), make(&spec, &method, true));
-            assert_eq!([walked.cost, stood.cost], *cost, "{spec:?} {method:?}");
+            assert_eq!(stood.cost, *standing, "{spec:?} {method:?}");
+            // which streams two hops share depends on who won
+            assert_eq!(walked.cost.0, walking.0, "{spec:?} {method:?}");
             for (step, (walked, stood)) in walked.reports.iter().zip(&stood.reports).enumerate() {
                 if cfg!(target_arch = "x86_64") {
                     assert_eq!(walked.evaluations, stood.evaluations, "{spec:?} {method:?}");
