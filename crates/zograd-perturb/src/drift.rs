@@ -32,7 +32,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         let mut worst = 0f64;
         for (index, spec) in self.space().parameters().iter().enumerate() {
             let grid = self.grids().map(|grids| grids.at(index));
-            let pass = decay.pass_over(spec, self.kind(), &terms, grid);
+            let streams = self
+                .noise()
+                .streams(spec, update.step, &terms, grid.is_some());
+            let pass = decay.pass_over(spec, &streams, grid);
             let mut expected = before.0[index].clone();
             if pass.grid.is_some() {
                 let mut narrow: Vec<f32> = expected.iter().map(|w| *w as f32).collect();

@@ -26,6 +26,19 @@ pub enum PerturbError {
     /// Exact steps are not possible with these weights.
     #[error("exact steps: {0}; use plain arithmetic")]
     NotOnGrids(String),
+    /// A family of perturbations is not to be had.
+    #[error("{0}")]
+    Family(String),
+    /// An update is made where seeds mean something else than in its step.
+    #[error(
+        "the update belongs to step {update}, and seeds mean what they mean from step {since} on; begin its step first"
+    )]
+    OtherStep {
+        /// Steps of the run before the update.
+        update: u64,
+        /// The first step of those in which seeds mean what they mean now.
+        since: u64,
+    },
     /// The file with the f32 originals could not be read or written.
     #[error("the f32 originals: {0}")]
     Originals(String),

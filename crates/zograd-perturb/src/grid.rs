@@ -53,7 +53,13 @@ impl Grid {
     /// The finest grid on which weights of at most `largest` in magnitude can double, and probes of scale `eps` and
     /// updates with the learning rate `lr` have room.
     pub fn holding(largest: f64, eps: f64, lr: f64) -> Self {
-        let hop = (PROBES * eps).max((UPDATES * lr).min(LONGEST_UPDATE)) * LARGEST_NOISE;
+        Self::holding_noise(largest, 1.0, eps, lr)
+    }
+
+    /// The same, for noise that may be so many times larger than dense noise.
+    pub(crate) fn holding_noise(largest: f64, amplitude: f64, eps: f64, lr: f64) -> Self {
+        let noise = amplitude * LARGEST_NOISE;
+        let hop = (PROBES * eps).max((UPDATES * lr).min(LONGEST_UPDATE)) * noise;
         let fits = |e: i32| {
             let grid = Self { exponent: e };
             2.0 * largest <= grid.range() && hop <= grid.longest_hop()

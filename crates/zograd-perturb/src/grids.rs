@@ -1,6 +1,6 @@
+use crate::family::Perturbation;
 use crate::noise::LARGEST_NOISE;
-use crate::perturbed::Decay;
-use crate::{Grid, ParameterSpace, PerturbError};
+use crate::{Grid, NoiseKind, ParameterSpace, PerturbError};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, ElementConversion, Tensor};
@@ -26,12 +26,26 @@ impl Grids {
         eps: f64,
         lr: f64,
     ) -> Result<Self, PerturbError> {
-        let grids = largest(module, space)?;
+        Self::of_noise(module, space, &NoiseKind::Gaussian.into(), eps, lr)
+    }
+
+    /// The same with room for this noise, which need not be dense.
+    ///
+    /// # Errors
+    /// As [`Grids::of`].
+    pub fn of_noise<B: Backend, M: Module<B>>(
+        module: &M,
+        space: &ParameterSpace,
+        noise: &Perturbation,
+        eps: f64,
+        lr: f64,
+    ) -> Result<Self, PerturbError> {
+        let weights = largest(module, space)?.into_iter();
+        let grids = weights.zip(noise.amplitudes(space, 0));
         Ok(Self {
             names: space.names().map(String::from).collect(),
             grids: grids
-                .into_iter()
-                .map(|w| Grid::holding(w, eps, lr))
+                .map(|(w, amplitude)| Grid::holding_noise(w, amplitude, eps, lr))
                 .collect(),
         })
     }
@@ -69,10 +83,11 @@ impl Grids {
     }
 
     /// How far a weight is moved at most by an update whose coefficients have this sum of magnitudes, rounded at so many
-    /// terms and once for the decay.
-    pub(crate) fn growth(&self, reach: f64, terms: usize) -> f64 {
+    /// terms and once for the decay, if noise is so many times larger than dense noise.
+    pub(crate) fn growth(&self, reach: f64, terms: usize, amplitudes: &[f64]) -> f64 {
         let spacings = self.grids.iter().map(|grid| grid.spacing());
-        reach * LARGEST_NOISE + (terms + 1) as f64 * spacings.fold(0.0, f64::max)
+        let amplitude = amplitudes.iter().copied().fold(0.0, f64::max);
+        reach * amplitude * LARGEST_NOISE + (terms + 1) as f64 * spacings.fold(0.0, f64::max)
     }
 
     /// Whether these are the grids of this space.
@@ -89,15 +104,12 @@ impl Grids {
         self.grids[index]
     }
 
-    /// The largest sum of coefficients' magnitudes that a pass over all these may have.
-    pub(crate) fn reach(&self) -> f64 {
-        let hops = self.grids.iter().map(|grid| grid.longest_hop());
+    /// The largest sum of coefficients' magnitudes that a pass over all these may have, where noise is so many times
+    /// larger than dense noise.
+    pub(crate) fn reach(&self, amplitudes: &[f64]) -> f64 {
+        let hops = self.grids.iter().zip(amplitudes);
+        let hops = hops.map(|(grid, amplitude)| grid.longest_hop() / amplitude);
         hops.fold(f64::INFINITY, f64::min) / LARGEST_NOISE
-    }
-
-    /// The same for a pass that takes off this share of the weights: it may be as long as the longest hop at a quarter.
-    pub(crate) fn reach_beside(&self, decay: Decay) -> f64 {
-        self.reach() * (1.0 - 4.0 * f64::from(decay.shrink))
     }
 }
 

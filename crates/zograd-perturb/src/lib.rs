@@ -7,6 +7,7 @@
 //!
 //! - [`noise`]: `z(seed)[tensor, i]` as a pure function of (seed, tensor id, element index), the
 //!   same bits on every backend, machine, thread count and chunking;
+//! - [`family`]: what a seed means, if it is not noise in every weight: matrices of low rank, one layer, a mask;
 //! - [`NoiseBackend`]: the extension of burn's `Backend` by that one operation, in place and out of place;
 //! - [`ParameterSpace`]: which named tensors of a module move, in a stable order;
 //! - [`Instructions`]: the vector instructions that the CPU's passes use, none of which changes a bit;
@@ -49,6 +50,7 @@ mod backend;
 mod drift;
 mod error;
 mod excerpt;
+pub mod family;
 mod grid;
 mod grids;
 mod kernel;
@@ -57,11 +59,13 @@ mod originals;
 mod perturbed;
 mod resolution;
 mod self_check;
+mod values;
 mod vector;
 
 pub use backend::{NoiseBackend, NoisePass, Sides};
 pub use error::PerturbError;
 pub use excerpt::Excerpt;
+pub use family::{Family, Perturbation};
 pub use grid::{Arithmetic, Grid};
 pub use grids::Grids;
 pub use noise::NoiseKind;

@@ -7,10 +7,10 @@
 //! weights and the updates alone, so that a log replays to the same bits.
 use zograd_params::ParameterPath;
 
+use crate::family::Perturbation;
 use crate::perturbed::terms::{self, MergedPass};
 use crate::{
-    AppliedUpdate, Grid, Grids, NoiseKind, ParameterSpace, ParameterSpec, PerturbError, Resolution,
-    kernel,
+    AppliedUpdate, Grid, Grids, ParameterSpace, ParameterSpec, PerturbError, Resolution, kernel,
 };
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::Tensor;
@@ -28,7 +28,7 @@ const BLOCK: usize = 1 << 14;
 pub struct Originals {
     path: PathBuf,
     space: ParameterSpace,
-    kind: NoiseKind,
+    noise: Perturbation,
     grids: Grids,
 }
 
@@ -42,14 +42,14 @@ impl Originals {
         path: PathBuf,
         module: &M,
         space: ParameterSpace,
-        kind: NoiseKind,
+        noise: impl Into<Perturbation>,
         grids: Grids,
     ) -> Result<Self, PerturbError> {
         grids.check(&space)?;
         let originals = Self {
             path,
             space,
-            kind,
+            noise: noise.into(),
             grids,
         };
         originals.replace(|out| {
@@ -72,7 +72,7 @@ impl Originals {
     pub fn open(
         path: PathBuf,
         space: ParameterSpace,
-        kind: NoiseKind,
+        noise: impl Into<Perturbation>,
         grids: Grids,
     ) -> Result<Self, PerturbError> {
         grids.check(&space)?;
@@ -89,14 +89,14 @@ impl Originals {
         Ok(Self {
             path,
             space,
-            kind,
+            noise: noise.into(),
             grids,
         })
     }
 
     /// How finely the originals can be moved.
     pub(crate) fn resolution(&self) -> Resolution {
-        Resolution::new(self.kind, &self.space, &self.grids)
+        Resolution::new(self.noise.kind(), &self.space, &self.grids)
     }
 
     /// Where the file is.
@@ -106,15 +106,23 @@ impl Originals {
 
     /// Makes `updates` in the file: it is replaced at once, by one with all of them, or not at all.
     pub(crate) fn advance(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
-        let passes = terms::merged(updates, self.grids.reach())?;
+        let most = |since| self.grids.reach(&self.noise.amplitudes(&self.space, since));
+        let passes = terms::merged(updates, &self.noise, most)?;
         let mut reader = self.reader()?;
         let failed = |e: std::io::Error| failed(&self.path, &e);
         self.replace(|out| {
             for (index, spec) in self.space.parameters().iter().enumerate() {
                 let mut weights = reader.next(spec).map_err(failed)?;
                 let grid = Some(self.grids.at(index));
-                for MergedPass { terms, decay } in &passes {
-                    let pass = decay.pass_over(spec, self.kind, terms, grid);
+                for MergedPass {
+                    terms,
+                    decay,
+                    since,
+                    ..
+                } in &passes
+                {
+                    let streams = self.noise.streams(spec, *since, terms, true);
+                    let pass = decay.pass_over(spec, &streams, grid);
                     kernel::add_noise(&mut weights, &pass);
                     let sizes = weights.par_iter().map(|w| w.abs());
                     let largest = sizes.reduce(|| 0.0, f32::max);

@@ -30,7 +30,7 @@ impl Resolution {
     }
 
     /// How much of the update `lr * direction` is expected to reach the weights: 1 for all of it, 0 for nothing. From
-    /// the coefficients and the grids alone.
+    /// the coefficients and the grids alone, as if noise were dense in all weights.
     pub fn arriving(&self, direction: &Direction, lr: f64) -> f64 {
         let terms = direction.terms();
         let largest = terms.iter().map(|(_, c)| c.abs()).fold(0.0, f64::max);

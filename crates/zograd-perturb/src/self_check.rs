@@ -40,12 +40,10 @@ fn adds_exactly(mut add: impl FnMut(&[f32], &NoisePass<'_>) -> Vec<f32>) -> bool
     noise::fill(seeds[0], tensor, NoiseKind::Gaussian, 0, &mut z);
     let mut same = |kind, terms: &[(Seed, f32)], shrink, dither| {
         let pass = NoisePass {
-            tensor,
-            kind,
-            terms,
             shrink,
             dither,
             grid: Some(grid),
+            ..NoisePass::new(tensor, kind, terms)
         };
         let mut expected = weights.clone();
         kernel::add_noise(&mut expected, &pass);

@@ -9,6 +9,7 @@ use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use burn_ndarray::NdArray;
 use gpu::{Device, Fused, Plain, device};
 use proptest::prelude::*;
+use zograd_perturb::family::{BlockOrder, FamilySpec, MaskRule, PerturbationSpec};
 use zograd_perturb::{
     AppliedUpdate, Direction, Grids, NoiseBackend, NoiseKind, NoisePass, ParameterSpace, Perturbed,
     Seed, Selection, TensorId, noise,
@@ -130,6 +131,72 @@ fn exact_steps_stay_on_the_grid() {
     }
     check::<Plain>();
     check::<Fused>();
+}
+
+/// Noise that no kernel makes is added by the processor, to its own bits, in 16-bit weights too; and one that is dense by the
+/// kernel, in a block and scaled.
+#[test]
+fn families_move_as_on_the_cpu() {
+    fn walk<B: NoiseBackend>(
+        device: &<B as BackendTypes>::Device,
+        spec: &PerturbationSpec,
+    ) -> [Vec<f32>; 2] {
+        let weight = Tensor::<B, 1>::from_data(TensorData::new(weights(600), [600]), device);
+        let module = TwoTensors::<B> {
+            weight: Param::from_tensor(weight.reshape([20, 30])),
+            bias: Param::from_tensor(Tensor::zeros([30], device)),
+        };
+        let space = ParameterSpace::select(&module, &Selection::All).expect("two tensors");
+        let noise = spec
+            .clone()
+            .perturbation(NoiseKind::Gaussian, &module, &space, Seed::new(3))
+            .expect("in their range");
+        let mut module = Perturbed::new(module, space, noise, 0.5).expect("its own space");
+        for step in 0..3 {
+            module.begin(step).expect("at rest");
+            let there = Direction::unit(Seed::new(step));
+            module.move_to(&there).expect("finite");
+            let update = AppliedUpdate::new(there, 0.1).with_decay(0.01, step);
+            module.update(&update).expect("finite");
+        }
+        let end = module.into_module().expect("finite");
+        [values(end.weight.val()), values(end.bias.val())]
+    }
+    let mut scaled = PerturbationSpec::new(FamilySpec::Blocks {
+        order: BlockOrder::InTurn,
+    });
+    scaled.scales.vectors = 5.0;
+    for spec in [
+        PerturbationSpec::new(FamilySpec::Subzero {
+            rank: 4,
+            refresh: 2,
+        }),
+        PerturbationSpec::new(FamilySpec::Lozo {
+            rank: 2,
+            refresh: 2,
+        }),
+        PerturbationSpec::new(FamilySpec::Sparse {
+            mask: MaskRule::Small,
+            density: 0.3,
+            hash: None,
+        }),
+        scaled,
+    ] {
+        let expected = walk::<Cpu>(&Default::default(), &spec);
+        for found in [
+            walk::<Plain>(&device(), &spec),
+            walk::<Fused>(&device(), &spec),
+        ] {
+            let pairs = found.iter().flatten().zip(expected.iter().flatten());
+            for (a, e) in pairs {
+                // a fused multiply-add may round twice on the device, in each of seven passes with numbers below 16
+                assert!(
+                    (a - e).abs() <= 64.0 * f32::EPSILON,
+                    "{spec:?}: {a} for {e}"
+                );
+            }
+        }
+    }
 }
 
 /// A tensor that someone else holds too is copied, not changed behind their back.

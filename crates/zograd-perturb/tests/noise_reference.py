@@ -65,10 +65,11 @@ def sign(i):
     return "-" if field(i, 1, 1) else "+"
 
 
-values = [entry(LOW, bits & 15) + entry(HIGH, bits >> 4) for bits in range(256)]
-for power in (2, 4, 6):
-    print("moment", power, sum(v**power for v in values) / 256 / 32**power)
-for start in (0, 2040):
-    print("gaussian", start, [normal(i) for i in range(start, start + 8)])
-for start in (0, 8170):
-    print("rademacher", start, "".join(sign(i) for i in range(start, start + 40)))
+if __name__ == "__main__":
+    values = [entry(LOW, bits & 15) + entry(HIGH, bits >> 4) for bits in range(256)]
+    for power in (2, 4, 6):
+        print("moment", power, sum(v**power for v in values) / 256 / 32**power)
+    for start in (0, 2040):
+        print("gaussian", start, [normal(i) for i in range(start, start + 8)])
+    for start in (0, 8170):
+        print("rademacher", start, "".join(sign(i) for i in range(start, start + 40)))

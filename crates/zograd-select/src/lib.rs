@@ -15,8 +15,9 @@
 //! | [`GuidingVectorHistory`] | along one new candidate and the best of the steps before | 4 |
 //! | [`Greedy`] | along the pool's best candidate | M + 1 |
 //! | [`PoolRegression`] | every candidate weighed by its loss (not in the paper) | M |
+//! | [`Fzoo`] | one-sided slopes over the spread of the pool's losses (arXiv 2506.09034) | M + 1 |
 //!
-//! They implement arXiv 2601.04710 as the paper states it.
+//! All but the last two implement arXiv 2601.04710 as the paper states it.
 //!
 //! A [`Method`] is a strategy with a name and [`Setting`]s ([`Configured`]); [`Methods`] are those that a program
 //! knows, and a [`MethodSpec`] is what stands in a log.
@@ -54,8 +55,8 @@ pub use error::StrategyError;
 pub use known::Methods;
 pub use method::{Configured, Method, NoSettings};
 pub use methods::{
-    Greedy, GuidingVector, GuidingVectorHistory, GuidingVectorSettings, Mezo, NSpsa, NSpsaSettings,
-    PoolRegression, PoolSettings,
+    Fzoo, Greedy, GuidingVector, GuidingVectorHistory, GuidingVectorSettings, Mezo, NSpsa,
+    NSpsaSettings, PoolRegression, PoolSettings,
 };
 pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step, try_run_step_together};
 pub use setting::{Choice, Kind, Setting, SettingError};

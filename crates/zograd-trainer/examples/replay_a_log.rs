@@ -7,6 +7,7 @@ mod built_in;
 use built_in::BuiltIn;
 use std::error::Error;
 use zograd_models::{Storage, content_hash};
+use zograd_perturb::family::PerturbationSpec;
 use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
 use zograd_select::{MethodSpec, Mezo};
 use zograd_trainer::trajectory::{Header, Trajectory, TrajectoryWriter, Walk, replay};
@@ -18,7 +19,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     config.seed = 7;
     // all that has to be known besides the start weights
     let header = Header {
-        format: Header::format_of(None, Arithmetic::Exact, false, &config),
+        format: Header::format_of(
+            None,
+            &PerturbationSpec::default(),
+            Arithmetic::Exact,
+            false,
+            &config,
+        ),
         model: "embedded".into(),
         weights: content_hash(&model),
         dtype: Storage::F32,
@@ -26,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         selection: Selection::All,
         adapter: None,
         noise: NoiseKind::Gaussian,
+        perturbation: PerturbationSpec::default(),
         noise_version: noise::VERSION,
         arithmetic: Arithmetic::Exact,
         // it cannot be told with exact steps

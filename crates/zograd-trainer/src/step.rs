@@ -123,6 +123,7 @@ fn attempt(
     rule: Rule,
     judge: impl FnOnce(&[Told], &Update) -> Ruling,
 ) -> Result<StepReport, TrainError> {
+    prober.begin(context.step)?;
     let mut tokens = 0;
     let outcome = try_run_step_together(strategy, context, |directions| {
         let losses = prober.losses(directions)?;

@@ -53,6 +53,10 @@ fn show(args: &LogArgs) -> Result<ExitCode> {
         h.noise,
         h.config.seed
     ))?;
+    if !h.perturbation.is_dense() {
+        let perturbation = serde_json::to_string(&h.perturbation)?;
+        answer(format_args!("perturbed {perturbation}"))?;
+    }
     answer(format_args!(
         "steps     {} of {}, {skipped} skipped",
         log.records.len(),

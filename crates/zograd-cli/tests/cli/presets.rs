@@ -16,9 +16,14 @@ fn presets_are_listed_and_filtered() {
         .iter()
         .map(|p| p["name"].as_str().expect("a name"))
         .collect();
-    assert_eq!(names, ["paper/opt-13b/sst2/mezo", "paper/opt-13b/sst2/gv"]);
-    assert_eq!(some[1]["paper"]["percent"], 93.9);
-    assert_eq!(some[1]["train"]["steps"], 5000);
+    let methods = ["mezo", "mezo-subzero", "gv", "gv-subzero"];
+    assert_eq!(
+        names,
+        methods.map(|method| format!("paper/opt-13b/sst2/{method}"))
+    );
+    assert_eq!(some[2]["paper"]["percent"], 93.9);
+    assert_eq!(some[2]["train"]["steps"], 5000);
+    assert_eq!(some[3]["train"]["perturbation"], "subzero");
     let cost = &some[0]["cost"];
     let batch = some[0]["train"]["batch-size"].as_u64().expect("a number");
     let forwards = 2 * some[0]["train"]["steps"].as_u64().expect("a number");

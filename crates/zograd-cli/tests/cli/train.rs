@@ -175,6 +175,7 @@ fn every_method_trains() {
         ("gv-history", &[], 4),
         ("greedy", &["--pool", "3"], 4),
         ("pool-regression", &["--pool", "4"], 4),
+        ("fzoo", &["--pool", "4", "--noise", "rademacher"], 5),
     ] {
         let mut args = short(&["--method", method]);
         args.extend(more);

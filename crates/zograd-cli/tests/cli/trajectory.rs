@@ -52,6 +52,35 @@ fn a_replay_ends_in_the_bits_of_the_run() {
             ],
         ),
         ("n-spsa", &["--backend", "flex", "--dtype", "bf16"]),
+        ("gv", &["--perturbation", "subzero", "--refresh", "5"]),
+        (
+            "greedy",
+            &[
+                "--perturbation",
+                "lozo",
+                "--perturbation-rank",
+                "1",
+                "--refresh",
+                "7",
+                "--arithmetic",
+                "plain",
+            ],
+        ),
+        (
+            "mezo",
+            &["--perturbation", "blocks", "--weight-decay", "0.1"],
+        ),
+        (
+            "pool-regression",
+            &[
+                "--perturbation",
+                "sparse",
+                "--mask",
+                "small",
+                "--scale-1d",
+                "5",
+            ],
+        ),
         ("pool-regression", &["--backend", "flex", "--dtype", "f16"]),
     ] {
         let dir = scratch();
@@ -114,6 +143,24 @@ fn a_log_can_be_looked_at() {
     assert_eq!(lines.len(), 25);
     assert_eq!(lines[24]["step"], 24);
     assert_eq!(lines[24]["update"].as_array().map(Vec::len), Some(4));
+}
+
+#[test]
+fn a_log_shows_what_a_seed_meant() {
+    let dir = scratch();
+    let sparse = ["--perturbation", "sparse", "--density", "0.5"];
+    run(
+        dir.path(),
+        &short(&[&sparse[..], &["--out", "run"]].concat()),
+    );
+    run(dir.path(), &short(&["--out", "dense"]));
+    let shown = |run_folder: &str| {
+        let log = format!("{run_folder}/trajectory.zog");
+        String::from_utf8(run(dir.path(), &["log", "show", &log]).stdout).expect("text")
+    };
+    let family = r#"perturbed {"family":"sparse","mask":"random","density":0.5,"hash":"sha256:"#;
+    assert!(shown("run").contains(family), "{}", shown("run"));
+    assert!(!shown("dense").contains("perturbed"));
 }
 
 #[test]

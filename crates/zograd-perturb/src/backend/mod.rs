@@ -1,14 +1,16 @@
+use crate::values::Values;
 use crate::{Grid, NoiseKind, TensorId};
 use burn::tensor::TensorData;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
+use std::sync::Arc;
 use zograd_direction::Seed;
 
 #[cfg(feature = "cube")]
 mod cube;
 #[cfg(feature = "flex")]
 mod flex;
-#[cfg(any(feature = "flex", feature = "ndarray"))]
+#[cfg(any(feature = "cube", feature = "flex", feature = "ndarray"))]
 mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
@@ -26,6 +28,8 @@ const SMALLEST: f32 = f32::from_bits((127 - 96) << 23);
 /// sum[i] = fma(c_n, z_n[i], .. fma(c_1, z_1[i], base))
 /// ```
 ///
+/// over the `terms`, and then over what is `made`.
+///
 /// All in f32 with fused multiply-adds in this order (f64 weights: what touches them in f64), then rounded
 /// to the weight's type. Spelled out so that every backend computes the same bits. The base is 0, or that
 /// of the [`Grid`]. A coefficient below 2^-96 in magnitude is 0: so no product with noise is a subnormal number, which
@@ -39,6 +43,8 @@ pub struct NoisePass<'a> {
     pub kind: NoiseKind,
     /// The streams, `(seed_k, c_k)`, in the order of addition. Neighbours of the same seed share their noise.
     pub terms: &'a [(Seed, f32)],
+    /// What is not dense noise, with its coefficients, in the order of addition.
+    pub made: &'a [(Arc<dyn Values>, f32)],
     /// Share of the weight itself that is taken off: 0, or `lr * weight_decay`.
     pub shrink: f32,
     /// Added to a weight before its share is taken: 0, or on a grid what keeps the rounding of decay from being the same
@@ -55,6 +61,7 @@ impl<'a> NoisePass<'a> {
             tensor,
             kind,
             terms,
+            made: &[],
             shrink: 0.0,
             dither: 0.0,
             grid: None,
@@ -102,9 +109,12 @@ pub trait NoiseBackend: Backend {
         pass: &NoisePass<'_>,
         sides: Sides,
     ) -> Vec<FloatTensor<Self>> {
-        let opposite: Vec<(Seed, f32)> = pass.terms.iter().map(|(seed, c)| (*seed, -c)).collect();
+        let terms: Vec<_> = pass.terms.iter().map(|(seed, c)| (*seed, -c)).collect();
+        let made = pass.made.iter();
+        let made: Vec<_> = made.map(|(values, c)| (Arc::clone(values), -c)).collect();
         let opposite = NoisePass {
-            terms: &opposite,
+            terms: &terms,
+            made: &made,
             ..*pass
         };
         let device = Self::float_device(tensor);

@@ -1,5 +1,7 @@
 //! The pass over a tensor on the CPU: threads over chunks, groups of the keystream in L1, tiles in registers.
 
+mod dense_noise;
+mod made;
 mod moved;
 mod shift;
 mod stream;
@@ -10,6 +12,7 @@ mod weight;
 use crate::vector::{Avx2, Avx512};
 use crate::vector::{Baseline, Instructions, Vector, prefetch};
 use crate::{NoiseKind, NoisePass};
+pub(crate) use dense_noise::DenseNoise;
 pub(crate) use moved::moved;
 use rayon::prelude::*;
 pub(crate) use shift::Shift;
@@ -31,6 +34,9 @@ const CACHE_LINE: usize = 64;
 
 /// Applies `pass` to the whole tensor.
 pub(crate) fn add_noise<W: Weight>(weights: &mut [W], pass: &NoisePass<'_>) {
+    if !pass.made.is_empty() {
+        return made::add(weights, pass);
+    }
     add_noise_in_chunks(weights, pass, CHUNK, Instructions::in_use());
 }
 
@@ -192,12 +198,8 @@ mod tests {
 
     fn pass(kind: NoiseKind, terms: &[(Seed, f32)], shrink: f32) -> NoisePass<'_> {
         NoisePass {
-            tensor: TensorId::of("decoder.layers.0.fc1.weight"),
-            kind,
-            terms,
             shrink,
-            dither: 0.0,
-            grid: None,
+            ..NoisePass::new(TensorId::of("decoder.layers.0.fc1.weight"), kind, terms)
         }
     }
 

@@ -3,7 +3,7 @@
 use super::stream::Stream;
 use super::tile::{self, TILE};
 use super::weight::{Moving, Tile};
-use super::{AHEAD, CHUNK, Weight, ask_for};
+use super::{AHEAD, CHUNK, Weight, ask_for, made};
 #[cfg(target_arch = "x86_64")]
 use crate::vector::{Avx2, Avx512};
 use crate::vector::{Baseline, Instructions, Vector};
@@ -77,6 +77,15 @@ fn move_piece<W: Weight>(
     pass: &NoisePass<'_>,
     instructions: Instructions,
 ) {
+    if !pass.made.is_empty() {
+        let Room { moved, opposite } = room;
+        return made::move_piece(
+            &weights[piece.clone()],
+            piece.start,
+            (moved, opposite),
+            pass,
+        );
+    }
     let elements = pass.kind.elements_of_group();
     let mut streams = Stream::all_of(pass);
     let mut at = piece.start;

@@ -6,7 +6,8 @@
 //! rounded off over any number of steps then stays within a few spacings for every weight, and is a function of the
 //! number of the step alone.
 
-use crate::{AppliedUpdate, Grid, NoiseKind, NoisePass, ParameterSpec, PerturbError, Seed};
+use crate::family::Streams;
+use crate::{AppliedUpdate, Grid, NoisePass, ParameterSpec, PerturbError};
 
 /// The golden ratio's fraction in units of 2^-64.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -42,18 +43,16 @@ impl Decay {
     pub(crate) fn pass_over<'a>(
         self,
         spec: &ParameterSpec,
-        kind: NoiseKind,
-        terms: &'a [(Seed, f32)],
+        streams: &'a Streams,
         grid: Option<Grid>,
     ) -> NoisePass<'a> {
         let decay = if spec.decays { self } else { Self::NONE };
         NoisePass {
-            tensor: spec.id,
-            kind,
-            terms,
+            made: &streams.made,
             shrink: decay.shrink,
             dither: decay.dither(grid),
             grid,
+            ..NoisePass::new(spec.id, streams.kind, &streams.terms)
         }
     }
 

@@ -1,7 +1,8 @@
 use super::{Decay, terms::Terms};
 use crate::excerpt::{EXCERPT, leading};
+use crate::family::Perturbation;
 use crate::originals::Reader;
-use crate::{Grid, Grids, NoiseBackend, NoiseKind, ParameterSpace, ParameterSpec, PerturbError};
+use crate::{Grid, Grids, NoiseBackend, ParameterSpace, ParameterSpec, PerturbError};
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use std::cell::RefCell;
@@ -48,7 +49,9 @@ impl<B: NoiseBackend, P: ParameterPass> ModuleMapper<B> for Mapper<'_, P> {
 
 /// Adds noise and takes off the decay.
 pub(super) struct AddNoise<'a> {
-    pub kind: NoiseKind,
+    pub noise: &'a Perturbation,
+    /// Seeds mean what they mean in the step after so many others.
+    pub step: u64,
     /// For parameters that decay, and for those that do not.
     pub terms: &'a [Terms; 2],
     pub decay: Decay,
@@ -64,7 +67,11 @@ impl ParameterPass for AddNoise<'_> {
     ) -> Tensor<B, D> {
         let terms = &self.terms[usize::from(!spec.decays)];
         let grid = self.grids.map(|grids| grids.at(index));
-        let pass = self.decay.pass_over(spec, self.kind, terms, grid);
+        let streams = self.noise.streams(spec, self.step, terms, grid.is_some());
+        let pass = self.decay.pass_over(spec, &streams, grid);
+        if streams.is_empty() && pass.shrink == 0.0 {
+            return tensor;
+        }
         let moved = B::add_noise(tensor.into_primitive().tensor(), &pass);
         Tensor::from_primitive(TensorPrimitive::Float(moved))
     }

@@ -5,10 +5,11 @@ pub(crate) mod terms;
 mod update;
 use zograd_params::ParameterPath;
 
+use crate::family::Perturbation;
 use crate::grids::check_dtypes;
 use crate::{
-    Arithmetic, Grids, NoiseBackend, NoiseKind, Originals, ParameterSpace, ParameterSpec,
-    PerturbError, Resolution, Selection, Sides,
+    Arithmetic, Grids, NoiseBackend, Originals, ParameterSpace, ParameterSpec, PerturbError,
+    Resolution, Seed, Selection, Sides,
 };
 use burn::module::{Module, ParamId};
 pub(crate) use decay::Decay;
@@ -16,6 +17,7 @@ use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo};
 pub use probe::Probe;
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::Mutex;
 use terms::{MergedPass, Terms};
 pub use update::AppliedUpdate;
 use zograd_direction::Direction;
@@ -39,7 +41,11 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
     space: ParameterSpace,
     by_name: HashMap<String, usize>,
     places: HashMap<ParamId, usize>,
-    kind: NoiseKind,
+    noise: Perturbation,
+    /// The first of the steps in which seeds mean what they mean now.
+    since: u64,
+    /// How much larger noise may be meanwhile than dense noise, by parameter.
+    amplitudes: Vec<f64>,
     eps: f64,
     /// If the arithmetic is exact.
     grids: Option<Grids>,
@@ -56,7 +62,7 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
 }
 
 impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
-    /// Wraps `module`, whose weights become `theta`. `eps` is the scale of perturbations.
+    /// Wraps `module`, whose weights become `theta`; the step is the first. `eps` is the scale of perturbations.
     ///
     /// # Errors
     /// [`PerturbError::ForeignSpace`] if `space` names a parameter that the module does not have in this
@@ -64,9 +70,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     pub fn new(
         module: M,
         space: ParameterSpace,
-        kind: NoiseKind,
+        noise: impl Into<Perturbation>,
         eps: f64,
     ) -> Result<Self, PerturbError> {
+        let noise = noise.into();
         let whole = ParameterSpace::select(&module, &Selection::All)?;
         let foreign = |p: &&ParameterSpec| {
             let own = whole.get(&p.name);
@@ -80,8 +87,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             places: probe::places(&module, &by_name),
             by_name,
             module: Some(module),
+            since: noise.since(0),
+            amplitudes: noise.amplitudes(&space, 0),
             space,
-            kind,
+            noise,
             eps,
             grids: None,
             room: f64::NEG_INFINITY,
@@ -103,13 +112,13 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     pub fn on_grids(
         module: M,
         space: ParameterSpace,
-        kind: NoiseKind,
+        noise: impl Into<Perturbation>,
         eps: f64,
         grids: Grids,
     ) -> Result<Self, PerturbError> {
         grids.check(&space)?;
         check_dtypes(&space)?;
-        let mut this = Self::new(module, space, kind, eps)?;
+        let mut this = Self::new(module, space, noise, eps)?;
         this.map(RoundTo(&grids));
         this.grids = Some(grids);
         Ok(this)
@@ -119,8 +128,8 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         self.grids.as_ref()
     }
 
-    pub(crate) fn kind(&self) -> NoiseKind {
-        self.kind
+    pub(crate) fn noise(&self) -> &Perturbation {
+        &self.noise
     }
 
     /// How the weights are moved.
@@ -151,14 +160,14 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// `theta` was moved by coefficients with this sum of magnitudes.
     fn grow(&mut self, reach: f64, terms: usize) {
         if let Some(grids) = &self.grids {
-            self.room -= grids.growth(reach, terms);
+            self.room -= grids.growth(reach, terms, &self.amplitudes);
         }
     }
 
     /// How finely the weights, or their originals, can be moved; `None` if they are on no grids.
     pub fn resolution(&self) -> Option<Resolution> {
         match (&self.grids, &self.originals) {
-            (Some(grids), _) => Some(Resolution::new(self.kind, &self.space, grids)),
+            (Some(grids), _) => Some(Resolution::new(self.noise.kind(), &self.space, grids)),
             (None, originals) => originals.as_ref().map(Originals::resolution),
         }
     }
@@ -196,6 +205,28 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// Noise streams generated so far, summed over passes: the cost of the passes.
     pub fn streams(&self) -> u64 {
         self.streams
+    }
+
+    /// From now on seeds mean what they mean in the step after `step` others. If that is something else, the module
+    /// returns to `theta` first. Dense noise is the same in all steps.
+    ///
+    /// # Errors
+    /// As [`Self::move_to`].
+    pub fn begin(&mut self, step: u64) -> Result<(), PerturbError> {
+        let since = self.noise.since(step);
+        if since != self.since {
+            self.move_to(&Direction::zero())?;
+            self.since = since;
+            self.amplitudes = self.noise.amplitudes(&self.space, since);
+        }
+        Ok(())
+    }
+
+    /// The expected length of `direction` as a change of all weights, in the present step: for dense noise the root of
+    /// `d` times [`Direction::norm_squared`].
+    pub fn length(&self, direction: &Direction) -> f64 {
+        let square = self.noise.mean_square_length(&self.space, self.since);
+        (square * direction.norm_squared()).sqrt()
     }
 
     /// Moves to `theta + eps * there`. Costs one pass, or none if the module is there already.
@@ -251,10 +282,12 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         let probe = |(terms, sides)| Probe {
             space: &self.space,
             places: &self.places,
-            kind: self.kind,
+            noise: &self.noise,
+            step: self.since,
             grids: self.grids.as_ref(),
             terms,
             sides,
+            table: Mutex::default(),
         };
         let probes: Vec<Probe<'_>> = all.into_iter().map(probe).collect();
         Ok(look(self.module(), &probes))
@@ -264,8 +297,16 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// that [`ParameterSpec::decays`] names, and stands there: restore and update in one pass.
     ///
     /// # Errors
-    /// [`PerturbError::NonFinite`], [`PerturbError::TooFar`] and [`PerturbError::OffGrid`], before anything moved.
+    /// [`PerturbError::NonFinite`], [`PerturbError::TooFar`] and [`PerturbError::OffGrid`], before anything moved;
+    /// [`PerturbError::OtherStep`] if seeds mean something else in the step of the update than in the one that
+    /// [`Self::begin`] was told.
     pub fn update(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
+        if self.noise.since(update.step) != self.since {
+            return Err(PerturbError::OtherStep {
+                update: update.step,
+                since: self.since,
+            });
+        }
         let decay = Decay::of(update)?;
         let (direction, lr) = (&update.direction, update.lr);
         let terms = if self.grids.is_some() {
@@ -307,16 +348,25 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// As [`Self::update`]; the updates before the one that is refused have been made, but on grids only if a weight has
     /// outgrown them.
     pub fn update_all(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
-        if self.arithmetic() != Arithmetic::Exact {
+        let Some(grids) = &self.grids else {
             let mut updates = updates.iter();
-            return updates.try_for_each(|update| self.update(update));
-        }
-        let passes = terms::merged(updates, self.reach())?;
-        for pass in &passes {
-            self.check_reach(&pass.terms, pass.decay)?;
-        }
+            return updates.try_for_each(|update| {
+                self.begin(update.step)?;
+                self.update(update)
+            });
+        };
+        let most = |since| grids.reach(&self.noise.amplitudes(&self.space, since));
+        let passes = terms::merged(updates, &self.noise, most)?;
+        passes.iter().try_for_each(MergedPass::check)?;
         self.move_to(&Direction::zero())?;
-        for MergedPass { terms, decay } in passes {
+        for MergedPass {
+            terms,
+            decay,
+            since,
+            ..
+        } in passes
+        {
+            self.begin(since)?;
             let (reach, count) = (terms::reach(&terms), terms.len());
             self.pass(&[terms.clone(), terms], decay)?;
             self.grow(reach, count);
@@ -400,8 +450,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         self.check_range()?;
         self.streams += terms[0].chunk_by(|a, b| a.0 == b.0).count() as u64;
         let grids = self.grids.take();
+        let noise = self.noise.clone();
         self.map(AddNoise {
-            kind: self.kind,
+            noise: &noise,
+            step: self.since,
             terms,
             decay,
             grids: grids.as_ref(),
@@ -413,18 +465,20 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
 
     fn check_reach(&self, terms: &Terms, decay: Decay) -> Result<(), PerturbError> {
         let Some(grids) = &self.grids else {
-            return Ok(());
+            return self.check_scaled(terms);
         };
-        let (by, most) = (terms::reach(terms), grids.reach_beside(decay));
-        match by > most {
-            true => Err(PerturbError::TooFar { by, most }),
-            false => Ok(()),
-        }
+        terms::check_reach(terms, grids.reach(&self.amplitudes), decay)
     }
 
-    /// The largest sum of coefficients' magnitudes of a pass.
-    fn reach(&self) -> f64 {
-        self.grids.as_ref().map_or(f64::INFINITY, Grids::reach)
+    /// Coefficients are finite, and larger noise must not make more than the largest number of them.
+    fn check_scaled(&self, terms: &Terms) -> Result<(), PerturbError> {
+        let amplitudes = self.amplitudes.iter().copied();
+        let most = amplitudes.fold(1.0, f64::max);
+        let too_large = |(_, c): &&(Seed, f32)| !((f64::from(*c) * most) as f32).is_finite();
+        match terms.iter().find(too_large) {
+            Some((seed, c)) => Err(PerturbError::NonFinite(format!("{c} for seed {seed}"))),
+            None => Ok(()),
+        }
     }
 
     /// Does something to every parameter that moves.
@@ -442,10 +496,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
 #[cfg(all(test, feature = "ndarray"))]
 mod tests {
     use super::*;
+    use crate::NoiseKind;
     use burn::module::Param;
     use burn::tensor::Tensor;
     use burn_ndarray::NdArray;
-    use zograd_direction::Seed;
 
     type Vector = Param<Tensor<NdArray<f32>, 1>>;
 

@@ -3,11 +3,13 @@ use zograd_params::ParameterPath;
 
 use super::Decay;
 use super::terms::Terms;
-use crate::{Grids, NoiseBackend, NoiseKind, ParameterSpace, Sides};
+use crate::family::{Perturbation, Streams};
+use crate::{Grids, NoiseBackend, ParameterSpace, Seed, Sides};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorPrimitive};
 use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The parameters of a module at `theta + eps * d`, and at `theta - eps * d` as well for both sides.
 ///
@@ -18,10 +20,14 @@ use std::collections::{HashMap, VecDeque};
 pub struct Probe<'a> {
     pub(super) space: &'a ParameterSpace,
     pub(super) places: &'a HashMap<ParamId, usize>,
-    pub(super) kind: NoiseKind,
+    pub(super) noise: &'a Perturbation,
+    /// Seeds mean what they mean in the step after so many others.
+    pub(super) step: u64,
     pub(super) grids: Option<&'a Grids>,
     pub(super) terms: Terms,
     pub(super) sides: Sides,
+    /// What the terms are on the table whose rows were asked for last: it may be made in many parts.
+    pub(super) table: Mutex<Option<(usize, Arc<Streams>)>>,
 }
 
 impl Probe<'_> {
@@ -82,20 +88,47 @@ impl Probe<'_> {
         if place.is_none() && rows.is_none() {
             return vec![tensor; self.points()];
         }
+        let streams = match (place, rows) {
+            (None, _) => Arc::new(self.streams(0, &[])),
+            (Some(index), None) => Arc::new(self.streams(index, &self.terms)),
+            (Some(index), Some(_)) => self.streams_of_table(index),
+        };
         let index = place.unwrap_or_default();
-        let terms = place.map_or(&[][..], |_| &self.terms);
         let grid = self.grids.map(|grids| grids.at(index));
         let spec = &self.space.parameters()[index];
-        let pass = Decay::NONE.pass_over(spec, self.kind, terms, grid);
+        let pass = Decay::NONE.pass_over(spec, &streams, grid);
         let moved = B::moved(&tensor.into_primitive().tensor(), rows, &pass, self.sides);
         let tensors = moved.into_iter().map(TensorPrimitive::Float);
         tensors.map(Tensor::from_primitive).collect()
     }
 
+    /// What `terms` are on the parameter at this place.
+    fn streams(&self, index: usize, terms: &[(Seed, f32)]) -> Streams {
+        let spec = &self.space.parameters()[index];
+        self.noise
+            .streams(spec, self.step, terms, self.grids.is_some())
+    }
+
+    fn streams_of_table(&self, index: usize) -> Arc<Streams> {
+        // what a panic has left behind is whole all the same
+        let mut last = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((known, streams)) if *known == index => Arc::clone(streams),
+            _ => {
+                let streams = Arc::new(self.streams(index, &self.terms));
+                *last = Some((index, Arc::clone(&streams)));
+                streams
+            }
+        }
+    }
+
     /// The place in the space of a parameter that moves.
     fn place(&self, id: ParamId) -> Option<usize> {
         let place = self.places.get(&id).copied();
-        place.filter(|_| !self.terms.is_empty())
+        place.filter(|index| {
+            let spec = &self.space.parameters()[*index];
+            !self.terms.is_empty() && self.noise.moves(spec, self.step)
+        })
     }
 }
 

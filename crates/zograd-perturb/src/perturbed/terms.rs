@@ -1,4 +1,5 @@
 use super::Decay;
+use crate::family::Perturbation;
 use crate::grid::odd;
 use crate::{AppliedUpdate, Direction, PerturbError, Seed};
 
@@ -44,31 +45,71 @@ pub(crate) struct MergedPass {
     pub(crate) terms: Terms,
     /// Of parameters that decay.
     pub(crate) decay: Decay,
+    /// The first of the steps in which seeds mean what they mean here.
+    pub(crate) since: u64,
+    /// The most that the reach of such a pass may be, decay aside.
+    most: f64,
+}
+
+impl MergedPass {
+    /// Whether grids have room for the pass.
+    pub(crate) fn check(&self) -> Result<(), PerturbError> {
+        check_reach(&self.terms, self.most, self.decay)
+    }
+}
+
+/// Whether a pass on grids that could have a reach of `most` has room beside its decay: it may be as long as the longest hop
+/// at a decay of a quarter.
+pub(crate) fn check_reach(
+    terms: &[(Seed, f32)],
+    most: f64,
+    decay: Decay,
+) -> Result<(), PerturbError> {
+    let (by, most) = (reach(terms), most * (1.0 - 4.0 * f64::from(decay.shrink)));
+    match by > most {
+        true => Err(PerturbError::TooFar { by, most }),
+        false => Ok(()),
+    }
 }
 
 /// Noise streams of a merged pass at most: the bits that are read ahead, 1 KiB a stream, stay in the L2 cache.
 const MERGED_STREAMS: usize = 64;
 
-/// `updates` on grids, in as few passes as can be: as many to a pass as its `reach` allows, but for those with decay,
-/// which are a share of the weights as they are then.
+/// `updates` on grids, in as few passes as can be: as many to a pass as `most`, the reach of a pass with seeds from such
+/// a step, allows; but for those with decay, which are a share of the weights as they are then, and those in which seeds mean
+/// something else.
 pub(crate) fn merged(
     updates: &[AppliedUpdate],
-    most: f64,
+    noise: &Perturbation,
+    most: impl Fn(u64) -> f64,
 ) -> Result<Vec<MergedPass>, PerturbError> {
     let mut passes: Vec<MergedPass> = Vec::new();
+    let mut known: Option<(u64, f64)> = None;
     for update in updates {
         let terms = exact(&Direction::zero(), &(&update.direction * -update.lr))?;
         let decay = Decay::of(update)?;
+        let since = noise.since(update.step);
+        let most = match known {
+            Some((of, most)) if of == since => most,
+            _ => most(since),
+        };
+        known = Some((since, most));
         match passes.last_mut() {
             Some(last)
                 if decay.is_none()
                     && last.decay.is_none()
+                    && last.since == since
                     && last.terms.len() + terms.len() <= MERGED_STREAMS
                     && reach(&last.terms) + reach(&terms) <= most =>
             {
                 last.terms.extend(terms);
             }
-            _ => passes.push(MergedPass { terms, decay }),
+            _ => passes.push(MergedPass {
+                terms,
+                decay,
+                since,
+                most,
+            }),
         }
     }
     Ok(passes)

@@ -9,6 +9,7 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod instructions;
+mod loops;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 #[cfg(not(target_arch = "aarch64"))]
@@ -19,6 +20,7 @@ pub(crate) use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use avx512::Avx512;
 pub use instructions::Instructions;
+pub(crate) use loops::{Loop, compiled};
 #[cfg(target_arch = "aarch64")]
 pub(crate) use neon::Neon as Baseline;
 #[cfg(not(target_arch = "aarch64"))]

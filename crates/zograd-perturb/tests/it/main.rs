@@ -1,5 +1,7 @@
 //! What the crate promises, from outside.
 
+#[cfg(all(feature = "ndarray", feature = "flex"))]
+mod families;
 mod perturbed;
 #[cfg(all(feature = "ndarray", feature = "flex"))]
 mod probes;

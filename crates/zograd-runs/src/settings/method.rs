@@ -1,6 +1,7 @@
 //! How a run finds better weights.
 
 use super::Chosen;
+use super::family;
 use super::given::Given;
 use super::gradient::GradientOptions;
 use super::owner::{Owner, table};
@@ -122,9 +123,12 @@ impl Procedure {
                 };
                 let spec = methods.complete(&spec).or_input()?;
                 let mut options: PerturbationOptions = given.take()?;
-                let how = options.complete(spec, tune, storage)?;
+                let (family, scales) = options.family();
+                let (perturbation, of_family) = family::take(given, family, scales)?;
+                let how = options.complete((spec, perturbation), tune, storage)?;
                 let mut written = in_files(&how.method)?;
                 written.extend(table(&options)?);
+                written.extend(of_family);
                 Ok((Self::ZerothOrder(how), written))
             }
             MethodKind::Gradient(optimizer) => {
@@ -136,6 +140,16 @@ impl Procedure {
                 refuse!("`tune = {tune}`: linear probing makes a new head; leave `tune` out")
             }
             MethodKind::LinearProbe => Ok((Self::LinearProbe, toml::Table::new())),
+        }
+    }
+
+    /// What was chosen instead of what a setting goes with.
+    pub(super) fn chosen_for(&self, key: &str, method: &str) -> String {
+        match self {
+            Self::ZerothOrder(zo) if family::OF_FAMILIES.contains(&key) => {
+                format!("`perturbation = {}`", zo.family)
+            }
+            _ => method.to_owned(),
         }
     }
 

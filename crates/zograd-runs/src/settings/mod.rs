@@ -8,6 +8,7 @@ mod budget;
 mod cost;
 mod elsewhere;
 mod evaluation;
+mod family;
 mod given;
 mod gradient;
 mod inputs;
@@ -26,6 +27,7 @@ pub use budget::{Budget, Draw, EvalOptions, StepSizes};
 pub use cost::Cost;
 pub use elsewhere::elsewhere;
 pub use evaluation::{Measurement, SplitName};
+pub use family::{BlockOptions, FamilyName, LowRankOptions, SparseOptions};
 pub use given::Given;
 pub use gradient::GradientOptions;
 pub(crate) use inputs::is_task_file;
@@ -101,6 +103,9 @@ impl Settings {
             .and_methods(methods, MethodChoice::HEADING)
             .and::<ObjectiveChoice>()
             .and::<PerturbationOptions>()
+            .and::<LowRankOptions>()
+            .and::<BlockOptions>()
+            .and::<SparseOptions>()
             .and::<StepSizes>()
             .and::<GradientOptions>()
             .and::<Draw>()
@@ -154,7 +159,7 @@ impl Settings {
         given.finish(&Self::keys(methods), |key| {
             match key.starts_with("lora") || key.starts_with("prefix") {
                 true => format!("`tune = {tune}`"),
-                false => method.clone(),
+                false => procedure.chosen_for(key, &method),
             }
         })?;
 
@@ -278,7 +283,13 @@ impl Settings {
         let stands_still = stands_still && zo.arithmetic != Arithmetic::Exact;
         let config = &self.config;
         Header {
-            format: Header::format_of(adapter.as_ref(), zo.arithmetic, stands_still, config),
+            format: Header::format_of(
+                adapter.as_ref(),
+                &zo.perturbation,
+                zo.arithmetic,
+                stands_still,
+                config,
+            ),
             model: base.model.clone(),
             weights: base.weights.clone(),
             dtype: base.dtype,
@@ -286,6 +297,7 @@ impl Settings {
             selection: self.selection(),
             adapter,
             noise: zo.noise,
+            perturbation: zo.perturbation.clone(),
             noise_version: noise::VERSION,
             arithmetic: zo.arithmetic,
             stands_still,

@@ -292,10 +292,14 @@ mod tests {
                 "full" => method.into(),
                 tune => format!("{method}-{tune}"),
             };
+            let file = match preset.train.get("perturbation").and_then(|f| f.as_str()) {
+                Some(family) => format!("{file}-{family}"),
+                None => file,
+            };
             assert_eq!(
                 Some(&&*file),
                 parts.last(),
-                "its name is its method: {name}"
+                "its name is its method, and what it perturbs: {name}"
             );
             let (lr, eps) = preset.grids();
             assert!(lr.contains(&train.config.lr), "{name}");
@@ -331,6 +335,10 @@ mod tests {
             ("paper/opt-13b/drop/gv", 14.6, 31.7),
             ("paper/opt-13b/wsc/mezo", 38.5, 63.5),
             ("paper/opt-13b/rte/greedy", 59.6, 72.2),
+            ("paper/opt-13b/rte/mezo-subzero", 59.6, 74.0),
+            ("paper/opt-13b/drop/mezo-subzero", 14.6, 32.0),
+            ("paper/opt-13b/wsc/gv-subzero", 38.5, 64.4),
+            ("paper/opt-13b/sst2/gv-subzero", 58.8, 94.7),
             ("paper/opt-1.3b/copa/mezo", 73.0, 73.0),
             ("paper/opt-1.3b/squad/gv-prefix", 27.2, 78.8),
             ("paper/opt-1.3b/boolq/n-spsa", 44.9, 62.8),

@@ -1,5 +1,6 @@
 //! What a zeroth-order run has settings for.
 
+use super::family::FamilyName;
 use super::machine::Storage;
 use super::owner::Owner;
 use super::tuning::Tune;
@@ -7,6 +8,7 @@ use crate::error::{Result, refuse};
 use crate::words::number;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
+use zograd_perturb::family::{PerturbationSpec, Scales};
 use zograd_perturb::{Arithmetic, NoiseKind};
 use zograd_select::{Choice, MethodSpec, Setting};
 
@@ -26,6 +28,12 @@ pub struct PerturbationOptions {
     pub anchor_every: Option<u64>,
     /// Perturbation scale.
     pub eps: Option<f64>,
+    /// What a seed means.
+    pub perturbation: Option<FamilyName>,
+    /// Factor of the noise on parameters of one dimension.
+    pub scale_1d: Option<f64>,
+    /// Factor of the noise on learned tables of positions.
+    pub scale_positions: Option<f64>,
 }
 
 const NOISE: &[Choice] = &[
@@ -69,6 +77,25 @@ impl Owner for PerturbationOptions {
         .or("100"),
         Setting::number("eps", "E", "Perturbation scale")
             .or("1e-3; 1e-2 with lora or head, 1e-1 with prefix"),
+        Setting::choice(
+            "perturbation",
+            "FAMILY",
+            "Shape of the perturbations",
+            FamilyName::CHOICES,
+        )
+        .or("dense"),
+        Setting::number(
+            "scale-1d",
+            "X",
+            "Factor of the noise on biases and norms, in probes and updates; 0: they do not move",
+        )
+        .or("1"),
+        Setting::number(
+            "scale-positions",
+            "X",
+            "Factor of the noise on learned tables of positions, the same",
+        )
+        .or("1"),
     ];
 }
 
@@ -80,6 +107,10 @@ pub struct ZerothOrder {
     pub method: MethodSpec,
     /// Distribution of the noise.
     pub noise: NoiseKind,
+    /// What a seed means, by name.
+    pub family: FamilyName,
+    /// The same with its settings.
+    pub perturbation: PerturbationSpec,
     /// How weights are moved.
     pub arithmetic: Arithmetic,
     /// Perturbation scale.
@@ -89,10 +120,20 @@ pub struct ZerothOrder {
 }
 
 impl PerturbationOptions {
-    /// Fills in what was left open, for this method.
+    /// Fills in which family it is.
+    pub(super) fn family(&mut self) -> (FamilyName, Scales) {
+        let scales = Scales {
+            vectors: *self.scale_1d.get_or_insert(1.0),
+            positions: *self.scale_positions.get_or_insert(1.0),
+        };
+        let family = *self.perturbation.get_or_insert(FamilyName::Dense);
+        (family, scales)
+    }
+
+    /// Fills in what else was left open, for this method and these perturbations.
     pub(super) fn complete(
         &mut self,
-        method: MethodSpec,
+        (method, perturbation): (MethodSpec, PerturbationSpec),
         tune: Tune,
         storage: Storage,
     ) -> Result<ZerothOrder> {
@@ -114,6 +155,8 @@ impl PerturbationOptions {
         };
         Ok(ZerothOrder {
             method,
+            family: self.perturbation.unwrap_or(FamilyName::Dense),
+            perturbation,
             noise: *self.noise.get_or_insert(NoiseKind::Gaussian),
             arithmetic,
             eps,

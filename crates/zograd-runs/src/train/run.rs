@@ -199,6 +199,9 @@ fn begin<B: RunBackend>(
         }
         Procedure::Gradient(_) | Procedure::LinearProbe => None,
     };
+    if let Some(header) = &mut header {
+        header.note_mask(&model).or_input()?;
+    }
     if let (Some(run), Some(header)) = (interrupted, &mut header) {
         // the same model may be named otherwise: config.toml has an absolute path
         header.model.clone_from(&run.header().model);

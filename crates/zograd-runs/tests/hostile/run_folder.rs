@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 use zograd_hostile::{Seen, bytes as damage, json as json_damage};
 use zograd_models::Storage;
+use zograd_perturb::family::PerturbationSpec;
 use zograd_perturb::{Arithmetic, NoiseKind, Selection, noise};
 use zograd_runs::folder::{Interrupted, LOG, Origin, RunFolder, RunRecord, SEALS, metrics_seals};
 use zograd_select::MethodSpec;
@@ -35,6 +36,7 @@ fn run() -> (TempDir, Vec<String>) {
         dimension: 1000,
         selection: Selection::All,
         noise: NoiseKind::Gaussian,
+        perturbation: PerturbationSpec::default(),
         noise_version: noise::VERSION,
         arithmetic: Arithmetic::Exact,
         stands_still: false,

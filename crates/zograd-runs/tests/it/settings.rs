@@ -5,9 +5,10 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 use zograd_runs::{
-    Budget, Draw, EvalOptions, ExampleCounts, Given, GradientOptions, Inputs, Key, LoraOptions,
-    Machine, MethodChoice, ObjectiveChoice, Owner, PerturbationOptions, Place, PrefixOptions,
-    Preset, PresetChoice, Runs, Settings, StepSizes, Tune, TuneChoice,
+    BlockOptions, Budget, Draw, EvalOptions, ExampleCounts, Given, GradientOptions, Inputs, Key,
+    LoraOptions, LowRankOptions, Machine, MethodChoice, ObjectiveChoice, Owner,
+    PerturbationOptions, Place, PrefixOptions, Preset, PresetChoice, Runs, Settings, SparseOptions,
+    StepSizes, Tune, TuneChoice,
 };
 use zograd_select::{Kind, Setting};
 use zograd_tasks::PromptEncoder;
@@ -39,6 +40,13 @@ const FREE: &[(&str, &[&str])] = &[
     ("queries", &["1", "3"]),
     ("noise", &["'gaussian'", "'rademacher'"]),
     ("eps", &["1", "1e-3", "1e-12"]),
+    ("scale-1d", &["0", "5", "1"]),
+    ("scale-positions", &["1", "0.5"]),
+    ("perturbation-rank", &["1", "64"]),
+    ("refresh", &["1", "500"]),
+    ("block-order", &["'in-turn'", "'random'"]),
+    ("mask", &["'random'", "'small'", "'large'"]),
+    ("density", &["0.01", "1"]),
     ("lr", &["0", "1", "3e-7", "1e-300"]),
     ("schedule", &["'constant'", "'linear'", "'cosine'"]),
     ("weight-decay", &["0", "0.01"]),
@@ -55,7 +63,7 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 11] = [
+const BOUND: [&str; 12] = [
     "anchor-every",
     "arithmetic",
     "backend",
@@ -64,6 +72,7 @@ const BOUND: [&str; 11] = [
     "guard",
     "method",
     "objective",
+    "perturbation",
     "preset",
     "steps",
     "tune",
@@ -83,9 +92,20 @@ fn tunes(method: &str) -> &'static [&'static str] {
     }
 }
 
-/// Whether a run that tunes so by this method has a setting, by the names of its owners.
-fn has(key: &Key, method: &str, tune: &str) -> bool {
+/// The families of perturbations that a method has.
+fn families(method: &str) -> &'static [&'static str] {
+    match GRADIENTS.contains(&method) || method == PROBING {
+        true => &["none"],
+        false => &["dense", "subzero", "lozo", "blocks", "sparse"],
+    }
+}
+
+/// Whether a run that tunes so by this method, with these perturbations, has a setting, by the names of its owners.
+fn has(key: &Key, method: &str, tune: &str, family: &str) -> bool {
     key.owners.iter().any(|owner| match *owner {
+        "`perturbation = subzero` or lozo" => ["subzero", "lozo"].contains(&family),
+        "`perturbation = blocks`" => family == "blocks",
+        "`perturbation = sparse`" => family == "sparse",
         "every run" => true,
         "methods with steps" => method != PROBING,
         "zeroth-order methods" => method != PROBING && !GRADIENTS.contains(&method),
@@ -145,6 +165,9 @@ objective = "auto"
 noise = "gaussian"
 arithmetic = "exact"
 eps = 1e-3
+perturbation = "dense"
+scale-1d = 1.0
+scale-positions = 1.0
 lr = 2e-5
 schedule = "constant"
 weight-decay = 0.0
@@ -164,18 +187,29 @@ dtype = "f32"
 fn a_setting_is_taken_by_its_owners_and_refused_by_their_names() {
     let keys = Runs::new().keys();
     for method in methods() {
-        for tune in tunes(method) {
-            let chosen = given(&format!("method = '{method}'\ntune = '{tune}'"));
+        let pairs = tunes(method)
+            .iter()
+            .flat_map(|tune| families(method).iter().map(move |family| (*tune, *family)));
+        for (tune, family) in pairs {
+            let mut chosen = format!("method = '{method}'\ntune = '{tune}'");
+            if family != "none" {
+                chosen += &format!("\nperturbation = '{family}'");
+            }
+            let chosen = given(&chosen);
             for (key, values) in FREE {
                 let known = keys.named(key).expect("known");
                 let with = chosen.clone().or(given(&format!("{key} = {}", values[0])));
-                if has(known, method, tune) {
+                if has(known, method, tune, family) {
                     check(&with);
                     continue;
                 }
                 let error = refusal(&with);
+                let of_families = known.owners[0].starts_with("`perturbation");
                 let who = match key.starts_with("lora") || key.starts_with("prefix") {
                     true => format!("`tune = {tune}`"),
+                    false if of_families && family != "none" => {
+                        format!("`perturbation = {family}`")
+                    }
                     false => method.into(),
                 };
                 let start = format!("`{key}`: {who} has none; {} ha", known.owners.join(", "));
@@ -194,7 +228,7 @@ fn one_has_and_several_have() {
         ),
         (
             "method = 'gv-history'\npool = 4",
-            "`pool`: gv-history has none; gv, greedy, pool-regression have",
+            "`pool`: gv-history has none; gv, greedy, pool-regression, fzoo have",
         ),
         (
             "recompute = true",
@@ -207,6 +241,14 @@ fn one_has_and_several_have() {
         (
             "lora-r = 2",
             "`lora-r`: `tune = full` has none; `tune = lora` has",
+        ),
+        (
+            "refresh = 50",
+            "`refresh`: `perturbation = dense` has none; `perturbation = subzero` or lozo has",
+        ),
+        (
+            "method = 'adam'\nmask = 'small'",
+            "`mask`: adam has none; `perturbation = sparse` has",
         ),
     ] {
         assert_eq!(refusal(&given(settings)), said);
@@ -252,6 +294,9 @@ fn every_key_is_the_field_of_one_owner() {
     fields_of::<MethodChoice>(&mut declared);
     fields_of::<ObjectiveChoice>(&mut declared);
     fields_of::<PerturbationOptions>(&mut declared);
+    fields_of::<LowRankOptions>(&mut declared);
+    fields_of::<BlockOptions>(&mut declared);
+    fields_of::<SparseOptions>(&mut declared);
     fields_of::<StepSizes>(&mut declared);
     fields_of::<GradientOptions>(&mut declared);
     fields_of::<Draw>(&mut declared);
@@ -279,6 +324,8 @@ fn the_default_in_words_is_the_default() {
             "adam, adamw" => "method = 'adam'".into(),
             "`tune = lora`" => "tune = 'lora'".into(),
             "`tune = prefix`" => "tune = 'prefix'".into(),
+            "`perturbation = blocks`" => "perturbation = 'blocks'".into(),
+            "`perturbation = sparse`" => "perturbation = 'sparse'".into(),
             "zeroth-order methods" if name == "anchor-every" => {
                 "backend = 'flex'\ndtype = 'f16'\narithmetic = 'anchored'".into()
             }
@@ -423,6 +470,7 @@ fn whatever_begins_from_a_preset_is_written_so_that_it_is_the_same_again() {
 struct Choices {
     method: usize,
     tune: Option<usize>,
+    family: Option<usize>,
     free: Vec<Option<usize>>,
     storage: usize,
     arithmetic: usize,
@@ -435,10 +483,11 @@ prop_compose! {
     fn choices()(
         method in 0..methods().len(),
         tune in proptest::option::of(0..TUNES.len()),
+        family in proptest::option::of(0..5usize),
         free in proptest::collection::vec(proptest::option::of(0..12usize), FREE.len()),
         [storage, arithmetic, budget, guard, objective] in proptest::array::uniform5(0..60usize),
     ) -> Choices {
-        Choices { method, tune, free, storage, arithmetic, budget, guard, objective }
+        Choices { method, tune, family, free, storage, arithmetic, budget, guard, objective }
     }
 }
 
@@ -455,6 +504,11 @@ impl Choices {
         let mut text = vec![format!("method = '{method}'")];
         text.extend(tune.map(|tune| format!("tune = '{tune}'")));
         let tune = tune.unwrap_or(allowed[0]);
+        let allowed = families(method);
+        let family = self.family.map(|family| one_of(allowed, family));
+        let family = family.filter(|family| *family != "none");
+        text.extend(family.map(|family| format!("perturbation = '{family}'")));
+        let family = family.unwrap_or(allowed[0]);
         let gradient = GRADIENTS.contains(&method);
         let mut add = |texts: &[&str], which| text.push(one_of(texts, which).into());
         let wide = ["", "backend = 'ndarray'", "backend = 'flex'\ndtype = 'f32'"];
@@ -494,7 +548,7 @@ impl Choices {
         for ((key, values), which) in FREE.iter().zip(&self.free) {
             let known = keys.named(key).expect("known");
             if let Some(which) = which
-                && has(known, method, tune)
+                && has(known, method, tune, family)
             {
                 text.push(format!("{key} = {}", one_of(values, *which)));
             }

@@ -1,6 +1,7 @@
 //! The methods of this crate, a file each. A new one is its file and two lines here: its module, and its place in the
 //! list, from which everything else is generated.
 
+mod fzoo;
 mod greedy;
 mod guiding_vector;
 mod guiding_vector_history;
@@ -9,6 +10,7 @@ mod n_spsa;
 mod pool;
 mod pool_regression;
 
+pub use fzoo::Fzoo;
 pub use greedy::Greedy;
 pub use guiding_vector::{GuidingVector, GuidingVectorSettings};
 pub use guiding_vector_history::GuidingVectorHistory;
@@ -27,4 +29,5 @@ pub(crate) const BUILT_IN: &[Method] = &[
     Method::of::<GuidingVectorHistory>(),
     Method::of::<Greedy>(),
     Method::of::<PoolRegression>(),
+    Method::of::<Fzoo>(),
 ];

@@ -11,13 +11,14 @@ use zograd_select::{
 };
 
 /// The built-in methods as they stand in logs, which stay readable.
-const IN_LOGS: [&str; 6] = [
+const IN_LOGS: [&str; 7] = [
     r#"{"method":"mezo"}"#,
     r#"{"method":"n-spsa","queries":2}"#,
     r#"{"method":"gv","pool":4,"alpha":0.5,"faithful_cost":false}"#,
     r#"{"method":"gv-history"}"#,
     r#"{"method":"greedy","pool":4}"#,
     r#"{"method":"pool-regression","pool":4}"#,
+    r#"{"method":"fzoo","pool":4}"#,
 ];
 
 fn refused(spec: &MethodSpec) -> String {
@@ -107,7 +108,7 @@ fn numbers_are_read_with_care() {
 
 #[test]
 fn unknown_names_are_refused_with_a_hint() {
-    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy and pool-regression";
+    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression and fzoo";
     for (spec, expected) in [
         (
             MethodSpec::new("greedily"),
@@ -124,7 +125,7 @@ fn unknown_names_are_refused_with_a_hint() {
         ),
         (
             MethodSpec::new("mezo").with("pool", 4),
-            "`pool`: the method mezo has no such setting; methods with it: gv, greedy and pool-regression"
+            "`pool`: the method mezo has no such setting; methods with it: gv, greedy, pool-regression and fzoo"
                 .into(),
         ),
         (

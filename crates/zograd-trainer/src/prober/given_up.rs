@@ -25,6 +25,10 @@ impl<'p> GivenUp<'p> {
 }
 
 impl Prober for GivenUp<'_> {
+    fn begin(&mut self, step: u64) -> Result<(), TrainError> {
+        self.prober.begin(step)
+    }
+
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
         let together = match self.one_by_one {
             true => 1,

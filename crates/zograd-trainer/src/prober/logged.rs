@@ -31,6 +31,10 @@ impl<'a, W: Weights> Logged<'a, W> {
 }
 
 impl<W: Weights> Prober for Logged<'_, W> {
+    fn begin(&mut self, step: u64) -> Result<(), TrainError> {
+        weights::begin(self.weights, step)
+    }
+
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
         let asked = directions.len();
         let Some((told, left)) = self.losses.split_at_checked(asked) else {

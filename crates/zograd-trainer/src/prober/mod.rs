@@ -23,11 +23,18 @@ use zograd_select::SkipReason;
 
 /// What answers "the losses at these directions", and makes the update that they lead to.
 ///
-/// A step asks for losses some times, then for at most one update, and in the end for rest. What happens in between is
+/// A step begins, asks for losses some times, then for at most one update, and in the end for rest. What happens in between is
 /// the prober's own business: it may walk the weights from probe to probe ([`Walking`]), hold several small sets of
 /// them side by side ([`Stacked`]), leave them where they are and have the model made elsewhere part by part
 /// ([`Standing`]), or know the losses already ([`Logged`]).
 pub trait Prober {
+    /// Begins the step after `step` others, at rest: which one it is may say what seeds mean
+    /// ([`Perturbed::begin`](zograd_perturb::Perturbed::begin)).
+    ///
+    /// # Errors
+    /// The weights could not be moved.
+    fn begin(&mut self, step: u64) -> Result<(), TrainError>;
+
     /// The losses at `theta + eps * direction`, in the order of `directions`.
     ///
     /// # Errors

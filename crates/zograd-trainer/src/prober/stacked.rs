@@ -36,6 +36,10 @@ where
     M: Module<B>,
     F: FnMut(&[M]) -> Result<Vec<Loss>, TrainError>,
 {
+    fn begin(&mut self, step: u64) -> Result<(), TrainError> {
+        weights::begin(self.model, step)
+    }
+
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
         let mut found = Vec::with_capacity(directions.len());
         for directions in directions.chunks(self.at_once) {

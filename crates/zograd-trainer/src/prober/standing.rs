@@ -34,6 +34,10 @@ where
     M: Module<B>,
     F: FnMut(&M, &[ModelProbe<'_>]) -> Result<Vec<Loss>, TrainError>,
 {
+    fn begin(&mut self, step: u64) -> Result<(), TrainError> {
+        weights::begin(self.model, step)
+    }
+
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
         let losses = &mut self.losses;
         self.model.at_probes(directions, |module, probes| {

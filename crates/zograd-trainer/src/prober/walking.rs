@@ -31,6 +31,10 @@ where
     F: FnMut(&M) -> Result<L, TrainError>,
     L: Into<Loss>,
 {
+    fn begin(&mut self, step: u64) -> Result<(), TrainError> {
+        weights::begin(self.model, step)
+    }
+
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
         directions
             .iter()

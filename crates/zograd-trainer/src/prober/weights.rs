@@ -5,6 +5,12 @@ use zograd_select::SkipReason;
 
 /// Weights that a prober moves in place.
 pub trait Weights {
+    /// Begins the step after `step` others.
+    ///
+    /// # Errors
+    /// As [`Perturbed::begin`].
+    fn begin(&mut self, step: u64) -> Result<(), PerturbError>;
+
     /// Moves to `theta + eps * there`.
     ///
     /// # Errors
@@ -19,6 +25,10 @@ pub trait Weights {
 }
 
 impl<B: NoiseBackend, M: Module<B>> Weights for Perturbed<B, M> {
+    fn begin(&mut self, step: u64) -> Result<(), PerturbError> {
+        Perturbed::begin(self, step)
+    }
+
     fn move_to(&mut self, there: &Direction) -> Result<(), PerturbError> {
         Perturbed::move_to(self, there)
     }
@@ -33,6 +43,10 @@ impl<B: NoiseBackend, M: Module<B>> Weights for Perturbed<B, M> {
 pub struct NoWeights;
 
 impl Weights for NoWeights {
+    fn begin(&mut self, _step: u64) -> Result<(), PerturbError> {
+        Ok(())
+    }
+
     fn move_to(&mut self, _there: &Direction) -> Result<(), PerturbError> {
         Ok(())
     }
@@ -40,6 +54,11 @@ impl Weights for NoWeights {
     fn make(&mut self, _update: &AppliedUpdate) -> Result<(), PerturbError> {
         Ok(())
     }
+}
+
+/// Begins the step after `step` others.
+pub(super) fn begin<W: Weights + ?Sized>(weights: &mut W, step: u64) -> Result<(), TrainError> {
+    Ok(weights.begin(step)?)
 }
 
 /// Makes an update, or says why it was refused.

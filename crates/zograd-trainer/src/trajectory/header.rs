@@ -2,10 +2,16 @@ use super::AdapterStart;
 use super::format::Expected;
 use crate::TrainConfig;
 use crate::train::step_seed;
+use burn::module::Module;
+use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
 use zograd_models::Storage;
-use zograd_perturb::{Arithmetic, NoiseKind, Seed, Selection};
+use zograd_perturb::family::{FamilySpec, PerturbationSpec};
+use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, PerturbError, Seed, Selection};
 use zograd_select::MethodSpec;
+
+/// Child of the run's seed that perturbations draw from what does not belong to a step.
+const PERTURBATION: u64 = 3;
 
 /// Newest version of the file format; a reader refuses newer ones.
 ///
@@ -15,11 +21,12 @@ use zograd_select::MethodSpec;
 /// | 2 | [`Header::adapter`] |
 /// | 3 | weight decay that adds up on grids |
 /// | 4 | [`Header::stands_still`] |
+/// | 5 | [`Header::perturbation`] |
 ///
 /// A log has the oldest version that can say what it says, so that programs which do not know adapters read
 /// logs without them, and refuse the others by their number. Before version 3 weight decay was rounded to the grid at
 /// every step, mostly to nothing; logs of such runs are refused.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// What a run started from and how it went on: everything that [`replay`](super::replay()) needs besides
 /// the start weights and the records.
@@ -43,6 +50,9 @@ pub struct Header {
     pub adapter: Option<AdapterStart>,
     /// Distribution of the noise.
     pub noise: NoiseKind,
+    /// What a seed means, if it is not dense noise. What is drawn once is drawn from the run's seed.
+    #[serde(default, skip_serializing_if = "PerturbationSpec::is_dense")]
+    pub perturbation: PerturbationSpec,
     /// Version of the noise's bits ([`zograd_perturb::noise::VERSION`]).
     pub noise_version: u32,
     /// How the weights are moved.
@@ -60,15 +70,17 @@ pub struct Header {
 }
 
 impl Header {
-    /// Version of the log of a run with or without an adapter, whose weights are moved so and stand still between updates
-    /// or not, with these settings.
+    /// Version of the log of a run with or without an adapter, whose weights are perturbed and moved so and stand still
+    /// between updates or not, with these settings.
     pub fn format_of(
         adapter: Option<&AdapterStart>,
+        perturbation: &PerturbationSpec,
         arithmetic: Arithmetic,
         stands_still: bool,
         config: &TrainConfig,
     ) -> u32 {
         match adapter {
+            _ if !perturbation.is_dense() => 5,
             _ if stands_still => 4,
             _ if decays_on_grids(arithmetic, config) => 3,
             None => 1,
@@ -76,9 +88,28 @@ impl Header {
         }
     }
 
+    /// Makes the mask of a run that starts from `model`, if it has one, and notes its hash.
+    ///
+    /// # Errors
+    /// A selection that names nothing, or perturbations that are not to be had.
+    pub fn note_mask<B: Backend, M: Module<B>>(&mut self, model: &M) -> Result<(), PerturbError> {
+        let seed = self.perturbation_seed();
+        if let FamilySpec::Sparse { hash: None, .. } = self.perturbation.family {
+            let space = ParameterSpace::select(model, &self.selection)?;
+            self.perturbation
+                .perturbation(self.noise, model, &space, seed)?;
+        }
+        Ok(())
+    }
+
     /// Whether the run's weight decay was rounded away, as before version 3.
     pub(super) fn has_lost_decay(&self) -> bool {
         self.format < 3 && decays_on_grids(self.arithmetic, &self.config)
+    }
+
+    /// Seed of what the perturbations have drawn once, or once for some steps: subspaces, masks, the order of blocks.
+    pub(super) fn perturbation_seed(&self) -> Seed {
+        Seed::new(self.config.seed).child(PERTURBATION)
     }
 
     /// Seed of the step with this number (from 1).

@@ -3,14 +3,15 @@ use crate::LanguageModel;
 use burn::module::Module;
 use std::path::PathBuf;
 use zograd_perturb::{
-    Arithmetic, Grids, NoiseBackend, NoiseKind, Originals, ParameterSpace, PerturbError, Perturbed,
+    Arithmetic, Grids, NoiseBackend, Originals, ParameterSpace, PerturbError, Perturbation,
+    Perturbed,
 };
 
 /// How the model of a run is walked: plainly, on grids, or with originals. All that is decided by the weights that
 /// the run starts from, for a run that begins, is resumed, or is replayed.
 pub struct Walk {
     space: ParameterSpace,
-    noise: NoiseKind,
+    noise: Perturbation,
     eps: f64,
     arithmetic: Arithmetic,
     /// Where the originals of anchored weights are kept.
@@ -23,22 +24,43 @@ impl Walk {
     /// file `originals`.
     ///
     /// # Errors
-    /// A selection that names nothing, or weights that are not finite.
+    /// A selection that names nothing, weights that are not finite, or perturbations that are not to be had
+    /// ([`PerturbationSpec::perturbation`](zograd_perturb::family::PerturbationSpec::perturbation)).
     pub fn from_start<B: NoiseBackend, M: Module<B> + LanguageModel>(
         model: &M,
         header: &Header,
         originals: PathBuf,
     ) -> Result<Self, PerturbError> {
         let space = ParameterSpace::select(model, &header.selection)?;
+        let (kind, seed) = (header.noise, header.perturbation_seed());
+        let mut spec = header.perturbation.clone();
+        let noise = spec.perturbation(kind, model, &space, seed)?;
+        Self::with_noise(model, header, originals, noise)
+    }
+
+    /// The same with these perturbations, of which the header says no more than a name
+    /// ([`FamilySpec::Own`](zograd_perturb::family::FamilySpec::Own)).
+    ///
+    /// # Errors
+    /// A selection that names nothing, or weights that are not finite.
+    pub fn with_noise<B: NoiseBackend, M: Module<B> + LanguageModel>(
+        model: &M,
+        header: &Header,
+        originals: PathBuf,
+        noise: impl Into<Perturbation>,
+    ) -> Result<Self, PerturbError> {
+        let noise = noise.into();
+        let space = ParameterSpace::select(model, &header.selection)?;
         let space = space.decaying(|name| model.decays(name));
+        let (eps, lr) = (header.eps, header.config.lr);
         let grids = match header.arithmetic {
             Arithmetic::Plain => None,
-            _ => Some(Grids::of(model, &space, header.eps, header.config.lr)?),
+            _ => Some(Grids::of_noise(model, &space, &noise, eps, lr)?),
         };
         Ok(Self {
             space,
-            noise: header.noise,
-            eps: header.eps,
+            noise,
+            eps,
             arithmetic: header.arithmetic,
             originals,
             grids,
@@ -74,13 +96,18 @@ impl Walk {
     /// The originals, made or opened, if the weights have any.
     fn kept(
         &self,
-        open: impl FnOnce(PathBuf, ParameterSpace, NoiseKind, Grids) -> Result<Originals, PerturbError>,
+        open: impl FnOnce(
+            PathBuf,
+            ParameterSpace,
+            Perturbation,
+            Grids,
+        ) -> Result<Originals, PerturbError>,
     ) -> Result<Option<Originals>, PerturbError> {
         let (Some(grids), Arithmetic::Anchored) = (&self.grids, self.arithmetic) else {
             return Ok(None);
         };
         let (file, space) = (self.originals.clone(), self.space.clone());
-        open(file, space, self.noise, grids.clone()).map(Some)
+        open(file, space, self.noise.clone(), grids.clone()).map(Some)
     }
 
     fn walker<B: NoiseBackend, M: Module<B>>(

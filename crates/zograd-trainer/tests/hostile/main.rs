@@ -5,6 +5,7 @@ use proptest::sample::Index;
 use std::path::Path;
 use zograd_hostile::{Counting, Seen, Trial, bytes, json};
 use zograd_models::Storage;
+use zograd_perturb::family::PerturbationSpec;
 use zograd_perturb::{Arithmetic, NoiseKind, Selection, noise};
 use zograd_select::{MethodSpec, Methods, SkipReason};
 use zograd_trainer::trajectory::{
@@ -32,6 +33,7 @@ fn header() -> Header {
         dimension: 1000,
         selection: Selection::Matching(vec!["*bias".into()]),
         noise: NoiseKind::Gaussian,
+        perturbation: PerturbationSpec::default(),
         noise_version: noise::VERSION,
         arithmetic: Arithmetic::Exact,
         stands_still: false,

@@ -4,6 +4,7 @@
 mod adapters;
 mod answers;
 mod evaluations;
+mod families;
 mod given_up;
 mod gradient;
 mod head;

@@ -144,6 +144,7 @@ fn streams_of_a_step_are_counted() {
         (gv(2).with("faithful-cost", true), 4, 6),
         (with_pool("greedy", 4), 6, 6),
         (with_pool("pool-regression", 4), 5, 8),
+        (with_pool("fzoo", 4), 5, 8),
     ] {
         let mut model = perturbed(model(), &Selection::All, true);
         let mut strategy = Methods::built_in().build(&method).expect("valid");

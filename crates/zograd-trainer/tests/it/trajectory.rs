@@ -1,11 +1,14 @@
 //! A strategy that is not built in, logged, replayed and resumed.
 
+use crate::families::specs;
 use crate::tiny::{Cpu, model, prompts};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::{Model, Storage, content_hash};
+use zograd_perturb::family::{FamilySpec, Part, PerturbationSpec, Values};
 use zograd_perturb::{
-    Arithmetic, Direction, NoiseKind, ParameterSpace, PerturbError, Perturbed, Selection, noise,
+    Arithmetic, Direction, Family, NoiseKind, ParameterSpace, ParameterSpec, PerturbError,
+    Perturbation, Perturbed, Seed, Selection, noise,
 };
 use zograd_select::{Action, MethodSpec, StepContext, Strategy, StrategyError, Told, Update};
 use zograd_trainer::trajectory::{
@@ -77,12 +80,16 @@ impl Observer<Model<Cpu>> for Keeper<'_> {
 }
 
 fn header(arithmetic: Arithmetic) -> Header {
+    header_of(arithmetic, PerturbationSpec::default())
+}
+
+fn header_of(arithmetic: Arithmetic, perturbation: PerturbationSpec) -> Header {
     let mut config = TrainConfig::new(STEPS, 1e-2);
     (config.batch_size, config.eval_every, config.weight_decay) = (6, 3, 0.1);
     let space = ParameterSpace::select(&model(), &Selection::All).expect("parameters");
     let stands_still = arithmetic != Arithmetic::Exact;
-    Header {
-        format: Header::format_of(None, arithmetic, stands_still, &config),
+    let mut header = Header {
+        format: Header::format_of(None, &perturbation, arithmetic, stands_still, &config),
         model: "tiny".into(),
         weights: content_hash(&model()),
         dtype: Storage::F32,
@@ -90,6 +97,7 @@ fn header(arithmetic: Arithmetic) -> Header {
         selection: Selection::All,
         adapter: None,
         noise: NoiseKind::Gaussian,
+        perturbation,
         noise_version: noise::VERSION,
         arithmetic,
         stands_still,
@@ -97,7 +105,9 @@ fn header(arithmetic: Arithmetic) -> Header {
         // for people: the strategy is given by hand
         method: MethodSpec::new("mezo"),
         config,
-    }
+    };
+    header.note_mask(&model()).expect("a mask");
+    header
 }
 
 fn walk(header: &Header) -> Walk {
@@ -247,6 +257,155 @@ fn a_strategy_of_ones_own_is_replayed_and_resumed_to_the_same_bits() {
     }
 }
 
+/// Nothing of a family is saved but its name and settings: what was drawn is drawn again, what was masked is masked again.
+#[test]
+fn every_family_is_replayed_and_resumed_to_the_same_bits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (number, spec) in specs().into_iter().enumerate() {
+        for arithmetic in [Arithmetic::Plain, Arithmetic::Exact] {
+            let header = header_of(arithmetic, spec.clone());
+            assert_eq!(header.format == 5, !spec.is_dense());
+            let path = folder.path().join(format!("{number} {arithmetic:?}"));
+            let whole = whole_run(&header, &path);
+            assert_ne!(whole.weights, header.weights);
+            let log = Trajectory::read(&path).expect("a log");
+            assert_eq!(log.header, header);
+            let (again, _) = replayed(&log.header, &log.records);
+            assert_eq!(content_hash(again.module()), whole.weights, "{header:?}");
+            for from_checkpoint in [false, true] {
+                let path = folder
+                    .path()
+                    .join(format!("{number} {arithmetic:?} {from_checkpoint}"));
+                let resumed = resumed_run(&header, &path, from_checkpoint);
+                assert_eq!(
+                    resumed.weights, whole.weights,
+                    "{header:?} {from_checkpoint}"
+                );
+                let found = Trajectory::read(&path).expect("a log");
+                assert_eq!(found.records, log.records);
+            }
+        }
+    }
+}
+
+/// A log of dense noise is what it was before there were families, and a reader of that time refuses the others by their
+/// version.
+#[test]
+fn a_log_says_what_a_seed_means_if_it_is_not_dense_noise() {
+    let text = |spec| serde_json::to_value(header_of(Arithmetic::Exact, spec)).expect("JSON");
+    let dense = text(PerturbationSpec::default());
+    assert_eq!(
+        (dense.get("perturbation"), &dense["format"]),
+        (None, &3.into())
+    );
+    for spec in specs().into_iter().skip(1) {
+        let header = text(spec.clone());
+        assert_eq!(header["format"], 5);
+        let read: PerturbationSpec =
+            serde_json::from_value(header["perturbation"].clone()).expect("a family");
+        assert_eq!(read.scales, spec.scales);
+        if let FamilySpec::Sparse { hash, .. } = read.family {
+            assert!(hash.is_some_and(|hash| hash.starts_with("sha256:")));
+        }
+    }
+}
+
+/// Start weights that lead to another mask are refused before a step is made with it.
+#[test]
+fn a_mask_that_is_not_the_runs_is_refused() {
+    let mut header = header_of(Arithmetic::Exact, specs().swap_remove(4));
+    let FamilySpec::Sparse { hash, .. } = &mut header.perturbation.family else {
+        panic!("{:?}", header.perturbation);
+    };
+    *hash = Some("sha256:00".into());
+    let refused = Walk::from_start(&model(), &header, "unused".into());
+    let error = refused.err().expect("refused").to_string();
+    assert!(error.contains("not sha256:00"), "{error}");
+}
+
+/// Dense noise with the opposite sign in every other step.
+#[derive(Debug)]
+struct Flipped;
+
+impl Family for Flipped {
+    fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Part {
+        Part::made(Signed {
+            sign: if step.is_multiple_of(2) { 1.0 } else { -1.0 },
+            parameter: parameter.clone(),
+            seed,
+        })
+    }
+
+    fn since(&self, step: u64) -> u64 {
+        step
+    }
+}
+
+#[derive(Debug)]
+struct Signed {
+    sign: f32,
+    parameter: ParameterSpec,
+    seed: Seed,
+}
+
+impl Values for Signed {
+    fn fill(&self, start: usize, out: &mut [f32]) {
+        noise::fill(
+            self.seed,
+            self.parameter.id,
+            NoiseKind::Gaussian,
+            start as u64,
+            out,
+        );
+        for value in out {
+            *value *= self.sign;
+        }
+    }
+}
+
+/// A family of another crate has its name in the log; its program alone can replay it.
+#[test]
+fn a_family_of_ones_own_is_replayed_by_its_program() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let own = FamilySpec::Own {
+        name: "flipped".into(),
+    };
+    let header = header_of(Arithmetic::Exact, PerturbationSpec::new(own));
+    let walk = || {
+        let noise = Perturbation::new(NoiseKind::Gaussian, Flipped);
+        Walk::with_noise(&model(), &header, "unused".into(), noise).expect("finite weights")
+    };
+    let path = folder.path().join("log");
+    let mut log = TrajectoryWriter::create(&path, header.clone()).expect("a new log");
+    let mut walked = walk().begin(model()).expect("the start");
+    let start = (&header, TrainState::beginning());
+    let ran = run(
+        &mut walked,
+        &mut Damped::default(),
+        start,
+        &mut log,
+        STEPS + 1,
+    );
+    let read = Trajectory::read(&path).expect("a log");
+    let mut again = walk().begin(model()).expect("the start");
+    let mut strategy = Damped::default();
+    replay(
+        &mut again,
+        &mut strategy,
+        &read.header,
+        &read.records,
+        |_| (),
+    )
+    .expect("this run's");
+    assert_eq!(content_hash(again.module()), ran.weights);
+    let refused = Walk::from_start(&model(), &read.header, "unused".into());
+    let error = refused.err().expect("refused").to_string();
+    assert!(
+        error.contains("\"flipped\" is a family of another program"),
+        "{error}"
+    );
+}
+
 /// Hops round, so a log of weights that stood still is not replayed as one of weights that walked. With exact steps it is
 /// all the same.
 #[test]
@@ -322,7 +481,13 @@ fn a_log_whose_decay_was_rounded_away_is_refused() {
                 "{arithmetic:?} {decay}: {other:?}"
             ),
         }
-        let format = Header::format_of(None, arithmetic, false, &header.config);
+        let format = Header::format_of(
+            None,
+            &PerturbationSpec::default(),
+            arithmetic,
+            false,
+            &header.config,
+        );
         assert_eq!(format, if refused { 3 } else { 1 });
     }
 }

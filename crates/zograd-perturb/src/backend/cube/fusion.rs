@@ -1,12 +1,14 @@
 //! A pass as one operation in the stream of a fusing backend: it runs in its turn, without waiting for the
 //! operations before it.
 
+use crate::values::Values;
 use crate::{Grid, NoiseBackend, NoiseKind, NoisePass, TensorId};
 use burn::tensor::backend::Backend;
 use burn_fusion::stream::{Operation, OperationStreams};
 use burn_fusion::{Fusion, FusionBackend, FusionHandle, FusionTensor};
 use burn_ir::{CustomOpIr, HandleContainer, OperationIr, TensorIr};
 use std::marker::PhantomData;
+use std::sync::Arc;
 use zograd_direction::Seed;
 
 impl<B> NoiseBackend for Fusion<B>
@@ -33,6 +35,7 @@ where
             tensor: pass.tensor,
             kind: pass.kind,
             terms: pass.terms.to_vec(),
+            made: pass.made.to_vec(),
             shrink: pass.shrink,
             dither: pass.dither,
             grid: pass.grid,
@@ -55,6 +58,7 @@ struct AddNoise<B> {
     tensor: TensorId,
     kind: NoiseKind,
     terms: Vec<(Seed, f32)>,
+    made: Vec<(Arc<dyn Values>, f32)>,
     shrink: f32,
     dither: f32,
     grid: Option<Grid>,
@@ -68,6 +72,7 @@ impl<B: FusionBackend + NoiseBackend> Operation<B::FusionRuntime> for AddNoise<B
             tensor: self.tensor,
             kind: self.kind,
             terms: &self.terms,
+            made: &self.made,
             shrink: self.shrink,
             dither: self.dither,
             grid: self.grid,

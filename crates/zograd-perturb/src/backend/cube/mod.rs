@@ -4,6 +4,7 @@ mod fusion;
 mod kernel;
 mod words;
 
+use super::host::on_host;
 use super::{NoiseBackend, NoisePass};
 use crate::NoiseKind;
 use crate::noise::BLOCKS;
@@ -28,8 +29,11 @@ where
     Self: Backend<FloatTensorPrimitive = CubeTensor<R>>,
 {
     fn add_noise(tensor: CubeTensor<R>, pass: &NoisePass<'_>) -> CubeTensor<R> {
-        if pass.terms.is_empty() && pass.shrink == 0.0 {
+        if pass.terms.is_empty() && pass.made.is_empty() && pass.shrink == 0.0 {
             return tensor;
+        }
+        if !pass.made.is_empty() {
+            return on_host::<Self>(tensor, pass);
         }
         launch(tensor, pass)
     }

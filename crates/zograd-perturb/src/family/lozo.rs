@@ -1,0 +1,99 @@
+use super::low_rank::{LowRank, Right};
+use super::matrix::matrix_of;
+use super::{Family, Part};
+use crate::noise::{self, LARGEST_NOISE};
+use crate::{NoiseKind, ParameterSpec, Seed, TensorId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// LOZO: on each matrix `Z = U V' / sqrt(r)` with Gaussian factors, `U` fresh for every seed and `V` kept for some steps.
+///
+/// With this scale every element has variance 1, as dense noise has it, and the update `g Z`, with the slope `g` along
+/// `Z`, is the published `(g / r) U V'`: the slope along `U V'` is `sqrt(r)` times this one. (The published `eps` is
+/// `1 / sqrt(r)` of that here; the released code leaves the `1 / r` out.) Noise on vectors, and on matrices too small
+/// for the rank, is dense.
+///
+/// Nothing is stored but the `V` in use, `rank` numbers for each column of a matrix.
+///
+/// From arXiv 2410.07698.
+#[derive(Debug)]
+pub struct Lozo {
+    rank: usize,
+    refresh: u64,
+    kind: NoiseKind,
+    seed: Seed,
+    in_use: Mutex<HashMap<TensorId, Kept>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    since: u64,
+    right: Arc<Right>,
+}
+
+impl Lozo {
+    /// Of this rank, with a `V` for `refresh` steps at a time, drawn from `seed`; the entries of `U` are of this kind.
+    ///
+    /// # Panics
+    /// `rank` or `refresh` is 0.
+    pub fn new(rank: usize, refresh: u64, kind: NoiseKind, seed: Seed) -> Self {
+        assert!(rank > 0 && refresh > 0, "a rank and a time of at least 1");
+        Self {
+            rank,
+            refresh,
+            kind,
+            seed,
+            in_use: Mutex::default(),
+        }
+    }
+
+    /// `V` of a parameter with so many columns.
+    fn right(&self, parameter: &ParameterSpec, columns: usize, step: u64) -> Arc<Right> {
+        let since = self.since(step);
+        // what a panic has left behind is whole all the same
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = in_use.get(&parameter.id)
+            && kept.since == since
+        {
+            return Arc::clone(&kept.right);
+        }
+        let mut factor = vec![0.0; columns * self.rank];
+        let seed = self.seed.child(since / self.refresh);
+        noise::fill(seed, parameter.id, NoiseKind::Gaussian, 0, &mut factor);
+        let right = Arc::new(Right::new(&factor, self.rank));
+        let kept = Kept {
+            since,
+            right: Arc::clone(&right),
+        };
+        in_use.insert(parameter.id, kept);
+        right
+    }
+}
+
+impl Family for Lozo {
+    fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Part {
+        let Some([rows, columns]) = matrix_of(parameter, self.rank) else {
+            return Part::Dense;
+        };
+        let right = self.right(parameter, columns, step);
+        let mut left = vec![0.0; rows * self.rank];
+        noise::fill(seed, parameter.id, self.kind, 0, &mut left);
+        let scale = 1.0 / (self.rank as f32).sqrt();
+        for entry in &mut left {
+            *entry *= scale;
+        }
+        Part::made(LowRank::of(left, right))
+    }
+
+    fn since(&self, step: u64) -> u64 {
+        step - step % self.refresh
+    }
+
+    fn largest(&self, parameter: &ParameterSpec, _: u64) -> f64 {
+        match matrix_of(parameter, self.rank) {
+            None => LARGEST_NOISE,
+            // sums in f32 are longer than that by less than a thousandth
+            Some(_) => 1.001 * (self.rank as f64).sqrt() * LARGEST_NOISE * LARGEST_NOISE,
+        }
+    }
+}

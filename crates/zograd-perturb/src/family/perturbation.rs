@@ -1,0 +1,146 @@
+use super::{Dense, Family, Part, Scales, Values};
+use crate::grid::odd;
+use crate::noise::LARGEST_NOISE;
+use crate::{NoiseKind, ParameterSpace, ParameterSpec, Seed};
+use std::sync::Arc;
+
+/// How seeds become noise: what a seed means, of what numbers dense noise is made, and how it is scaled.
+///
+/// A [`NoiseKind`] alone is dense noise of this kind:
+///
+/// ```
+/// use zograd_perturb::NoiseKind;
+/// use zograd_perturb::family::Perturbation;
+///
+/// assert_eq!(Perturbation::from(NoiseKind::Gaussian).kind(), NoiseKind::Gaussian);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Perturbation {
+    kind: NoiseKind,
+    family: Arc<dyn Family>,
+    scales: Scales,
+}
+
+impl From<NoiseKind> for Perturbation {
+    fn from(kind: NoiseKind) -> Self {
+        Self::new(kind, Dense)
+    }
+}
+
+impl Perturbation {
+    /// The noise of this family, which is of this kind where it is dense.
+    pub fn new(kind: NoiseKind, family: impl Family + 'static) -> Self {
+        Self::of(kind, Arc::new(family))
+    }
+
+    /// The same, of a family that others may have, too.
+    pub fn of(kind: NoiseKind, family: Arc<dyn Family>) -> Self {
+        Self {
+            kind,
+            family,
+            scales: Scales::default(),
+        }
+    }
+
+    /// The same noise, with these scales.
+    pub fn scaled(self, scales: Scales) -> Self {
+        Self { scales, ..self }
+    }
+
+    /// The distribution of dense noise.
+    pub fn kind(&self) -> NoiseKind {
+        self.kind
+    }
+
+    /// [`Family::since`]
+    pub(crate) fn since(&self, step: u64) -> u64 {
+        self.family.since(step)
+    }
+
+    /// Whether `parameter` moves in the step after `step` others.
+    pub(crate) fn moves(&self, parameter: &ParameterSpec, step: u64) -> bool {
+        self.scales.of(parameter) != 0.0 && self.family.moves(parameter, step)
+    }
+
+    /// How much larger the noise of each parameter may be than dense noise is: 1 for dense noise, 0 for what never moves.
+    pub(crate) fn amplitudes(&self, space: &ParameterSpace, step: u64) -> Vec<f64> {
+        let parameters = space.parameters().iter();
+        parameters
+            .map(|parameter| {
+                let scale = self.scales.of(parameter).abs();
+                match scale == 0.0 {
+                    true => 0.0,
+                    false => scale * self.family.largest(parameter, step) / LARGEST_NOISE,
+                }
+            })
+            .collect()
+    }
+
+    /// The expected square of the length of a unit direction in a step: the number of weights for dense noise.
+    pub(crate) fn mean_square_length(&self, space: &ParameterSpace, step: u64) -> f64 {
+        let parameters = space.parameters().iter();
+        let moving = parameters.filter(|parameter| self.moves(parameter, step));
+        moving
+            .map(|parameter| {
+                let scale = self.scales.of(parameter);
+                let square = scale * scale * self.family.mean_square(parameter);
+                parameter.len() as f64 * square
+            })
+            .sum()
+    }
+
+    /// What `terms` are on one parameter, in the step after `step` others; for exact steps the coefficients stay odd.
+    pub(crate) fn streams(
+        &self,
+        parameter: &ParameterSpec,
+        step: u64,
+        terms: &[(Seed, f32)],
+        exact: bool,
+    ) -> Streams {
+        let mut streams = Streams {
+            kind: self.kind,
+            terms: Vec::new(),
+            made: Vec::new(),
+        };
+        if !self.moves(parameter, step) {
+            return streams;
+        }
+        let scale = self.scales.of(parameter);
+        let scaled = |c: f32| match scale == 1.0 {
+            true => c,
+            false => {
+                let c = (scale * f64::from(c)) as f32;
+                if exact { odd(c) } else { c }
+            }
+        };
+        for same in terms.chunk_by(|a, b| a.0 == b.0) {
+            match self.family.part(parameter, step, same[0].0) {
+                Part::Dense => {
+                    let dense = same.iter().map(|(seed, c)| (*seed, scaled(*c)));
+                    streams.terms.extend(dense);
+                }
+                Part::Made(values) => {
+                    let made = same.iter().map(|(_, c)| (Arc::clone(&values), scaled(*c)));
+                    streams.made.extend(made);
+                }
+            }
+        }
+        streams
+    }
+}
+
+/// What the terms of a direction are on one parameter.
+pub(crate) struct Streams {
+    pub(crate) kind: NoiseKind,
+    /// Dense noise.
+    pub(crate) terms: Vec<(Seed, f32)>,
+    /// The rest.
+    pub(crate) made: Vec<(Arc<dyn Values>, f32)>,
+}
+
+impl Streams {
+    /// Whether nothing moves.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.terms.is_empty() && self.made.is_empty()
+    }
+}

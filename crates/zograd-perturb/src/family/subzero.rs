@@ -1,0 +1,130 @@
+use super::low_rank::{LowRank, Right};
+use super::matrix::matrix_of;
+use super::orthonormal::orthonormal;
+use super::{Family, Part};
+use crate::noise::{self, LARGEST_NOISE};
+use crate::{NoiseKind, ParameterSpec, Seed, TensorId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Child of the family's seed that the left factors come from; the right ones come from the next.
+const LEFT: u64 = 0;
+const RIGHT: u64 = 1;
+
+/// SubZero: on each matrix `[m, n]`, `Z = U S V' sqrt(m n) / r`. `U` and `V` have `r` orthonormal columns and are kept for
+/// some steps; `S`, `[r, r]`, is fresh noise for every seed.
+///
+/// With this scale, which is the published code's, `Z` is as long as dense noise, so that learning rate and `eps` mean
+/// what they mean there. Noise on vectors, and on matrices too small for the rank, is dense.
+///
+/// Stored are the `U` and `V` in use: `r (m + n)` numbers for each matrix.
+///
+/// From arXiv 2410.08989.
+#[derive(Debug)]
+pub struct Subzero {
+    rank: usize,
+    refresh: u64,
+    kind: NoiseKind,
+    seed: Seed,
+    in_use: Mutex<HashMap<TensorId, Arc<Basis>>>,
+}
+
+/// Where the perturbations of a matrix lie for some steps.
+#[derive(Debug)]
+struct Basis {
+    since: u64,
+    /// `U sqrt(m n) / r`, `[m, r]`
+    left: Vec<f32>,
+    right: Arc<Right>,
+    /// No element of a perturbation is larger than this, times the length of `S`.
+    largest: f64,
+}
+
+impl Subzero {
+    /// Of this rank, with `U` and `V` for `refresh` steps at a time, drawn from `seed`; the entries of `S` are of this
+    /// kind.
+    ///
+    /// # Panics
+    /// `rank` or `refresh` is 0.
+    pub fn new(rank: usize, refresh: u64, kind: NoiseKind, seed: Seed) -> Self {
+        assert!(rank > 0 && refresh > 0, "a rank and a time of at least 1");
+        Self {
+            rank,
+            refresh,
+            kind,
+            seed,
+            in_use: Mutex::default(),
+        }
+    }
+
+    fn basis(&self, parameter: &ParameterSpec, shape: [usize; 2], step: u64) -> Arc<Basis> {
+        let since = self.since(step);
+        // what a panic has left behind is whole all the same
+        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(basis) = in_use.get(&parameter.id)
+            && basis.since == since
+        {
+            return Arc::clone(basis);
+        }
+        let basis = Arc::new(self.drawn(parameter.id, shape, since));
+        in_use.insert(parameter.id, Arc::clone(&basis));
+        basis
+    }
+
+    fn drawn(&self, tensor: TensorId, [rows, columns]: [usize; 2], since: u64) -> Basis {
+        let (rank, seed) = (self.rank, self.seed.child(since / self.refresh));
+        let left = orthonormal(seed.child(LEFT), tensor, rows, rank);
+        let right = orthonormal(seed.child(RIGHT), tensor, columns, rank);
+        let longest = |matrix: &[f64]| {
+            let rows = matrix.chunks(rank);
+            let squares = rows.map(|row| row.iter().map(|x| x * x).sum::<f64>());
+            squares.fold(0.0, f64::max).sqrt()
+        };
+        let scale = ((rows * columns) as f64).sqrt() / rank as f64;
+        let narrow: Vec<f32> = right.iter().map(|x| *x as f32).collect();
+        Basis {
+            since,
+            largest: scale * longest(&left) * longest(&right),
+            left: left.iter().map(|x| (scale * x) as f32).collect(),
+            right: Arc::new(Right::new(&narrow, rank)),
+        }
+    }
+}
+
+impl Family for Subzero {
+    fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Part {
+        let Some(shape) = matrix_of(parameter, self.rank) else {
+            return Part::Dense;
+        };
+        let basis = self.basis(parameter, shape, step);
+        let mut s = vec![0.0; self.rank * self.rank];
+        noise::fill(seed, parameter.id, self.kind, 0, &mut s);
+        // U S
+        let mut left = vec![0.0; basis.left.len()];
+        let rows = left.chunks_mut(self.rank).zip(basis.left.chunks(self.rank));
+        for (sums, u) in rows {
+            for (sum, k) in sums.iter_mut().zip(0..) {
+                let column = s[k..].iter().step_by(self.rank);
+                let products = u
+                    .iter()
+                    .zip(column)
+                    .map(|(u, s)| f64::from(*u) * f64::from(*s));
+                *sum = products.sum::<f64>() as f32;
+            }
+        }
+        Part::made(LowRank::of(left, Arc::clone(&basis.right)))
+    }
+
+    fn since(&self, step: u64) -> u64 {
+        step - step % self.refresh
+    }
+
+    fn largest(&self, parameter: &ParameterSpec, step: u64) -> f64 {
+        let Some(shape) = matrix_of(parameter, self.rank) else {
+            return LARGEST_NOISE;
+        };
+        // |u S v| <= |u| |S| |v|; sums in f32 are longer than that by less than a thousandth
+        let longest_s = self.rank as f64 * LARGEST_NOISE;
+        1.001 * longest_s * self.basis(parameter, shape, step).largest
+    }
+}
