@@ -1,5 +1,6 @@
 use super::{Loss, Prober};
 use crate::TrainError;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_perturb::{AppliedUpdate, Direction};
 use zograd_select::SkipReason;
@@ -25,16 +26,31 @@ impl<'p> GivenUp<'p> {
 
 impl Prober for GivenUp<'_> {
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
+        self.some_losses(directions, 0..directions.len())
+    }
+
+    fn some_losses(
+        &mut self,
+        directions: &[Direction],
+        mine: Range<usize>,
+    ) -> Result<Vec<Loss>, TrainError> {
         let together = match self.one_by_one {
             true => 1,
             false => directions.len().max(1),
         };
-        let mut losses = Vec::with_capacity(directions.len());
-        for directions in directions.chunks(together) {
+        let mut losses = Vec::with_capacity(mine.len());
+        for (chunk, directions) in directions.chunks(together).enumerate() {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(TrainError::Stopped);
             }
-            losses.extend(self.prober.losses(directions)?);
+            // where the chunk has something of it
+            let first = chunk * together;
+            let start = mine.start.clamp(first, first + directions.len());
+            let end = mine.end.clamp(start, first + directions.len());
+            losses.extend(
+                self.prober
+                    .some_losses(directions, start - first..end - first)?,
+            );
         }
         Ok(losses)
     }

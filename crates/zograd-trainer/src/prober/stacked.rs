@@ -1,6 +1,7 @@
 use super::{Loss, Prober, weights};
 use crate::TrainError;
 use burn::module::Module;
+use std::ops::Range;
 use std::slice;
 use zograd_perturb::{AppliedUpdate, Direction, NoiseBackend, Perturbed};
 use zograd_select::SkipReason;
@@ -28,6 +29,14 @@ where
             losses,
         }
     }
+
+    /// Moves as others do who look there: each hop may round, and all weights are to round alike.
+    fn walk(&mut self, directions: &[Direction]) -> Result<(), TrainError> {
+        for direction in directions {
+            self.model.move_to(direction)?;
+        }
+        Ok(())
+    }
 }
 
 impl<B, M, F> Prober for Stacked<'_, B, M, F>
@@ -37,8 +46,17 @@ where
     F: FnMut(&[M]) -> Result<Vec<Loss>, TrainError>,
 {
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
-        let mut found = Vec::with_capacity(directions.len());
-        for directions in directions.chunks(self.at_once) {
+        self.some_losses(directions, 0..directions.len())
+    }
+
+    fn some_losses(
+        &mut self,
+        directions: &[Direction],
+        mine: Range<usize>,
+    ) -> Result<Vec<Loss>, TrainError> {
+        let mut found = Vec::with_capacity(mine.len());
+        self.walk(&directions[..mine.start])?;
+        for directions in directions[mine.clone()].chunks(self.at_once) {
             if let [direction] = directions {
                 // alone it needs no copy
                 self.model.move_to(direction)?;
@@ -52,6 +70,7 @@ where
             }
             found.extend((self.losses)(&modules)?);
         }
+        self.walk(&directions[mine.end..])?;
         Ok(found)
     }
 
