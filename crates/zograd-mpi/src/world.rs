@@ -9,7 +9,7 @@ pub enum MpiError {
     /// This program does not know MPI.
     #[error(
         "{ranks} processes were started, and this zograd was built without MPI: each would make the same run; build with \
-         --features mpi, or start one process"
+         --features zograd-cli/mpi, or start one process"
     )]
     NotBuilt {
         /// How many were started.

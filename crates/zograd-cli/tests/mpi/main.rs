@@ -140,8 +140,8 @@ fn a_signal_to_any_of_them_saves_once() {
     alone(dir, &[LONG, &prefix, &["--out", "whole"]].concat());
     for all in [false, true] {
         let out = format!("all-{all}");
-        // a step is given up when the signal comes, but mpirun gives no more than a second of its own
-        let mpirun = Mpirun::of(3).with(&["--mca", "odls_base_sigkill_timeout", "600"]);
+        // a second is what mpirun gives on its own; it waits for so long whether all have ended or not
+        let mpirun = Mpirun::of(3).with(&["--mca", "odls_base_sigkill_timeout", "4"]);
         let mut child = mpirun.start(dir, &[LONG, &prefix, &["--out", &out]].concat());
         until(&mut child, &dir.join(&out).join("metrics.jsonl"), 10);
         let pid = match all {
