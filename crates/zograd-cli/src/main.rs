@@ -35,9 +35,13 @@ fn main() -> ExitCode {
     let ranks = together::ranks(world.as_ref());
     let cli = match args::parse() {
         Ok(cli) => cli,
-        Err(answer) => return failure::report_usage(&answer),
+        Err(answer) => {
+            ranks.fail("its command line is wrong");
+            return failure::report_usage(&answer);
+        }
     };
     if let Err(error) = telling::begin() {
+        ranks.fail(&error.to_string());
         return failure::report(&error.into());
     }
     let outcome = match cli.command {

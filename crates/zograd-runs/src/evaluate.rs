@@ -6,7 +6,7 @@ use crate::error::{Blame, Result, refuse};
 use crate::folder::{json_hash, numbers, scores};
 use crate::inputs::{self, Calibration, ModelSource, Questions, Reading, TaskSource};
 use crate::predictions::{self, Asked};
-use crate::ranks::{alike, told};
+use crate::ranks::{alike, ended};
 use crate::settings::{EvalOptions, Given, Inputs, Keys, Machine, Measurement, SplitName};
 use crate::threads::with_threads;
 use crate::watch::Watch;
@@ -106,7 +106,7 @@ impl Runs {
             };
             measuring.run(drawn, watch)
         });
-        told(&ranks, measured)
+        ended(&ranks, measured)
     }
 }
 

@@ -72,11 +72,21 @@ pub(crate) fn agreed<T>(ranks: &Ranks, mine: Result<T>) -> Result<T> {
     })
 }
 
-/// Lets the other ranks know of an error of this one, unless they do.
-pub(crate) fn told<T>(ranks: &Ranks, mine: Result<T>) -> Result<T> {
+/// The end on all ranks: an error of this one is told to the others, unless they know, and where all is well here an error
+/// of another is waited for.
+///
+/// # Errors
+/// That of this rank, or of another.
+pub(crate) fn ended<T>(ranks: &Ranks, mine: Result<T>) -> Result<T> {
     match &mine {
-        Err(RunError::Stopped(_)) | Ok(_) => {}
+        _ if ranks.is_alone() => {}
+        // all of them were
+        Err(RunError::Stopped(_)) => ranks.end(),
         Err(error) => ranks.fail(&error.to_string()),
+        Ok(_) => {
+            ranks.gather(&[], 0)?;
+            ranks.end();
+        }
     }
     mine
 }

@@ -5,7 +5,7 @@ use crate::error::{Blame, Result, refuse};
 use crate::folder::{
     CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished, refuse_export,
 };
-use crate::ranks::{agreed, told};
+use crate::ranks::{agreed, ended};
 use crate::settings::{Given, Keys, MethodKind, Procedure, Settings};
 use crate::threads::with_threads;
 use crate::train::{FollowJob, Handed, Prepared, TrainJob};
@@ -132,7 +132,7 @@ impl Runs {
             true => self.lead(settings, None, &ranks, watch),
             false => self.follow(settings, None, &ranks, watch),
         });
-        told(&ranks, run)
+        ended(&ranks, run)
     }
 
     /// Resumes the run in this folder, to the end or until asked to stop. It ends in the same bits as one that was
@@ -157,7 +157,7 @@ impl Runs {
             true => self.lead_again(run, more, &ranks, watch),
             false => self.follow_again(run, more, &ranks, watch),
         };
-        told(&ranks, resumed)
+        ended(&ranks, resumed)
     }
 
     /// Resumes a run whose folder is here.

@@ -3,7 +3,10 @@
 use super::handed::Handed;
 use super::prepare::Prepared;
 use super::rebuild::Rebuild;
-use super::run::{Beginning, begin, best_weights, facts, last_weights, settle_arithmetic, sum_up};
+use super::run::{
+    Beginning, begin, best_weights, input_facts, last_weights, settle_arithmetic, sum_up,
+    weight_facts,
+};
 use crate::backend::{Job, RunBackend};
 use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::Summary;
@@ -52,10 +55,11 @@ impl Job for FollowJob<'_> {
             watch,
         } = self;
         let is_resumed = resumed.is_some();
+        alike(ranks, &input_facts(&prepared)?)?;
         settle_arithmetic::<B>(&mut prepared, (is_resumed, ranks), device, watch)?;
         let before = resumed.as_ref().map(|(run, name)| run.resumed(name));
         let beginning = agreed(ranks, begin::<B>(&prepared, before.as_ref(), device))?;
-        alike(ranks, &facts(&prepared, &beginning)?)?;
+        alike(ranks, &weight_facts(&beginning))?;
         // the first rank opens the folder of the run meanwhile
         watch.writing_begins();
         agreed(ranks, Ok(()))?;

@@ -18,6 +18,7 @@ use crate::ranks::{Fact, agreed, alike, waited};
 use crate::settings::{Procedure, Settings, WITHOUT_EFFECT};
 use crate::watch::Watch;
 use burn::module::Module;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use zograd_models::{BaseNote, Model, content_hash};
 use zograd_perturb::{ParameterSpace, is_exact_on, noise};
@@ -73,10 +74,11 @@ impl Job for TrainJob<'_> {
             watch,
         } = self;
         let stop = ranks.agreed();
+        alike(ranks, &input_facts(&prepared)?)?;
         let resumed = destination.interrupted().map(Resumed::from);
         settle_arithmetic::<B>(&mut prepared, (resumed.is_some(), ranks), device, watch)?;
         let beginning = agreed(ranks, begin::<B>(&prepared, resumed.as_ref(), device))?;
-        alike(ranks, &facts(&prepared, &beginning)?)?;
+        alike(ranks, &weight_facts(&beginning))?;
         // from here on something is written: the input was fine
         watch.writing_begins();
         let opened = destination.claim().and_then(|(claimed, interrupted)| {
@@ -187,7 +189,7 @@ pub(super) fn settle_arithmetic<B: RunBackend>(
     }
     let can = is_exact_on::<B>(device);
     let what = "whether its device adds exactly (the arithmetic self-check)";
-    alike(ranks, &[(what.into(), can.to_string())])?;
+    alike(ranks, &[fact(what, can)])?;
     if can {
         return Ok(());
     }
@@ -203,15 +205,15 @@ pub(super) fn settle_arithmetic<B: RunBackend>(
     Ok(())
 }
 
-/// What has to be the same on all ranks for their steps to be the same.
-pub(super) fn facts<B: RunBackend>(
-    prepared: &Prepared,
-    beginning: &Beginning<B>,
-) -> Result<Vec<Fact>> {
-    let named = |what: &str, value: &dyn std::fmt::Display| (what.to_owned(), value.to_string());
+fn fact(what: &str, value: impl Display) -> Fact {
+    (what.into(), value.to_string())
+}
+
+/// What was given and read that has to be the same on all ranks.
+pub(super) fn input_facts(prepared: &Prepared) -> Result<Vec<Fact>> {
     let mut facts = vec![
-        named("the version of zograd", &env!("CARGO_PKG_VERSION")),
-        named("the version of the noise", &noise::VERSION),
+        fact("the version of zograd", env!("CARGO_PKG_VERSION")),
+        fact("the version of the noise", noise::VERSION),
     ];
     let settings = prepared.settings.given()?;
     // of files their contents count
@@ -223,30 +225,32 @@ pub(super) fn facts<B: RunBackend>(
     }
     let origin = &prepared.origin;
     facts.extend([
-        named("the model's config.json", &origin.model),
-        named("the task", &origin.task),
-        named("the tokenizer's files", &origin.tokenizer),
-        named("the rows of the data", &origin.rows),
-        named("the prompts", &origin.prompts),
-        named("the base weights", &beginning.note.weights),
+        fact("the model's config.json", &origin.model),
+        fact("the task", &origin.task),
+        fact("the tokenizer's files", &origin.tokenizer),
+        fact("the rows of the data", &origin.rows),
+        fact("the prompts", &origin.prompts),
     ]);
-    if let Some(adapter) = &beginning.adapter {
-        facts.push(named("the adapter it begins with", &adapter.weights));
-    }
-    if let Some(header) = &beginning.header {
-        facts.push(named("whether weights stand still", &header.stands_still));
-    }
     Ok(facts)
+}
+
+/// The weights that all ranks have to begin with.
+pub(super) fn weight_facts<B: RunBackend>(beginning: &Beginning<B>) -> Vec<Fact> {
+    let mut facts = vec![fact("the base weights", &beginning.note.weights)];
+    if let Some(adapter) = &beginning.adapter {
+        facts.push(fact("the adapter it begins with", &adapter.weights));
+    }
+    facts
 }
 
 /// The weights with which all ranks end.
 pub(super) fn last_weights(hash: &str) -> [Fact; 1] {
-    [("the weights after the last step".into(), hash.into())]
+    [fact("the weights after the last step", hash)]
 }
 
 /// The weights that all ranks take for the best.
 pub(super) fn best_weights(hash: &str) -> [Fact; 1] {
-    [("the best weights".into(), hash.into())]
+    [fact("the best weights", hash)]
 }
 
 /// Loads the weights, and puts beside them what is tuned.
