@@ -12,6 +12,10 @@ use zograd_ranks::{Communicator, RankError};
 /// Bytes that say how many a rank gives.
 const LENGTH: usize = 8;
 
+/// Bytes of the first exchange for each rank: what comes of a step has room there, mostly. It is the same for all exchanges,
+/// so that a rank which fails can say so whatever the others exchange.
+const ROOM: usize = 512;
+
 /// For so long a rank that waits looks again at once: an exchange among ranks that are all there takes less.
 const SPIN: Duration = Duration::from_micros(50);
 
@@ -54,13 +58,13 @@ impl Communicator for Mpi {
         self.host.clone()
     }
 
-    fn gather(&self, mine: &[u8], room: usize) -> Result<Vec<Vec<u8>>, RankError> {
+    fn gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>, RankError> {
         let alone = self.one_at_a_time.lock();
         let _alone = alone.unwrap_or_else(PoisonError::into_inner);
         let world = SimpleCommunicator::world();
-        let mut sent = vec![0u8; LENGTH + room];
+        let mut sent = vec![0u8; LENGTH + ROOM];
         sent[..LENGTH].copy_from_slice(&(mine.len() as u64).to_le_bytes());
-        let (first, rest) = mine.split_at(mine.len().min(room));
+        let (first, rest) = mine.split_at(mine.len().min(ROOM));
         sent[LENGTH..LENGTH + first.len()].copy_from_slice(first);
         let mut all = vec![0u8; sent.len() * self.size];
         scope(|scope| wait(world.immediate_all_gather_into(scope, &sent[..], &mut all[..])));
@@ -71,8 +75,8 @@ impl Communicator for Mpi {
             let mut number = [0; LENGTH];
             number.copy_from_slice(length);
             let length = usize::try_from(u64::from_le_bytes(number)).unwrap_or(usize::MAX);
-            given.push(bytes[..length.min(room)].to_vec());
-            left.push(length.saturating_sub(room));
+            given.push(bytes[..length.min(ROOM)].to_vec());
+            left.push(length.saturating_sub(ROOM));
         }
         if left.iter().any(|left| *left > 0) {
             self.gather_rest(&world, rest, &left, &mut given)?;

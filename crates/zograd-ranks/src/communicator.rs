@@ -15,14 +15,11 @@ pub trait Communicator: Send + Sync {
         String::new()
     }
 
-    /// What every rank gives, in the order of the ranks. Waits for all of them.
-    ///
-    /// All ranks name the same `room`: as many bytes as they expect a rank to give at most. More may be given, and cost a
-    /// second exchange.
+    /// What every rank gives, of whatever length, in the order of the ranks. Waits for all of them.
     ///
     /// # Errors
     /// A rank is gone, or nothing can be sent.
-    fn gather(&self, mine: &[u8], room: usize) -> Result<Vec<Vec<u8>>, RankError>;
+    fn gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>, RankError>;
 }
 
 /// One process, which is all there is.
@@ -38,7 +35,7 @@ impl Communicator for Alone {
         1
     }
 
-    fn gather(&self, mine: &[u8], _room: usize) -> Result<Vec<Vec<u8>>, RankError> {
+    fn gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>, RankError> {
         Ok(vec![mine.to_vec()])
     }
 }

@@ -10,7 +10,7 @@
 //! let ranks = Ranks::alone();
 //! let mine = share(ranks.rank(), ranks.size(), 4, 16);
 //! assert_eq!((mine.candidates, mine.examples), (0..4, 0..16));
-//! assert_eq!(ranks.gather(b"loss", 8)?, [b"loss"]);
+//! assert_eq!(ranks.gather(b"loss")?, [b"loss"]);
 //! # Ok::<(), zograd_ranks::RankError>(())
 //! ```
 

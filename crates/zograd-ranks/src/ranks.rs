@@ -95,17 +95,16 @@ impl Ranks {
         }
     }
 
-    /// What every rank gives, in the order of the ranks. `room` is the number of bytes that a rank gives at most, as far as
-    /// all of them can tell: more cost a second exchange.
+    /// What every rank gives, in the order of the ranks.
     ///
     /// # Errors
     /// A rank failed or is gone: from then on there is nothing to be gathered.
-    pub fn gather(&self, mine: &[u8], room: usize) -> Result<Vec<Vec<u8>>, RankError> {
+    pub fn gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>, RankError> {
         let status = match self.asked.load(Ordering::Relaxed) {
             true => STOPS,
             false => WELL,
         };
-        self.exchange(status, mine, room)
+        self.exchange(status, mine)
     }
 
     /// [`Ranks::gather`] of something that may have come to nothing on this rank: then all ranks fail with this, whatever
@@ -113,14 +112,10 @@ impl Ranks {
     ///
     /// # Errors
     /// As [`Ranks::gather`]; what this rank failed with, if it did.
-    pub fn gather_or_fail(
-        &self,
-        mine: Result<&[u8], &str>,
-        room: usize,
-    ) -> Result<Vec<Vec<u8>>, RankError> {
+    pub fn gather_or_fail(&self, mine: Result<&[u8], &str>) -> Result<Vec<Vec<u8>>, RankError> {
         match mine {
-            Ok(mine) => self.gather(mine, room),
-            Err(why) => self.exchange(FAILED, why.as_bytes(), room),
+            Ok(mine) => self.gather(mine),
+            Err(why) => self.exchange(FAILED, why.as_bytes()),
         }
     }
 
@@ -128,7 +123,7 @@ impl Ranks {
     pub fn fail(&self, why: &str) {
         if !self.over.load(Ordering::Relaxed) {
             // they fail by what they read; there is nothing to be done for one that is gone
-            let _ = self.exchange(FAILED, why.as_bytes(), 0);
+            let _ = self.exchange(FAILED, why.as_bytes());
         }
     }
 
@@ -142,10 +137,10 @@ impl Ranks {
         *self.waited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn exchange(&self, status: u8, mine: &[u8], room: usize) -> Result<Vec<Vec<u8>>, RankError> {
+    fn exchange(&self, status: u8, mine: &[u8]) -> Result<Vec<Vec<u8>>, RankError> {
         let start = Instant::now();
         let given = [&[status], mine].concat();
-        let gathered = self.communicator.gather(&given, room.saturating_add(1));
+        let gathered = self.communicator.gather(&given);
         *self.waited.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
         let read = gathered.and_then(|all| self.read(all));
         if read.is_err() {
@@ -209,7 +204,7 @@ mod tests {
                 if ranks.rank() == 1 && round == 5 {
                     ranks.asked().store(true, Ordering::Relaxed);
                 }
-                ranks.gather(&[], 0).expect("all are there");
+                ranks.gather(&[]).expect("all are there");
                 round += 1;
             }
             round
@@ -224,13 +219,13 @@ mod tests {
             why: why.into(),
         };
         let ends = on(3, |ranks| {
-            ranks.gather(b"fine", 4).expect("all are there");
+            ranks.gather(b"fine").expect("all are there");
             if ranks.leads() {
                 ranks.fail("no room on the disk");
                 ranks.fail("said twice");
                 return None;
             }
-            ranks.gather(b"fine", 4).err()
+            ranks.gather(b"fine").err()
         });
         let told = Some(failed(0, "no room on the disk"));
         assert_eq!(ends, [None, told.clone(), told]);
@@ -239,7 +234,7 @@ mod tests {
                 1 => Err("not a number"),
                 _ => Ok(&b"1"[..]),
             };
-            ranks.gather_or_fail(mine, 1).err()
+            ranks.gather_or_fail(mine).err()
         });
         let told = Some(failed(1, "not a number"));
         assert_eq!(ends, [told.clone(), told]);
@@ -251,6 +246,6 @@ mod tests {
         let ranks = Ranks::alone().stopped_by(flag.clone());
         flag.store(true, Ordering::Relaxed);
         assert!(ranks.agreed().load(Ordering::Relaxed));
-        assert_eq!(ranks.gather(b"x", 0), Ok(vec![b"x".to_vec()]));
+        assert_eq!(ranks.gather(b"x"), Ok(vec![b"x".to_vec()]));
     }
 }

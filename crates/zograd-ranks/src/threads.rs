@@ -54,7 +54,7 @@ impl Communicator for Threads {
         self.size
     }
 
-    fn gather(&self, mine: &[u8], _room: usize) -> Result<Vec<Vec<u8>>, RankError> {
+    fn gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>, RankError> {
         let mut round = self.table.round();
         let number = round.number;
         round.given.push((self.rank, mine.to_vec()));
@@ -99,7 +99,7 @@ mod tests {
                 scope.spawn(move || {
                     for round in 0..rounds {
                         let mine = vec![round; rank.rank()];
-                        let all = rank.gather(&mine, 1).expect("all are there");
+                        let all = rank.gather(&mine).expect("all are there");
                         let expected: Vec<Vec<u8>> = (0..4).map(|r| vec![round; r]).collect();
                         assert_eq!(all, expected);
                     }
@@ -115,7 +115,7 @@ mod tests {
         std::thread::scope(|scope| {
             for rank in ranks {
                 scope.spawn(move || {
-                    assert_eq!(rank.gather(b"x", 1), Err(RankError::Gone { rank: 1 }));
+                    assert_eq!(rank.gather(b"x"), Err(RankError::Gone { rank: 1 }));
                 });
             }
         });

@@ -3,12 +3,6 @@
 use crate::error::{Problem, Result, RunError, refuse};
 use zograd_ranks::{Incoming, Outgoing, RankError, Ranks};
 
-/// Bytes that are expected of a rank that has nothing to complain of.
-const ROOM: usize = 64;
-
-/// Bytes that are expected of the facts of a rank.
-const FACTS_ROOM: usize = 2048;
-
 /// What all ranks know of one another, for people.
 pub(crate) type Fact = (String, String);
 
@@ -19,7 +13,7 @@ impl From<RankError> for RunError {
 }
 
 /// What this rank found, if all of them found something. Else all of them end with the error of the first that did not;
-/// it is named, unless all have the same one.
+/// it is named, unless it is rank 0, which says so.
 ///
 /// # Errors
 /// That error.
@@ -40,31 +34,25 @@ pub(crate) fn agreed<T>(ranks: &Ranks, mine: Result<T>) -> Result<T> {
         }
     }
     let mut first: Option<(usize, u64, String)> = None;
-    let mut alike = true;
-    for (rank, bytes) in ranks.gather(sent.as_bytes(), ROOM)?.iter().enumerate() {
+    for (rank, bytes) in ranks.gather(sent.as_bytes())?.iter().enumerate() {
         let mut from = Incoming::of(rank, bytes);
         let kind = from.number("an outcome")?;
         let line = match kind {
             0 => String::new(),
             _ => from.text("an error")?.unwrap_or_default(),
         };
-        match &first {
-            _ if kind == 0 => alike = false,
-            None => {
-                alike &= rank == 0;
-                first = Some((rank, kind, line));
-            }
-            Some((_, _, before)) => alike &= *before == line,
+        if kind != 0 && first.is_none() {
+            first = Some((rank, kind, line));
         }
     }
     let Some((rank, kind, line)) = first else {
         return mine;
     };
     ranks.end();
-    if alike {
-        return mine;
-    }
-    let line = format!("rank {rank}: {line}");
+    let line = match rank {
+        0 => line,
+        _ => format!("rank {rank}: {line}"),
+    };
     Err(match kind {
         1 => RunError::input(line),
         3 => RunError::Stopped(Problem::new(line)),
@@ -84,7 +72,7 @@ pub(crate) fn ended<T>(ranks: &Ranks, mine: Result<T>) -> Result<T> {
         Err(RunError::Stopped(_)) => ranks.end(),
         Err(error) => ranks.fail(&error.to_string()),
         Ok(_) => {
-            ranks.gather(&[], 0)?;
+            ranks.gather(&[])?;
             ranks.end();
         }
     }
@@ -105,7 +93,7 @@ pub(crate) fn alike(ranks: &Ranks, facts: &[Fact]) -> Result<()> {
         sent.text(Some(what));
         sent.text(Some(value));
     }
-    let all = ranks.gather(sent.as_bytes(), FACTS_ROOM)?;
+    let all = ranks.gather(sent.as_bytes())?;
     let mut read = Vec::with_capacity(all.len());
     for (rank, bytes) in all.iter().enumerate() {
         read.push(facts_of(rank, bytes)?);
@@ -159,7 +147,7 @@ pub(crate) fn waited(ranks: &Ranks) -> Result<Vec<f64>> {
     }
     let mut sent = Outgoing::new();
     sent.real(ranks.waited().as_secs_f64());
-    let all = ranks.gather(sent.as_bytes(), 8)?;
+    let all = ranks.gather(sent.as_bytes())?;
     let each = all.iter().enumerate();
     let seconds = each.map(|(rank, bytes)| Incoming::of(rank, bytes).real("seconds"));
     Ok(seconds.collect::<std::result::Result<_, _>>()?)

@@ -82,8 +82,8 @@ pub use memory::{keep_freed_memory, peak_memory_bytes};
 pub use objective::{Accuracy, AnswerF1, Classification, Objective, Scored, TeacherForcing};
 pub use observer::{Observer, Silent};
 pub use prober::{
-    Logged, Loss, ModelProbe, NoWeights, OnRanks, Prober, Stacked, Standing, Walking, Weights,
-    stands_still,
+    InStack, Logged, Loss, ModelProbe, NoWeights, OnRanks, Prober, Stacked, Standing, Walking,
+    Weights, stands_still,
 };
 pub use record::{DevScore, EvalRecord, StepRecord};
 pub use schedule::Schedule;

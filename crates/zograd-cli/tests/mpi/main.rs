@@ -236,7 +236,7 @@ fn ranks_that_differ_are_named() {
 fn a_mistake_is_told_once() {
     let dir = scratch();
     for (args, said) in [
-        (&["train", "--steps", "0", "--lr", "-1"][..], "--lr"),
+        (&["train", "--steps", "0"][..], "--steps 0: use at least 1"),
         (&["train", "--nosuch"], "--nosuch"),
         (&["train", "--method", "adam"], "--method adam: only"),
         (&["presets"], "only train and eval"),

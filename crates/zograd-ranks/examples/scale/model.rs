@@ -89,10 +89,9 @@ impl Step {
             .sum()
     }
 
-    /// The same for one exchange, as `OnRanks` and the exchange over MPI have it: length, status, what was found; then
-    /// losses, or the scores of two options of a token.
+    /// The same for one exchange, as `OnRanks` and the exchange over MPI have it: a length and 512 bytes of each rank, and
+    /// what has no room there. What was found are losses, or the scores of two options of a token.
     fn bytes_of(&self, ranks: usize, asked: usize) -> f64 {
-        let head = 8 + 1 + 8;
         let found = match asked < ranks {
             false => 24 * asked.div_ceil(ranks),
             true => 8 + self.examples.div_ceil((ranks / asked).max(1)) * (16 + 2 * (16 + 4)),
@@ -100,7 +99,8 @@ impl Step {
         if ranks == 1 {
             return 0.0;
         }
-        (ranks * (head + found)) as f64
+        let beyond = (1 + 8 + found).saturating_sub(512);
+        (ranks * (8 + 512 + beyond)) as f64
     }
 }
 

@@ -56,7 +56,7 @@ impl Handed {
             sent.text(Some(&name));
             sent.bytes(&zograd_files::read(&path, MAX_START_BYTES).on_file(&path)?);
         }
-        ranks.gather(sent.as_bytes(), 0)?;
+        ranks.gather(sent.as_bytes())?;
         Ok(())
     }
 
@@ -65,7 +65,7 @@ impl Handed {
     /// # Errors
     /// It is gone, or what it gave cannot be read or written here.
     pub(crate) fn taken(ranks: &Ranks) -> Result<Self> {
-        let all = ranks.gather(&[], 0)?;
+        let all = ranks.gather(&[])?;
         let first = all.first().map_or(&[][..], Vec::as_slice);
         let mut from = Incoming::of(0, first);
         let unreadable = |what| RankError::Unreadable { rank: 0, what };

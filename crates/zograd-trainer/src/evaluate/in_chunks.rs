@@ -4,9 +4,6 @@ use std::ops::ControlFlow;
 use zograd_ranks::{Incoming, Outgoing, Ranks};
 use zograd_tasks::Prompt;
 
-/// Bytes that are expected to come of a prompt: a choice among some candidates. Answers in words may take more.
-const EACH: usize = 128;
-
 /// Looks at all prompts, `batch_size` at a time, and has what comes of them taken up in their order; of several ranks each
 /// looks at every so-many-th batch. `progress` is told how many prompts are done, and says whether to go on, on all ranks
 /// alike.
@@ -41,7 +38,7 @@ pub(super) fn in_chunks<P: Sent>(
                 Err(error) => Some(error.to_string()),
             };
             let mine = failed.as_deref().map_or(Ok(sent.as_bytes()), Err);
-            let all = ranks.gather_or_fail(mine, 32 + EACH * batch_size.min(prompts.len()))?;
+            let all = ranks.gather_or_fail(mine)?;
             for (rank, bytes) in all.iter().enumerate().take(round.len()) {
                 take(P::receive(&mut Incoming::of(rank, bytes))?);
             }

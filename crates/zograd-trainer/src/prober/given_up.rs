@@ -1,4 +1,4 @@
-use super::{Loss, Prober};
+use super::{Loss, Prober, within};
 use crate::TrainError;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,14 +43,8 @@ impl Prober for GivenUp<'_> {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(TrainError::Stopped);
             }
-            // where the chunk has something of it
-            let first = chunk * together;
-            let start = mine.start.clamp(first, first + directions.len());
-            let end = mine.end.clamp(start, first + directions.len());
-            losses.extend(
-                self.prober
-                    .some_losses(directions, start - first..end - first)?,
-            );
+            let mine = within(&mine, chunk * together, directions.len());
+            losses.extend(self.prober.some_losses(directions, mine)?);
         }
         Ok(losses)
     }

@@ -18,7 +18,7 @@ pub use loss::Loss;
 pub use model_probe::ModelProbe;
 pub use on_ranks::OnRanks;
 pub(crate) use portion::Portion;
-pub use stacked::Stacked;
+pub use stacked::{InStack, Stacked};
 pub use standing::{Standing, stands_still};
 use std::ops::Range;
 pub use walking::Walking;
@@ -70,4 +70,11 @@ pub trait Prober {
     /// # Errors
     /// The weights could not be moved.
     fn rest(&mut self) -> Result<(), TrainError>;
+}
+
+/// What of `all` lies among the `count` after the first `first`, counted from there.
+fn within(all: &Range<usize>, first: usize, count: usize) -> Range<usize> {
+    let start = all.start.clamp(first, first + count);
+    let end = all.end.clamp(start, first + count);
+    start - first..end - first
 }

@@ -8,9 +8,6 @@ use zograd_select::SkipReason;
 const FOUND: u64 = 0;
 const GIVEN_UP: u64 = 1;
 
-/// Bytes of a loss: mean, terms, tokens.
-const LOSS: usize = 24;
-
 /// A prober whose losses are found by several ranks, each of which has the same weights and another part of the
 /// directions: one exchange of some numbers, and all ranks know all losses and make the same update.
 ///
@@ -134,16 +131,12 @@ impl Prober for OnRanks<'_, '_, '_> {
         let size = self.ranks.size();
         let parts = self.portion.filter(|_| directions.len() < size);
         let found = self.found(directions, parts);
-        let room = 8 + match parts {
-            Some(portion) => portion.room(size, directions.len()),
-            None => LOSS * directions.len().div_ceil(size),
-        };
         let failed = found.as_ref().err().map(ToString::to_string);
         let mine = match (&found, &failed) {
             (Ok(found), _) => Ok(found.as_bytes()),
             (Err(_), why) => Err(why.as_deref().unwrap_or_default()),
         };
-        let all = self.ranks.gather_or_fail(mine, room)?;
+        let all = self.ranks.gather_or_fail(mine)?;
         self.asked = true;
         let mut all: Vec<Incoming<'_>> = all
             .iter()

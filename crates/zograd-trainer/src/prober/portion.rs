@@ -1,8 +1,9 @@
+use super::InStack;
 use crate::measure::{Measured, Questions};
-use crate::{Loss, Objective, Scored, TrainError};
+use crate::{LanguageModel, Loss, Objective, Scored, TrainError, Writer};
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
-use zograd_ranks::{Incoming, Outgoing, RankError, share};
+use zograd_ranks::{Incoming, Outgoing, RankError};
 use zograd_tasks::Prompt;
 
 /// The examples of a batch that this rank looks at, and what it saw of them.
@@ -13,6 +14,8 @@ pub(crate) struct Portion<'a, 'p> {
     batch: &'a [&'p Prompt],
     objective: &'a dyn Objective,
     examples: RefCell<Range<usize>>,
+    /// Whether other ranks look at the rest.
+    shared: Cell<bool>,
     /// Whether others have looked before in this step, so that what is run once for all was counted.
     counted: Cell<bool>,
     /// What is kept, where it is not the whole batch that is looked at.
@@ -26,6 +29,7 @@ impl<'a, 'p> Portion<'a, 'p> {
             batch,
             objective,
             examples: RefCell::new(0..batch.len()),
+            shared: Cell::new(false),
             counted: Cell::new(false),
             seen: RefCell::new(None),
         }
@@ -38,6 +42,7 @@ impl<'a, 'p> Portion<'a, 'p> {
 
     /// From now on looks at the whole batch; `counted` if others have looked before.
     pub(super) fn look_at_all(&self, counted: bool) {
+        self.shared.set(true);
         self.examples.replace(0..self.batch.len());
         self.counted.set(counted);
         self.seen.replace(None);
@@ -45,6 +50,7 @@ impl<'a, 'p> Portion<'a, 'p> {
 
     /// From now on looks at some of the examples, and keeps what it sees.
     pub(super) fn look_at(&self, examples: Range<usize>, counted: bool) {
+        self.shared.set(true);
         self.examples.replace(examples);
         self.counted.set(counted);
         self.seen.replace(Some(Vec::new()));
@@ -63,6 +69,40 @@ impl<'a, 'p> Portion<'a, 'p> {
     /// What has to be known of them for the loss of the batch.
     pub(crate) fn questions(&self) -> Result<Questions<'a, 'p>, TrainError> {
         Questions::of_loss_of_some(self.batch, self.examples(), self.objective)
+    }
+
+    /// Has models answer that are some of a stack, in the bits of the whole stack and the whole batch: several models that
+    /// are scored in one batch have normalised scores, and one alone has them where they do not cancel.
+    pub(crate) fn asked_of_each<M: LanguageModel>(
+        &self,
+        models: &[M],
+        stack: InStack,
+        writer: Option<&Writer>,
+    ) -> Result<Vec<Loss>, TrainError> {
+        let ask = |questions: Questions<'a, 'p>, models: &[M]| {
+            let found = questions.asked_of_each(models, self.objective, writer)?;
+            Ok::<_, TrainError>(found.into_iter().map(|found| self.loss(found)))
+        };
+        if !self.shared.get() {
+            return Ok(ask(self.questions()?, models)?.collect());
+        }
+        let whole = Questions::of_loss(self.batch, self.objective)?;
+        let together = whole.plan().map_or(1, M::scored_together);
+        let left_over = stack.of % together == 1 && stack.first + models.len() == stack.of;
+        let alone = match together {
+            1 => models.len(),
+            _ => usize::from(left_over),
+        };
+        let (several, alone) = models.split_at(models.len() - alone);
+        let mut losses = Vec::with_capacity(models.len());
+        if !several.is_empty() {
+            let questions = Questions::new(&self.batch[self.examples()], self.objective)?;
+            losses.extend(ask(questions, several)?);
+        }
+        for model in alone {
+            losses.extend(ask(self.questions()?, std::slice::from_ref(model))?);
+        }
+        Ok(losses)
     }
 
     /// The loss of the batch; where not all of it was looked at, what was seen is kept, and the loss is still to be made.
@@ -129,18 +169,5 @@ impl<'a, 'p> Portion<'a, 'p> {
     /// The loss of all that was received.
     pub(super) fn loss_of(&self, whole: &Measured<'p>) -> Loss {
         whole.loss(self.objective)
-    }
-
-    /// How many bytes a rank sends at most of so many candidates that all ranks share; answers in words not counted.
-    pub(super) fn room(&self, size: usize, candidates: usize) -> usize {
-        let bytes = |prompt: &&Prompt| {
-            let chosen = self.objective.candidates(prompt).into_iter();
-            let tokens = chosen.map(|c| prompt.candidates.get(c).map_or(0, |c| c.option_len));
-            16 + tokens.map(|tokens| 16 + 4 * tokens).sum::<usize>()
-        };
-        let bytes: Vec<usize> = self.batch.iter().map(bytes).collect();
-        let shares = (0..size).map(|rank| share(rank, size, candidates, bytes.len()).examples);
-        let most = shares.map(|examples| bytes[examples].iter().sum::<usize>());
-        8 + most.max().unwrap_or(0)
     }
 }

@@ -172,11 +172,7 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
             let found = portion.questions()?.asked(model, objective, writer)?;
             Ok(portion.loss(found))
         };
-        let each = |models: &[M]| -> Result<Vec<Loss>, TrainError> {
-            let found = portion.questions()?;
-            let found = found.asked_of_each(models, objective, writer)?;
-            Ok(found.into_iter().map(|found| portion.loss(found)).collect())
-        };
+        let each = |models: &[M], stack| portion.asked_of_each(models, stack, writer);
         let mut asked: Option<Asked<'_, '_, B>> = None;
         let mut standing;
         let mut walking;
@@ -184,6 +180,9 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
         let walks = !self.stands && self.at_once <= 1;
         let mut prober: &mut dyn Prober = if self.stands {
             standing = Standing::new(self.model, |model, probes| {
+                if probes.is_empty() {
+                    return Ok(Vec::new());
+                }
                 let examples = portion.examples();
                 let asked = match &mut asked {
                     Some(asked) if asked.examples == examples => asked,
