@@ -20,8 +20,8 @@ const ROOM: usize = 512;
 const SPIN: Duration = Duration::from_micros(50);
 
 /// After that it rests in between, at most for so long, which is little beside a forward pass: the processor is free for
-/// those that still compute.
-const REST: Duration = Duration::from_micros(500);
+/// those that still compute. An exchange has several rounds, each of which may wait for that.
+const REST: Duration = Duration::from_micros(100);
 
 /// The processes that the launcher has started.
 pub(crate) struct Mpi {

@@ -36,7 +36,7 @@ const EIGHT_CARDS: Rank = Rank {
     ..CARD
 };
 
-/// A cluster's net, and the half millisecond after which a rank that waits looks again.
+/// A cluster's net, and the tenth of a millisecond after which a rank that waits looks again.
 const CLUSTER: Net = Net {
     latency: 1e-4,
     bandwidth: 1e9,
