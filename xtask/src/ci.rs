@@ -4,7 +4,7 @@ use crate::workspace::cargo;
 use crate::{examples, house, licences, msrv, package};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 /// What a check does.
@@ -41,6 +41,7 @@ const CHECKS: &[(&str, Work)] = &[
         ]),
     ),
     ("tests", Cargo(&["test", "--release", "--workspace"])),
+    ("ranks over MPI", Own(mpi)),
     (
         "documentation",
         Cargo(&["doc", "--release", "--workspace", "--no-deps"]),
@@ -144,6 +145,33 @@ fn advisories() -> Result<()> {
     succeed(&["deny", "check"])
 }
 
+/// The command with MPI: it is linked once more, and shares all else with the tests before it. Where there is no MPI the check
+/// is left out, but not in the CI.
+fn mpi() -> Result<()> {
+    let found = ["mpirun", "mpicc"].map(|program| {
+        let version = Command::new(program).arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    });
+    if found.contains(&false) {
+        ensure!(
+            std::env::var_os("CI").is_none(),
+            "there is no MPI (Debian: openmpi-bin, libopenmpi-dev, libclang-dev)"
+        );
+        println!("skipped: there is no MPI (Debian: openmpi-bin, libopenmpi-dev, libclang-dev)");
+        return Ok(());
+    }
+    let with = ["--release", "--workspace", "--features", "zograd-cli/mpi"];
+    succeed(
+        &[
+            &["clippy"],
+            &with[..],
+            &["--all-targets", "--", "-D", "warnings"],
+        ]
+        .concat(),
+    )?;
+    succeed(&[&["test"], &with[..], &["--test", "mpi"]].concat())
+}
+
 fn main_job() -> Result<()> {
     let output = cargo(TRAIN)
         .stderr(Stdio::inherit())
@@ -210,6 +238,7 @@ mod tests {
                 "packages",
                 "clippy",
                 "test",
+                "ranks over MPI",
                 "doc",
                 "examples",
                 "main job",

@@ -2,7 +2,7 @@
 
 use crate::args::{advice, as_flags, not_utf8};
 use crate::closed;
-use crate::output::{one_line, say};
+use crate::output::{is_hushed, one_line, say};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::process::ExitCode;
 use zograd_runs::RunError;
@@ -26,6 +26,9 @@ pub fn report(error: &anyhow::Error) -> ExitCode {
 pub fn report_usage(answer: &clap::Error) -> ExitCode {
     if !answer.use_stderr() || answer.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     {
+        if is_hushed() {
+            return ExitCode::from(answer.exit_code() as u8);
+        }
         if let Err(error) = closed::check().and_then(|()| answer.print())
             && error.kind() != std::io::ErrorKind::BrokenPipe
         {

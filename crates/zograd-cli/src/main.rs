@@ -22,26 +22,37 @@ mod signals;
 mod table;
 mod telling;
 mod threads;
+mod together;
 
 use args::Command;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     zograd_trainer::keep_freed_memory();
+    let world = match together::begin() {
+        Ok(world) => world,
+        Err(code) => return code,
+    };
+    let ranks = together::ranks(world.as_ref());
     let cli = match args::parse() {
         Ok(cli) => cli,
-        Err(answer) => return failure::report_usage(&answer),
+        Err(answer) => {
+            ranks.fail("its command line is wrong");
+            return failure::report_usage(&answer);
+        }
     };
     if let Err(error) = telling::begin() {
+        ranks.fail(&error.to_string());
         return failure::report(&error.into());
     }
     let outcome = match cli.command {
-        Command::Train(args) => commands::train::run(&args),
+        Command::Train(args) => commands::train::run(&args, &ranks),
+        Command::Eval(args) => commands::eval::run(&args, &ranks),
+        _ if !ranks.is_alone() => Err(together::refused()),
         Command::Sweep(args) => commands::sweep::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Presets(args) => commands::presets::run(&args),
-        Command::Eval(args) => commands::eval::run(&args),
         Command::Generate(args) => commands::generate::run(&args),
         Command::Replay(args) => commands::replay::run(&args),
         Command::Export(args) => commands::export::run(&args),
@@ -55,6 +66,10 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
-        Err(error) => failure::report(&error),
+        Err(error) => {
+            // unless they know
+            ranks.fail(&error.to_string());
+            failure::report(&error)
+        }
     }
 }

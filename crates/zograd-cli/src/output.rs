@@ -3,11 +3,27 @@
 use crate::closed;
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether another process speaks for this one.
+static HUSHED: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process prints nothing: another one of those that were started together speaks for it.
+pub fn hush() {
+    HUSHED.store(true, Ordering::Relaxed);
+}
+
+/// Whether another process speaks for this one.
+pub fn is_hushed() -> bool {
+    HUSHED.load(Ordering::Relaxed)
+}
 
 /// Prints a line on the standard error, without control characters. Whether anybody reads it does not matter: a run of hours must not end
 /// because a terminal was closed.
 pub fn say(line: impl std::fmt::Display) {
-    let _ = writeln!(std::io::stderr(), "{}", harmless(&line.to_string()));
+    if !is_hushed() {
+        let _ = writeln!(std::io::stderr(), "{}", harmless(&line.to_string()));
+    }
 }
 
 /// Prints lines on the standard output. Control characters in them, which names from somebody's files may hold, are
@@ -16,6 +32,9 @@ pub fn say(line: impl std::fmt::Display) {
 /// # Errors
 /// It cannot be written.
 pub fn answer(lines: impl std::fmt::Display) -> std::io::Result<()> {
+    if is_hushed() {
+        return Ok(());
+    }
     let text = harmless(&lines.to_string());
     closed::check().map_err(on_standard_output)?;
     let mut out = std::io::stdout().lock();
@@ -57,7 +76,9 @@ fn on_standard_output(error: std::io::Error) -> std::io::Error {
 
 /// Whether words for people may be drawn over and have colours, as far as the terminal is concerned.
 pub fn is_drawn() -> bool {
-    std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    !is_hushed()
+        && std::io::stderr().is_terminal()
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Whether words for people may have colours: NO_COLOR, CLICOLOR_FORCE and CLICOLOR are heeded, in this order.

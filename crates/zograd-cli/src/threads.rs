@@ -1,5 +1,6 @@
 //! How many threads compute.
 
+use crate::together;
 use std::env::VarError;
 use zograd_runs::{Given, MAX_THREADS, Machine, Result, RunError, start_threads};
 
@@ -22,7 +23,7 @@ pub fn set_threads(threads: Option<usize>) -> Result<()> {
     machine.threads = threads;
     let threads = machine.complete()?.threads;
     let usual = by_variable(std::env::var(VARIABLE))?;
-    start_threads(threads.or(usual))
+    start_threads(threads.or(usual).or_else(together::threads))
 }
 
 /// What the variable says, if anything; one that says no number of threads is refused.

@@ -3,7 +3,7 @@
 use burn::tensor::backend::Backend;
 
 use crate::adapter::is_adapter;
-use crate::adapter::stack::log_probs_of_each;
+use crate::adapter::stack::{log_probs_of_each, scored_together};
 use crate::decoder::Decoder;
 use crate::error::ModelError;
 use crate::forward::log_probs_tensor;
@@ -51,6 +51,16 @@ pub trait LanguageModel {
         Self: Sized,
     {
         models.iter().map(|model| model.log_probs(plan)).collect()
+    }
+
+    /// How many of these [`LanguageModel::log_probs_of_each`] scores in one batch at most: the first so many, the next, and
+    /// so on. Scores from a batch of several are normalised, whatever the plan wants.
+    fn scored_together(plan: &Plan) -> usize
+    where
+        Self: Sized,
+    {
+        let _ = plan;
+        1
     }
 
     /// Whether it can be looked at elsewhere than where its weights are, by [`LanguageModel::log_probs_at_each`]. If not, its
@@ -117,6 +127,10 @@ impl<D: Decoder> LanguageModel for D {
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
         let models: Vec<&Self> = models.iter().collect();
         log_probs_of_each(&models, plan)
+    }
+
+    fn scored_together(plan: &Plan) -> usize {
+        scored_together(plan)
     }
 
     fn takes_probes(&self) -> bool {

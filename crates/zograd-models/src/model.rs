@@ -8,7 +8,7 @@ use zograd_direction::Seed;
 use crate::adapter::attach;
 use crate::adapter::keys_and_values::keys_and_values;
 use crate::adapter::load::with_adapter_from;
-use crate::adapter::stack::log_probs_of_each;
+use crate::adapter::stack::{log_probs_of_each, scored_together};
 use crate::adapter::{AdapterConfig, AdapterError, Projection};
 use crate::backend::ModelBackend;
 use crate::config::ModelConfig;
@@ -373,6 +373,10 @@ impl<B: ModelBackend> LanguageModel for Model<B> {
 
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
         Self::log_probs_of_each(models, plan)
+    }
+
+    fn scored_together(plan: &Plan) -> usize {
+        scored_together(plan)
     }
 
     fn takes_probes(&self) -> bool {

@@ -3,9 +3,10 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{numbers, scores};
+use crate::folder::{json_hash, numbers, scores};
 use crate::inputs::{self, Calibration, ModelSource, Questions, Reading, TaskSource};
 use crate::predictions::{self, Asked};
+use crate::ranks::{alike, ended};
 use crate::settings::{EvalOptions, Given, Inputs, Keys, Machine, Measurement, SplitName};
 use crate::threads::with_threads;
 use crate::watch::Watch;
@@ -13,8 +14,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::time::Instant;
-use zograd_models::ModelConfig;
+use zograd_models::{ModelConfig, content_hash};
 use zograd_perturb::Seed;
+use zograd_ranks::Ranks;
 use zograd_tasks::metrics::Metric;
 use zograd_tasks::{Row, Sample, Split, sample_indices};
 use zograd_trainer::{Evaluation, peak_memory_bytes};
@@ -76,10 +78,11 @@ impl Runs {
         let batch_size = given.take::<EvalOptions>()?.batch_size()?;
         let machine = given.take::<Machine>()?.complete()?;
         given.finish(&Self::measurement_keys(), |_| "an evaluation".into())?;
-        if let Some(path) = &measurement.predictions {
+        let ranks = self.ranks();
+        if let (Some(path), true) = (&measurement.predictions, ranks.leads()) {
             predictions::check(path)?;
         }
-        with_threads(machine.threads, || {
+        let measured = with_threads(machine.threads, || {
             let scored = Split::from(measurement.split.unwrap_or(SplitName::Validation));
             let splits = match measurement.shots.unwrap_or(0) {
                 0 => &[scored][..],
@@ -93,6 +96,7 @@ impl Runs {
             let rows = TaskSource::find(&inputs, self.tasks(), reading)?;
             let drawn = Drawn::new(&rows, &measurement, scored)?;
             let measuring = Measuring {
+                ranks: &ranks,
                 model: ModelSource::find(&inputs, watch)?,
                 inputs,
                 measurement,
@@ -101,7 +105,8 @@ impl Runs {
                 rows,
             };
             measuring.run(drawn, watch)
-        })
+        });
+        ended(&ranks, measured)
     }
 }
 
@@ -166,7 +171,8 @@ impl Drawn {
 }
 
 /// A measurement whose settings are known.
-struct Measuring {
+struct Measuring<'a> {
+    ranks: &'a Ranks,
     inputs: Inputs,
     measurement: Measurement,
     batch_size: usize,
@@ -175,7 +181,7 @@ struct Measuring {
     rows: TaskSource,
 }
 
-impl Measuring {
+impl Measuring<'_> {
     fn run(mut self, drawn: Drawn, watch: &mut dyn Watch) -> Result<EvalReport> {
         if let (None, Some(folder)) = (&self.measurement.adapter, self.model.own_adapter()) {
             watch.note(&format!(
@@ -228,6 +234,7 @@ impl Measuring {
             scoring: &scoring,
             batch_size: self.batch_size,
             stop: None,
+            ranks: self.ranks,
         };
         let job = MeasureJob {
             measuring: &self,
@@ -235,7 +242,7 @@ impl Measuring {
             watch,
         };
         let [scored, answered] = dispatch(self.machine.backend(), job)?;
-        if let Some(path) = &asked.predictions {
+        if let (Some(path), true) = (&asked.predictions, self.ranks.leads()) {
             let asked = Asked {
                 task,
                 ids: &ids,
@@ -280,7 +287,7 @@ fn calibration(asked: &Measurement) -> Result<Calibration> {
 }
 
 struct MeasureJob<'a> {
-    measuring: &'a Measuring,
+    measuring: &'a Measuring<'a>,
     /// Those that are scored, and those that are answered only.
     questions: [Questions<'a>; 2],
     watch: &'a mut dyn Watch,
@@ -293,6 +300,12 @@ impl Job for MeasureJob<'_> {
         let machine = &self.measuring.machine;
         let folder = &self.measuring.model.folder;
         let base = inputs::load::<B>(folder, machine.storage(), device).about("`model`")?;
+        if !self.measuring.ranks.is_alone() {
+            let weights = ("the base weights".into(), content_hash(&base));
+            let prompts = self.questions.map(|questions| questions.prompts);
+            let prompts = ("the prompts".into(), json_hash(&prompts)?);
+            alike(self.measuring.ranks, &[weights, prompts])?;
+        }
         let model = match &self.measuring.measurement.adapter {
             Some(folder) => inputs::attach(base, folder, machine.storage(), self.watch)?,
             None => base,

@@ -5,14 +5,16 @@ use crate::error::{Blame, Result, refuse};
 use crate::folder::{
     CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished, refuse_export,
 };
-use crate::settings::{Given, Keys, MethodKind, Settings};
+use crate::ranks::{agreed, ended};
+use crate::settings::{Given, Keys, MethodKind, Procedure, Settings};
 use crate::threads::with_threads;
-use crate::train::{Prepared, TrainJob};
+use crate::train::{FollowJob, Handed, Prepared, TrainJob};
 use crate::watch::Watch;
 use crate::words::{as_text, count};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use zograd_ranks::Ranks;
 use zograd_select::{Method, Methods};
 use zograd_tasks::Task;
 use zograd_trainer::Schedule;
@@ -25,6 +27,7 @@ pub struct Runs {
     methods: Methods,
     tasks: Vec<Arc<dyn Task>>,
     stop: Arc<AtomicBool>,
+    ranks: Ranks,
 }
 
 impl Default for Runs {
@@ -40,6 +43,7 @@ impl Runs {
             methods: Methods::built_in(),
             tasks: Vec::new(),
             stop: Arc::default(),
+            ranks: Ranks::alone(),
         }
     }
 
@@ -80,6 +84,20 @@ impl Runs {
         self
     }
 
+    /// Shares the evaluations of zeroth-order runs, and of measurements, among ranks, each of which does the same calls in
+    /// the same order. The first of them writes the folder and tells the watch; the others return the same summary. When
+    /// one of them is asked to stop all do.
+    #[must_use]
+    pub fn on_ranks(mut self, ranks: Ranks) -> Self {
+        self.ranks = ranks;
+        self
+    }
+
+    /// Those that share the work, with the flag that stops this one.
+    pub(crate) fn ranks(&self) -> Ranks {
+        self.ranks.clone().stopped_by(self.stop.clone())
+    }
+
     /// The methods that settings choose from.
     pub fn methods(&self) -> &Methods {
         &self.methods
@@ -108,8 +126,13 @@ impl Runs {
     /// Wrong input, or something that failed while running; [`RunError::Stopped`](crate::RunError::Stopped) if it was
     /// asked to stop before its first step.
     pub fn train(&self, given: Given, watch: &mut dyn Watch) -> Result<Summary> {
-        let settings = self.check(given)?;
-        self.run(settings, None, watch)
+        let ranks = self.ranks();
+        let settings = self.check(given);
+        let run = settings.and_then(|settings| match ranks.leads() {
+            true => self.lead(settings, None, &ranks, watch),
+            false => self.follow(settings, None, &ranks, watch),
+        });
+        ended(&ranks, run)
     }
 
     /// Resumes the run in this folder, to the end or until asked to stop. It ends in the same bits as one that was
@@ -129,8 +152,44 @@ impl Runs {
                 run.join(CONFIG).display()
             );
         }
-        let (settings, interrupted, lock) = self.reopen(run, more)?;
-        self.run(settings, Some((interrupted, lock)), watch)
+        let ranks = self.ranks();
+        let resumed = match ranks.leads() {
+            true => self.lead_again(run, more, &ranks, watch),
+            false => self.follow_again(run, more, &ranks, watch),
+        };
+        ended(&ranks, resumed)
+    }
+
+    /// Resumes a run whose folder is here.
+    fn lead_again(
+        &self,
+        run: &Path,
+        more: Given,
+        ranks: &Ranks,
+        watch: &mut dyn Watch,
+    ) -> Result<Summary> {
+        let (settings, interrupted, lock) = agreed(ranks, self.reopen(run, more))?;
+        if !ranks.is_alone() {
+            // threads and folders are each rank's own
+            let given = settings.given()?.without("threads").without("out");
+            Handed::over(ranks, given.in_order(&self.keys()), &interrupted)?;
+        }
+        self.lead(settings, Some((interrupted, lock)), ranks, watch)
+    }
+
+    /// Resumes a run whose folder the first rank has.
+    fn follow_again(
+        &self,
+        run: &Path,
+        more: Given,
+        ranks: &Ranks,
+        watch: &mut dyn Watch,
+    ) -> Result<Summary> {
+        agreed(ranks, Ok(()))?;
+        let handed = Handed::taken(ranks)?;
+        let given = Given::parse(&handed.config, &self.keys())?;
+        let given = given.with_some("threads", more.get("threads").cloned());
+        self.follow(self.check(given)?, Some((handed, run)), ranks, watch)
     }
 
     /// The settings of an interrupted run, what it has done, and its folder for this process alone.
@@ -192,23 +251,67 @@ impl Runs {
         })
     }
 
-    fn run(
+    /// A run that this process writes down, alone or with others.
+    fn lead(
         &self,
         settings: Settings,
         resumed: Option<(Interrupted, Lock)>,
+        ranks: &Ranks,
         watch: &mut dyn Watch,
     ) -> Result<Summary> {
+        check_shared(&settings, ranks)?;
         with_threads(settings.machine.threads, || {
-            let (prepared, destination) = Prepared::new(settings, self.tasks(), resumed, watch)?;
+            // first here, then elsewhere: what has to be fetched is fetched once
+            let prepared = Prepared::new(settings, self.tasks(), resumed, ranks, watch);
+            let (prepared, destination) = agreed(ranks, prepared)?;
+            agreed(ranks, Ok(()))?;
             let backend = prepared.backend();
             let job = TrainJob {
                 prepared,
                 destination,
                 methods: &self.methods,
-                stop: &self.stop,
+                ranks,
                 watch,
             };
             dispatch(backend, job)
         })
     }
+
+    /// A run that the first rank writes down.
+    fn follow(
+        &self,
+        mut settings: Settings,
+        resumed: Option<(Handed, &Path)>,
+        ranks: &Ranks,
+        watch: &mut dyn Watch,
+    ) -> Result<Summary> {
+        check_shared(&settings, ranks)?;
+        settings.out = None;
+        with_threads(settings.machine.threads, || {
+            agreed(ranks, Ok(()))?;
+            let prepared = Prepared::new(settings, self.tasks(), None, ranks, watch);
+            let (prepared, _) = agreed(ranks, prepared)?;
+            let backend = prepared.backend();
+            let job = FollowJob {
+                prepared,
+                resumed,
+                methods: &self.methods,
+                ranks,
+                watch,
+            };
+            dispatch(backend, job)
+        })
+    }
+}
+
+/// Refuses to share what is not made of evaluations alone.
+fn check_shared(settings: &Settings, ranks: &Ranks) -> Result<()> {
+    let shared = matches!(settings.procedure, Procedure::ZerothOrder(_));
+    if !shared && !ranks.is_alone() {
+        refuse!(
+            "`method = {}`: only the evaluations of zeroth-order methods are shared among ranks; start one process",
+            settings.method
+        );
+    }
+    Ok(())
 }

@@ -72,6 +72,9 @@ pub enum TrainError {
         /// How many there are.
         left: usize,
     },
+    /// The ranks that share the run cannot go on together.
+    #[error(transparent)]
+    Ranks(#[from] zograd_ranks::RankError),
     /// The observer could not record or save something.
     #[error("{0}")]
     Observer(Box<dyn std::error::Error + Send + Sync>),

@@ -2,7 +2,8 @@
 //!
 //! The pieces, from the inside out:
 //! - [`Prober`]: the losses at directions, by walking the weights in place ([`Walking`]), from weights that stand still
-//!   ([`Standing`]), from small adapters side by side ([`Stacked`]), or from a log ([`Logged`]);
+//!   ([`Standing`]), from small adapters side by side ([`Stacked`]), shared with other processes ([`OnRanks`]), or from a
+//!   log ([`Logged`]);
 //! - [`run_step`]: one step of any [`Strategy`](zograd_select::Strategy) with any prober, so on any burn module and
 //!   any loss: the strategy asks for losses at directions, and the prober gives them and makes the update;
 //! - [`Objective`]: the loss of a batch of prompts: [`Classification`] over an example's candidates,
@@ -70,7 +71,7 @@ mod writer;
 pub use batches::Batches;
 pub use error::TrainError;
 pub(crate) use evaluate::evaluate_loss;
-pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate};
+pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate, evaluate_on};
 pub use gradient::{
     Backpropagation, GradientOptimizer, GradientTraining, LinearProbe, LinearProbeStage,
     answer_tokens, fit_linear_probe,
@@ -81,7 +82,8 @@ pub use memory::{keep_freed_memory, peak_memory_bytes};
 pub use objective::{Accuracy, AnswerF1, Classification, Objective, Scored, TeacherForcing};
 pub use observer::{Observer, Silent};
 pub use prober::{
-    Logged, Loss, ModelProbe, NoWeights, Prober, Stacked, Standing, Walking, Weights, stands_still,
+    InStack, Logged, Loss, ModelProbe, NoWeights, OnRanks, Prober, Stacked, Standing, Walking,
+    Weights, stands_still,
 };
 pub use record::{DevScore, EvalRecord, StepRecord};
 pub use schedule::Schedule;
@@ -91,6 +93,7 @@ pub use train::{
 };
 pub use writer::{Writer, Written};
 pub use zograd_models::LanguageModel;
+pub use zograd_ranks::{RankError, Ranks};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

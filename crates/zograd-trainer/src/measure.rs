@@ -57,14 +57,7 @@ pub fn measure_each<'p, M: LanguageModel>(
     objective: &dyn Objective,
     writer: Option<&Writer>,
 ) -> Result<Vec<Measured<'p>>, TrainError> {
-    let questions = Questions::of_loss(prompts, objective)?;
-    let log_probs = match questions.plan() {
-        Some(plan) => M::log_probs_of_each(models, plan)?,
-        None => vec![Vec::new(); models.len()],
-    };
-    let each = models.iter().zip(&log_probs);
-    each.map(|(model, log_probs)| questions.answered(log_probs, model, objective, writer))
-        .collect()
+    Questions::of_loss(prompts, objective)?.asked_of_each(models, objective, writer)
 }
 
 /// [`measure`] at every point of the probes, in their order, while the weights of `model` stand still; for an objective
@@ -79,7 +72,7 @@ pub fn measure_at_each<'p, M: LanguageModel, P: Probe<M::Backend>>(
     objective: &dyn Objective,
 ) -> Result<Vec<Measured<'p>>, TrainError> {
     let questions = Questions::of_loss(prompts, objective)?;
-    questions.asked_at_each(model, probes, objective, &mut Still::new())
+    questions.asked_at_each(model, probes, objective, &mut Still::new(), false)
 }
 
 /// What an objective has to know of a batch.
@@ -136,6 +129,27 @@ impl<'a, 'p> Questions<'a, 'p> {
         Ok(Self::new(prompts, objective)?.unnormalised(objective))
     }
 
+    /// What it has to know of some of the prompts to give the loss of all of them, in the bits of [`Questions::of_loss`] of
+    /// all: whether scores are normalised depends on all of them.
+    pub(crate) fn of_loss_of_some(
+        prompts: &'a [&'p Prompt],
+        some: Range<usize>,
+        objective: &dyn Objective,
+    ) -> Result<Self, TrainError> {
+        let all = Self::of_loss(prompts, objective)?;
+        if some.len() == prompts.len() {
+            return Ok(all);
+        }
+        let part = Self::new(&prompts[some], objective)?;
+        Ok(match all.plan() {
+            Some(plan) if !plan.is_normalised() => Self {
+                plan: part.plan.map(Plan::unnormalised),
+                ..part
+            },
+            _ => part,
+        })
+    }
+
     /// The same questions without the normalisers of the scores, where these cancel: in an objective that compares the
     /// candidates of a prompt alone, if all of them are single tokens after one and the same context.
     fn unnormalised(self, objective: &dyn Objective) -> Self {
@@ -167,7 +181,7 @@ impl<'a, 'p> Questions<'a, 'p> {
     }
 
     /// Has a model answer.
-    fn asked<M: LanguageModel>(
+    pub(crate) fn asked<M: LanguageModel>(
         &self,
         model: &M,
         objective: &dyn Objective,
@@ -180,16 +194,33 @@ impl<'a, 'p> Questions<'a, 'p> {
         self.answered(&log_probs, model, objective, writer)
     }
 
+    /// Has each of several models answer, which differ as [`LanguageModel::at_once`] says.
+    pub(crate) fn asked_of_each<M: LanguageModel>(
+        &self,
+        models: &[M],
+        objective: &dyn Objective,
+        writer: Option<&Writer>,
+    ) -> Result<Vec<Measured<'p>>, TrainError> {
+        let log_probs = match self.plan() {
+            Some(plan) => M::log_probs_of_each(models, plan)?,
+            None => vec![Vec::new(); models.len()],
+        };
+        let each = models.iter().zip(&log_probs);
+        each.map(|(model, log_probs)| self.answered(log_probs, model, objective, writer))
+            .collect()
+    }
+
     /// Has a model answer at every point of the probes. `still` is the memory of a step's calls; tokens that went through
-    /// the layers once for all probes are those of the first point.
+    /// the layers once for all probes are those of the first point, unless they are `counted` already.
     pub(crate) fn asked_at_each<M: LanguageModel, P: Probe<M::Backend>>(
         &self,
         model: &M,
         probes: &[P],
         objective: &dyn Objective,
         still: &mut Still<M::Backend>,
+        counted: bool,
     ) -> Result<Vec<Measured<'p>>, TrainError> {
-        let mut once = still.has_all_layers();
+        let mut once = counted || still.has_all_layers();
         let log_probs = match self.plan() {
             Some(plan) => model.log_probs_at_each(plan, probes, still)?,
             None => vec![Vec::new(); probes.iter().map(Probe::points).sum()],
@@ -197,7 +228,7 @@ impl<'a, 'p> Questions<'a, 'p> {
         let each = log_probs.iter();
         let measured = each.map(|log_probs| {
             let mut measured = self.answered(log_probs, model, objective, None)?;
-            if std::mem::replace(&mut once, still.has_all_layers()) {
+            if std::mem::replace(&mut once, true) && still.has_all_layers() {
                 measured.tokens = 0;
             }
             Ok(measured)

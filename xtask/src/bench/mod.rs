@@ -11,6 +11,7 @@ mod noise;
 mod page;
 mod probes;
 mod program;
+mod ranks;
 mod record;
 mod spread;
 mod step;
@@ -42,6 +43,8 @@ pub enum Topic {
     Memory,
     /// The seven above
     All,
+    /// Steps on 1 to 4 ranks under mpirun, and a model of steps on up to 1,024
+    Ranks,
     /// Counts and ratios against benches/thresholds.toml: a regression check
     Check,
     /// The criterion benches
@@ -102,6 +105,9 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     ensure!(arguments.threads > 0, "--threads 0: use at least 1");
     if arguments.topic == Topic::Criterion {
         return criterion(&arguments.rest);
+    }
+    if arguments.topic == Topic::Ranks {
+        return ranks::run(arguments);
     }
     let programs = Programs::build()?;
     if arguments.topic == Topic::Check {

@@ -6,17 +6,18 @@ use crate::output::{answer, say};
 use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{EvalReport, Runs};
+use zograd_runs::{EvalReport, Ranks, Runs};
 use zograd_tasks::metrics::Metric;
 
 /// Measures a model on a task.
 ///
 /// # Errors
 /// Wrong input, or a file that cannot be written.
-pub fn run(args: &EvalArgs) -> Result<ExitCode> {
+pub fn run(args: &EvalArgs, ranks: &Ranks) -> Result<ExitCode> {
     let given = args.with_file()?;
     set_threads(asked_threads(&given))?;
-    let measured = Runs::new().measure(given, &mut Console::default())?;
+    let runs = Runs::new().on_ranks(ranks.clone());
+    let measured = runs.measure(given, &mut Console::default())?;
     if measured.non_finite > 0 {
         say(format_args!(
             "note: {} examples have scores or logits that are not finite and count as wrong",

@@ -7,16 +7,17 @@ use crate::signals::Stop;
 use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{Published, RunError, Runs, Summary, words};
+use zograd_runs::{Published, Ranks, RunError, Runs, Summary, words};
 use zograd_trainer::{Gain, StopReason};
 
 /// Fine-tunes a model.
 ///
 /// # Errors
 /// Wrong input, or something that failed while running.
-pub fn run(args: &TrainArgs) -> Result<ExitCode> {
+pub fn run(args: &TrainArgs, ranks: &Ranks) -> Result<ExitCode> {
     let stop = Stop::on_signal()?;
     let runs = Runs::new().stopped_by(stop.asked.clone());
+    let runs = runs.on_ranks(ranks.clone());
     let mut console = Console::new(args.json).raising(stop.saves.clone());
     let summary = match args.resumed()? {
         Some(run) => {
@@ -160,6 +161,14 @@ fn print(r: &Summary) -> std::io::Result<()> {
         "time           {:.1} s of training",
         r.seconds
     ))?;
+    if !r.waited.is_empty() {
+        let waited: Vec<String> = r.waited.iter().map(|s| format!("{s:.1}")).collect();
+        answer(format_args!(
+            "ranks          {}; waited for the others {} s, by rank",
+            r.waited.len(),
+            waited.join(", ")
+        ))?;
+    }
     if let Some(peak) = r.peak_memory_bytes {
         answer(format_args!(
             "memory         {:.0} MiB at most, weights {:.1} MiB",

@@ -140,3 +140,29 @@ fn shells_complete_flags() {
         }
     }
 }
+
+/// Copies of a program that knows no MPI would each make the same run, and write into one folder.
+#[cfg(not(feature = "mpi"))]
+#[test]
+fn several_processes_without_mpi_are_refused_in_one_line() {
+    for (size, rank) in [
+        ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+        ("PMI_SIZE", "PMI_RANK"),
+    ] {
+        for number in ["0", "3"] {
+            let output = eval(&[(size, "4"), (rank, number)]);
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(2), "{error}");
+            let said = match number {
+                "0" => {
+                    error.starts_with("error: 4 processes were started")
+                        && error.lines().count() == 1
+                }
+                _ => error.is_empty(),
+            };
+            assert!(said, "{error}");
+        }
+        let output = eval(&[(size, "1"), (rank, "0")]);
+        assert!(output.status.success());
+    }
+}

@@ -20,6 +20,11 @@ use crate::run::{Layouts, attend, run_with};
 /// and what is between the layers takes memory.
 const TOKENS: usize = 1024;
 
+/// How many models go through the layers together with this plan.
+pub(crate) fn scored_together(plan: &Plan) -> usize {
+    (TOKENS / plan.stats().tokens.max(1)).max(1)
+}
+
 /// See [`Model::log_probs_of_each`](crate::Model::log_probs_of_each).
 ///
 /// # Panics
@@ -33,7 +38,7 @@ pub(crate) fn log_probs_of_each<D: Decoder>(
         models.iter().all(|model| model.adapter() == kind),
         "models that are scored together have adapters of one kind and shape"
     );
-    let at_once = (TOKENS / plan.stats().tokens.max(1)).max(1);
+    let at_once = scored_together(plan);
     let mut scores = Vec::with_capacity(models.len());
     for models in models.chunks(at_once) {
         let found = match models {

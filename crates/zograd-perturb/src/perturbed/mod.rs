@@ -17,6 +17,7 @@ use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo};
 pub use probe::Probe;
 use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::Mutex;
 use terms::{MergedPass, Terms};
 pub use update::AppliedUpdate;
@@ -259,8 +260,46 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         directions: &[Direction],
         look: impl FnOnce(&M, &[Probe<'_>]) -> R,
     ) -> Result<R, PerturbError> {
+        self.at_some_probes(directions, 0..directions.len(), look)
+    }
+
+    /// [`Self::at_probes`] at some of the directions, those of `mine`: others look at the rest elsewhere. Counts the passes
+    /// and streams of all of them, and refuses what [`Self::at_probes`] of all of them refuses.
+    ///
+    /// # Errors
+    /// As [`Self::at_probes`].
+    ///
+    /// # Panics
+    /// `mine` does not lie within the directions.
+    pub fn at_some_probes<R>(
+        &mut self,
+        directions: &[Direction],
+        mine: Range<usize>,
+        look: impl FnOnce(&M, &[Probe<'_>]) -> R,
+    ) -> Result<R, PerturbError> {
         self.move_to(&Direction::zero())?;
         self.check_range()?;
+        for (terms, _) in self.probes(directions)? {
+            self.streams += terms.len() as u64;
+            self.passes += u64::from(!terms.is_empty());
+        }
+        let probe = |(terms, sides)| Probe {
+            space: &self.space,
+            places: &self.places,
+            noise: &self.noise,
+            step: self.since,
+            grids: self.grids.as_ref(),
+            terms,
+            sides,
+            table: Mutex::default(),
+        };
+        let probes = self.probes(&directions[mine])?;
+        let probes: Vec<Probe<'_>> = probes.into_iter().map(probe).collect();
+        Ok(look(self.module(), &probes))
+    }
+
+    /// What the probes at these directions add to `theta`: one for each, but one for two neighbours that are opposite.
+    fn probes(&self, directions: &[Direction]) -> Result<Vec<(Terms, Sides)>, PerturbError> {
         let mut rest = directions;
         let mut all: Vec<(Terms, Sides)> = Vec::with_capacity(rest.len());
         while let [first, others @ ..] = rest {
@@ -275,22 +314,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             self.check_reach(&terms, Decay::NONE)?;
             all.push((terms, sides));
         }
-        for (terms, _) in &all {
-            self.streams += terms.len() as u64;
-            self.passes += u64::from(!terms.is_empty());
-        }
-        let probe = |(terms, sides)| Probe {
-            space: &self.space,
-            places: &self.places,
-            noise: &self.noise,
-            step: self.since,
-            grids: self.grids.as_ref(),
-            terms,
-            sides,
-            table: Mutex::default(),
-        };
-        let probes: Vec<Probe<'_>> = all.into_iter().map(probe).collect();
-        Ok(look(self.module(), &probes))
+        Ok(all)
     }
 
     /// Replaces `theta` by `theta - lr * (direction + decay * theta)`, the decay acting on the parameters

@@ -1,5 +1,7 @@
 //! Hashes of files and of what is made of them.
 
+use crate::error::{Blame, Result};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::Path;
@@ -40,6 +42,16 @@ pub fn file(path: &Path) -> std::io::Result<String> {
             n => hash.update(&block[..n]),
         }
     }
+}
+
+/// Half of the digits of the SHA-256 of a value as JSON.
+///
+/// # Errors
+/// JSON cannot hold it.
+pub fn json(value: &impl Serialize) -> Result<String> {
+    let mut hash = Hash::new();
+    hash.part(&serde_json::to_vec(value).while_running()?);
+    Ok(hash.short())
 }
 
 fn hex(bytes: &[u8]) -> String {

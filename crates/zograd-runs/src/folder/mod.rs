@@ -19,7 +19,7 @@ mod write;
 pub(crate) use checkpoint::{check_seal, checkpoint_folder, checkpoints, folder_hash, seal};
 pub use environment::Environment;
 pub use files::{ANCHOR, BEST, CONFIG, EXAMPLES, INPUTS, LOG, METRICS, SEALS, START, SUMMARY};
-pub(crate) use hash::{Hash, file as file_hash};
+pub(crate) use hash::{Hash, file as file_hash, json as json_hash};
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
 pub use log::note_tail;

@@ -65,6 +65,10 @@ pub struct Summary {
     pub truncated: usize,
     /// Seconds of training, evaluations not counted.
     pub seconds: f64,
+    /// Seconds that each rank has waited for the others, by rank; none for one process. The one that waited least was
+    /// waited for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waited: Vec<f64>,
     /// Peak resident memory of the process in bytes, where the system tells.
     pub peak_memory_bytes: Option<u64>,
     /// Memory of the weights in bytes.

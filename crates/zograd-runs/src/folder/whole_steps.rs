@@ -203,6 +203,17 @@ impl Interrupted {
         })
     }
 
+    /// The bytes of the log up to the end of the whole steps.
+    ///
+    /// # Errors
+    /// It cannot be read again.
+    pub fn log_bytes(&self) -> Result<Vec<u8>> {
+        let path = self.folder.join(LOG);
+        let mut bytes = zograd_files::read(&path, MAX_METRICS_BYTES).on_file(&path)?;
+        bytes.truncate(self.log.ends[self.steps.len()] as usize);
+        Ok(bytes)
+    }
+
     /// The log, cut behind the whole steps, to be appended to.
     ///
     /// # Errors

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::{
     AdapterError, LoadError, LoadOptions, Model, ReadError, Storage, interruptible,
 };
+use zograd_ranks::Ranks;
 use zograd_tasks::Prompt;
-use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate};
+use zograd_trainer::{Evaluation, Scoring, TrainError, evaluate_on};
 
 /// Loads the weights of a model folder; the caller says whose folder it is.
 ///
@@ -66,6 +67,8 @@ pub struct Questions<'a> {
     pub batch_size: usize,
     /// When it becomes true, the evaluation is given up.
     pub stop: Option<&'a AtomicBool>,
+    /// Those that share the prompts.
+    pub ranks: &'a Ranks,
 }
 
 /// Evaluates; whoever looks on is told that this is `what`.
@@ -83,6 +86,7 @@ pub fn score<B: RunBackend>(
         scoring,
         batch_size,
         stop,
+        ranks,
     } = questions;
     let goes_on = || match stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
         true => ControlFlow::Break(()),
@@ -94,7 +98,7 @@ pub fn score<B: RunBackend>(
     }
     watch.work_begins(what, prompts.len() as u64);
     let mut evaluating = || {
-        evaluate(model, prompts, scoring, batch_size, |done| {
+        evaluate_on(ranks, model, prompts, scoring, batch_size, |done| {
             watch.work_done(done as u64);
             goes_on()
         })

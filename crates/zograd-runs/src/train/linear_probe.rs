@@ -82,6 +82,7 @@ fn evaluate<B: RunBackend>(
         scoring: work.examples.scoring,
         batch_size: work.settings.config.eval_batch_size,
         stop: Some(work.stop),
+        ranks: work.ranks,
     };
     let evaluation = match score(model, questions, "dev", work.recorder.watch) {
         Err(RunError::Stopped(_)) => return Ok(false),

@@ -1,6 +1,8 @@
 //! Training: a run from its settings to its summary, and a run resumed.
 
+mod follow;
 mod gradient;
+mod handed;
 mod linear_probe;
 mod origin;
 mod prepare;
@@ -11,6 +13,8 @@ mod start;
 mod work;
 mod zeroth_order;
 
+pub(crate) use follow::FollowJob;
+pub(crate) use handed::Handed;
 pub(crate) use prepare::Prepared;
 pub(crate) use rebuild::Rebuild;
 pub(crate) use run::TrainJob;

@@ -1,7 +1,7 @@
 //! What a run is made of, as hashes.
 
 use crate::error::{Blame, Result};
-use crate::folder::{Hash, Origin, file_hash};
+use crate::folder::{Hash, Origin, file_hash, json_hash};
 use crate::inputs::Sources;
 use crate::settings::is_task_file;
 use burn::tensor::DType;
@@ -79,11 +79,6 @@ fn tokenizer_hash(folder: &Path) -> Result<String> {
         }
     }
     Ok(hash.short())
-}
-
-fn json_hash(value: &impl Serialize) -> Result<String> {
-    let json = serde_json::to_vec(value).while_running()?;
-    Ok(hash(&json))
 }
 
 fn hash(bytes: &[u8]) -> String {

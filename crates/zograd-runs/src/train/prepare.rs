@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use zograd_models::ModelConfig;
 use zograd_perturb::Seed;
+use zograd_ranks::Ranks;
 use zograd_tasks::{Prompt, Split, SplitCounts, Splits, Task};
 use zograd_trainer::{Examples, Objective, Scoring, answer_tokens};
 
@@ -87,7 +88,7 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// Reads everything but the weights: first what costs nothing, as the model may have to be fetched. `tasks` are those
-    /// that are not built in.
+    /// that are not built in. A rank that writes nothing is given nothing that is resumed.
     ///
     /// # Errors
     /// Whatever is missing or does not go together, by the name of its setting.
@@ -95,6 +96,7 @@ impl Prepared {
         mut settings: Settings,
         tasks: &[Arc<dyn Task>],
         resumed: Option<(Interrupted, Lock)>,
+        ranks: &Ranks,
         watch: &mut dyn Watch,
     ) -> Result<(Self, Destination)> {
         let rows = TaskSource::find(&settings.inputs, tasks, Reading::ALL)?;
@@ -114,10 +116,11 @@ impl Prepared {
             Procedure::LinearProbe => objective = ObjectiveName::TeacherForcing,
             _ => settings.objective = Some(objective),
         }
-        if let (None, Some(path)) = (&resumed, &settings.out) {
+        // the first rank writes
+        if let (None, Some(path), true) = (&resumed, &settings.out, ranks.leads()) {
             RunFolder::check(path)?;
         }
-        let room = Room::of(&settings).filter(|_| resumed.is_none());
+        let room = Room::of(&settings).filter(|_| resumed.is_none() && ranks.leads());
         let model = ModelSource::find_for(&settings.inputs, room.as_ref(), watch)?;
         model.refuse_own_adapter()?;
         let config = ModelConfig::from_folder(&model.folder).about("`model`")?;

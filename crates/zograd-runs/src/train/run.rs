@@ -5,7 +5,7 @@ use super::linear_probe;
 use super::prepare::{Destination, Prepared};
 use super::rebuild::Rebuild;
 use super::recorder::Recorder;
-use super::start;
+use super::start::{self, Resumed};
 use super::work::{Work, in_between, stopped};
 use super::zeroth_order::{self, Start};
 use crate::backend::{Job, RunBackend};
@@ -14,13 +14,15 @@ use crate::folder::{
     CONFIG, Claimed, Environment, Interrupted, LOG, RunFolder, Summary, check_base, named_scores,
 };
 use crate::inputs::{Questions, load, note_lengths, score, truncated, tuned_hash};
-use crate::settings::{Procedure, Settings};
+use crate::ranks::{Fact, agreed, alike, waited};
+use crate::settings::{Procedure, Settings, WITHOUT_EFFECT};
 use crate::watch::Watch;
 use burn::module::Module;
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
 use zograd_models::{BaseNote, Model, content_hash};
-use zograd_perturb::{ParameterSpace, is_exact_on};
+use zograd_perturb::{ParameterSpace, is_exact_on, noise};
+use zograd_ranks::Ranks;
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{AdapterStart, Header, Trajectory, TrajectoryWriter};
 use zograd_trainer::{Evaluation, StopReason, TrainSummary, peak_memory_bytes, stands_still};
@@ -30,19 +32,26 @@ pub(crate) struct TrainJob<'a> {
     pub(crate) prepared: Prepared,
     pub(crate) destination: Destination,
     pub(crate) methods: &'a Methods,
-    /// Raised to ask for an early end.
-    pub(crate) stop: &'a AtomicBool,
+    /// Those that share the work, of which this is the first; one of them may be asked for an early end.
+    pub(crate) ranks: &'a Ranks,
     pub(crate) watch: &'a mut dyn Watch,
 }
 
 /// What the run starts from.
-struct Beginning<B: RunBackend> {
-    note: BaseNote,
-    model: Model<B>,
-    adapter: Option<AdapterStart>,
-    space: ParameterSpace,
+pub(super) struct Beginning<B: RunBackend> {
+    pub(super) note: BaseNote,
+    pub(super) model: Model<B>,
+    pub(super) adapter: Option<AdapterStart>,
+    pub(super) space: ParameterSpace,
     /// What its log says; gradient methods have none.
-    header: Option<Header>,
+    pub(super) header: Option<Header>,
+}
+
+impl<B: RunBackend> Beginning<B> {
+    /// Bytes of the weights in memory.
+    pub(super) fn weight_bytes(&self, prepared: &Prepared) -> u64 {
+        (self.model.num_params() * prepared.settings.machine.storage().bytes()) as u64
+    }
 }
 
 /// What training gave.
@@ -61,43 +70,35 @@ impl Job for TrainJob<'_> {
             mut prepared,
             destination,
             methods,
-            stop,
+            ranks,
             watch,
         } = self;
-        if prepared.settings.is_exact() && !is_exact_on::<B>(device) {
-            if destination.interrupted().is_some() {
-                refuse!(
-                    "`arithmetic = exact`: this device rounds fused multiply-adds twice; resume on another `backend`"
-                );
-            }
-            prepared.settings.make_plain();
-            watch.note(
-                "note: this device rounds fused multiply-adds twice, so steps are not exact: using `arithmetic = plain`",
-            );
-        }
-        let beginning = begin::<B>(&prepared, destination.interrupted(), device)?;
+        let stop = ranks.agreed();
+        alike(ranks, &input_facts(&prepared)?)?;
+        let resumed = destination.interrupted().map(Resumed::from);
+        settle_arithmetic::<B>(&mut prepared, (resumed.is_some(), ranks), device, watch)?;
+        let beginning = agreed(ranks, begin::<B>(&prepared, resumed.as_ref(), device))?;
+        alike(ranks, &weight_facts(&beginning))?;
         // from here on something is written: the input was fine
         watch.writing_begins();
-        let (claimed, interrupted) = destination.claim()?;
-        let (folder, log) = open(
-            &prepared,
-            methods,
-            claimed,
-            interrupted.as_ref(),
-            &beginning,
-        )?;
+        let opened = destination.claim().and_then(|(claimed, interrupted)| {
+            let before = interrupted.as_ref();
+            let (folder, log) = open(&prepared, methods, claimed, before, &beginning)?;
+            Ok((folder, log, interrupted))
+        });
+        let (folder, log, interrupted) = agreed(ranks, opened)?;
         watch.run_begins(&prepared.in_words());
         let room = prepared.settings.inputs.max_new_tokens;
         for prompts in prepared.data.all() {
             note_lengths(prompts, 0, room, watch);
         }
-        let weight_bytes =
-            (beginning.model.num_params() * prepared.settings.machine.storage().bytes()) as u64;
+        let weight_bytes = beginning.weight_bytes(&prepared);
         let questions = Questions {
             prompts: &prepared.data.test,
             scoring: &prepared.scoring,
             batch_size: prepared.settings.config.eval_batch_size,
             stop: Some(stop),
+            ranks,
         };
         // the handles are dropped with the clone: the weights are moved in place again
         let plain = beginning.model.clone().without_adapter();
@@ -118,6 +119,7 @@ impl Job for TrainJob<'_> {
             examples: prepared.data.examples(&prepared.scoring),
             recorder: &mut recorder,
             stop,
+            ranks,
         };
         let source = &prepared.sources.model;
         let trained = train(work, beginning, interrupted, source, device)?;
@@ -135,6 +137,7 @@ impl Job for TrainJob<'_> {
         }
         let has_log = matches!(prepared.settings.procedure, Procedure::ZerothOrder(_));
         let weights = tuned_hash(&model);
+        alike(ranks, &last_weights(&weights)).while_running()?;
         note_kept(&summary, prepared.data.dev.is_empty(), recorder.watch);
         let judged = match summary.stop {
             StopReason::Interrupted => {
@@ -145,7 +148,7 @@ impl Job for TrainJob<'_> {
                 let trained = (model, &summary);
                 Some(judge(
                     &prepared,
-                    (methods, stop),
+                    (methods, ranks),
                     trained,
                     &mut recorder,
                     device,
@@ -164,6 +167,7 @@ impl Job for TrainJob<'_> {
         report.weights = weights;
         report.best_weights = best_weights;
         report.run = recorder.folder.path().to_path_buf();
+        report.waited = waited(ranks)?;
         recorder.summarise(&report)?;
         // a run that a guard stopped is not resumed either
         if report.stop != StopReason::Interrupted {
@@ -173,10 +177,86 @@ impl Job for TrainJob<'_> {
     }
 }
 
+/// Has steps be plain where the device cannot make exact ones; whether it can is to be the same on all ranks.
+pub(super) fn settle_arithmetic<B: RunBackend>(
+    prepared: &mut Prepared,
+    (is_resumed, ranks): (bool, &Ranks),
+    device: &B::Device,
+    watch: &mut dyn Watch,
+) -> Result<()> {
+    if !prepared.settings.is_exact() {
+        return Ok(());
+    }
+    let can = is_exact_on::<B>(device);
+    let what = "whether its device adds exactly (the arithmetic self-check)";
+    alike(ranks, &[fact(what, can)])?;
+    if can {
+        return Ok(());
+    }
+    if is_resumed {
+        refuse!(
+            "`arithmetic = exact`: this device rounds fused multiply-adds twice; resume on another `backend`"
+        );
+    }
+    prepared.settings.make_plain();
+    watch.note(
+        "note: this device rounds fused multiply-adds twice, so steps are not exact: using `arithmetic = plain`",
+    );
+    Ok(())
+}
+
+fn fact(what: &str, value: impl Display) -> Fact {
+    (what.into(), value.to_string())
+}
+
+/// What was given and read that has to be the same on all ranks.
+pub(super) fn input_facts(prepared: &Prepared) -> Result<Vec<Fact>> {
+    let mut facts = vec![
+        fact("the version of zograd", env!("CARGO_PKG_VERSION")),
+        fact("the version of the noise", noise::VERSION),
+    ];
+    let settings = prepared.settings.given()?;
+    // of files their contents count
+    let elsewhere = ["model", "tokenizer", "data"];
+    for (key, value) in settings.values() {
+        if !WITHOUT_EFFECT.contains(&key.as_str()) && !elsewhere.contains(&key.as_str()) {
+            facts.push((format!("`{key}`"), value.to_string()));
+        }
+    }
+    let origin = &prepared.origin;
+    facts.extend([
+        fact("the model's config.json", &origin.model),
+        fact("the task", &origin.task),
+        fact("the tokenizer's files", &origin.tokenizer),
+        fact("the rows of the data", &origin.rows),
+        fact("the prompts", &origin.prompts),
+    ]);
+    Ok(facts)
+}
+
+/// The weights that all ranks have to begin with.
+pub(super) fn weight_facts<B: RunBackend>(beginning: &Beginning<B>) -> Vec<Fact> {
+    let mut facts = vec![fact("the base weights", &beginning.note.weights)];
+    if let Some(adapter) = &beginning.adapter {
+        facts.push(fact("the adapter it begins with", &adapter.weights));
+    }
+    facts
+}
+
+/// The weights with which all ranks end.
+pub(super) fn last_weights(hash: &str) -> [Fact; 1] {
+    [fact("the weights after the last step", hash)]
+}
+
+/// The weights that all ranks take for the best.
+pub(super) fn best_weights(hash: &str) -> [Fact; 1] {
+    [fact("the best weights", hash)]
+}
+
 /// Loads the weights, and puts beside them what is tuned.
-fn begin<B: RunBackend>(
+pub(super) fn begin<B: RunBackend>(
     prepared: &Prepared,
-    interrupted: Option<&Interrupted>,
+    resumed: Option<&Resumed<'_>>,
     device: &B::Device,
 ) -> Result<Beginning<B>> {
     let settings = &prepared.settings;
@@ -187,10 +267,10 @@ fn begin<B: RunBackend>(
         weights: content_hash(&base),
         dtype: settings.machine.storage(),
     };
-    if let Some(run) = interrupted {
-        check_base(run.header(), &note.weights)?;
+    if let Some(run) = resumed {
+        check_base(run.header, &note.weights)?;
     }
-    let (model, adapter) = start::begin(settings, base, interrupted)?;
+    let (model, adapter) = start::begin(settings, base, resumed)?;
     let space = ParameterSpace::select(&model, &settings.selection()).or_input()?;
     let mut header = match &settings.procedure {
         Procedure::ZerothOrder(zo) => {
@@ -202,20 +282,20 @@ fn begin<B: RunBackend>(
     if let Some(header) = &mut header {
         header.note_mask(&model).or_input()?;
     }
-    if let (Some(run), Some(header)) = (interrupted, &mut header) {
+    if let (Some(run), Some(header)) = (resumed, &mut header) {
         // the same model may be named otherwise: config.toml has an absolute path
-        header.model.clone_from(&run.header().model);
-        if run.header() != header {
-            let steps = run.header().config.steps;
+        header.model.clone_from(&run.header.model);
+        if run.header != header {
+            let steps = run.header.config.steps;
             if steps > header.config.steps {
                 refuse!(
                     "`resume = {}`: the run was being made longer: say so again (`steps = {steps}`)",
-                    run.folder().display()
+                    run.run.display()
                 );
             }
             refuse!(
                 "`resume = {}`: {CONFIG} and {LOG} contradict each other",
-                run.folder().display()
+                run.run.display()
             );
         }
     }
@@ -299,7 +379,7 @@ fn train<B: RunBackend>(
 /// The test score of the best weights, if there was time for it, and their hash.
 fn judge<B: RunBackend>(
     prepared: &Prepared,
-    (methods, stop): (&Methods, &AtomicBool),
+    (methods, ranks): (&Methods, &Ranks),
     (model, summary): (Model<B>, &TrainSummary),
     recorder: &mut Recorder<'_>,
     device: &B::Device,
@@ -326,9 +406,11 @@ fn judge<B: RunBackend>(
         prompts: &prepared.data.test,
         scoring: &prepared.scoring,
         batch_size: settings.config.eval_batch_size,
-        stop: Some(stop),
+        stop: Some(ranks.agreed()),
+        ranks,
     };
     let weights = tuned_hash(&best);
+    alike(ranks, &best_weights(&weights)).while_running()?;
     match score(&best, questions, "after", recorder.watch) {
         Err(RunError::Stopped(_)) => Ok((None, weights)),
         after => Ok((Some(after.while_running()?), weights)),
@@ -350,7 +432,7 @@ fn note_kept(summary: &TrainSummary, unmeasured: bool, watch: &mut dyn Watch) {
 }
 
 /// The summary of a run; its folder and the hashes of its weights are still to be named.
-fn sum_up(
+pub(super) fn sum_up(
     prepared: &Prepared,
     (before, after): (&Evaluation, Option<&Evaluation>),
     summary: TrainSummary,
@@ -389,6 +471,7 @@ fn sum_up(
         events: summary.events,
         truncated: cut.iter().sum(),
         seconds: summary.seconds,
+        waited: Vec::new(),
         peak_memory_bytes: peak_memory_bytes(),
         weight_bytes,
         gain,

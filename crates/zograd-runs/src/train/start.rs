@@ -7,7 +7,27 @@ use crate::settings::{Settings, Tune};
 use std::path::{Path, PathBuf};
 use zograd_models::{BaseNote, HEAD, Model, save_adapter};
 use zograd_perturb::Selection;
-use zograd_trainer::trajectory::AdapterStart;
+use zograd_trainer::trajectory::{AdapterStart, Header};
+
+/// A run that goes on.
+pub(super) struct Resumed<'a> {
+    /// What its log says.
+    pub(super) header: &'a Header,
+    /// The folder that was named.
+    pub(super) run: &'a Path,
+    /// Where the adapter is that it began with, if it was kept.
+    pub(super) start: PathBuf,
+}
+
+impl<'a> From<&'a Interrupted> for Resumed<'a> {
+    fn from(run: &'a Interrupted) -> Self {
+        Self {
+            header: run.header(),
+            run: run.folder(),
+            start: start_folder(run.folder()),
+        }
+    }
+}
 
 /// `base`, with a head of its own if only the head is tuned.
 pub(crate) fn without_adapter<B: RunBackend>(base: Model<B>, tune: Tune) -> Model<B> {
@@ -32,16 +52,15 @@ pub(crate) fn tuned_by(selection: &Selection) -> Tune {
 pub(super) fn begin<B: RunBackend>(
     settings: &Settings,
     base: Model<B>,
-    interrupted: Option<&Interrupted>,
+    resumed: Option<&Resumed<'_>>,
 ) -> Result<(Model<B>, Option<AdapterStart>)> {
     let Some(config) = &settings.adapter else {
         return Ok((without_adapter(base, settings.tune), None));
     };
-    let before = interrupted.and_then(|run| Some((run, run.header().adapter.as_ref()?)));
+    let before = resumed.and_then(|run| Some((run, run.header.adapter.as_ref()?)));
     match before {
         Some((run, start)) if start.config == *config => {
-            let folder = start_folder(run.folder());
-            let model = start.again(base, &folder).about("`resume`")?;
+            let model = start.again(base, &run.start).about("`resume`")?;
             Ok((model, Some(start.clone())))
         }
         _ => {

@@ -5,6 +5,7 @@ use crate::error::{Problem, RunError};
 use crate::settings::Settings;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
+use zograd_ranks::Ranks;
 use zograd_select::Methods;
 use zograd_trainer::{Examples, Objective};
 
@@ -16,6 +17,7 @@ pub(super) struct Work<'a, 'w> {
     pub(super) examples: Examples<'a>,
     pub(super) recorder: &'a mut Recorder<'w>,
     pub(super) stop: &'a AtomicBool,
+    pub(super) ranks: &'a Ranks,
 }
 
 /// The error of a run that was asked to stop where it had nothing to save.

@@ -58,7 +58,7 @@ pub(super) fn train<B: RunBackend>(
     let summary = training
         .resume(state)
         .observer(&mut *work.recorder)
-        .stop(work.stop)
+        .ranks(work.ranks)
         .run(&mut model)
         .while_running()?;
     if summary.stop == StopReason::Interrupted {

@@ -1,6 +1,7 @@
 //! Choosing among candidates.
 
-use super::{Answer, Part, Prediction};
+use super::part::Part;
+use super::{Answer, Prediction};
 use crate::measure::measure_normalised;
 use crate::objective::{best, is_right, log_sum_exp};
 use crate::{Classification, LanguageModel, Scored, TrainError};

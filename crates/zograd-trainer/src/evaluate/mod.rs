@@ -1,11 +1,16 @@
 //! How a model does on a list of prompts.
 
 mod choice;
+mod in_chunks;
+mod part;
 mod written;
 
 use crate::{LanguageModel, TrainError, Writer};
+use in_chunks::in_chunks;
+use part::{LossPart, Part};
 use serde::Serialize;
 use std::ops::ControlFlow;
+use zograd_ranks::Ranks;
 use zograd_tasks::Prompt;
 use zograd_tasks::metrics::Metric;
 
@@ -107,15 +112,6 @@ pub struct Evaluation {
     pub predictions: Vec<Prediction>,
 }
 
-/// What came of a few prompts.
-struct Part {
-    predictions: Vec<Prediction>,
-    loss: f64,
-    /// What the loss is divided by in the end: examples or tokens.
-    weight: f64,
-    non_finite: usize,
-}
-
 /// Has the model answer every prompt, `batch_size` prompts a forward, and scores the answers.
 /// `progress` is told how many prompts are done, and says whether to go on.
 ///
@@ -126,28 +122,47 @@ pub fn evaluate<M: LanguageModel>(
     prompts: &[Prompt],
     scoring: &Scoring,
     batch_size: usize,
-    mut progress: impl FnMut(usize) -> ControlFlow<()>,
+    progress: impl FnMut(usize) -> ControlFlow<()>,
+) -> Result<Evaluation, TrainError> {
+    evaluate_on(
+        &Ranks::alone(),
+        model,
+        prompts,
+        scoring,
+        batch_size,
+        progress,
+    )
+}
+
+/// [`evaluate`] by several ranks that have the same model: each has every so-many-th batch answered, and all know the same
+/// in the end, to the bit. `progress` has to say the same on all of them.
+///
+/// # Errors
+/// As [`evaluate`]; [`TrainError::Ranks`] if one of them fails.
+pub fn evaluate_on<M: LanguageModel>(
+    ranks: &Ranks,
+    model: &M,
+    prompts: &[Prompt],
+    scoring: &Scoring,
+    batch_size: usize,
+    progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<Evaluation, TrainError> {
     if prompts.is_empty() {
         return Err(TrainError::NoExamples("evaluation"));
     }
     let mut predictions = Vec::with_capacity(prompts.len());
     let (mut loss, mut weight, mut non_finite) = (0.0, 0.0, 0);
-    for chunk in prompts.chunks(batch_size.max(1)) {
-        let chunk: Vec<&Prompt> = chunk.iter().collect();
-        let part = match &scoring.writer {
-            Some(writer) => written::evaluate(model, &chunk, scoring.metric, writer)?,
-            None => choice::evaluate(model, &chunk)?,
-        };
+    let look = |chunk: &[&Prompt]| match &scoring.writer {
+        Some(writer) => written::evaluate(model, chunk, scoring.metric, writer),
+        None => choice::evaluate(model, chunk),
+    };
+    let take = |part: Part| {
         loss += part.loss;
         weight += part.weight;
         non_finite += part.non_finite;
         predictions.extend(part.predictions);
-        let goes_on = progress(predictions.len());
-        if goes_on.is_break() && predictions.len() < prompts.len() {
-            return Err(TrainError::Stopped);
-        }
-    }
+    };
+    in_chunks(ranks, prompts, batch_size, look, take, progress)?;
     let n = predictions.len() as f64;
     let exact = predictions.iter().filter(|prediction| {
         matches!(
@@ -169,29 +184,26 @@ pub fn evaluate<M: LanguageModel>(
     })
 }
 
-/// The loss that [`evaluate`] gives where answers are written, without writing any.
+/// The loss that [`evaluate_on`] gives where answers are written, without writing any.
 ///
 /// # Errors
-/// As [`evaluate`].
+/// As [`evaluate_on`].
 pub(crate) fn evaluate_loss<M: LanguageModel>(
+    ranks: &Ranks,
     model: &M,
     prompts: &[Prompt],
     batch_size: usize,
-    mut progress: impl FnMut(usize) -> ControlFlow<()>,
+    progress: impl FnMut(usize) -> ControlFlow<()>,
 ) -> Result<f64, TrainError> {
     if prompts.is_empty() {
         return Err(TrainError::NoExamples("evaluation"));
     }
-    let (mut loss, mut weight, mut done) = (0.0, 0.0, 0);
-    for chunk in prompts.chunks(batch_size.max(1)) {
-        let chunk: Vec<&Prompt> = chunk.iter().collect();
-        let (sum, tokens) = written::loss(model, &chunk)?;
-        loss += sum;
-        weight += tokens;
-        done += chunk.len();
-        if progress(done).is_break() && done < prompts.len() {
-            return Err(TrainError::Stopped);
-        }
-    }
+    let (mut loss, mut weight) = (0.0, 0.0);
+    let look = |chunk: &[&Prompt]| written::loss(model, chunk);
+    let take = |part: LossPart| {
+        loss += part.loss;
+        weight += part.weight;
+    };
+    in_chunks(ranks, prompts, batch_size, look, take, progress)?;
     Ok(loss / weight)
 }

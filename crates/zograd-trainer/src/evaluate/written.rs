@@ -1,6 +1,7 @@
 //! Answering in words.
 
-use super::{Answer, Part, Prediction};
+use super::part::{LossPart, Part};
+use super::{Answer, Prediction};
 use crate::{LanguageModel, Objective, TeacherForcing, TrainError, Writer, measure};
 use zograd_tasks::Prompt;
 use zograd_tasks::metrics::{Metric, exact_match, f1};
@@ -13,7 +14,7 @@ pub(super) fn evaluate<M: LanguageModel>(
     metric: Metric,
     writer: &Writer,
 ) -> Result<Part, TrainError> {
-    let (loss, weight) = loss(model, prompts)?;
+    let LossPart { loss, weight } = loss(model, prompts)?;
     let mut part = Part {
         predictions: Vec::with_capacity(prompts.len()),
         loss,
@@ -43,12 +44,15 @@ pub(super) fn evaluate<M: LanguageModel>(
     Ok(part)
 }
 
-/// The negative log-likelihood of the first gold answers, summed over their tokens, and the number of these.
+/// The negative log-likelihood of the first gold answers, summed over their tokens.
 pub(super) fn loss<M: LanguageModel>(
     model: &M,
     prompts: &[&Prompt],
-) -> Result<(f64, f64), TrainError> {
+) -> Result<LossPart, TrainError> {
     let scored = measure(model, prompts, &TeacherForcing, None)?.examples;
-    let tokens = TeacherForcing.terms(&scored) as f64;
-    Ok((TeacherForcing.loss(&scored) * tokens, tokens))
+    let weight = TeacherForcing.terms(&scored) as f64;
+    Ok(LossPart {
+        loss: TeacherForcing.loss(&scored) * weight,
+        weight,
+    })
 }

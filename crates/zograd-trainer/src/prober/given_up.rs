@@ -1,5 +1,6 @@
-use super::{Loss, Prober};
+use super::{Loss, Prober, within};
 use crate::TrainError;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::interruptible;
 use zograd_perturb::{AppliedUpdate, Direction};
@@ -30,16 +31,25 @@ impl Prober for GivenUp<'_> {
     }
 
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
+        self.some_losses(directions, 0..directions.len())
+    }
+
+    fn some_losses(
+        &mut self,
+        directions: &[Direction],
+        mine: Range<usize>,
+    ) -> Result<Vec<Loss>, TrainError> {
         let together = match self.one_by_one {
             true => 1,
             false => directions.len().max(1),
         };
-        let mut losses = Vec::with_capacity(directions.len());
-        for directions in directions.chunks(together) {
+        let mut losses = Vec::with_capacity(mine.len());
+        for (chunk, directions) in directions.chunks(together).enumerate() {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(TrainError::Stopped);
             }
-            let found = interruptible(self.stop, || self.prober.losses(directions));
+            let mine = within(&mine, chunk * together, directions.len());
+            let found = interruptible(self.stop, || self.prober.some_losses(directions, mine));
             losses.extend(found?);
         }
         Ok(losses)

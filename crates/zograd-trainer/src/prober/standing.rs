@@ -1,6 +1,7 @@
 use super::{Loss, ModelProbe, Prober, weights};
 use crate::{LanguageModel, Objective, TrainError};
 use burn::module::Module;
+use std::ops::Range;
 use zograd_perturb::{AppliedUpdate, Direction, NoiseBackend, ParameterSpace, Perturbed};
 use zograd_select::SkipReason;
 
@@ -39,11 +40,20 @@ where
     }
 
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
+        self.some_losses(directions, 0..directions.len())
+    }
+
+    fn some_losses(
+        &mut self,
+        directions: &[Direction],
+        mine: Range<usize>,
+    ) -> Result<Vec<Loss>, TrainError> {
         let losses = &mut self.losses;
-        self.model.at_probes(directions, |module, probes| {
-            let probes: Vec<ModelProbe<'_>> = probes.iter().map(ModelProbe::of).collect();
-            losses(module, &probes)
-        })?
+        self.model
+            .at_some_probes(directions, mine, |module, probes| {
+                let probes: Vec<ModelProbe<'_>> = probes.iter().map(ModelProbe::of).collect();
+                losses(module, &probes)
+            })?
     }
 
     fn update(&mut self, update: &AppliedUpdate) -> Result<Option<SkipReason>, TrainError> {

@@ -1,6 +1,7 @@
 use super::{Loss, Prober, weights};
 use crate::TrainError;
 use burn::module::Module;
+use std::ops::Range;
 use zograd_perturb::{AppliedUpdate, Direction, NoiseBackend, Perturbed};
 use zograd_select::SkipReason;
 
@@ -36,13 +37,23 @@ where
     }
 
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
-        directions
-            .iter()
-            .map(|direction| {
-                self.model.move_to(direction)?;
-                Ok((self.loss)(self.model.module())?.into())
-            })
-            .collect()
+        self.some_losses(directions, 0..directions.len())
+    }
+
+    fn some_losses(
+        &mut self,
+        directions: &[Direction],
+        mine: Range<usize>,
+    ) -> Result<Vec<Loss>, TrainError> {
+        let mut losses = Vec::with_capacity(mine.len());
+        for (index, direction) in directions.iter().enumerate() {
+            // also to those of others: each hop may round, and all weights are to round alike
+            self.model.move_to(direction)?;
+            if mine.contains(&index) {
+                losses.push((self.loss)(self.model.module())?.into());
+            }
+        }
+        Ok(losses)
     }
 
     fn update(&mut self, update: &AppliedUpdate) -> Result<Option<SkipReason>, TrainError> {

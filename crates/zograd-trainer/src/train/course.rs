@@ -1,7 +1,7 @@
 use super::{BestBy, Examples, ORDER, StopReason, TrainConfig, TrainState, TrainSummary};
 use crate::{
     Batches, DevScore, EvalRecord, LanguageModel, Objective, Observer, Silent, StepRecord,
-    TrainError, evaluate, evaluate_loss, peak_memory_bytes,
+    TrainError, evaluate_loss, evaluate_on, peak_memory_bytes,
 };
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use zograd_models::interruptible;
 use zograd_perturb::Seed;
+use zograd_ranks::Ranks;
 use zograd_tasks::Prompt;
 
 /// The course of a run, whatever makes its steps: batches, records, stops and evaluations.
@@ -18,6 +19,8 @@ pub(crate) struct Course<'a, M> {
     pub(crate) config: &'a TrainConfig,
     pub(crate) observer: Box<dyn Observer<M> + 'a>,
     pub(crate) stop: Option<&'a AtomicBool>,
+    /// Those that share the run, on all of which it takes the same course.
+    pub(crate) ranks: Option<&'a Ranks>,
     pub(crate) state: TrainState,
 }
 
@@ -55,6 +58,7 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
             config,
             observer: Box::new(Silent),
             stop: None,
+            ranks: None,
             state: TrainState::beginning(),
         }
     }
@@ -137,15 +141,17 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
             true => ControlFlow::Break(()),
             false => ControlFlow::Continue(()),
         };
+        let alone = Ranks::alone();
+        let ranks = self.ranks.unwrap_or(&alone);
         let (config, steps) = (self.config, self.state.summary().steps);
         let batch_size = config.eval_batch_size;
         let by_loss = config.best_by == BestBy::Loss && steps != config.steps;
         let measuring = || match scoring.writer() {
             // nobody asks for the score, and answers take long to write
             Some(_) if by_loss => {
-                evaluate_loss(model, dev, batch_size, goes_on).map(|loss| (None, loss))
+                evaluate_loss(ranks, model, dev, batch_size, goes_on).map(|loss| (None, loss))
             }
-            _ => evaluate(model, dev, scoring, batch_size, goes_on)
+            _ => evaluate_on(ranks, model, dev, scoring, batch_size, goes_on)
                 .map(|found| (Some(found.score), found.loss)),
         };
         let measured = match self.stop {

@@ -1,19 +1,20 @@
 use super::{Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, step_seed};
 use crate::measure::Questions;
-use crate::prober::GivenUp;
+use crate::prober::{GivenUp, Portion};
 use crate::trajectory::Record;
 use crate::{
-    LanguageModel, Loss, Measured, Objective, Observer, Prober, Rule, Stacked, Standing,
-    StepRecord, StepReport, TrainError, Walking, measure, measure_each, run_judged_step,
-    stands_still,
+    LanguageModel, Loss, Objective, Observer, OnRanks, Prober, Rule, Stacked, Standing, StepRecord,
+    StepReport, TrainError, Walking, run_judged_step, stands_still,
 };
 use burn::module::Module;
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::atomic::AtomicBool;
 use zograd_models::Still;
 use zograd_perturb::{
     AppliedUpdate, Arithmetic, Direction, Excerpt, NoiseBackend, Perturbed, Resolution,
 };
+use zograd_ranks::Ranks;
 use zograd_select::{StepContext, Strategy};
 use zograd_tasks::Prompt;
 
@@ -77,6 +78,15 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
         self
     }
 
+    /// Shares the evaluations of every step, and the examples of evaluations, among ranks, on all of which the same run is
+    /// made. They stop together, when one of them is asked to: [`Ranks::stopped_by`] takes the place of
+    /// [`stop`](Self::stop).
+    pub fn ranks(mut self, ranks: &'a Ranks) -> Self {
+        self.course.stop = Some(ranks.agreed());
+        self.course.ranks = Some(ranks);
+        self
+    }
+
     /// Trains `model` in place.
     ///
     /// # Errors
@@ -97,7 +107,13 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
             objective: self.course.objective,
             examples: self.course.examples,
             config: self.course.config,
-            stop: self.course.stop.filter(|_| returns),
+            ranks: self.course.ranks.filter(|ranks| !ranks.is_alone()),
+            // a rank gives up by its own signal, and tells the others
+            stop: match self.course.ranks {
+                Some(ranks) => Some(ranks.asked()),
+                None => self.course.stop,
+            }
+            .filter(|_| returns),
             at_once: model.module().at_once(&model.space().sizes()),
             stands,
             passes: model.passes(),
@@ -109,6 +125,13 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
     }
 }
 
+/// What has to be known of some examples, and the memory of the calls that ask for it.
+struct Asked<'a, 'p, B: NoiseBackend> {
+    examples: Range<usize>,
+    questions: Questions<'a, 'p>,
+    still: Still<B>,
+}
+
 /// Steps by forward passes.
 struct Steps<'a, 'm, B: NoiseBackend, M: Module<B>> {
     strategy: &'a mut dyn Strategy,
@@ -116,6 +139,8 @@ struct Steps<'a, 'm, B: NoiseBackend, M: Module<B>> {
     examples: Examples<'a>,
     config: &'a TrainConfig,
     model: &'m mut Perturbed<B, M>,
+    /// Those that share the losses, if there are several.
+    ranks: Option<&'a Ranks>,
     /// Probes that are scored together.
     at_once: usize,
     /// What a step is given up for.
@@ -142,23 +167,35 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
         let step = state.summary().steps;
         let context = StepContext::new(step, step_seed(config.seed, step), self.model.eps());
         let writer = self.examples.scoring.writer();
-        let loss = |measured: &Measured<'_>| measured.loss(objective);
-        let one = |model: &M| measure(model, batch, objective, writer).map(|found| loss(&found));
-        let each = |models: &[M]| -> Result<Vec<Loss>, TrainError> {
-            let found = measure_each(models, batch, objective, writer)?;
-            Ok(found.iter().map(loss).collect())
+        let portion = Portion::whole(batch, objective);
+        let one = |model: &M| -> Result<Loss, TrainError> {
+            let found = portion.questions()?.asked(model, objective, writer)?;
+            Ok(portion.loss(found))
         };
-        let (questions, mut still);
+        let each = |models: &[M], stack| portion.asked_of_each(models, stack, writer);
+        let mut asked: Option<Asked<'_, '_, B>> = None;
         let mut standing;
         let mut walking;
         let mut stacked;
         let walks = !self.stands && self.at_once <= 1;
         let mut prober: &mut dyn Prober = if self.stands {
-            questions = Questions::of_loss(batch, objective)?;
-            still = Still::new();
             standing = Standing::new(self.model, |model, probes| {
-                let found = questions.asked_at_each(model, probes, objective, &mut still)?;
-                Ok(found.iter().map(loss).collect())
+                if probes.is_empty() {
+                    return Ok(Vec::new());
+                }
+                let examples = portion.examples();
+                let asked = match &mut asked {
+                    Some(asked) if asked.examples == examples => asked,
+                    other => other.insert(Asked {
+                        questions: portion.questions()?,
+                        still: Still::new(),
+                        examples,
+                    }),
+                };
+                let (questions, still) = (&asked.questions, &mut asked.still);
+                let counted = portion.is_counted();
+                let found = questions.asked_at_each(model, probes, objective, still, counted)?;
+                Ok(found.into_iter().map(|found| portion.loss(found)).collect())
             });
             &mut standing
         } else if self.at_once > 1 {
@@ -172,6 +209,11 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
         if let Some(stop) = self.stop {
             given_up = GivenUp::once(stop, prober, walks);
             prober = &mut given_up;
+        }
+        let mut on_ranks;
+        if let Some(ranks) = self.ranks {
+            on_ranks = OnRanks::sharing(ranks, prober, &portion);
+            prober = &mut on_ranks;
         }
         let rule = Rule::new(config.lr_at(step), config.weight_decay);
         run_judged_step(

@@ -17,8 +17,8 @@ use zograd_select::{MethodSpec, Methods, StepContext};
 use zograd_tasks::{EncodedCandidate, Prompt};
 use zograd_trainer::trajectory::{AdapterStart, AdapterStartError};
 use zograd_trainer::{
-    Examples, LanguageModel, Loss, Rule, Scoring, Stacked, TeacherForcing, TrainConfig, Training,
-    Walking, run_step,
+    Examples, InStack, LanguageModel, Loss, Rule, Scoring, Stacked, TeacherForcing, TrainConfig,
+    Training, Walking, run_step,
 };
 
 fn adapters() -> [AdapterConfig; 3] {
@@ -109,7 +109,8 @@ fn probes_together_make_the_same_step() {
                 Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2).expect("its own");
             let context = StepContext::new(0, Seed::new(5), 1e-2);
             let mut sizes = Vec::new();
-            let losses = |models: &[Model<Cpu>]| {
+            let losses = |models: &[Model<Cpu>], stack: InStack| {
+                assert_eq!((stack.first, stack.of), (0, models.len()));
                 sizes.push(models.len());
                 let each = Model::log_probs_of_each(models, &plan)?;
                 let loss = |scores: &Vec<f32>| Loss::new(-f64::from(scores.iter().sum::<f32>()));

@@ -9,6 +9,7 @@ mod given_up;
 mod gradient;
 mod head;
 mod probers;
+mod ranks;
 mod standing;
 mod steps;
 mod tiny;

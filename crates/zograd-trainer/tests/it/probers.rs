@@ -104,7 +104,7 @@ proptest! {
                 let mut prober = Walking::new(&mut walked, |p: &Point<NdArray<f32>>| Ok(loss(p)));
                 let one = run_step(strategy.as_mut(), &context, &mut prober, rule);
                 let mut most = 0;
-                let mut prober = Stacked::new(&mut stacked, at_once, |points: &[Point<_>]| {
+                let mut prober = Stacked::new(&mut stacked, at_once, |points: &[Point<_>], _| {
                     most = most.max(points.len());
                     Ok(points.iter().map(|point| loss(point).into()).collect())
                 });
