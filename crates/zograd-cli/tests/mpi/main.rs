@@ -44,7 +44,7 @@ const LONG: &[&str] = &[
     "--train-examples",
     "32",
     "--batch-size",
-    "4",
+    "16",
     "--threads",
     "1",
 ];
