@@ -6,7 +6,7 @@ use crate::error::{Blame, Result, refuse};
 use crate::folder::{numbers, scores};
 use crate::inputs::{self, Calibration, ModelSource, Questions, Reading, TaskSource};
 use crate::predictions::{self, Asked};
-use crate::settings::{EvalOptions, Given, Inputs, Keys, Machine, Measurement, SplitName};
+use crate::settings::{Columns, EvalOptions, Given, Inputs, Keys, Machine, Measurement, SplitName};
 use crate::threads::with_threads;
 use crate::watch::Watch;
 use serde::Serialize;
@@ -60,6 +60,7 @@ impl Runs {
     pub fn measurement_keys() -> Keys {
         Keys::default()
             .and::<Inputs>()
+            .and::<Columns>()
             .and::<Measurement>()
             .and::<EvalOptions>()
             .and::<Machine>()
@@ -70,8 +71,10 @@ impl Runs {
     ///
     /// # Errors
     /// Wrong input, or a file that cannot be written.
-    pub fn measure(&self, mut given: Given, watch: &mut dyn Watch) -> Result<EvalReport> {
+    pub fn measure(&self, given: Given, watch: &mut dyn Watch) -> Result<EvalReport> {
+        let mut given = inputs::with_known_rows(inputs::with_known(given)?)?;
         let inputs: Inputs = given.take()?;
+        let columns: Columns = given.take()?;
         let measurement: Measurement = given.take()?;
         let batch_size = given.take::<EvalOptions>()?.batch_size()?;
         let machine = given.take::<Machine>()?.complete()?;
@@ -80,7 +83,7 @@ impl Runs {
             predictions::check(path)?;
         }
         with_threads(machine.threads, || {
-            let scored = Split::from(measurement.split.unwrap_or(SplitName::Validation));
+            let scored = Split::from(measurement.rows.unwrap_or(SplitName::Validation));
             let splits = match measurement.shots.unwrap_or(0) {
                 0 => &[scored][..],
                 _ => &[scored, Split::Train],
@@ -90,7 +93,13 @@ impl Runs {
                 label_optional: measurement.predictions.is_some(),
             };
             // rows first: a model may have to be fetched
-            let rows = TaskSource::find(&inputs, self.tasks(), reading)?;
+            let asked = inputs::Asked {
+                inputs: &inputs,
+                columns: &columns,
+                own: self.tasks(),
+                reading,
+            };
+            let rows = TaskSource::find(asked, watch)?;
             let drawn = Drawn::new(&rows, &measurement, scored)?;
             let measuring = Measuring {
                 model: ModelSource::find(&inputs, watch)?,

@@ -69,7 +69,7 @@ mod user_task;
 mod whitespace;
 
 pub use answer_end::AnswerEnd;
-pub use data::{DataError, Dataset, Split};
+pub use data::{DataError, Dataset, Format, Opening, Shares, Split};
 pub use permutation::sample_indices;
 pub use prompt::{
     Demonstrations, EncodedCandidate, Form, Prompt, PromptEncoder, PromptError, Question,
@@ -79,4 +79,4 @@ pub use sample::{Cloze, Sample};
 pub use splits::{Count, SplitCounts, SplitSizes, Splits, Yields};
 pub use task::Task;
 pub use tokenizers::Tokenizer;
-pub use user_task::{TaskFileError, UnknownField, UserTask};
+pub use user_task::{TaskFileError, UnknownField, UserTask, template_fields};

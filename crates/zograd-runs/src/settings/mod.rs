@@ -5,6 +5,7 @@
 //! its own as a typed struct, and what nobody takes is refused by the names of those who would.
 
 mod budget;
+mod columns;
 mod cost;
 mod elsewhere;
 mod evaluation;
@@ -23,6 +24,8 @@ mod tuning;
 mod zeroth_order;
 
 pub use budget::{Budget, Draw, EvalOptions, StepSizes};
+pub(crate) use columns::Roles;
+pub use columns::Columns;
 pub use cost::Cost;
 pub use elsewhere::elsewhere;
 pub use evaluation::{Measurement, SplitName};
@@ -64,6 +67,8 @@ pub struct Settings {
     pub preset: Option<String>,
     /// Model, task, prompts.
     pub inputs: Inputs,
+    /// What the columns of rows are, where no task says it.
+    pub columns: Columns,
     /// How many rows.
     pub sizes: SplitSizes,
     /// What is tuned.
@@ -92,6 +97,7 @@ impl Settings {
         Keys::default()
             .and::<PresetChoice>()
             .and::<Inputs>()
+            .and::<Columns>()
             .and::<ExampleCounts>()
             .and::<TuneChoice>()
             .and::<LoraOptions>()
@@ -119,6 +125,8 @@ impl Settings {
         let PresetChoice { preset } = given.take()?;
         let Place { out } = given.take()?;
         let inputs: Inputs = given.take()?;
+        let columns: Columns = given.take()?;
+        columns.roles(inputs.task.as_deref())?;
         let built_in = inputs.built_in();
         let machine = given.take::<Machine>()?.complete()?;
         let MethodChoice { method } = given.take()?;
@@ -178,6 +186,7 @@ impl Settings {
         Ok(Self {
             preset,
             inputs: inputs.absolute(),
+            columns,
             sizes,
             tune,
             adapter,
@@ -215,6 +224,7 @@ impl Settings {
         };
         values.extend(table(&preset)?);
         values.extend(table(&self.inputs)?);
+        values.extend(table(&self.columns)?);
         values.extend(table(&examples)?);
         values.extend(table(&TuneChoice {
             tune: Some(self.tune),
