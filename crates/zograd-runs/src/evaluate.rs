@@ -2,6 +2,7 @@
 
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
+use crate::classes::ClassReport;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{numbers, scores};
 use crate::inputs::{self, Calibration, ModelSource, Questions, Reading, TaskSource};
@@ -43,6 +44,10 @@ pub struct EvalReport {
     /// The scores by the names of their metrics; none without labelled examples.
     #[serde(flatten)]
     pub scores: Map<String, Value>,
+    /// Scores of each class, their mean F1 and how classes were taken for one another; none where answers are written, rows
+    /// have options of their own, or none is labelled.
+    #[serde(flatten)]
+    pub classes: Option<ClassReport>,
     /// Mean loss, in nats an example; none without labelled examples.
     pub loss: Option<f64>,
     /// Examples with a score or a logit that is not finite.
@@ -80,7 +85,7 @@ impl Runs {
         let machine = given.take::<Machine>()?.complete()?;
         given.finish(&Self::measurement_keys(), |_| "an evaluation".into())?;
         if let Some(path) = &measurement.predictions {
-            predictions::check(path)?;
+            predictions::check("predictions", path)?;
         }
         with_threads(machine.threads, || {
             let scored = Split::from(measurement.rows.unwrap_or(SplitName::Validation));
@@ -263,6 +268,9 @@ impl Measuring {
             demonstrations: numbers(&shown),
             metric: scoring.metric(),
             scores: scored.as_ref().map(|e| scores(e, "")).unwrap_or_default(),
+            classes: scored
+                .as_ref()
+                .and_then(|e| ClassReport::new(task, &samples, &e.predictions)),
             loss: scored.as_ref().map(|e| e.loss),
             non_finite: [&scored, &answered]
                 .into_iter()

@@ -5,6 +5,7 @@
 )]
 
 mod backend;
+mod classes;
 mod convert;
 mod error;
 mod evaluate;
@@ -12,7 +13,9 @@ pub mod experiment;
 mod export;
 pub mod folder;
 pub mod inputs;
+mod inspect;
 mod merge;
+mod predict;
 mod predictions;
 mod promise;
 mod replay;
@@ -25,10 +28,13 @@ mod watch;
 pub mod words;
 
 pub use backend::{Job, RunBackend, dispatch};
+pub use classes::{ClassReport, ClassScores};
 pub use error::{Blame, Problem, Result, RunError};
 pub use evaluate::EvalReport;
 pub use export::Exported;
 pub use folder::{Manifest, Summary, note_tail};
+pub use inspect::{DataReport, FieldReport, Lengths, Shared, SplitReport};
+pub use predict::Predicted;
 pub use promise::Promise;
 pub use replay::{Replay, Replayed};
 pub use runs::Runs;

@@ -3,8 +3,8 @@
 //!
 //! The way is always the same:
 //!
-//! 1. [`Dataset`] finds the train and validation files of a folder (JSON lines or Parquet, laid out
-//!    as on the Hugging Face hub) and hands out [`Row`]s;
+//! 1. [`Dataset`] finds the train and validation files of a folder (CSV, JSON lines or Parquet, laid out
+//!    as on the Hugging Face hub), or divides one file, and hands out [`Row`]s;
 //! 2. a [`Task`] turns a row into a [`Sample`]: a context, its possible endings, and which of them
 //!    are right; [`tasks::by_name`] knows the tasks of the MeZO paper that are built in, and a [`UserTask`] is
 //!    read from a TOML file;

@@ -37,6 +37,13 @@ impl Row {
         self
     }
 
+    /// The same row without a field.
+    #[must_use]
+    pub fn without(mut self, field: &str) -> Self {
+        self.fields.shift_remove(field);
+        self
+    }
+
     /// The same row under another number.
     pub(crate) fn renumbered(mut self, number: usize) -> Self {
         self.number = number;
@@ -120,7 +127,10 @@ impl Row {
     /// As [`label`](Self::label).
     pub fn correct(&self, field: &str, classes: usize) -> Result<Vec<usize>, DataError> {
         let is_hidden = || {
-            let label = self.value(field).ok().and_then(|value| self.number_in(value));
+            let label = self
+                .value(field)
+                .ok()
+                .and_then(|value| self.number_in(value));
             self.label_optional && label.as_ref().and_then(whole) == Some(-1)
         };
         match self.is_unlabelled(field) || is_hidden() {

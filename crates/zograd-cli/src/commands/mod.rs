@@ -2,11 +2,13 @@
 
 pub mod completions;
 pub mod convert;
+pub mod data;
 pub mod eval;
 pub mod export;
 pub mod generate;
 pub mod log;
 pub mod merge;
+pub mod predict;
 pub mod presets;
 pub mod prompts;
 pub mod replay;

@@ -1,11 +1,11 @@
 //! `zograd prompts`: what a model would read.
 
 use crate::args::{FormName, HasSettings, PromptOptions, Prompts, PromptsArgs};
+use crate::console::Console;
 use crate::output::answer;
 use serde::Serialize;
 use std::process::ExitCode;
 use zograd_models::ModelConfig;
-use crate::console::Console;
 use zograd_runs::inputs::{self, Asked, Reading, TaskSource};
 use zograd_runs::{Blame, Columns, Inputs, Result, RunError, SplitName};
 use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Split, Task};

@@ -4,6 +4,7 @@ mod adapters;
 mod baselines;
 #[cfg(unix)]
 mod cases;
+mod columns;
 mod environment;
 mod errors;
 mod families;
@@ -14,6 +15,7 @@ mod integrity;
 mod memory;
 mod other_names;
 mod own_data;
+mod predict;
 mod presets;
 mod reference;
 mod report;

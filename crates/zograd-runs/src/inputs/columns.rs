@@ -59,7 +59,11 @@ pub(super) fn made(
                 Some(label) => classes(label, data, label_optional)?,
                 None => Vec::new(),
             };
-            notes.extend(label.into_iter().filter_map(|label| look_alike(label, &classes)));
+            notes.extend(
+                label
+                    .into_iter()
+                    .filter_map(|label| look_alike(label, &classes)),
+            );
             let known = match &columns.verbalizer {
                 Some(given) => verbalized(given, &classes)?,
                 None => classes
@@ -73,7 +77,10 @@ pub(super) fn made(
                 );
             }
             let candidates = known.iter().map(|(_, word)| ending(word));
-            file.insert("candidates".into(), toml::Value::Array(candidates.collect()));
+            file.insert(
+                "candidates".into(),
+                toml::Value::Array(candidates.collect()),
+            );
             let labels = known.into_iter().map(|(value, _)| in_toml(&value));
             file.insert("labels".into(), toml::Value::Array(labels.collect()));
             let label = label.unwrap_or("label");
@@ -120,10 +127,14 @@ fn check(columns: &Columns, roles: Roles<'_>, data: &Dataset, label_optional: bo
     let fields = fields(columns, roles)?;
     if let (key, Some(column)) = input {
         if column.contains(['{', '}', '\n']) {
-            refuse!("`{key} = {column}`: a column with braces in its name cannot be read; rename it");
+            refuse!(
+                "`{key} = {column}`: a column with braces in its name cannot be read; rename it"
+            );
         }
         if !fields.iter().any(|field| field == column) {
-            refuse!("`{key} = {column}`: `template` does not read this column; put {{{column}}} into it");
+            refuse!(
+                "`{key} = {column}`: `template` does not read this column; put {{{column}}} into it"
+            );
         }
     }
     let template = columns.template.as_deref().unwrap_or_default();
@@ -177,10 +188,14 @@ fn classes(label: &str, data: &Dataset, label_optional: bool) -> Result<Vec<Clas
         Ok(())
     };
     for split in data.splits() {
-        data.each(split, |row| look(row).map_err(Look)).map_err(|Look(error)| error)?;
+        data.each(split, |row| look(row).map_err(Look))
+            .map_err(|Look(error)| error)?;
     }
     let mut classes: Vec<Class> = found.into_values().collect();
-    let numbers: Option<Vec<i64>> = classes.iter().map(|class| class.word.parse().ok()).collect();
+    let numbers: Option<Vec<i64>> = classes
+        .iter()
+        .map(|class| class.word.parse().ok())
+        .collect();
     if numbers.is_some() {
         for class in &mut classes {
             class.value = class.word.parse::<i64>().map_or(Value::Null, Value::from);
@@ -243,7 +258,9 @@ fn class(label: &str, row: &Row) -> Result<Option<Class>, DataError> {
 fn look_alike(label: &str, classes: &[Class]) -> Option<String> {
     let plain = |class: &Class| class.word.trim().to_lowercase();
     let twin = |(k, class): (usize, &Class)| {
-        let before = classes[..k].iter().find(|other| plain(other) == plain(class));
+        let before = classes[..k]
+            .iter()
+            .find(|other| plain(other) == plain(class));
         before.map(|other| (other.clone(), class.clone()))
     };
     let (a, b) = classes.iter().enumerate().find_map(twin)?;
@@ -270,7 +287,9 @@ fn verbalized(given: &str, classes: &[Class]) -> Result<Vec<(Value, String)>> {
             return Err(wrong(format!("{pair:?} is no LABEL=WORD")));
         }
         if names.contains(&name) || known.iter().any(|(_, known)| known == word) {
-            return Err(wrong(format!("{pair:?}: the label or the word stands there twice")));
+            return Err(wrong(format!(
+                "{pair:?}: the label or the word stands there twice"
+            )));
         }
         let class = classes.iter().find(|class| class.word == name);
         let value = match class {
@@ -283,7 +302,10 @@ fn verbalized(given: &str, classes: &[Class]) -> Result<Vec<(Value, String)>> {
     if known.len() < 2 {
         return Err(wrong("give at least two, with commas between them".into()));
     }
-    match classes.iter().find(|class| !names.contains(&class.word.as_str())) {
+    match classes
+        .iter()
+        .find(|class| !names.contains(&class.word.as_str()))
+    {
         Some(class) => Err(wrong(format!(
             "it has no word for {:?}, which {} have",
             class.word,
@@ -295,7 +317,11 @@ fn verbalized(given: &str, classes: &[Class]) -> Result<Vec<(Value, String)>> {
 
 /// Whether an answer has several lines, at the first of which it would end.
 fn has_line_breaks(answer: &str, data: &Dataset) -> Result<bool> {
-    let is_broken = |value: &Value| value.as_str().is_some_and(|text| text.trim().contains('\n'));
+    let is_broken = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|text| text.trim().contains('\n'))
+    };
     let mut found = false;
     for split in data.splits() {
         let look = |row: Row| -> Result<(), DataError> {
@@ -337,8 +363,17 @@ fn in_toml(value: &Value) -> toml::Value {
 
 /// What reports call it: the file's name.
 fn name(data: &Dataset) -> String {
-    let stem = Path::new(data.name()).file_stem().unwrap_or_default().to_string_lossy();
-    let plain = |c: char| if c.is_alphanumeric() || "-_".contains(c) { c } else { '-' };
+    let stem = Path::new(data.name())
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy();
+    let plain = |c: char| {
+        if c.is_alphanumeric() || "-_".contains(c) {
+            c
+        } else {
+            '-'
+        }
+    };
     let name: String = stem.chars().map(plain).collect();
     let name = name.trim_matches('-');
     match name {
@@ -377,7 +412,13 @@ mod tests {
 
     #[test]
     fn words_and_numbers_are_classes() {
-        let made = of(&choice(), &[r#"{"review": "a", "mood": "so {so}"}"#, r#"{"review": "b", "mood": "bad"}"#]);
+        let made = of(
+            &choice(),
+            &[
+                r#"{"review": "a", "mood": "so {so}"}"#,
+                r#"{"review": "b", "mood": "bad"}"#,
+            ],
+        );
         assert_eq!(
             made.expect("a task").text,
             "candidates = [\" bad\", \" so {{so}}\"]\nlabel = \"mood\"\nlabels = [\"bad\", \"so {so}\"]\nname = \
@@ -391,13 +432,20 @@ mod tests {
 
     #[test]
     fn a_verbalizer_has_a_word_for_every_class() {
-        let rows = [r#"{"review": "a", "mood": 1}"#, r#"{"review": "b", "mood": 0}"#];
+        let rows = [
+            r#"{"review": "a", "mood": 1}"#,
+            r#"{"review": "b", "mood": 0}"#,
+        ];
         let with = |verbalizer: &str| Columns {
             verbalizer: Some(verbalizer.into()),
             ..choice()
         };
         let text = of(&with("1=great, 0=bad"), &rows).expect("a task").text;
-        assert!(text.contains("candidates = [\" great\", \" bad\"]") && text.contains("labels = [1, 0]"), "{text}");
+        assert!(
+            text.contains("candidates = [\" great\", \" bad\"]")
+                && text.contains("labels = [1, 0]"),
+            "{text}"
+        );
         for (verbalizer, part) in [
             ("1=great,2=bad", "no word for \"0\", which 2 rows have"),
             ("1=great", "at least two"),
@@ -405,14 +453,20 @@ mod tests {
             ("1=great,0=great", "twice"),
         ] {
             let error = error(&with(verbalizer), &rows);
-            assert!(error.contains(part) && error.contains("`verbalizer = "), "{error}");
+            assert!(
+                error.contains(part) && error.contains("`verbalizer = "),
+                "{error}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_task_is_told_by_its_setting() {
         let row = r#"{"review": "a", "mood": "x", "half": 0.5}"#;
-        assert!(error(&choice(), &[row]).ends_with("all 2 rows say \"x\": there is nothing to tell apart"));
+        assert!(
+            error(&choice(), &[row])
+                .ends_with("all 2 rows say \"x\": there is nothing to tell apart")
+        );
         let half = Columns {
             label: Some("half".into()),
             ..choice()
@@ -423,7 +477,10 @@ mod tests {
             ..choice()
         };
         let said = error(&typo, &[row]);
-        assert!(said.starts_with("`text = reviw`: ") && said.contains("did you mean \"review\"?"), "{said}");
+        assert!(
+            said.starts_with("`text = reviw`: ") && said.contains("did you mean \"review\"?"),
+            "{said}"
+        );
         let elsewhere = Columns {
             template: Some("{mood} is it\\n".into()),
             ..choice()
@@ -438,9 +495,16 @@ mod tests {
             answer: Some("a".into()),
             ..Columns::default()
         };
-        let one = of(&columns, &[r#"{"q": "x", "a": "y\n"}"#]).expect("a task").text;
-        let two = of(&columns, &[r#"{"q": "x", "a": "y\nz"}"#]).expect("a task").text;
-        assert!(!one.contains("end =") && two.contains("end = \"eos\""), "{two}");
+        let one = of(&columns, &[r#"{"q": "x", "a": "y\n"}"#])
+            .expect("a task")
+            .text;
+        let two = of(&columns, &[r#"{"q": "x", "a": "y\nz"}"#])
+            .expect("a task")
+            .text;
+        assert!(
+            !one.contains("end =") && two.contains("end = \"eos\""),
+            "{two}"
+        );
     }
 
     #[test]

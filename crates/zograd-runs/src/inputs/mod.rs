@@ -18,11 +18,13 @@ pub use model::{Questions, load, score};
 pub(crate) use model::{load_own, with_own_adapter};
 pub(crate) use of_run::{with_known, with_known_rows};
 pub use prompts::{
-    Calibration, at_row, check_ids, encoder, max_length, note_first_tokens, note_lengths, prompts, truncated,
+    Calibration, at_row, check_ids, encoder, max_length, note_first_tokens, note_lengths, prompts,
+    truncated,
 };
 pub use room::Room;
 pub use rows::{note_shortage, rows_in_words};
 pub use scoring::{scoring, with_room};
 pub(crate) use sources::task_word;
 pub use sources::{ModelSource, Sources, TaskSource};
+pub(crate) use task::rows_alone;
 pub use task::{Asked, Reading, built_in_task};

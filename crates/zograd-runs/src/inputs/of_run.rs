@@ -23,7 +23,10 @@ pub(crate) fn with_known(mut given: Given) -> Result<Given> {
         || Columns::SETTINGS
             .iter()
             .any(|setting| setting.key != "split" && given.get(setting.key).is_some());
-    let weights = given.text("adapter").or(given.text("model")).map(PathBuf::from);
+    let weights = given
+        .text("adapter")
+        .or(given.text("model"))
+        .map(PathBuf::from);
     let Some(weights) = weights.filter(|_| !has_task) else {
         return Ok(given);
     };
@@ -38,8 +41,15 @@ pub(crate) fn with_known(mut given: Given) -> Result<Given> {
 /// # Errors
 /// A run whose settings cannot be read.
 pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
-    let weights = given.text("adapter").or(given.text("model")).map(PathBuf::from);
-    let Some(run) = weights.as_deref().and_then(Path::parent).filter(|run| is_run(run)) else {
+    let weights = given
+        .text("adapter")
+        .or(given.text("model"))
+        .map(PathBuf::from);
+    let Some(run) = weights
+        .as_deref()
+        .and_then(Path::parent)
+        .filter(|run| is_run(run))
+    else {
         return Ok(given);
     };
     let settings = settings(run)?;
@@ -61,7 +71,10 @@ pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
         let is_file = file.is_some_and(|file| Path::new(file).is_file());
         is_file.then(|| zograd_tasks::Shares::default().to_string().into())
     });
-    let known = Given::new().with_some("data", said("data").filter(|data| data.as_str() != Some("-")));
+    let known = Given::new().with_some(
+        "data",
+        said("data").filter(|data| data.as_str() != Some("-")),
+    );
     Ok(given.or_suggested(known.with_some("split", split)))
 }
 
@@ -79,7 +92,10 @@ fn of_run(given: Given, run: &Path) -> Result<Given> {
     }
     let model = settings(run)?.get("model").cloned();
     let best = as_text(&best)?;
-    Ok(given.without("model").with_some("model", model).with("adapter", best))
+    Ok(given
+        .without("model")
+        .with_some("model", model)
+        .with("adapter", best))
 }
 
 fn is_run(folder: &Path) -> bool {

@@ -121,7 +121,9 @@ pub fn note_first_tokens(task: &dyn Task, prompts: &[Prompt], watch: &mut dyn Wa
     };
     let first = |c: &EncodedCandidate| c.ids.get(c.ids.len().saturating_sub(c.option_len)).copied();
     let firsts: Vec<_> = prompt.candidates.iter().map(first).collect();
-    let twin = |(k, id): (usize, &Option<u32>)| Some((firsts[..k].iter().position(|other| other == id)?, k));
+    let twin = |(k, id): (usize, &Option<u32>)| {
+        Some((firsts[..k].iter().position(|other| other == id)?, k))
+    };
     let Some((a, b)) = firsts.iter().enumerate().find_map(twin) else {
         return;
     };

@@ -131,6 +131,41 @@ fn made(asked: Asked<'_>, roles: Roles<'_>, data: &Path, watch: &mut dyn Watch) 
     })
 }
 
+/// Rows that nothing is said of; of a folder the splits that are there.
+///
+/// # Errors
+/// There are none.
+pub(crate) fn rows_alone(inputs: &Inputs, columns: &Columns) -> Result<Dataset> {
+    let Some(data) = &inputs.data else {
+        refuse!("`data` is missing: the file or folder with the rows");
+    };
+    let open = |splits: &[Split]| {
+        let reading = Reading {
+            splits,
+            label_optional: true,
+        };
+        let asked = Asked {
+            inputs,
+            columns,
+            own: &[],
+            reading,
+        };
+        rows(asked, data, &[])
+    };
+    let all = match (data.is_dir(), &columns.split) {
+        // one file as it is
+        (false, None) => return open(&[Split::Train]),
+        _ => open(Reading::ALL.splits),
+    };
+    let others = [&[Split::Train][..], &[Split::Validation]];
+    all.or_else(|error| {
+        others
+            .into_iter()
+            .find_map(|splits| open(splits).ok())
+            .ok_or(error)
+    })
+}
+
 /// The rows, divided by what stands in these fields if they are all in one file.
 fn rows(asked: Asked<'_>, data: &Path, by: &[String]) -> Result<Dataset> {
     let shares = match &asked.columns.split {

@@ -110,7 +110,9 @@ impl Columns {
             return Ok(None);
         };
         if let Some(task) = task {
-            refuse!("`{key} = {value}`: `task = {task}` says what the columns are; give one of the two");
+            refuse!(
+                "`{key} = {value}`: `task = {task}` says what the columns are; give one of the two"
+            );
         }
         let chosen = self.text.is_some() || self.label.is_some() || self.verbalizer.is_some();
         let written = self.prompt.is_some() || self.answer.is_some();
@@ -136,7 +138,9 @@ impl Columns {
             Roles::Written { prompt, .. } => (prompt.is_some(), "prompt", "answer"),
         };
         if !has_input && self.template.is_none() {
-            refuse!("`{column}` is missing: the column with the text to {input} (or a `template` that names it)");
+            refuse!(
+                "`{column}` is missing: the column with the text to {input} (or a `template` that names it)"
+            );
         }
         Ok(Some(roles))
     }

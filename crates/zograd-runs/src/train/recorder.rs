@@ -1,11 +1,11 @@
 //! Writes what happens into the run folder, and tells whoever looks on.
 
+use super::prepare::Prepared;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result, refuse};
-use super::prepare::Prepared;
 use crate::folder::{
-    ANCHOR, BEST, Interrupted, RunFolder, Summary, TaskNote, checkpoint_folder, checkpoints, folder_hash,
-    seal,
+    ANCHOR, BEST, Interrupted, RunFolder, Summary, TaskNote, checkpoint_folder, checkpoints,
+    folder_hash, seal,
 };
 use crate::inputs::{keep, load_own, tuned_hash, with_own_adapter};
 use crate::settings::Storage;

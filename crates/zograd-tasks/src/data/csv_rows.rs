@@ -18,7 +18,8 @@ const SEPARATORS: [u8; 4] = [b',', b';', b'\t', b'|'];
 /// The most names a first line may have: each row has all of them.
 const MAX_COLUMNS: usize = 10_000;
 
-const UNCLOSED: &str = "a quotation mark that is opened in this row is not closed before the end of the file";
+const UNCLOSED: &str =
+    "a quotation mark that is opened in this row is not closed before the end of the file";
 
 pub(super) fn count(reader: impl BufRead, name: &impl Display) -> Result<usize, DataError> {
     let mut table = Table::open(reader, name.to_string())?;
@@ -94,8 +95,7 @@ struct Table<R: Read> {
     record: ByteRecord,
     /// How many bytes the row that is being read may still have.
     left: Rc<Cell<u64>>,
-    /// Whether the quotation marks so far do not come in pairs.
-    is_odd: Rc<Cell<bool>>,
+    seen: Rc<Seen>,
     separator: u8,
     /// A line that stands before the names.
     lines_before: u64,
@@ -126,11 +126,12 @@ impl<R: BufRead> Table<R> {
             input.read_until(b'\n', &mut line).map_err(unreadable)?;
         }
         let left = Rc::new(Cell::new(MAX_LINE_BYTES));
-        let is_odd = Rc::new(Cell::new(false));
+        let seen = Rc::new(Seen::default());
         let bounded = Bounded {
             input,
             left: left.clone(),
-            is_odd: is_odd.clone(),
+            seen: seen.clone(),
+            is_behind_return: false,
         };
         let mut table = Self {
             reader: ReaderBuilder::new()
@@ -141,7 +142,7 @@ impl<R: BufRead> Table<R> {
             names: Vec::new(),
             record: ByteRecord::new(),
             left,
-            is_odd,
+            seen,
             separator,
             lines_before: u64::from(is_said),
         };
@@ -163,7 +164,9 @@ impl<R: BufRead> Table<R> {
                 name => name.to_owned(),
             };
             if names.contains(&name) {
-                let reason = format!("two columns are called {name:?} in the first line; rename one of them");
+                let reason = format!(
+                    "two columns are called {name:?} in the first line; rename one of them"
+                );
                 return Err(self.wrong(reason));
             }
             names.push(name);
@@ -174,53 +177,39 @@ impl<R: BufRead> Table<R> {
     /// Reads the next row, if there is one.
     fn next(&mut self) -> Result<bool, DataError> {
         self.left.set(MAX_LINE_BYTES);
-        let begin = self.reader.position().line();
         match self.reader.read_byte_record(&mut self.record) {
-            Ok(true) => {
-                let end = self.reader.position().line();
-                let is_last = self.reader.is_done();
-                // the mark that was never closed took all the lines behind it along
-                if is_last && self.is_odd.get() && end > begin + 1 {
-                    return Err(self.wrong(UNCLOSED.to_owned()));
-                }
-                Ok(true)
-            }
             Ok(false) => Ok(false),
+            // a mark that was never closed took all the lines behind it along
+            Ok(true) if self.is_unclosed() && self.line_breaks() > 0 => {
+                Err(self.wrong(UNCLOSED.to_owned()))
+            }
+            Ok(true) => Ok(true),
             Err(error) => Err(self.wrong_record(error)),
         }
     }
 
+    /// Whether the table ends with a quotation mark that was opened and never closed, as far as can be told.
+    fn is_unclosed(&self) -> bool {
+        self.seen.has_ended.get() && self.seen.is_odd.get()
+    }
+
     fn wrong_record(&self, error: csv::Error) -> DataError {
-        let line = error.position().map(csv::Position::line);
-        let place = |line: Option<u64>| match line {
-            Some(line) => format!("{}:{}", self.name, line + self.lines_before),
-            None => self.name.clone(),
-        };
         match error.into_kind() {
+            ErrorKind::UnequalLengths { .. } if self.is_unclosed() => {
+                self.wrong(UNCLOSED.to_owned())
+            }
             ErrorKind::UnequalLengths {
                 expected_len, len, ..
-            } => {
-                let reason = match self.is_odd.get() && self.reader.is_done() {
-                    true => UNCLOSED.to_owned(),
-                    false => format!(
-                        "the row has {len} cells and the first line {expected_len} (a text with the separator {:?} in it \
-                         needs quotation marks around it)",
-                        char::from(self.separator),
-                    ),
-                };
-                DataError::Table {
-                    location: place(line),
-                    reason,
-                }
-            }
+            } => self.wrong(format!(
+                "the row has {len} cells and the first line {expected_len} (a text with the separator {:?} in it needs \
+                 quotation marks around it)",
+                char::from(self.separator),
+            )),
             ErrorKind::Io(source) => DataError::Read {
                 path: self.name.clone(),
                 source,
             },
-            _ => DataError::Table {
-                location: place(line),
-                reason: "it is no table of texts".into(),
-            },
+            _ => self.wrong("it is no table of texts".into()),
         }
     }
 
@@ -234,16 +223,25 @@ impl<R: BufRead> Table<R> {
 
     fn text(&self, cell: &[u8]) -> Result<String, DataError> {
         match std::str::from_utf8(cell) {
-            // as in texts that Python reads
-            Ok(text) => Ok(text.replace("\r\n", "\n")),
+            Ok(text) => Ok(text.to_owned()),
             Err(_) => Err(encoding::not_utf8(cell, self.location(), &self.name)),
         }
     }
 
-    /// The file and line of the row that was read.
+    /// The file and the line at which the row that was read begins. (The reader's own place of a row is that before the
+    /// blank lines that it passes over.)
     fn location(&self) -> String {
-        let line = self.record.position().map_or(1, csv::Position::line);
-        format!("{}:{}", self.name, line + self.lines_before)
+        let behind = self.reader.position().line();
+        let ends_in_line = self.seen.has_ended.get() && self.seen.is_in_line.get();
+        let has_end = !ends_in_line && !self.is_unclosed();
+        let begin = behind.saturating_sub(self.line_breaks() + u64::from(has_end));
+        format!("{}:{}", self.name, begin.max(1) + self.lines_before)
+    }
+
+    /// Those inside the cells of the row that was read.
+    fn line_breaks(&self) -> u64 {
+        let breaks = self.record.as_slice().iter().filter(|byte| **byte == b'\n');
+        breaks.count() as u64
     }
 
     fn wrong(&self, reason: String) -> DataError {
@@ -254,24 +252,61 @@ impl<R: BufRead> Table<R> {
     }
 }
 
-/// Ends where a row is longer than any should be, and keeps an eye on quotation marks.
+/// What went by on its way to the reader of cells.
+#[derive(Default)]
+struct Seen {
+    /// Whether the quotation marks do not come in pairs.
+    is_odd: Cell<bool>,
+    /// Whether something stands behind the last line break.
+    is_in_line: Cell<bool>,
+    /// Whether it was the end.
+    has_ended: Cell<bool>,
+}
+
+/// Ends where a row is longer than any should be, keeps an eye on quotation marks, and makes every line break a `\n`, as
+/// where Python reads a text.
 struct Bounded<R> {
     input: R,
     left: Rc<Cell<u64>>,
-    is_odd: Rc<Cell<bool>>,
+    seen: Rc<Seen>,
+    /// Whether the last byte was a carriage return, which stands as a line break already.
+    is_behind_return: bool,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.left.get();
-        if left == 0 {
-            let why = format!("a row is longer than {MAX_LINE_BYTES} bytes (is a quotation mark not closed?)");
-            return Err(Error::new(std::io::ErrorKind::FileTooLarge, why));
+        loop {
+            let left = self.left.get();
+            if left == 0 {
+                let why = format!(
+                    "a row is longer than {MAX_LINE_BYTES} bytes (is a quotation mark not closed?)"
+                );
+                return Err(Error::new(std::io::ErrorKind::FileTooLarge, why));
+            }
+            let read = self.input.read(buffer)?;
+            self.left.set(left.saturating_sub(read as u64));
+            let mut kept = 0;
+            for k in 0..read {
+                let byte = buffer[k];
+                let is_second = byte == b'\n' && self.is_behind_return;
+                self.is_behind_return = byte == b'\r';
+                if is_second {
+                    continue;
+                }
+                if byte == b'"' {
+                    self.seen.is_odd.set(!self.seen.is_odd.get());
+                }
+                buffer[kept] = if byte == b'\r' { b'\n' } else { byte };
+                kept += 1;
+            }
+            if kept > 0 {
+                self.seen.is_in_line.set(buffer[kept - 1] != b'\n');
+            }
+            self.seen.has_ended.set(read == 0);
+            // nothing would mean the end
+            if kept > 0 || read == 0 {
+                return Ok(kept);
+            }
         }
-        let read = self.input.read(buffer)?;
-        self.left.set(left.saturating_sub(read as u64));
-        let marks = buffer[..read].iter().filter(|byte| **byte == b'"').count();
-        self.is_odd.set(self.is_odd.get() ^ (marks % 2 == 1));
-        Ok(read)
     }
 }

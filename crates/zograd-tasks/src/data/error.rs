@@ -128,7 +128,9 @@ pub enum DataError {
         fields: String,
     },
     /// The shares of a file's rows that are to be its splits.
-    #[error("{text:?} are no shares: {reason}; give two, such as 0.9/0.1 (train, test), or three, 0.8/0.1/0.1 (train, dev, test)")]
+    #[error(
+        "{text:?} are no shares: {reason}; give two, such as 0.9/0.1 (train, test), or three, 0.8/0.1/0.1 (train, dev, test)"
+    )]
     Shares {
         /// As given.
         text: String,

@@ -10,7 +10,8 @@ const ENDINGS: [&str; 8] = Format::ENDINGS;
 /// Whether a file of a folder holds rows, by its name; one that ends in txt may be anything.
 fn is_of_rows(path: &Path) -> bool {
     let ending = path.extension().and_then(|ending| ending.to_str());
-    path.is_file() && ending.is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
+    path.is_file()
+        && ending.is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
 }
 
 /// What a split is called in file names, by preference: the names that Hugging Face's `datasets` knows.
@@ -98,8 +99,12 @@ pub(super) fn only_file(folder: &Path) -> Option<PathBuf> {
     let [file] = &files[..] else { return None };
     let stem = file.file_stem()?.to_str()?;
     let mut all = names(Split::Train).iter().chain(names(Split::Validation));
-    let is_split = |name: &str| stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'));
-    (!all.any(|name| is_split(name)) && !is_split(TEST) && !folder.join("data").is_dir()).then(|| file.clone())
+    let is_split = |name: &str| {
+        stem.strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    (!all.any(|name| is_split(name)) && !is_split(TEST) && !folder.join("data").is_dir())
+        .then(|| file.clone())
 }
 
 /// Formats that people have tables in and that are not read.
@@ -140,7 +145,10 @@ fn hint_of_folder(folder: &Path, split: Split) -> String {
     let files = entries(folder).unwrap_or_default();
     let mut rows = files.iter().filter(|path| is_of_rows(path));
     if let (Some(one), Some(_)) = (rows.next(), rows.next()) {
-        return format!("; name one of the files in it to have it divided, such as {}", one.display());
+        return format!(
+            "; name one of the files in it to have it divided, such as {}",
+            one.display()
+        );
     }
     let found = files.iter().find_map(|path| {
         let (stem, ending) = (path.file_stem()?.to_str()?, path.extension()?.to_str()?);
@@ -360,7 +368,10 @@ mod tests {
             "{error}"
         );
         let error = found(&["a.csv", "b.csv"], Split::Train).expect_err("which?");
-        assert!(error.contains("name one of the files") && error.ends_with("/a.csv"), "{error}");
+        assert!(
+            error.contains("name one of the files") && error.ends_with("/a.csv"),
+            "{error}"
+        );
         let folder = tempfile::tempdir().expect("a folder");
         for (name, part) in [
             ("tickets.XLSX", "save it as CSV (UTF-8)"),
@@ -381,14 +392,23 @@ mod tests {
         put("notes.md");
         assert_eq!(only_file(folder.path()), None);
         put("tickets.csv");
-        assert_eq!(only_file(folder.path()), Some(folder.path().join("tickets.csv")));
+        assert_eq!(
+            only_file(folder.path()),
+            Some(folder.path().join("tickets.csv"))
+        );
         put("more.csv");
         assert_eq!(only_file(folder.path()), None);
         for files in [&["train.csv", "test.csv"][..], &["test.csv"]] {
-            assert_eq!(found(files, Split::Validation), Ok(vec!["test.csv".to_owned()]));
+            assert_eq!(
+                found(files, Split::Validation),
+                Ok(vec!["test.csv".to_owned()])
+            );
         }
         let all = ["train.csv", "validation.csv", "test.csv"];
-        assert_eq!(found(&all, Split::Validation), Ok(vec!["validation.csv".to_owned()]));
+        assert_eq!(
+            found(&all, Split::Validation),
+            Ok(vec!["validation.csv".to_owned()])
+        );
     }
 
     #[test]

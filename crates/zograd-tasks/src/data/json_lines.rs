@@ -67,7 +67,10 @@ fn parse(number: usize, location: String, bytes: &[u8]) -> Result<Row, DataError
             found: type_name(&other),
         }),
         Err(_) if std::str::from_utf8(bytes).is_err() => {
-            let name = location.rsplit_once(':').map_or("", |(name, _)| name).to_owned();
+            let name = location
+                .rsplit_once(':')
+                .map_or("", |(name, _)| name)
+                .to_owned();
             Err(encoding::not_utf8(bytes, location, &name))
         }
         Err(source) => Err(DataError::NotJson { location, source }),

@@ -23,6 +23,7 @@ use std::fmt;
 use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 /// The most that is read from the standard input, which is kept in memory.
 const MAX_INPUT_BYTES: u64 = 1 << 30;
@@ -329,16 +330,23 @@ impl Dataset {
     }
 }
 
-/// All of the standard input.
+/// All of the standard input, which can be read but once and is kept.
 fn standard_input() -> Result<Source, DataError> {
+    static INPUT: OnceLock<Arc<[u8]>> = OnceLock::new();
     let name = "standard input";
     let unreadable = |source| DataError::Read {
         path: name.to_owned(),
         source,
     };
-    let mut bytes = Vec::new();
-    let mut input = std::io::stdin().lock().take(MAX_INPUT_BYTES + 1);
-    input.read_to_end(&mut bytes).map_err(unreadable)?;
+    let bytes = match INPUT.get() {
+        Some(bytes) => bytes.clone(),
+        None => {
+            let mut bytes = Vec::new();
+            let mut input = std::io::stdin().lock().take(MAX_INPUT_BYTES + 1);
+            input.read_to_end(&mut bytes).map_err(unreadable)?;
+            INPUT.get_or_init(|| bytes.into()).clone()
+        }
+    };
     if bytes.len() as u64 > MAX_INPUT_BYTES {
         let why = format!("it has more than {MAX_INPUT_BYTES} bytes; give it as a file");
         return Err(unreadable(std::io::Error::other(why)));
@@ -352,7 +360,7 @@ fn standard_input() -> Result<Source, DataError> {
     };
     Ok(Source::new(vec![Shard::Text {
         name: name.to_owned(),
-        bytes: bytes.into(),
+        bytes,
         format,
     }]))
 }

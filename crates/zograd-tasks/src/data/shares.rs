@@ -107,13 +107,16 @@ fn place(row: &Row, fields: &[String]) -> f64 {
     if fields.is_empty() {
         let mut all: Vec<_> = row.fields().iter().collect();
         all.sort_by_key(|(name, _)| name.as_str());
-        all.into_iter().for_each(|(_, content)| value(Some(content)));
+        all.into_iter()
+            .for_each(|(_, content)| value(Some(content)));
     } else {
         fields.iter().for_each(|name| value(row.value(name).ok()));
     }
     let bytes = hash.finalize();
     let (first, _) = bytes.split_at(8);
-    let number = first.iter().fold(0u64, |number, byte| number << 8 | u64::from(*byte));
+    let number = first
+        .iter()
+        .fold(0u64, |number, byte| number << 8 | u64::from(*byte));
     // 53 bits, as many as an f64 has
     (number >> 11) as f64 / (1u64 << 53) as f64
 }
@@ -124,7 +127,9 @@ mod tests {
 
     fn row(number: usize, text: &str) -> Row {
         let fields = serde_json::json!({"text": text, "id": number});
-        let Value::Object(fields) = fields else { unreachable!() };
+        let Value::Object(fields) = fields else {
+            unreachable!()
+        };
         Row::new(number, "r", fields)
     }
 
@@ -152,13 +157,21 @@ mod tests {
         }
         // 8000, 1000 and 1000 expected; standard deviations 40 and 30
         let near = |found: i32, expected: i32| (found - expected).abs() < 200;
-        let [train, dev, test] = [Split::Train, Split::Dev, Split::Validation].map(|s| counts[s as usize]);
-        assert!(near(train, 8000) && near(dev, 1000) && near(test, 1000), "{counts:?}");
+        let [train, dev, test] =
+            [Split::Train, Split::Dev, Split::Validation].map(|s| counts[s as usize]);
+        assert!(
+            near(train, 8000) && near(dev, 1000) && near(test, 1000),
+            "{counts:?}"
+        );
     }
 
     #[test]
     fn shares_make_a_whole() {
-        for (text, shown) in [("0.9/0.1", "0.9/0.1"), ("80/10/10", "0.8/0.1/0.1"), (" 0.5 / 0.5", "0.5/0.5")] {
+        for (text, shown) in [
+            ("0.9/0.1", "0.9/0.1"),
+            ("80/10/10", "0.8/0.1/0.1"),
+            (" 0.5 / 0.5", "0.5/0.5"),
+        ] {
             assert_eq!(text.parse::<Shares>().expect(text).to_string(), shown);
         }
         for (text, part) in [
@@ -172,7 +185,10 @@ mod tests {
             ("0.25/0.25/0.25/0.25", "two or three"),
         ] {
             let error = text.parse::<Shares>().expect_err(text).to_string();
-            assert!(error.contains(part) && error.contains("0.8/0.1/0.1"), "{error}");
+            assert!(
+                error.contains(part) && error.contains("0.8/0.1/0.1"),
+                "{error}"
+            );
         }
     }
 }

@@ -88,14 +88,6 @@ impl UserTask {
         glued.map(note).into_iter().collect()
     }
 
-    /// The field that says what is right.
-    pub fn label_field(&self) -> &str {
-        match &self.endings {
-            Endings::Written { answer, .. } => answer,
-            Endings::Chosen { label, .. } => label,
-        }
-    }
-
     /// Whether this row has every field that the task file names: the first row of a split tells
     /// whether file and data belong together.
     ///
@@ -234,6 +226,18 @@ impl Task for UserTask {
             Endings::Written { end, .. } => end,
             Endings::Chosen { .. } => AnswerEnd::Line,
         }
+    }
+
+    fn label_field(&self) -> Option<&str> {
+        let field = match &self.endings {
+            Endings::Written { answer, .. } => answer,
+            Endings::Chosen { label, .. } => label,
+        };
+        let mut prompt = self
+            .fields()
+            .into_iter()
+            .filter(|(key, _)| !["label", "answer"].contains(key));
+        (!prompt.any(|(_, read)| read == field)).then_some(field)
     }
 
     fn option_names(&self) -> Option<Vec<String>> {
