@@ -408,6 +408,12 @@ fn what_is_wrong_with_rows_is_said_in_a_line() {
     ] {
         refused(dir.path(), &eval("good.csv", more), parts);
     }
+    // the command is called as the setting is
+    refused(
+        dir.path(),
+        &["data", "twice.csv"],
+        &["--data: ", "twice.csv:1"],
+    );
     // no model, no rows
     refused(
         dir.path(),
