@@ -53,6 +53,8 @@ fn main() -> ExitCode {
         Command::Compare(args) => commands::compare::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Presets(args) => commands::presets::run(&args),
+        Command::Data(args) => commands::data::run(&args),
+        Command::Predict(args) => commands::predict::run(&args),
         Command::Generate(args) => commands::generate::run(&args),
         Command::Replay(args) => commands::replay::run(&args),
         Command::Export(args) => commands::export::run(&args),

@@ -2,12 +2,13 @@
 
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
+use crate::classes::ClassReport;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{json_hash, numbers, scores};
 use crate::inputs::{self, Calibration, ModelSource, Questions, Reading, TaskSource};
 use crate::predictions::{self, Asked};
 use crate::ranks::{alike, ended};
-use crate::settings::{EvalOptions, Given, Inputs, Keys, Machine, Measurement, SplitName};
+use crate::settings::{Columns, EvalOptions, Given, Inputs, Keys, Machine, Measurement, SplitName};
 use crate::threads::with_threads;
 use crate::watch::Watch;
 use serde::Serialize;
@@ -45,6 +46,10 @@ pub struct EvalReport {
     /// The scores by the names of their metrics; none without labelled examples.
     #[serde(flatten)]
     pub scores: Map<String, Value>,
+    /// Scores of each class, their mean F1 and how classes were taken for one another; none where answers are written, rows
+    /// have options of their own, or none is labelled.
+    #[serde(flatten)]
+    pub classes: Option<ClassReport>,
     /// Mean loss, in nats an example; none without labelled examples.
     pub loss: Option<f64>,
     /// Examples with a score or a logit that is not finite.
@@ -62,6 +67,7 @@ impl Runs {
     pub fn measurement_keys() -> Keys {
         Keys::default()
             .and::<Inputs>()
+            .and::<Columns>()
             .and::<Measurement>()
             .and::<EvalOptions>()
             .and::<Machine>()
@@ -72,18 +78,20 @@ impl Runs {
     ///
     /// # Errors
     /// Wrong input, or a file that cannot be written.
-    pub fn measure(&self, mut given: Given, watch: &mut dyn Watch) -> Result<EvalReport> {
+    pub fn measure(&self, given: Given, watch: &mut dyn Watch) -> Result<EvalReport> {
+        let mut given = inputs::with_known_rows(inputs::with_known(given)?)?;
         let inputs: Inputs = given.take()?;
+        let columns: Columns = given.take()?;
         let measurement: Measurement = given.take()?;
         let batch_size = given.take::<EvalOptions>()?.batch_size()?;
         let machine = given.take::<Machine>()?.complete()?;
         given.finish(&Self::measurement_keys(), |_| "an evaluation".into())?;
         let ranks = self.ranks();
         if let (Some(path), true) = (&measurement.predictions, ranks.leads()) {
-            predictions::check(path)?;
+            predictions::check("predictions", path)?;
         }
         let measured = with_threads(machine.threads, || {
-            let scored = Split::from(measurement.split.unwrap_or(SplitName::Validation));
+            let scored = Split::from(measurement.rows.unwrap_or(SplitName::Validation));
             let splits = match measurement.shots.unwrap_or(0) {
                 0 => &[scored][..],
                 _ => &[scored, Split::Train],
@@ -93,7 +101,13 @@ impl Runs {
                 label_optional: measurement.predictions.is_some(),
             };
             // rows first: a model may have to be fetched
-            let rows = TaskSource::find(&inputs, self.tasks(), reading)?;
+            let asked = inputs::Asked {
+                inputs: &inputs,
+                columns: &columns,
+                own: self.tasks(),
+                reading,
+            };
+            let rows = TaskSource::find(asked, watch)?;
             let drawn = Drawn::new(&rows, &measurement, scored)?;
             let measuring = Measuring {
                 ranks: &ranks,
@@ -261,6 +275,9 @@ impl Measuring<'_> {
             demonstrations: numbers(&shown),
             metric: scoring.metric(),
             scores: scored.as_ref().map(|e| scores(e, "")).unwrap_or_default(),
+            classes: scored
+                .as_ref()
+                .and_then(|e| ClassReport::new(task, &samples, &e.predictions)),
             loss: scored.as_ref().map(|e| e.loss),
             non_finite: [&scored, &answered]
                 .into_iter()

@@ -5,6 +5,7 @@
 )]
 
 mod backend;
+mod classes;
 mod convert;
 mod doctor;
 mod error;
@@ -13,7 +14,9 @@ pub mod experiment;
 mod export;
 pub mod folder;
 pub mod inputs;
+mod inspect;
 mod merge;
+mod predict;
 mod predictions;
 mod promise;
 mod ranks;
@@ -27,11 +30,14 @@ mod watch;
 pub mod words;
 
 pub use backend::{Job, RunBackend, dispatch};
+pub use classes::{ClassReport, ClassScores};
 pub use doctor::{BackendHealth, Diagnosis, FolderHealth, HubHealth};
 pub use error::{Blame, Problem, Result, RunError};
 pub use evaluate::EvalReport;
 pub use export::Exported;
 pub use folder::{Manifest, Summary, note_tail};
+pub use inspect::{DataReport, FieldReport, Lengths, Shared, SplitReport};
+pub use predict::Predicted;
 pub use promise::Promise;
 pub use replay::{Replay, Replayed};
 pub use runs::Runs;

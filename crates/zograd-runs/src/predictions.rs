@@ -69,26 +69,23 @@ pub(crate) fn id(row: &Row) -> Option<Value> {
     named.cloned()
 }
 
-/// Refuses a file that exists, or a folder that does not or cannot be written into, before any work is done.
+/// Refuses a file, named by the setting `key`, that exists, or a folder that does not or cannot be written into, before any work is done.
 ///
 /// # Errors
 /// It does, or does not, or cannot.
-pub(crate) fn check(path: &Path) -> Result<()> {
+pub(crate) fn check(key: &str, path: &Path) -> Result<()> {
     let named = path.display();
     if zograd_files::exists(path) {
-        refuse!("`predictions = {named}`: the file exists; nothing is written over");
+        refuse!("`{key} = {named}`: the file exists; nothing is written over");
     }
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     };
     if !folder.is_dir() {
-        refuse!(
-            "`predictions = {named}`: there is no folder {}",
-            folder.display()
-        );
+        refuse!("`{key} = {named}`: there is no folder {}", folder.display());
     }
-    check_writable(folder).about(format!("`predictions = {named}`"))
+    check_writable(folder).about(format!("`{key} = {named}`"))
 }
 
 /// Asks the system, without a trace in the folder.
@@ -169,7 +166,7 @@ fn answered<'a>(answer: &'a Answer, sample: &Sample, names: Option<&[String]>) -
 }
 
 /// What the task calls an option, or its text.
-fn name(sample: &Sample, names: Option<&[String]>, option: usize) -> String {
+pub(crate) fn name(sample: &Sample, names: Option<&[String]>, option: usize) -> String {
     let named = names.and_then(|names| names.get(option));
     let text = sample.cloze.endings.get(option);
     let text = || text.map_or("", |text| text.trim()).to_owned();
@@ -177,7 +174,7 @@ fn name(sample: &Sample, names: Option<&[String]>, option: usize) -> String {
 }
 
 /// The exponentials of numbers as shares of their sum; NaN where one is not finite.
-fn shares(scores: &[f64]) -> Vec<f64> {
+pub(crate) fn shares(scores: &[f64]) -> Vec<f64> {
     let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let powers: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
     let sum: f64 = powers.iter().sum();

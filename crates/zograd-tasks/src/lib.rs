@@ -3,8 +3,8 @@
 //!
 //! The way is always the same:
 //!
-//! 1. [`Dataset`] finds the train and validation files of a folder (JSON lines or Parquet, laid out
-//!    as on the Hugging Face hub) and hands out [`Row`]s;
+//! 1. [`Dataset`] finds the train and validation files of a folder (CSV, JSON lines or Parquet, laid out
+//!    as on the Hugging Face hub), or divides one file, and hands out [`Row`]s;
 //! 2. a [`Task`] turns a row into a [`Sample`]: a context, its possible endings, and which of them
 //!    are right; [`tasks::by_name`] knows the tasks of the MeZO paper that are built in, and a [`UserTask`] is
 //!    read from a TOML file;
@@ -69,7 +69,7 @@ mod user_task;
 mod whitespace;
 
 pub use answer_end::AnswerEnd;
-pub use data::{DataError, Dataset, Split};
+pub use data::{DataError, Dataset, Format, Opening, Shares, Split};
 pub use permutation::sample_indices;
 pub use prompt::{
     Demonstrations, EncodedCandidate, Form, Prompt, PromptEncoder, PromptError, Question,
@@ -79,4 +79,4 @@ pub use sample::{Cloze, Sample};
 pub use splits::{Count, SplitCounts, SplitSizes, Splits, Yields};
 pub use task::Task;
 pub use tokenizers::Tokenizer;
-pub use user_task::{TaskFileError, UnknownField, UserTask};
+pub use user_task::{TaskFileError, UnknownField, UserTask, template_fields};

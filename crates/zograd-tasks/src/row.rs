@@ -13,6 +13,7 @@ pub struct Row {
     location: String,
     fields: Map<String, Value>,
     label_optional: bool,
+    is_untyped: bool,
 }
 
 impl Row {
@@ -24,7 +25,29 @@ impl Row {
             location: location.into(),
             fields,
             label_optional: false,
+            is_untyped: false,
         }
+    }
+
+    /// The same row, of a table whose cells are all texts (CSV): a text that is written like a number counts as one where
+    /// a number is needed.
+    #[must_use]
+    pub fn untyped(mut self) -> Self {
+        self.is_untyped = true;
+        self
+    }
+
+    /// The same row without a field.
+    #[must_use]
+    pub fn without(mut self, field: &str) -> Self {
+        self.fields.shift_remove(field);
+        self
+    }
+
+    /// The same row under another number.
+    pub(crate) fn renumbered(mut self, number: usize) -> Self {
+        self.number = number;
+        self
     }
 
     /// The same row, which need not say what is right: tasks make a sample without right options or answers of it
@@ -104,8 +127,11 @@ impl Row {
     /// As [`label`](Self::label).
     pub fn correct(&self, field: &str, classes: usize) -> Result<Vec<usize>, DataError> {
         let is_hidden = || {
-            let label = self.value(field).ok().and_then(Value::as_number);
-            self.label_optional && label.and_then(whole) == Some(-1)
+            let label = self
+                .value(field)
+                .ok()
+                .and_then(|value| self.number_in(value));
+            self.label_optional && label.as_ref().and_then(whole) == Some(-1)
         };
         match self.is_unlabelled(field) || is_hidden() {
             true => Ok(vec![]),
@@ -120,10 +146,10 @@ impl Row {
     /// [`DataError::LabelOutOfRange`].
     pub fn label(&self, field: &str, classes: usize) -> Result<usize, DataError> {
         let value = self.value(field)?;
-        let Value::Number(number) = value else {
+        let Some(number) = self.number_in(value) else {
             return Err(self.wrong_type(field, "a whole number", value));
         };
-        let Some(label) = whole(number) else {
+        let Some(label) = whole(&number) else {
             return Err(self.wrong_type(field, "a whole number", value));
         };
         usize::try_from(label)
@@ -135,6 +161,20 @@ impl Row {
                 label: number.to_string(),
                 largest: classes.saturating_sub(1),
             })
+    }
+
+    /// A value of this row as a number, if it is one, or is written like one in a table of texts.
+    pub fn number_in(&self, value: &Value) -> Option<Number> {
+        match value {
+            Value::Number(number) => Some(number.clone()),
+            Value::String(text) if self.is_untyped => serde_json::from_str(text.trim()).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether this row's values are those of a table of texts ([`untyped`](Self::untyped)).
+    pub(crate) fn is_untyped(&self) -> bool {
+        self.is_untyped
     }
 
     /// The value of a field, whatever it is.

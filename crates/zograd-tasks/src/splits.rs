@@ -83,6 +83,9 @@ pub struct SplitCounts {
     pub train_rows: usize,
     /// Rows in the validation split.
     pub validation_rows: usize,
+    /// Rows in the split for development, if it has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev_rows: Option<usize>,
 }
 
 impl SplitCounts {
@@ -127,7 +130,7 @@ pub struct Splits {
 
 impl Splits {
     /// Picks and reads the samples. The train split is permuted with `seed.child(0)`, the
-    /// validation split with `seed.child(1)`.
+    /// validation split with `seed.child(1)`, a split for development, if there is one, with `seed.child(2)`.
     ///
     /// # Errors
     /// An empty split, a file that cannot be read, or a picked row that does not fit the task.
@@ -139,8 +142,15 @@ impl Splits {
     ) -> Result<Self, DataError> {
         let (train_rows, validation_rows) =
             (data.count(Split::Train)?, data.count(Split::Validation)?);
+        let dev_rows = match data.has(Split::Dev) {
+            true => Some(data.count(Split::Dev)?),
+            false => None,
+        };
         let head = sizes.train.max(sizes.demonstrations);
-        let (head, dev) = share(train_rows, head, sizes.dev, sizes.yields);
+        let (head, dev) = match dev_rows {
+            Some(_) => (head.min(train_rows), 0),
+            None => share(train_rows, head, sizes.dev, sizes.yields),
+        };
 
         let read = |split, numbers: &[usize]| -> Result<Vec<Sample>, DataError> {
             let rows = data.rows(split, numbers)?;
@@ -148,7 +158,10 @@ impl Splits {
         };
         let picked = sample_indices(seed.child(0), train_rows, head + dev);
         let mut train = read(Split::Train, &picked)?;
-        let dev = train.split_off(head);
+        let mut dev = train.split_off(head);
+        if let Some(rows) = dev_rows {
+            dev = read(Split::Dev, &sample_indices(seed.child(2), rows, sizes.dev))?;
+        }
         let demonstrations: Vec<_> = train.iter().take(sizes.demonstrations).cloned().collect();
         train.truncate(sizes.train);
         let picked = sample_indices(seed.child(1), validation_rows, sizes.test);
@@ -165,6 +178,7 @@ impl Splits {
             demonstrations: count(sizes.demonstrations, &demonstrations),
             train_rows,
             validation_rows,
+            dev_rows,
         };
         Ok(Self {
             train,

@@ -70,6 +70,11 @@ pub trait Task: Send + Sync {
         None
     }
 
+    /// The field that says what is right, if no prompt needs it: rows that are to be answered may have anything in it.
+    fn label_field(&self) -> Option<&str> {
+        None
+    }
+
     /// Whether MeZO's code trains it to tell its endings apart (MeZO's `train_as_classification`);
     /// otherwise on the text of the right one.
     fn trains_as_classification(&self) -> bool {
@@ -105,6 +110,10 @@ impl<T: Task + ?Sized> Task for &T {
 
     fn option_names(&self) -> Option<Vec<String>> {
         (**self).option_names()
+    }
+
+    fn label_field(&self) -> Option<&str> {
+        (**self).label_field()
     }
 
     fn trains_as_classification(&self) -> bool {

@@ -3,10 +3,12 @@
 
 mod compare;
 mod convert;
+mod data;
 mod eval;
 mod generate;
 mod merge;
 mod mistakes;
+mod predict;
 mod prompts;
 mod quoted;
 mod report;
@@ -18,10 +20,12 @@ mod trajectory;
 
 pub use compare::CompareArgs;
 pub use convert::ConvertArgs;
+pub use data::DataArgs;
 pub use eval::EvalArgs;
 pub use generate::GenerateArgs;
 pub use merge::MergeArgs;
 pub use mistakes::{advice, not_utf8};
+pub use predict::PredictArgs;
 pub use prompts::{FormName, PromptOptions, Prompts, PromptsArgs};
 pub use quoted::as_flags;
 pub use report::{PresetsArgs, ReportArgs};
@@ -39,6 +43,9 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 Examples:
   zograd train                              a tiny model and task that are built in, about a minute
   zograd train --model DIR --task sst2 --data DIR --method gv --pool 4 --lr 1e-4 --forwards 3000
+  zograd train --model DIR --data reviews.csv --text review --label sentiment --out my-run
+  zograd eval --model my-run                what the weights are for is known: the rows that were held back
+  zograd predict --model my-run --data new.csv --out labelled.csv
   zograd eval --model DIR --task sst2 --data DIR --predictions out.jsonl
   zograd generate --model DIR --prompt Once --max-new-tokens 20
   zograd train --model DIR --task sst2 --data DIR --tune lora
@@ -77,6 +84,10 @@ pub enum Command {
     Presets(PresetsArgs),
     /// Measure a model on a task
     Eval(Box<EvalArgs>),
+    /// Show what is understood of rows: fields, classes, lengths, duplicates
+    Data(Box<DataArgs>),
+    /// Answer rows: a label with its probabilities, or a text, for each
+    Predict(Box<PredictArgs>),
     /// Continue a text
     Generate(Box<GenerateArgs>),
     /// Rebuild the weights of a run from its trajectory log, without a forward pass

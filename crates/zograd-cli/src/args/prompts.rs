@@ -3,7 +3,7 @@
 use super::settings::{Flags, HasSettings};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
-use zograd_runs::{Keys, Owner, SplitName};
+use zograd_runs::{Columns, Keys, Owner, SplitName};
 use zograd_select::{Choice, Setting};
 
 /// `zograd prompts`
@@ -12,7 +12,7 @@ pub enum Prompts {}
 
 impl HasSettings for Prompts {
     fn keys() -> Keys {
-        Keys::default().and::<PromptOptions>()
+        Keys::default().and::<PromptOptions>().and::<Columns>()
     }
 }
 
@@ -61,7 +61,7 @@ pub struct PromptOptions {
     pub task: Option<String>,
     pub data: Option<PathBuf>,
     pub tokenizer: Option<PathBuf>,
-    pub split: Option<SplitName>,
+    pub rows: Option<SplitName>,
     pub offset: Option<usize>,
     pub limit: Option<usize>,
     pub form: FormName,
@@ -81,15 +81,16 @@ impl Owner for PromptOptions {
         ),
         Setting::path(
             "data",
-            "DIR",
-            "Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)",
+            "PATH",
+            "The rows: a CSV, TSV, JSON, JSONL or Parquet file, a folder with train and validation files, or - for the \
+             standard input",
         ),
         Setting::path(
             "tokenizer",
             "DIR",
             "Folder with tokenizer.json, or vocab.json and merges.txt",
         ),
-        Setting::choice("split", "SPLIT", "Which rows", SplitName::CHOICES).or("validation"),
+        Setting::choice("rows", "SPLIT", "Which rows", SplitName::CHOICES).or("validation"),
         Setting::count("offset", "N", "First row to show").or("0"),
         Setting::count("limit", "N", "How many rows to show").or("5"),
         Setting::choice("form", "FORM", "Which form of the prompts", FORMS).or("zero-shot"),

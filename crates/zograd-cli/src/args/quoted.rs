@@ -10,7 +10,9 @@ use std::sync::OnceLock;
 pub fn as_flags(text: &str) -> String {
     static GIVEN: OnceLock<Vec<String>> = OnceLock::new();
     let given = GIVEN.get_or_init(|| {
-        let args = std::env::args_os().map(|arg| arg.to_string_lossy().into_owned());
+        // the program and the sub-command, which may be called as a setting is, were not given for anything
+        let args = std::env::args_os().skip(2);
+        let args = args.map(|arg| arg.to_string_lossy().into_owned());
         names(&args.collect::<Vec<_>>())
     });
     as_flags_but(text, given)

@@ -2,11 +2,12 @@
 
 use crate::args::EvalArgs;
 use crate::console::Console;
-use crate::output::{answer, say};
+use crate::output::{answer, one_line, say};
+use crate::table::Table;
 use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{EvalReport, Ranks, Runs};
+use zograd_runs::{ClassReport, EvalReport, Ranks, Runs};
 use zograd_tasks::metrics::Metric;
 
 /// Measures a model on a task.
@@ -44,7 +45,51 @@ pub fn run(args: &EvalArgs, ranks: &Ranks) -> Result<ExitCode> {
         "{}{with_adapter} on {}: {scored}, {:.1} s",
         measured.model, measured.task, measured.seconds
     ))?;
+    if let Some(report) = &measured.classes {
+        answer(format_args!(
+            "\n{}\n\n{}",
+            scores(report),
+            confusion(report)
+        ))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The classes with their scores.
+fn scores(report: &ClassReport) -> String {
+    let mut table = Table::new(["class", "precision", "recall", "f1", "rows"]);
+    let cell = |x: f64| format!("{x:.4}");
+    for class in &report.classes {
+        let scores = [class.precision, class.recall, class.f1].map(cell);
+        let name = std::iter::once(one_line(&class.name));
+        let rows = std::iter::once(class.rows.to_string());
+        table.push(name.chain(scores).chain(rows).collect());
+    }
+    let none = || String::new();
+    table.push(vec![
+        "macro".into(),
+        none(),
+        none(),
+        cell(report.macro_f1),
+        none(),
+    ]);
+    table.text()
+}
+
+/// How often each class was taken for each.
+fn confusion(report: &ClassReport) -> String {
+    let names: Vec<String> = report
+        .classes
+        .iter()
+        .map(|class| one_line(&class.name))
+        .collect();
+    let head = std::iter::once("right \\ predicted".to_owned());
+    let mut table = Table::new(head.chain(names.iter().cloned()));
+    for (name, counts) in names.iter().zip(&report.confusion) {
+        let counts = counts.iter().map(usize::to_string);
+        table.push(std::iter::once(name.clone()).chain(counts).collect());
+    }
+    table.text()
 }
 
 /// The scores for people: the task's own first.

@@ -3,6 +3,7 @@
 pub mod compare;
 pub mod completions;
 pub mod convert;
+pub mod data;
 pub mod doctor;
 pub mod eval;
 pub mod export;
@@ -10,6 +11,7 @@ pub mod generate;
 pub mod log;
 pub mod man;
 pub mod merge;
+pub mod predict;
 pub mod presets;
 pub mod prompts;
 pub mod replay;

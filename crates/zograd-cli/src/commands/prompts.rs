@@ -1,12 +1,13 @@
 //! `zograd prompts`: what a model would read.
 
 use crate::args::{FormName, HasSettings, PromptOptions, Prompts, PromptsArgs};
+use crate::console::Console;
 use crate::output::answer;
 use serde::Serialize;
 use std::process::ExitCode;
 use zograd_models::ModelConfig;
-use zograd_runs::inputs::{self, Reading, open_task};
-use zograd_runs::{Blame, Result, RunError, SplitName};
+use zograd_runs::inputs::{self, Asked, Reading, TaskSource};
+use zograd_runs::{Blame, Columns, Inputs, Result, RunError, SplitName};
 use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Split, Task};
 
 /// Shows the prompts of some rows.
@@ -16,18 +17,14 @@ use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample,
 pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
     let mut given = args.with_file()?;
     let options: PromptOptions = given.take()?;
+    let columns: Columns = given.take()?;
     given.finish(&Prompts::keys(), |_| "this command".into())?;
-    let name = named(
-        options.task.as_ref(),
-        "task",
-        "name the task, or its TOML file",
-    )?;
-    let data = named(
+    named(
         options.data.as_ref(),
         "data",
-        "name the folder with the rows",
+        "name the file or folder with the rows",
     )?;
-    let split = Split::from(options.split.unwrap_or(SplitName::Validation));
+    let split = Split::from(options.rows.unwrap_or(SplitName::Validation));
     let splits = match options.form {
         FormName::Icl | FormName::IclSfc => &[split, Split::Train][..],
         _ => &[split],
@@ -36,7 +33,16 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
         splits,
         label_optional: false,
     };
-    let (task, data) = open_task(name, data, &[], reading)?;
+    let mut inputs = Inputs::default();
+    inputs.task.clone_from(&options.task);
+    inputs.data.clone_from(&options.data);
+    let asked = Asked {
+        inputs: &inputs,
+        columns: &columns,
+        own: &[],
+        reading,
+    };
+    let TaskSource { task, data, .. } = TaskSource::open(asked, &mut Console::default())?;
     let task = task.as_ref();
     let fix = "name a tokenizer or model folder";
     let tokenizer = named(options.tokenizer.as_ref(), "tokenizer", fix)?;

@@ -92,7 +92,8 @@ fn a_run_saves_the_adapter_and_eval_takes_it() {
             [
                 "adapter_config.json",
                 "adapter_model.safetensors",
-                "base.json"
+                "base.json",
+                "zograd.toml"
             ]
         );
         let bytes = self::tensors(&best);

@@ -4,6 +4,7 @@ mod adapters;
 mod baselines;
 #[cfg(unix)]
 mod cases;
+mod columns;
 mod compare;
 mod environment;
 mod errors;
@@ -16,6 +17,7 @@ mod machine;
 mod memory;
 mod other_names;
 mod own_data;
+mod predict;
 mod presets;
 mod reference;
 mod report;

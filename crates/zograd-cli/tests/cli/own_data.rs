@@ -295,7 +295,7 @@ fn what_is_here_is_checked_before_the_hub_is_asked() {
     ];
     for (more, part) in [
         (&[][..], "--data"),
-        (&["--data", "nowhere"], "nowhere is not a folder"),
+        (&["--data", "nowhere"], "nowhere is not there"),
         (
             &["--data", "other"],
             "train.jsonl:1: field \"sentence\" is missing",
@@ -354,18 +354,21 @@ fn a_run_without_room_is_refused_by_the_numbers() {
 fn tables_of_other_formats_and_lists_of_objects() {
     let dir = scratch();
     let here = |name: &str| dir.path().join(name);
-    fs::write(here("tickets.csv"), "sentence,label\nfine,1\n").expect("written");
+    fs::write(here("tickets.xlsx"), "PK").expect("written");
     fs::create_dir(here("tables")).expect("a folder");
-    fs::write(here("tables/validation.csv"), "sentence,label\nfine,1\n").expect("written");
+    fs::write(here("tables/validation.xlsx"), "PK").expect("written");
     let eval = ["eval", "--model", "embedded"];
     for (more, parts) in [
         (
-            ["--task", "sst2", "--data", "tickets.csv"],
-            &["tickets.csv is not a folder", "csv is not read", "to_json("][..],
+            ["--task", "sst2", "--data", "tickets.xlsx"],
+            &["tickets.xlsx is not read", "save it as CSV", "to_json("][..],
         ),
         (
             ["--task", "sst2", "--data", "tables"],
-            &["validation.csv is not read", "to_json(\"validation.jsonl\""],
+            &[
+                "validation.xlsx is not read",
+                "to_json(\"validation.jsonl\"",
+            ],
         ),
         (
             ["--task", "tickets", "--data", "tables"],

@@ -361,12 +361,11 @@ fn folders_that_are_mixed_up_are_told_apart() {
     run(dir.path(), &short(&["--tune", "lora", "--out", "rl"]));
     let eval = ["eval", "--task", "sst2", "--data", "data"];
     let with = |more: &[&'static str]| [&eval[..], more].concat();
+    // `eval` takes the best weights of a run by the run's name
+    let train = |more: &[&'static str]| [&["train"], &eval[1..], more].concat();
     for (args, part) in [
-        (
-            with(&["--model", "full"]),
-            "its best weights are in full/best",
-        ),
-        (with(&["--model", "rl"]), "rl/best as its --adapter"),
+        (train(&["--model", "full"]), "full/best"),
+        (train(&["--model", "rl"]), "rl/best as its --adapter"),
         (
             with(&["--model", "model", "--adapter", "rl"]),
             "its adapter is in rl/best",

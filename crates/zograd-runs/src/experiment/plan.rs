@@ -188,7 +188,8 @@ impl SweepPlan {
 
     /// The task in a word, for the name of a folder.
     pub(super) fn task(&self) -> String {
-        task_word(self.train.get("task").and_then(toml::Value::as_str))
+        let said = |key: &str| self.train.get(key).and_then(toml::Value::as_str);
+        task_word(said("task"), said("data"))
     }
 }
 

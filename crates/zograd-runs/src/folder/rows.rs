@@ -21,8 +21,8 @@ struct Rows {
 }
 
 impl ExampleRows {
-    /// The rows of these splits.
-    pub fn new(seed: u64, splits: &Splits) -> Self {
+    /// The rows of these splits; those for development are from `dev`.
+    pub fn new(seed: u64, splits: &Splits, dev: Split) -> Self {
         let rows = |split, samples: &[Sample]| Rows {
             split,
             rows: numbers(samples),
@@ -30,7 +30,7 @@ impl ExampleRows {
         Self {
             seed,
             train: rows(Split::Train, &splits.train),
-            dev: rows(Split::Train, &splits.dev),
+            dev: rows(dev, &splits.dev),
             test: rows(Split::Validation, &splits.test),
         }
     }

@@ -2,8 +2,10 @@
 
 mod adapter;
 mod built_in;
+mod columns;
 mod mixed_up;
 mod model;
+mod of_run;
 mod prompts;
 mod room;
 mod rows;
@@ -14,12 +16,15 @@ mod task;
 pub use adapter::{attach, check_adapter_folder, keep, tuned_hash};
 pub use model::{Questions, load, score};
 pub(crate) use model::{load_own, with_own_adapter};
+pub(crate) use of_run::{with_known, with_known_rows};
 pub use prompts::{
-    Calibration, at_row, check_ids, encoder, max_length, note_lengths, prompts, truncated,
+    Calibration, at_row, check_ids, encoder, max_length, note_first_tokens, note_lengths, prompts,
+    truncated,
 };
 pub use room::Room;
 pub use rows::{note_shortage, rows_in_words};
 pub use scoring::{scoring, with_room};
 pub(crate) use sources::task_word;
 pub use sources::{ModelSource, Sources, TaskSource};
-pub use task::{Reading, built_in_task, open_task};
+pub(crate) use task::rows_alone;
+pub use task::{Asked, Reading, built_in_task};

@@ -113,6 +113,30 @@ pub fn check_ids(prompts: &[Prompt], config: &ModelConfig) -> Result<()> {
     Ok(())
 }
 
+/// Says so if two of the words that stand for classes begin with the same token: the model tells them apart by what comes
+/// behind it alone.
+pub fn note_first_tokens(task: &dyn Task, prompts: &[Prompt], watch: &mut dyn Watch) {
+    let (Some(prompt), Some(names)) = (prompts.first(), task.option_names()) else {
+        return;
+    };
+    let first = |c: &EncodedCandidate| c.ids.get(c.ids.len().saturating_sub(c.option_len)).copied();
+    let firsts: Vec<_> = prompt.candidates.iter().map(first).collect();
+    let twin = |(k, id): (usize, &Option<u32>)| {
+        Some((firsts[..k].iter().position(|other| other == id)?, k))
+    };
+    let Some((a, b)) = firsts.iter().enumerate().find_map(twin) else {
+        return;
+    };
+    let (a, b) = match (names.get(a), names.get(b)) {
+        (Some(a), Some(b)) => (a, b),
+        _ => return,
+    };
+    watch.note(&format!(
+        "note: the words for {a:?} and {b:?} begin with the same token, so that the model has little to tell them apart by; \
+         other words may do better: `verbalizer`, such as {a}=WORD,{b}=WORD",
+    ));
+}
+
 /// Every token sequence of a prompt.
 fn sequences(prompt: &Prompt) -> impl Iterator<Item = &EncodedCandidate> {
     let question = prompt.question.iter().map(|question| &question.prompt);

@@ -5,6 +5,16 @@ use zograd_tasks::{SplitCounts, Yields};
 
 /// How many rows there are and what they are for, as part of a line.
 pub fn rows_in_words(counts: &SplitCounts) -> String {
+    if let Some(dev_rows) = counts.dev_rows {
+        return format!(
+            "{} of {} train rows, {} of {dev_rows} dev rows, {} of {} test rows",
+            counts.train.got,
+            counts.train_rows,
+            counts.dev.got,
+            counts.test.got,
+            counts.validation_rows
+        );
+    }
     format!(
         "{} train and {} dev of {} train rows, {} test of {} validation rows",
         counts.train.got,
@@ -19,6 +29,10 @@ pub fn rows_in_words(counts: &SplitCounts) -> String {
 pub fn note_shortage(counts: &SplitCounts, yields: Yields, watch: &mut dyn Watch) {
     let (train, dev, test) = (counts.train, counts.dev, counts.test);
     let rows = counts.train_rows;
+    // one's own split says itself how many there are
+    if counts.dev_rows.is_some() {
+        return;
+    }
     if train.got < train.asked || dev.got < dev.asked {
         let why = match (yields, train.got == train.asked, dev.got == dev.asked) {
             (Yields::Dev, true, _) => format!(
@@ -71,6 +85,7 @@ mod tests {
             demonstrations: count(0, 0),
             train_rows: 2000,
             validation_rows: 872,
+            dev_rows: None,
         };
         for (train, dev, yields, part) in [
             (

@@ -3,8 +3,9 @@
 use super::built_in::{self, BuiltIn};
 use super::mixed_up;
 use super::room::Room;
-use super::task::{self, Reading};
+use super::task::{self, Asked};
 use crate::error::{Blame, Result, RunError, refuse};
+use crate::folder::TaskNote;
 use crate::settings::{BUILT_IN_MODEL, BUILT_IN_TASK, Inputs};
 use crate::watch::Watch;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,10 @@ pub struct TaskSource {
     pub task: Arc<dyn Task>,
     /// The rows.
     pub data: Dataset,
+    /// The text of the task's file, where it is not built in.
+    pub file: Option<String>,
+    /// Whether the task was made of columns.
+    pub is_made: bool,
 }
 
 /// Where the inputs come from.
@@ -49,39 +54,54 @@ pub struct Sources {
     pub task: Arc<dyn Task>,
     /// The rows.
     pub data: Dataset,
+    /// The text of the task's file, where it is not built in.
+    pub task_file: Option<String>,
     /// Holds a built-in model that is unpacked for this process alone.
     _unpacked: Option<tempfile::TempDir>,
 }
 
 impl TaskSource {
-    /// Finds the task and those of its rows that are to be read.
+    /// Finds the task and those of its rows that are to be read, and makes sure that a model goes with them.
     ///
     /// # Errors
     /// Whatever is missing, by the name of its setting.
-    pub fn find(inputs: &Inputs, own: &[Arc<dyn Task>], reading: Reading<'_>) -> Result<Self> {
-        inputs.check()?;
+    pub fn find(asked: Asked<'_>, watch: &mut dyn Watch) -> Result<Self> {
+        asked.inputs.check(asked.columns)?;
+        Self::open(asked, watch)
+    }
+
+    /// The same, whether there is a model or not.
+    ///
+    /// # Errors
+    /// Whatever is missing, by the name of its setting.
+    pub fn open(asked: Asked<'_>, watch: &mut dyn Watch) -> Result<Self> {
+        let (task, data) = (asked.inputs.task.as_deref(), asked.inputs.data.as_deref());
         let is_built_in = |name: &str| name == BUILT_IN_TASK;
-        match (&inputs.task, &inputs.data) {
-            (Some(name), Some(folder)) => {
-                let (task, data) = task::open_task(name, folder, own, reading)?;
-                let name = task.name().to_string();
-                Ok(Self { name, task, data })
-            }
-            (task, None) if task.as_deref().is_none_or(is_built_in) => {
-                let task = task::built_in_task(BUILT_IN_TASK)?;
-                let (train, validation) = (zograd_embedded::TRAIN, zograd_embedded::VALIDATION);
-                let data = Dataset::from_json_lines("built-in rows", train, validation);
-                let name = BUILT_IN_TASK.into();
-                Ok(Self { name, task, data })
-            }
-            (task, None) => {
-                let task = task.as_deref().unwrap_or_default();
-                refuse!("`task = {task}` needs `data`, the folder with its rows")
-            }
-            (None, Some(_)) => {
-                refuse!("`data` needs `task`, the name of the task its rows belong to")
-            }
+        if let Some(data) = data {
+            let opened = task::open(asked, data, watch)?;
+            return Ok(Self {
+                name: opened.task.name().to_string(),
+                task: opened.task,
+                data: opened.data,
+                file: opened.file,
+                is_made: opened.is_made,
+            });
         }
+        if asked.columns.stand_for_a_task() || !task.is_none_or(is_built_in) {
+            let given = match task {
+                Some(task) => format!("`task = {task}`"),
+                None => "what the columns are".into(),
+            };
+            refuse!("{given} needs `data`, the file or folder with the rows");
+        }
+        let (train, validation) = (zograd_embedded::TRAIN, zograd_embedded::VALIDATION);
+        Ok(Self {
+            name: BUILT_IN_TASK.into(),
+            task: task::built_in_task(BUILT_IN_TASK)?,
+            data: Dataset::from_json_lines("built-in rows", train, validation),
+            file: None,
+            is_made: false,
+        })
     }
 }
 
@@ -150,8 +170,16 @@ impl Sources {
             tokenizer: model.tokenizer,
             task: task.task,
             data: task.data,
+            task_file: task.file,
             _unpacked: model.unpacked,
         }
+    }
+}
+
+impl Sources {
+    /// What weights that are tuned with these inputs say of their task.
+    pub fn note(&self, inputs: &Inputs) -> TaskNote {
+        TaskNote::new(inputs, &self.task_name, self.task_file.as_deref())
     }
 }
 
@@ -178,9 +206,9 @@ fn model_folder(name: &str, room: Option<&Room>, watch: &mut dyn Watch) -> Resul
     Ok(folder)
 }
 
-/// The name of the task in words, before anything is read.
-pub(crate) fn task_word(task: Option<&str>) -> String {
-    let name = Path::new(task.unwrap_or(BUILT_IN_TASK));
-    // of a task's file its name
+/// The name of the task in words, before anything is read: of columns that stand for one it is that of the rows.
+pub(crate) fn task_word(task: Option<&str>, data: Option<&str>) -> String {
+    let name = Path::new(task.or(data).unwrap_or(BUILT_IN_TASK));
+    // of a file its name
     name.file_stem().unwrap_or_default().display().to_string()
 }

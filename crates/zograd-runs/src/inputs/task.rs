@@ -1,10 +1,13 @@
-//! The task a command is about: built in, or described in a TOML file.
+//! The task a command is about: built in, described in a TOML file, or by the columns of its rows.
 
-use crate::error::{Blame, Result};
-use crate::settings::is_task_file;
+use super::columns;
+use crate::error::{Blame, Result, refuse};
+use crate::settings::{Columns, Inputs, Roles, is_task_file};
+use crate::watch::Watch;
 use std::path::Path;
 use std::sync::Arc;
-use zograd_tasks::{Dataset, Split, Task, UserTask, tasks};
+use zograd_files::MAX_SMALL_BYTES;
+use zograd_tasks::{Dataset, Opening, Shares, Split, Task, UserTask, tasks};
 
 /// The built-in task with this name.
 ///
@@ -31,25 +34,70 @@ impl Reading<'static> {
     };
 }
 
-/// The task with this name (one of one's `own` first) or in this file, and the rows in the folder `data`.
+/// What is asked of rows: where they are, and what they are about.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// Where they are, and the task.
+    pub inputs: &'a Inputs,
+    /// What stands in the place of a task.
+    pub columns: &'a Columns,
+    /// One's own tasks.
+    pub own: &'a [Arc<dyn Task>],
+    /// Which of them are read.
+    pub reading: Reading<'a>,
+}
+
+/// A task with its rows.
+pub(super) struct Opened {
+    pub task: Arc<dyn Task>,
+    pub data: Dataset,
+    /// The text of the task's file, where it is not built in.
+    pub file: Option<String>,
+    /// Whether that was made of columns.
+    pub is_made: bool,
+}
+
+/// The rows at `data`, and their task: the one that is named (one of one's `own` first), in a file, or made of columns.
 ///
 /// # Errors
-/// There is no such task, no rows, or a task file that names fields the rows do not have.
-pub fn open_task(
-    name: &str,
-    data: &Path,
-    own: &[Arc<dyn Task>],
-    reading: Reading<'_>,
-) -> Result<(Arc<dyn Task>, Dataset)> {
-    let open = || Dataset::open_splits(data, reading.splits).about("`data`");
+/// There is no such task, no rows, or a task that names fields the rows do not have.
+pub(super) fn open(asked: Asked<'_>, data: &Path, watch: &mut dyn Watch) -> Result<Opened> {
+    let Asked {
+        inputs,
+        columns,
+        own,
+        reading,
+    } = asked;
+    if let Some(roles) = columns.roles(inputs.task.as_deref())? {
+        return made(asked, roles, data, watch);
+    }
+    let Some(name) = inputs.task.as_deref() else {
+        refuse!(
+            "`data = {}`: say what the rows are about: a `task`, or which column is what (`text` and `label`, or `prompt` \
+             and `answer`)",
+            data.display()
+        );
+    };
     if let Some(task) = own.iter().find(|task| task.name() == name) {
-        return Ok((task.clone(), open()?));
+        return Ok(Opened {
+            task: task.clone(),
+            data: rows(asked, data, &[])?,
+            file: None,
+            is_made: false,
+        });
     }
     if !is_task_file(name) {
-        return Ok((built_in_task(name)?, open()?));
+        return Ok(Opened {
+            task: built_in_task(name)?,
+            data: rows(asked, data, &[])?,
+            file: None,
+            is_made: false,
+        });
     }
-    let task = UserTask::read(Path::new(name)).about("`task`")?;
-    let data = open()?;
+    let path = Path::new(name);
+    let task = UserTask::read(path).about("`task`")?;
+    let text = zograd_files::read_text(path, MAX_SMALL_BYTES).about_file(path)?;
+    let data = rows(asked, data, &task.prompt_fields())?;
     for split in reading.splits {
         for row in data.range(*split, 0..1).about("`data`")? {
             let row = match reading.label_optional {
@@ -59,5 +107,75 @@ pub fn open_task(
             task.check_fields(&row).about("`task`")?;
         }
     }
-    Ok((Arc::new(task), data))
+    Ok(Opened {
+        task: Arc::new(task),
+        data,
+        file: Some(text),
+        is_made: false,
+    })
+}
+
+/// A task that is made of columns.
+fn made(asked: Asked<'_>, roles: Roles<'_>, data: &Path, watch: &mut dyn Watch) -> Result<Opened> {
+    let columns = asked.columns;
+    let data = rows(asked, data, &columns::fields(columns, roles)?)?;
+    let made = columns::made(columns, roles, &data, asked.reading.label_optional)?;
+    made.notes.iter().for_each(|note| watch.note(note));
+    // where it is kept
+    let file = Path::new("task.toml");
+    Ok(Opened {
+        task: Arc::new(UserTask::parse(file, &made.text).or_input()?),
+        data,
+        file: Some(made.text),
+        is_made: true,
+    })
+}
+
+/// Rows that nothing is said of; of a folder the splits that are there.
+///
+/// # Errors
+/// There are none.
+pub(crate) fn rows_alone(inputs: &Inputs, columns: &Columns) -> Result<Dataset> {
+    let Some(data) = &inputs.data else {
+        refuse!("`data` is missing: the file or folder with the rows");
+    };
+    let open = |splits: &[Split]| {
+        let reading = Reading {
+            splits,
+            label_optional: true,
+        };
+        let asked = Asked {
+            inputs,
+            columns,
+            own: &[],
+            reading,
+        };
+        rows(asked, data, &[])
+    };
+    let all = match (data.is_dir(), &columns.split) {
+        // one file as it is
+        (false, None) => return open(&[Split::Train]),
+        _ => open(Reading::ALL.splits),
+    };
+    let others = [&[Split::Train][..], &[Split::Validation]];
+    all.or_else(|error| {
+        others
+            .into_iter()
+            .find_map(|splits| open(splits).ok())
+            .ok_or(error)
+    })
+}
+
+/// The rows, divided by what stands in these fields if they are all in one file.
+fn rows(asked: Asked<'_>, data: &Path, by: &[String]) -> Result<Dataset> {
+    let shares = match &asked.columns.split {
+        Some(text) => Some(text.parse::<Shares>().about("`split`")?),
+        None => None,
+    };
+    let opening = Opening {
+        splits: asked.reading.splits,
+        shares,
+        by,
+    };
+    Dataset::open_as(data, &opening).about("`data`")
 }

@@ -11,6 +11,7 @@ names! {
     /// A split of a data set.
     pub enum SplitName {
         Train = "train", "The train rows";
+        Dev = "dev", "The development rows of a file that was divided in three";
         Validation = "validation", "The validation rows";
     }
 }
@@ -19,6 +20,7 @@ impl From<SplitName> for Split {
     fn from(name: SplitName) -> Self {
         match name {
             SplitName::Train => Self::Train,
+            SplitName::Dev => Self::Dev,
             SplitName::Validation => Self::Validation,
         }
     }
@@ -32,7 +34,7 @@ pub struct Measurement {
     /// Folder of an adapter of the model.
     pub adapter: Option<PathBuf>,
     /// Which rows.
-    pub split: Option<SplitName>,
+    pub rows: Option<SplitName>,
     /// How many of them.
     pub test_examples: Option<usize>,
     /// Demonstrations before each prompt.
@@ -60,7 +62,7 @@ impl Owner for Measurement {
             "DIR",
             "Folder of a LoRA or prefix adapter of the model, such as RUN/best, or one of PEFT's (LoRA)",
         ),
-        Setting::choice("split", "SPLIT", "Which rows", SplitName::CHOICES).or("validation"),
+        Setting::choice("rows", "SPLIT", "Which rows", SplitName::CHOICES).or("validation"),
         Setting::count(
             "test-examples",
             "N",

@@ -1,5 +1,6 @@
 //! Which model, task and rows.
 
+use super::columns::Columns;
 use super::owner::Owner;
 use crate::error::{Result, refuse};
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ pub struct Inputs {
     pub tokenizer: Option<PathBuf>,
     /// A task's name, or the TOML file of one's own.
     pub task: Option<String>,
-    /// The folder with the rows.
+    /// The file or folder with the rows; `-` is the standard input.
     pub data: Option<PathBuf>,
     /// The token that begins every prompt.
     pub bos_id: Option<u32>,
@@ -52,8 +53,9 @@ impl Owner for Inputs {
         .or("with the built-in model: toy, a small sentiment task"),
         Setting::path(
             "data",
-            "DIR",
-            "Folder with train and validation rows (JSONL or Parquet, Hugging Face field names)",
+            "PATH",
+            "The rows: a CSV, TSV, JSON, JSONL or Parquet file, a folder with train and validation files, or - for the \
+             standard input",
         ),
         Setting::count("bos-id", "ID", "Token id that begins every prompt")
             .or("the tokenizer's; MeZO's code uses 0"),
@@ -80,7 +82,19 @@ impl Inputs {
     ///
     /// # Errors
     /// A model without a task, or a task or rows without a model.
-    pub fn check(&self) -> Result<()> {
+    pub fn check(&self, columns: &Columns) -> Result<()> {
+        if columns.stand_for_a_task() {
+            return match (&self.model, &self.data) {
+                (Some(_), Some(_)) => Ok(()),
+                (_, None) => refuse!(
+                    "what the columns are needs `data`, the file or folder with the rows, and `model`"
+                ),
+                (None, Some(data)) => refuse!(
+                    "`data = {}` needs `model`; `model = {BUILT_IN_MODEL}` is the tiny one that is built in",
+                    data.display()
+                ),
+            };
+        }
         let by_name = |setting: &str, name: &str, what: &str| {
             format!("; `{setting} = {name}` is the {what} that is built in")
         };
@@ -103,7 +117,7 @@ impl Inputs {
             (None, None, Some(data)) => (
                 format!("`data = {}`", data.display()),
                 "`model` and `task`",
-                String::new(),
+                " (or which column is what: `text` and `label`, or `prompt` and `answer`)".into(),
             ),
             _ => return Ok(()),
         };
@@ -116,7 +130,7 @@ impl Inputs {
             model: self.model.map(absolute_if_folder),
             tokenizer: self.tokenizer.map(absolute),
             task: self.task.map(absolute_if_task_file),
-            data: self.data.map(absolute),
+            data: self.data.map(absolute_unless_input),
             ..self
         }
     }
@@ -160,6 +174,14 @@ impl Owner for ExampleCounts {
 /// A path that means the same from any folder.
 fn absolute(path: PathBuf) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
+}
+
+/// The same for rows, which may come from the standard input.
+fn absolute_unless_input(data: PathBuf) -> PathBuf {
+    match data == Path::new("-") {
+        true => data,
+        false => absolute(data),
+    }
 }
 
 /// The same for a path that is a text; it stays as it is where the working folder is none.

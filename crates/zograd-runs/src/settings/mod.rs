@@ -5,6 +5,7 @@
 //! its own as a typed struct, and what nobody takes is refused by the names of those who would.
 
 mod budget;
+mod columns;
 mod cost;
 mod elsewhere;
 mod evaluation;
@@ -18,12 +19,15 @@ mod names;
 mod objective;
 mod owner;
 mod place;
+mod prediction;
 mod preset_files;
 mod presets;
 mod tuning;
 mod zeroth_order;
 
 pub use budget::{Budget, Draw, EvalOptions, StepSizes};
+pub use columns::Columns;
+pub(crate) use columns::Roles;
 pub use cost::Cost;
 pub use elsewhere::elsewhere;
 pub use evaluation::{Measurement, SplitName};
@@ -37,6 +41,7 @@ pub use method::{DEFAULT_METHOD, MethodChoice, MethodKind, Procedure};
 pub use objective::{ObjectiveChoice, ObjectiveName};
 pub use owner::{Key, Keys, Owner};
 pub use place::{Place, PresetChoice};
+pub use prediction::PredictOptions;
 pub use presets::{Paper, Preset, Published, Start};
 pub(crate) use tuning::check_adapter;
 pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
@@ -66,6 +71,8 @@ pub struct Settings {
     pub preset: Option<String>,
     /// Model, task, prompts.
     pub inputs: Inputs,
+    /// What the columns of rows are, where no task says it.
+    pub columns: Columns,
     /// How many rows.
     pub sizes: SplitSizes,
     /// What is tuned.
@@ -94,6 +101,7 @@ impl Settings {
         Keys::default()
             .and::<PresetChoice>()
             .and::<Inputs>()
+            .and::<Columns>()
             .and::<ExampleCounts>()
             .and::<TuneChoice>()
             .and::<LoraOptions>()
@@ -124,6 +132,8 @@ impl Settings {
         let PresetChoice { preset } = given.take()?;
         let Place { out } = given.take()?;
         let inputs: Inputs = given.take()?;
+        let columns: Columns = given.take()?;
+        columns.roles(inputs.task.as_deref())?;
         let built_in = inputs.built_in();
         let machine = given.take::<Machine>()?.complete()?;
         let MethodChoice { method } = given.take()?;
@@ -183,6 +193,7 @@ impl Settings {
         Ok(Self {
             preset,
             inputs: inputs.absolute(),
+            columns,
             sizes,
             tune,
             adapter,
@@ -220,6 +231,7 @@ impl Settings {
         };
         values.extend(table(&preset)?);
         values.extend(table(&self.inputs)?);
+        values.extend(table(&self.columns)?);
         values.extend(table(&examples)?);
         values.extend(table(&TuneChoice {
             tune: Some(self.tune),

@@ -3,7 +3,6 @@
 use crate::error::{Blame, Result};
 use crate::folder::{Hash, Origin, file_hash, json_hash};
 use crate::inputs::Sources;
-use crate::settings::is_task_file;
 use burn::tensor::DType;
 use serde::Serialize;
 use std::path::Path;
@@ -20,16 +19,12 @@ const TOKENIZER_FILES: [&str; 6] = [
     "merges.txt",
 ];
 
-/// The largest file of a task that is hashed.
-const MAX_TASK_BYTES: u64 = 1 << 20;
-
 /// What a run is made of.
 ///
 /// # Errors
 /// A file that was read cannot be read again.
 pub(super) fn origin(
     sources: &Sources,
-    task: Option<&str>,
     config: &ModelConfig,
     splits: &Splits,
     prompts: [&[Prompt]; 3],
@@ -39,7 +34,7 @@ pub(super) fn origin(
     Ok(Origin {
         // the format of the numbers is the run's, whatever that of the file is
         model: hash(config.to_json(DType::F32).as_bytes()),
-        task: task_hash(&sources.task_name, task)?,
+        task: task_hash(sources),
         tokenizer: tokenizer_hash(&sources.tokenizer)?,
         rows: json_hash(&rows)?,
         prompts: json_hash(&prompts)?,
@@ -53,15 +48,10 @@ fn row(sample: &Sample) -> impl Serialize + '_ {
     (sample.row, texts, &sample.correct)
 }
 
-fn task_hash(name: &str, setting: Option<&str>) -> Result<String> {
-    match setting {
-        Some(file) if is_task_file(file) => {
-            let file = Path::new(file);
-            let bytes = zograd_files::read(file, MAX_TASK_BYTES).about_file(file)?;
-            Ok(hash(&bytes))
-        }
-        _ => Ok(hash(name.as_bytes())),
-    }
+/// Of the task's file, or of the name of one that is built in.
+fn task_hash(sources: &Sources) -> String {
+    let text = sources.task_file.as_ref().unwrap_or(&sources.task_name);
+    hash(text.as_bytes())
 }
 
 fn tokenizer_hash(folder: &Path) -> Result<String> {

@@ -3,7 +3,7 @@
 use super::origin::origin;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
-use crate::inputs::{self, Calibration, ModelSource, Reading, Room, Sources, TaskSource};
+use crate::inputs::{self, Asked, Calibration, ModelSource, Reading, Room, Sources, TaskSource};
 use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
 use crate::watch::Watch;
 use crate::words::{count, number};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use zograd_models::ModelConfig;
 use zograd_perturb::Seed;
 use zograd_ranks::Ranks;
-use zograd_tasks::{Prompt, Split, SplitCounts, Splits, Task};
+use zograd_tasks::{Dataset, Prompt, Split, SplitCounts, Splits, Task};
 use zograd_trainer::{Examples, Objective, Scoring, answer_tokens};
 
 /// The prompts of a run.
@@ -73,6 +73,14 @@ impl Destination {
     }
 }
 
+/// Where development examples come from.
+fn dev_split(data: &Dataset) -> Split {
+    match data.has(Split::Dev) {
+        true => Split::Dev,
+        false => Split::Train,
+    }
+}
+
 /// A run that can begin, or be resumed.
 pub(crate) struct Prepared {
     pub(super) settings: Settings,
@@ -99,7 +107,14 @@ impl Prepared {
         ranks: &Ranks,
         watch: &mut dyn Watch,
     ) -> Result<(Self, Destination)> {
-        let rows = TaskSource::find(&settings.inputs, tasks, Reading::ALL)?;
+        let asked = Asked {
+            inputs: &settings.inputs,
+            columns: &settings.columns,
+            own: tasks,
+            reading: Reading::ALL,
+        };
+        let rows = TaskSource::find(asked, watch)?;
+        let is_made = rows.is_made && settings.columns.verbalizer.is_none();
         let seed = settings.config.seed;
         let splits = Splits::load(
             rows.task.as_ref(),
@@ -145,12 +160,14 @@ impl Prepared {
         };
         let data = Data {
             train: encode(Split::Train, &splits.train)?,
-            dev: encode(Split::Train, &splits.dev)?,
+            dev: encode(dev_split(&sources.data), &splits.dev)?,
             test: encode(Split::Validation, &splits.test)?,
         };
         inputs::note_shortage(&splits.counts, yields, watch);
-        let named = settings.inputs.task.as_deref();
-        let origin = origin(&sources, named, &config, &splits, data.all())?;
+        if is_made {
+            inputs::note_first_tokens(task, &data.train, watch);
+        }
+        let origin = origin(&sources, &config, &splits, data.all())?;
         if let Some((run, _)) = &resumed {
             let named = || format!("`resume = {}`", run.folder().display());
             run.origin().check(&origin).about(named())?;
@@ -175,7 +192,7 @@ impl Prepared {
         };
         let prepared = Self {
             objective: objective.build(),
-            rows: ExampleRows::new(seed, &splits),
+            rows: ExampleRows::new(seed, &splits, dev_split(&sources.data)),
             origin,
             counts: splits.counts,
             settings,

@@ -1,12 +1,13 @@
 //! Writes what happens into the run folder, and tells whoever looks on.
 
+use super::prepare::Prepared;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    ANCHOR, BEST, Interrupted, RunFolder, Summary, checkpoint_folder, checkpoints, folder_hash,
-    seal,
+    ANCHOR, BEST, Interrupted, RunFolder, Summary, TaskNote, checkpoint_folder, checkpoints,
+    folder_hash, seal,
 };
-use crate::inputs::{Sources, keep, load_own, tuned_hash, with_own_adapter};
+use crate::inputs::{keep, load_own, tuned_hash, with_own_adapter};
 use crate::settings::Storage;
 use crate::watch::{RunNote, Watch};
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub(super) struct Recorder<'a> {
     /// What an adapter belongs to.
     base: BaseNote,
     tokenizer: PathBuf,
+    /// What the weights are tuned for.
+    task: TaskNote,
     title: String,
     pub(super) watch: &'a mut dyn Watch,
     /// What `best/` holds, if it was written.
@@ -65,15 +68,18 @@ impl<'a> Recorder<'a> {
         folder: RunFolder,
         log: Option<TrajectoryWriter>,
         base: BaseNote,
-        sources: &Sources,
-        evaluates: Option<TrainConfig>,
+        prepared: &Prepared,
         watch: &'a mut dyn Watch,
     ) -> Self {
+        let sources = &prepared.sources;
+        let evaluates = !prepared.data.dev.is_empty();
+        let evaluates = evaluates.then(|| prepared.settings.config.clone());
         Self {
             folder,
             log,
             base,
             tokenizer: sources.tokenizer.clone(),
+            task: sources.note(&prepared.settings.inputs),
             title: format!("{} on {}", sources.model_name, sources.task_name),
             watch,
             best: None,
@@ -235,6 +241,7 @@ impl<'a> Recorder<'a> {
         let (tokenizer, best) = (self.tokenizer.as_path(), self.folder.best());
         zograd_files::make_folder(&best).on_file(&best)?;
         keep(model, &self.base, Some(tokenizer), &best)?;
+        self.task.write(&best)?;
         let weights = tuned_hash(model);
         let hash = folder_hash(&best, &weights).while_running()?;
         self.best = Some(BestFolder {

@@ -109,9 +109,7 @@ impl Job for TrainJob<'_> {
         drop(plain);
 
         let note = beginning.note.clone();
-        let evaluates = !prepared.data.dev.is_empty();
-        let evaluates = evaluates.then(|| prepared.settings.config.clone());
-        let mut recorder = Recorder::new(folder, log, note, &prepared.sources, evaluates, watch);
+        let mut recorder = Recorder::new(folder, log, note, &prepared, watch);
         let work = Work {
             settings: &prepared.settings,
             methods,

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 use zograd_runs::{
-    BlockOptions, Budget, Draw, EvalOptions, ExampleCounts, Given, GradientOptions, Inputs, Key,
-    LoraOptions, LowRankOptions, Machine, MethodChoice, ObjectiveChoice, Owner,
+    BlockOptions, Budget, Columns, Draw, EvalOptions, ExampleCounts, Given, GradientOptions,
+    Inputs, Key, LoraOptions, LowRankOptions, Machine, MethodChoice, ObjectiveChoice, Owner,
     PerturbationOptions, Place, PrefixOptions, Preset, PresetChoice, Runs, Settings, SparseOptions,
     StepSizes, Tune, TuneChoice,
 };
@@ -23,6 +23,7 @@ const FREE: &[(&str, &[&str])] = &[
     ("tokenizer", &["'tokens'"]),
     ("task", &["'sst2'", "'mine.toml'"]),
     ("data", &["'rows'"]),
+    ("split", &["'0.9/0.1'", "'80/10/10'"]),
     ("bos-id", &["0", "2"]),
     ("max-length", &["32"]),
     ("max-new-tokens", &["5"]),
@@ -63,19 +64,25 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 12] = [
+const BOUND: [&str; 18] = [
     "anchor-every",
+    "answer",
     "arithmetic",
     "backend",
     "dtype",
     "forwards",
     "guard",
+    "label",
     "method",
     "objective",
     "perturbation",
     "preset",
+    "prompt",
     "steps",
+    "template",
+    "text",
     "tune",
+    "verbalizer",
 ];
 
 fn methods() -> Vec<&'static str> {
@@ -287,6 +294,7 @@ fn every_key_is_the_field_of_one_owner() {
     let mut declared = Vec::new();
     fields_of::<PresetChoice>(&mut declared);
     fields_of::<Inputs>(&mut declared);
+    fields_of::<Columns>(&mut declared);
     fields_of::<ExampleCounts>(&mut declared);
     fields_of::<TuneChoice>(&mut declared);
     fields_of::<LoraOptions>(&mut declared);

@@ -6,12 +6,20 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The folder does not exist or is no folder.
-    #[error("{} is not a folder: give the folder that holds the train and validation files{hint}", folder.display())]
+    /// There is nothing at this path, or a file of a format that is not read.
+    #[error("{} is not there: give a file of rows, or the folder that holds train and validation files{hint}", folder.display())]
     FolderMissing {
         /// The path as given.
         folder: PathBuf,
         /// What to do with the file that was given instead.
+        hint: String,
+    },
+    /// A file of a format that is not read.
+    #[error("{} is not read: rows may be CSV, TSV, JSON, JSON lines or Parquet, by the ending of the file's name{hint}", file.display())]
+    FormatNotRead {
+        /// The file.
+        file: PathBuf,
+        /// How it becomes one that is read.
         hint: String,
     },
     /// The folder has no file for a split.
@@ -94,6 +102,58 @@ pub enum DataError {
         location: String,
         /// What the row is.
         found: &'static str,
+    },
+    /// A file of texts in another encoding.
+    #[error("{location}: it is no UTF-8{hint}")]
+    Encoding {
+        /// File and line.
+        location: String,
+        /// What it probably is instead, and how it becomes UTF-8.
+        hint: String,
+    },
+    /// A table of texts whose separators or quotation marks do not fit together.
+    #[error("{location}: {reason}")]
+    Table {
+        /// File and line.
+        location: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A row of which nothing stands in its prompt.
+    #[error("{location}: nothing of this row would stand in the prompt: {fields} is blank")]
+    EmptyPrompt {
+        /// File and line or row.
+        location: String,
+        /// The fields that the prompt is made of.
+        fields: String,
+    },
+    /// The shares of a file's rows that are to be its splits.
+    #[error(
+        "{text:?} are no shares: {reason}; give two, such as 0.9/0.1 (train, test), or three, 0.8/0.1/0.1 (train, dev, test)"
+    )]
+    Shares {
+        /// As given.
+        text: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// A folder that has its splits and is to be divided all the same.
+    #[error("{} has a train and a validation split already: give no shares, or one file to divide", folder.display())]
+    DividedAlready {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// Rows of one file that were divided, so that no row fell to a split.
+    #[error(
+        "none of the {rows} rows of {dataset} fell to the {split} split; there are too few, or its share is too small"
+    )]
+    EmptyPart {
+        /// The file.
+        dataset: String,
+        /// The split.
+        split: Split,
+        /// How many rows there are.
+        rows: usize,
     },
     /// A split without rows.
     #[error("the {split} split of {dataset} has no rows")]

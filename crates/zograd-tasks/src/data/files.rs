@@ -1,35 +1,53 @@
 //! Which files of a folder are a split's: one file, numbered shards, or a folder of the split's name.
 
-use super::{DataError, Shard, Split};
+use super::source::{Shard, Source};
+use super::{DataError, Format, Split};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// What files of rows are called, by preference.
-const ENDINGS: [&str; 3] = ["jsonl", "json", "parquet"];
+const ENDINGS: [&str; 8] = Format::ENDINGS;
+
+/// Whether a file of a folder holds rows, by its name; one that ends in txt may be anything.
+fn is_of_rows(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    path.is_file()
+        && ending.is_some_and(|ending| ENDINGS.contains(&ending.to_ascii_lowercase().as_str()))
+}
 
 /// What a split is called in file names, by preference: the names that Hugging Face's `datasets` knows.
 fn names(split: Split) -> &'static [&'static str] {
     match split {
         Split::Train => &["train"],
+        Split::Dev => &[],
         Split::Validation => &["validation", "valid", "val", "dev"],
     }
 }
+
+/// What rows to test on are called where there are none for validation.
+const TEST: &str = "test";
 
 /// The files of a split, by the rules of [`Dataset::open`](super::Dataset::open).
 pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError> {
     if !folder.is_dir() {
         return Err(DataError::FolderMissing {
             folder: folder.to_owned(),
-            hint: hint_of_file(folder),
+            hint: String::new(),
         });
     }
-    let mut found = Vec::new();
-    for place in [folder.to_owned(), folder.join("data")] {
-        if place.is_dir() {
-            for name in names(split) {
-                found.extend(forms(&place, name, split)?);
+    let named = |names: &[&str]| -> Result<Vec<Vec<PathBuf>>, DataError> {
+        let mut found = Vec::new();
+        for place in [folder.to_owned(), folder.join("data")] {
+            if place.is_dir() {
+                for name in names {
+                    found.extend(forms(&place, name, split)?);
+                }
             }
         }
+        Ok(found)
+    };
+    let mut found = named(names(split))?;
+    if found.is_empty() && split == Split::Validation {
+        found = named(&[TEST])?;
     }
     let mut found = found.into_iter();
     let Some(taken) = found.next() else {
@@ -37,7 +55,8 @@ pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError>
             folder: folder.to_owned(),
             split,
             looked_for: format!(
-                "{split}.jsonl, {split}.json, {split}.parquet, {split}-00000-of-00001.parquet, {split}/0000.parquet"
+                "{split}.jsonl, {split}.json, {split}.csv, {split}.tsv, {split}.parquet, \
+                 {split}-00000-of-00001.parquet, {split}/0000.parquet"
             ),
             hint: hint_of_folder(folder, split),
         });
@@ -55,46 +74,82 @@ pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError>
 }
 
 fn shard(path: PathBuf) -> Shard {
-    match path.extension().is_some_and(|ending| ending == "parquet") {
-        true => Shard::Parquet(path),
-        false => Shard::JsonLines(path),
+    let format = Format::of(&path).unwrap_or(Format::Json);
+    Shard::File(path, format)
+}
+
+/// One file as all there is.
+///
+/// # Errors
+/// Its format is not read.
+pub(super) fn one(file: &Path) -> Result<Source, DataError> {
+    match Format::of(file) {
+        Some(_) => Ok(Source::new(vec![shard(file.to_owned())])),
+        None => Err(DataError::FormatNotRead {
+            file: file.to_owned(),
+            hint: hint_of_file(file),
+        }),
     }
 }
 
+/// The file of rows in a folder that has no other, unless it is one split of several by its name.
+pub(super) fn only_file(folder: &Path) -> Option<PathBuf> {
+    let mut files = entries(folder).ok()?;
+    files.retain(|path| is_of_rows(path));
+    let [file] = &files[..] else { return None };
+    let stem = file.file_stem()?.to_str()?;
+    let mut all = names(Split::Train).iter().chain(names(Split::Validation));
+    let is_split = |name: &str| {
+        stem.strip_prefix(name)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    (!all.any(|name| is_split(name)) && !is_split(TEST) && !folder.join("data").is_dir())
+        .then(|| file.clone())
+}
+
 /// Formats that people have tables in and that are not read.
-const NOT_READ: [&str; 8] = ["csv", "tsv", "txt", "xls", "xlsx", "arrow", "feather", "gz"];
+const NOT_READ: [&str; 10] = [
+    "xls", "xlsx", "ods", "arrow", "feather", "gz", "zip", "zst", "xml", "sqlite",
+];
 
 /// How a table in another format becomes one that is read.
-fn conversion(format: &str, split: &str) -> String {
+fn conversion(format: &str, name: &str) -> String {
     let read = match format {
-        "tsv" | "txt" => "read_csv(FILE, sep=\"\\t\")",
-        "xls" | "xlsx" => "read_excel(FILE)",
+        "xls" | "xlsx" | "ods" => "read_excel(FILE)",
         "arrow" | "feather" => "read_feather(FILE)",
-        _ => "read_csv(FILE)",
+        "gz" | "zip" | "zst" => return "unpack it first".into(),
+        "xml" => "read_xml(FILE)",
+        _ => return "write its rows as CSV or as one JSON object a line".into(),
     };
     format!(
-        "write one JSON object a line instead, as pandas does: \
-         pandas.{read}.to_json(\"{split}.jsonl\", orient=\"records\", lines=True)"
+        "save it as CSV (UTF-8), or write one JSON object a line, as pandas does: \
+         pandas.{read}.to_json(\"{name}.jsonl\", orient=\"records\", lines=True)"
     )
 }
 
-/// What to do with a file that was given in the place of a folder.
+/// What to do with a file of another format.
 fn hint_of_file(path: &Path) -> String {
     let ending = path.extension().and_then(|ending| ending.to_str());
-    match ending.filter(|_| zograd_files::exists(path)) {
-        Some(format) if NOT_READ.contains(&format) => {
-            format!("; {format} is not read: {}", conversion(format, "train"))
+    let ending = ending.map(str::to_ascii_lowercase);
+    match ending.filter(|ending| NOT_READ.contains(&ending.as_str())) {
+        Some(format) => {
+            let stem = path.file_stem().and_then(|stem| stem.to_str());
+            format!("; {}", conversion(&format, stem.unwrap_or("rows")))
         }
-        Some(format) if ENDINGS.contains(&format) => {
-            format!(", called train.{format} and validation.{format}")
-        }
-        _ => String::new(),
+        None => String::new(),
     }
 }
 
 /// What to do with a file of another format that is there in the place of a split.
 fn hint_of_folder(folder: &Path, split: Split) -> String {
     let files = entries(folder).unwrap_or_default();
+    let mut rows = files.iter().filter(|path| is_of_rows(path));
+    if let (Some(one), Some(_)) = (rows.next(), rows.next()) {
+        return format!(
+            "; name one of the files in it to have it divided, such as {}",
+            one.display()
+        );
+    }
     let found = files.iter().find_map(|path| {
         let (stem, ending) = (path.file_stem()?.to_str()?, path.extension()?.to_str()?);
         let is_split = names(split).iter().any(|name| stem.starts_with(name));
@@ -251,7 +306,7 @@ mod tests {
         }
         let shards = find(folder.path(), split).map_err(|error| error.to_string())?;
         let name = |shard: &Shard| match shard {
-            Shard::JsonLines(path) | Shard::Parquet(path) => {
+            Shard::File(path, _) => {
                 let inside = path.strip_prefix(folder.path()).expect("inside");
                 inside.to_str().expect("text").to_owned()
             }
@@ -296,10 +351,10 @@ mod tests {
 
     #[test]
     fn what_is_not_read_is_said_to_be_convertible() {
-        let error = found(&["train.csv", "validation.jsonl"], Split::Train).expect_err("no split");
+        let error = found(&["train.xlsx", "validation.jsonl"], Split::Train).expect_err("no split");
         for part in [
             "has no train split",
-            "train.csv is not read",
+            "train.xlsx is not read",
             "to_json(\"train.jsonl\"",
         ] {
             assert!(error.contains(part), "{error}");
@@ -312,24 +367,48 @@ mod tests {
             error.contains("/boolq, ") && error.ends_with("/sst2"),
             "{error}"
         );
-        let error = found(&["dev.tsv"], Split::Validation).expect_err("no split");
-        assert!(error.contains("sep=\"\\t\""), "{error}");
+        let error = found(&["a.csv", "b.csv"], Split::Train).expect_err("which?");
+        assert!(
+            error.contains("name one of the files") && error.ends_with("/a.csv"),
+            "{error}"
+        );
         let folder = tempfile::tempdir().expect("a folder");
         for (name, part) in [
-            (
-                "tickets.csv",
-                "csv is not read: write one JSON object a line",
-            ),
-            ("tickets.jsonl", "called train.jsonl and validation.jsonl"),
+            ("tickets.XLSX", "save it as CSV (UTF-8)"),
+            ("tickets.csv.gz", "unpack it first"),
+            ("tickets.doc", "CSV, TSV, JSON"),
         ] {
             let path = folder.path().join(name);
             std::fs::write(&path, "").expect("written");
-            let error = find(&path, Split::Train).expect_err("a file").to_string();
-            assert!(
-                error.contains("is not a folder") && error.contains(part),
-                "{error}"
+            let error = one(&path).expect_err("another format").to_string();
+            assert!(error.contains(name) && error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn one_file_is_found_in_a_folder_of_any_name_and_a_test_split_stands_in() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let put = |name: &str| std::fs::write(folder.path().join(name), "").expect("written");
+        put("notes.md");
+        assert_eq!(only_file(folder.path()), None);
+        put("tickets.csv");
+        assert_eq!(
+            only_file(folder.path()),
+            Some(folder.path().join("tickets.csv"))
+        );
+        put("more.csv");
+        assert_eq!(only_file(folder.path()), None);
+        for files in [&["train.csv", "test.csv"][..], &["test.csv"]] {
+            assert_eq!(
+                found(files, Split::Validation),
+                Ok(vec!["test.csv".to_owned()])
             );
         }
+        let all = ["train.csv", "validation.csv", "test.csv"];
+        assert_eq!(
+            found(&all, Split::Validation),
+            Ok(vec!["validation.csv".to_owned()])
+        );
     }
 
     #[test]

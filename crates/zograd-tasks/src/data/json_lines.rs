@@ -1,6 +1,6 @@
 //! One JSON object a line. Blank lines and a byte order mark are passed over.
 
-use super::DataError;
+use super::{DataError, encoding};
 use crate::Row;
 use crate::row::type_name;
 use serde_json::Value;
@@ -66,6 +66,13 @@ fn parse(number: usize, location: String, bytes: &[u8]) -> Result<Row, DataError
             location,
             found: type_name(&other),
         }),
+        Err(_) if std::str::from_utf8(bytes).is_err() => {
+            let name = location
+                .rsplit_once(':')
+                .map_or("", |(name, _)| name)
+                .to_owned();
+            Err(encoding::not_utf8(bytes, location, &name))
+        }
         Err(source) => Err(DataError::NotJson { location, source }),
     }
 }

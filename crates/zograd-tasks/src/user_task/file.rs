@@ -91,7 +91,7 @@ impl TaskFile {
                 return Err(wrong("answer", fix.into()));
             }
             (None, None) => {
-                let fix = "is missing; give the candidates to choose from, or the field `answer` \
+                let fix = "is missing; give the candidates to choose from, or the field \"answer\" \
                            with the right answers if the model is to write its own";
                 return Err(wrong("candidates", fix.into()));
             }
@@ -110,7 +110,7 @@ impl TaskFile {
             }
             (Some(candidates), None) => {
                 if self.end.is_some() {
-                    let fix = "only a task with written answers (`answer`) has it";
+                    let fix = "only a task with written answers (\"answer\") has it";
                     return Err(wrong("end", fix.into()));
                 }
                 if candidates.len() < 2 {

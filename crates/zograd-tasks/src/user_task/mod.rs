@@ -11,7 +11,7 @@ use crate::whitespace::strip;
 use crate::{AnswerEnd, Cloze, DataError, Row, Sample, Task};
 pub use error::{TaskFileError, UnknownField};
 use file::{Endings, TaskFile};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::path::{Path, PathBuf};
 use template::Template;
 
@@ -88,14 +88,6 @@ impl UserTask {
         glued.map(note).into_iter().collect()
     }
 
-    /// The field that says what is right.
-    pub fn label_field(&self) -> &str {
-        match &self.endings {
-            Endings::Written { answer, .. } => answer,
-            Endings::Chosen { label, .. } => label,
-        }
-    }
-
     /// Whether this row has every field that the task file names: the first row of a split tells
     /// whether file and data belong together.
     ///
@@ -141,6 +133,11 @@ impl UserTask {
         Ok(answers)
     }
 
+    /// The fields that the prompt is made of.
+    pub fn prompt_fields(&self) -> Vec<String> {
+        self.template.fields().map(String::from).collect()
+    }
+
     /// Every field that is read, with the key that names it.
     fn fields(&self) -> Vec<(&'static str, &str)> {
         let mut fields: Vec<(&'static str, &str)> =
@@ -161,6 +158,15 @@ impl UserTask {
     }
 }
 
+/// The fields that a template has places for.
+///
+/// # Errors
+/// What is wrong with its braces, in words.
+pub fn template_fields(template: &str) -> Result<Vec<String>, String> {
+    let template = Template::parse(template)?;
+    Ok(template.fields().map(String::from).collect())
+}
+
 impl Task for UserTask {
     fn name(&self) -> &str {
         &self.name
@@ -168,6 +174,12 @@ impl Task for UserTask {
 
     fn sample(&self, row: &Row) -> Result<Sample, DataError> {
         let context = self.template.fill(row)?;
+        if self.template.has_nothing_of(row) {
+            return Err(DataError::EmptyPrompt {
+                location: row.location().to_owned(),
+                fields: self.template.fields().collect::<Vec<_>>().join(", "),
+            });
+        }
         let (candidates, label, labels) = match &self.endings {
             Endings::Written { answer, end } => {
                 let answers = self.answers(row, answer, *end)?;
@@ -185,7 +197,7 @@ impl Task for UserTask {
             _ if row.is_unlabelled(label) => vec![],
             Some(labels) => vec![position(row, label, labels)?],
             None => match row.value(label)? {
-                Value::String(found) => {
+                value @ Value::String(found) if row.number_in(value).is_none() => {
                     return Err(DataError::TextLabel {
                         location: row.location().to_owned(),
                         field: label.clone(),
@@ -216,6 +228,18 @@ impl Task for UserTask {
         }
     }
 
+    fn label_field(&self) -> Option<&str> {
+        let field = match &self.endings {
+            Endings::Written { answer, .. } => answer,
+            Endings::Chosen { label, .. } => label,
+        };
+        let mut prompt = self
+            .fields()
+            .into_iter()
+            .filter(|(key, _)| !["label", "answer"].contains(key));
+        (!prompt.any(|(_, read)| read == field)).then_some(field)
+    }
+
     fn option_names(&self) -> Option<Vec<String>> {
         match &self.endings {
             Endings::Chosen {
@@ -239,11 +263,16 @@ impl Task for UserTask {
     }
 }
 
-/// Whether two values are the same; `1` and `1.0` are.
-fn is_same(label: &Value, value: &Value) -> bool {
+/// Whether a row's value is this label; `1` and `1.0` are the same, and in a table of texts `True` and `true`.
+fn is_same(label: &Value, value: &Value, row: &Row) -> bool {
+    let is_number = |a: &Number| {
+        let found = row.number_in(value);
+        found.is_some_and(|b| *a == b || whole(a).is_some_and(|a| whole(&b) == Some(a)))
+    };
     match (label, value) {
-        (Value::Number(a), Value::Number(b)) => {
-            a == b || whole(a).is_some_and(|a| whole(b) == Some(a))
+        (Value::Number(a), _) => is_number(a),
+        (Value::Bool(a), Value::String(b)) if row.is_untyped() => {
+            b.trim().eq_ignore_ascii_case(&a.to_string())
         }
         _ => label == value,
     }
@@ -260,7 +289,7 @@ fn in_words(label: &Value) -> String {
 /// Which of the labels the row has.
 fn position(row: &Row, field: &str, labels: &[Value]) -> Result<usize, DataError> {
     let value = row.value(field)?;
-    let place = labels.iter().position(|label| is_same(label, value));
+    let place = labels.iter().position(|label| is_same(label, value, row));
     place.ok_or_else(|| DataError::UnknownValue {
         location: row.location().to_owned(),
         field: field.to_owned(),

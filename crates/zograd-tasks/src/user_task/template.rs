@@ -90,6 +90,15 @@ impl Template {
         (is_word(begin.chars().next()?) && !opens(ends)).then(|| format!("{last}{begin}"))
     }
 
+    /// Whether all the fields it has places for are blank in this row, so that the text says nothing of it.
+    pub fn has_nothing_of(&self, row: &Row) -> bool {
+        let is_blank = |field| match row.value(field) {
+            Ok(Value::String(text)) => text.trim().is_empty(),
+            _ => false,
+        };
+        self.fields().next().is_some() && self.fields().all(is_blank)
+    }
+
     /// The text with the row's fields put in: texts as they are, numbers and truth values as in JSON.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! Data sets that are not as they were written.
 
+mod csv_rows;
 mod json_lines;
 mod parquet_rows;
 mod paths;

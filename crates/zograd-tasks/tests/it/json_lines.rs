@@ -101,23 +101,21 @@ fn lines_that_nobody_asked_for_are_not_parsed() {
 #[test]
 fn a_missing_folder_or_file_says_what_was_looked_for() {
     let text = message(Dataset::open("/no/such/folder"));
-    assert!(
-        text.starts_with("/no/such/folder is not a folder"),
-        "{text}"
-    );
+    assert!(text.starts_with("/no/such/folder is not there"), "{text}");
     let folder = folder(&[("train.jsonl", ABC)]);
     let text = message(Dataset::open(folder.path()));
     assert_eq!(
         text,
         format!(
             "{} has no validation split: looked for validation.jsonl, validation.json, \
-             validation.parquet, validation-00000-of-00001.parquet, validation/0000.parquet, there and in its \
+             validation.csv, validation.tsv, validation.parquet, validation-00000-of-00001.parquet, validation/0000.parquet, there and in its \
              subfolder data",
             folder.path().display()
         )
     );
-    let file = folder.path().join("train.jsonl");
-    assert!(message(Dataset::open(file)).contains("is not a folder"));
+    let file = folder.path().join("rows.doc");
+    std::fs::write(&file, "").expect("written");
+    assert!(message(Dataset::open(file)).contains("is not read: rows may be CSV"));
 }
 
 #[test]
@@ -151,7 +149,7 @@ fn bytes_that_are_no_text_are_an_error() {
     let folder = folder(&[("validation.jsonl", ABC)]);
     fs::write(folder.path().join("train.jsonl"), b"{\"t\": \"\xff\"}\n").expect("a file");
     let text = message(open(&folder).rows(Split::Train, &[0]));
-    assert!(text.contains("train.jsonl:1: not valid JSON"), "{text}");
+    assert!(text.contains("train.jsonl:1: it is no UTF-8"), "{text}");
 }
 
 #[test]

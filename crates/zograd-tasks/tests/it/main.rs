@@ -7,4 +7,5 @@ mod parquet;
 mod prompts;
 mod reference;
 mod splits;
+mod tables;
 mod user_task;

@@ -160,7 +160,7 @@ fn mistakes_are_named() {
         ("labels = []", &["template: is missing"]),
         (
             "template = \"{a}\"",
-            &["candidates: is missing", "`answer`"],
+            &["candidates: is missing", "\"answer\""],
         ),
         (
             "template = \"{a\"\nanswer = \"b\"",
@@ -224,7 +224,7 @@ fn mistakes_are_named() {
         ),
         (
             "template = \"{a}\"\ncandidates = [\" c\", \" d\"]\nlabel = \"l\"\nend = \"eos\"",
-            &["end: only", "`answer`"],
+            &["end: only", "\"answer\""],
         ),
     ] {
         let error = parse(text).expect_err(text).to_string();

@@ -1,0 +1,455 @@
+//! Rows as people have them: one file in any format, its columns by name, no task file.
+
+use crate::errors::refused;
+use crate::support::{metrics, run, run_json, scratch, unpack, zograd};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+/// So many reviews and what they say, each text once.
+fn reviews(n: usize) -> Vec<(String, &'static str)> {
+    let review = |k: usize| match k % 2 {
+        0 => (format!("film {k}, it was \"fine\";\nall of it"), "positive"),
+        _ => (format!("film {k}, it was dull"), "negative"),
+    };
+    (0..n).map(review).collect()
+}
+
+/// As a spreadsheet writes it.
+fn csv(rows: &[(String, &str)], separator: char) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let line = |(text, label): &(String, &str)| format!("{}{separator}{label}\r\n", quoted(text));
+    let lines: String = rows.iter().map(line).collect();
+    format!("review{separator}sentiment\r\n{lines}")
+}
+
+fn json_lines(rows: &[(String, &str)]) -> String {
+    let line =
+        |(text, label): &(String, &str)| json!({"review": text, "sentiment": label}).to_string();
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+const COLUMNS: [&str; 4] = ["--text", "review", "--label", "sentiment"];
+
+fn with_input(dir: &Path, args: &[&str], input: &str) -> Value {
+    let mut child = zograd(dir, args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the binary starts");
+    let mut to = child.stdin.take().expect("piped");
+    to.write_all(input.as_bytes()).expect("read");
+    drop(to);
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "{args:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Every format, separator and mark says the same, and is divided the same.
+#[test]
+fn the_same_rows_in_every_format() {
+    let dir = scratch();
+    let here = |name: &str| dir.path().join(name);
+    let rows = reviews(60);
+    let objects: Vec<Value> = rows
+        .iter()
+        .map(|(text, label)| json!({"review": text, "sentiment": label}))
+        .collect();
+    let list = serde_json::to_string_pretty(&objects).expect("JSON");
+    for (name, text) in [
+        ("comma.csv", csv(&rows, ',')),
+        ("semicolon.csv", format!("\u{feff}{}", csv(&rows, ';'))),
+        ("excel.CSV", format!("sep=;\r\n{}", csv(&rows, ';'))),
+        ("tabs.tsv", csv(&rows, '\t')),
+        ("lines.jsonl", json_lines(&rows)),
+        ("list.json", list),
+    ] {
+        fs::write(here(name), text).expect("written");
+    }
+    fs::create_dir(here("folder")).expect("made");
+    fs::copy(here("comma.csv"), here("folder/export.csv")).expect("copied");
+    let look = |data: &str| {
+        let mut report = run_json(
+            dir.path(),
+            &[&["data", data, "--json"], &COLUMNS[..]].concat(),
+        );
+        let fields = report.as_object_mut().expect("an object");
+        for of_the_file in ["data", "format", "separator"] {
+            fields.remove(of_the_file);
+        }
+        report
+    };
+    let first = look("comma.csv");
+    assert_eq!(first["shares"], "0.8/0.1/0.1");
+    let rows_of = |k: usize| first["splits"][k]["rows"].as_u64().expect("a number");
+    assert_eq!(rows_of(0) + rows_of(1) + rows_of(2), 60);
+    assert_eq!(
+        first["prompt"]
+            .as_str()
+            .map(|text| text.contains("\"fine\";\nall of it\nsentiment: positive")),
+        Some(true)
+    );
+    for data in [
+        "semicolon.csv",
+        "excel.CSV",
+        "tabs.tsv",
+        "lines.jsonl",
+        "list.json",
+        "folder",
+    ] {
+        assert_eq!(look(data), first, "{data}");
+    }
+    let piped = with_input(
+        dir.path(),
+        &[&["data", "-", "--json"], &COLUMNS[..]].concat(),
+        &csv(&rows, ';'),
+    );
+    assert_eq!(
+        (&piped["splits"], &piped["separator"]),
+        (&first["splits"], &json!(";"))
+    );
+    // no columns: the file as it is
+    let alone = run_json(dir.path(), &["data", "lines.jsonl", "--json"]);
+    assert_eq!(alone["splits"][0]["rows"], 60);
+    assert_eq!(alone["fields"][0]["kind"], "texts");
+    let words = run(dir.path(), &["data", "tabs.tsv"]);
+    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    assert!(
+        words.contains("CSV, tabs between the cells") && words.contains("--text and --label"),
+        "{words}"
+    );
+}
+
+/// The settings that the rows were read with are those of the run: it is the same again, and resumed, and its weights know
+/// what they are for.
+#[test]
+fn a_run_knows_its_columns() {
+    let dir = scratch();
+    let here = |name: &str| dir.path().join(name);
+    fs::write(here("reviews.csv"), csv(&reviews(120), ',')).expect("written");
+    let train = [
+        "train",
+        "--json",
+        "--model",
+        "embedded",
+        "--data",
+        "reviews.csv",
+        "--steps",
+        "4",
+        "--eval-every",
+        "2",
+        "--batch-size",
+        "4",
+    ];
+    let report = run_json(
+        dir.path(),
+        &[&train[..], &COLUMNS, &["--out", "run"]].concat(),
+    );
+    let counts = &report["counts"];
+    let number = |key: &str| counts[key].as_u64().expect("a number");
+    assert_eq!(
+        number("train_rows") + number("dev_rows") + number("validation_rows"),
+        120
+    );
+    assert_eq!(report["task"], "reviews");
+    let config = fs::read_to_string(here("run/config.toml")).expect("settings");
+    for line in ["text = \"review\"", "label = \"sentiment\""] {
+        assert!(config.contains(line), "{config}");
+    }
+    let task = fs::read_to_string(here("run/best/task.toml")).expect("a task");
+    assert!(
+        task.contains("labels = [\"negative\", \"positive\"]"),
+        "{task}"
+    );
+    // again, and longer
+    run_json(
+        dir.path(),
+        &[
+            "train",
+            "--json",
+            "--config",
+            "run/config.toml",
+            "--out",
+            "again",
+        ],
+    );
+    assert_eq!(metrics(&here("again")), metrics(&here("run")));
+    run_json(
+        dir.path(),
+        &["train", "--json", "--resume", "again", "--steps", "6"],
+    );
+    // the rows that were held back, without a word
+    let eval = run_json(dir.path(), &["eval", "--json", "--model", "run/best"]);
+    assert_eq!(eval["examples"], counts["validation_rows"]);
+    assert_eq!(eval["accuracy"], report["accuracy_after"]);
+    let dev = run_json(
+        dir.path(),
+        &["eval", "--json", "--model", "run", "--rows", "dev"],
+    );
+    assert_eq!(dev["examples"], counts["dev_rows"]);
+    // other rows, all of them
+    fs::write(here("new.jsonl"), json_lines(&reviews(7))).expect("written");
+    let new = run_json(
+        dir.path(),
+        &[
+            "eval",
+            "--json",
+            "--model",
+            "run/best",
+            "--data",
+            "new.jsonl",
+        ],
+    );
+    assert_eq!(new["examples"], 7);
+    // rows that were changed are not those of the run
+    fs::write(here("reviews.csv"), csv(&reviews(119), ',')).expect("written");
+    refused(
+        dir.path(),
+        &["train", "--resume", "again", "--steps", "8"],
+        &["--data", "the rows are not what the run began with"],
+    );
+    // an adapter knows it, too
+    let lora = [
+        "--tune",
+        "lora",
+        "--out",
+        "lora",
+        "--split",
+        "0.9/0.1",
+        "--verbalizer",
+        "negative=bad,positive=great",
+    ];
+    let report = run_json(dir.path(), &[&train[..], &COLUMNS, &lora].concat());
+    let eval = run_json(dir.path(), &["eval", "--json", "--model", "lora"]);
+    assert_eq!(eval["examples"], report["counts"]["validation_rows"]);
+    assert!(report["counts"].get("dev_rows").is_none());
+}
+
+/// Texts to write instead of classes.
+#[test]
+fn prompts_and_answers() {
+    let dir = scratch();
+    let here = |name: &str| dir.path().join(name);
+    let row = |k: usize| format!("what is {k}?\tnumber {k}\n");
+    let rows: String = (0..60).map(row).collect();
+    fs::write(here("faq.tsv"), format!("question\treply\n{rows}")).expect("written");
+    let report = run_json(
+        dir.path(),
+        &[
+            "train",
+            "--json",
+            "--model",
+            "embedded",
+            "--data",
+            "faq.tsv",
+            "--prompt",
+            "question",
+            "--answer",
+            "reply",
+            "--steps",
+            "2",
+            "--max-new-tokens",
+            "8",
+            "--out",
+            "run",
+        ],
+    );
+    assert!(report["f1_after"].is_number(), "{report}");
+    unpack(dir.path());
+    let shown = run_json(
+        dir.path(),
+        &[
+            "prompts",
+            "--json",
+            "--limit",
+            "1",
+            "--rows",
+            "train",
+            "--form",
+            "train",
+            "--tokenizer",
+            "model",
+            "--data",
+            "faq.tsv",
+            "--template",
+            "Q: {question}\\nA:",
+            "--answer",
+            "reply",
+        ],
+    );
+    let text = shown["candidates"][0]["text"].as_str().expect("a text");
+    assert!(
+        text.starts_with("Q: what is ") && text.contains("?\nA: number "),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_rows_is_said_in_a_line() {
+    let dir = scratch();
+    let here = |name: &str| dir.path().join(name);
+    let rows = csv(&reviews(40), ',');
+    let long: String = (0..300).map(|k| format!("text {k},label {k}\n")).collect();
+    for (name, bytes) in [
+        ("good.csv", rows.clone().into_bytes()),
+        ("one.csv", "review,sentiment\na,x\nb,x\nc,x\n".into()),
+        ("many.csv", format!("review,sentiment\n{long}").into_bytes()),
+        ("ragged.csv", "review,sentiment\na,x\nb, c,y\n".into()),
+        (
+            "open.csv",
+            "review,sentiment\na,x\n\"b,y\nc,x\nd,y\n".into(),
+        ),
+        (
+            "latin.csv",
+            b"review,sentiment\ngr\xfcn,x\nblau,y\n".to_vec(),
+        ),
+        (
+            "wide.csv",
+            rows.encode_utf16().flat_map(u16::to_le_bytes).collect(),
+        ),
+        ("twice.csv", "review,review\na,x\n".into()),
+        ("empty.csv", b"".to_vec()),
+        ("heads.csv", "review,sentiment\n".into()),
+        ("blank.csv", "review,sentiment\na,x\n ,y\n".into()),
+        ("table.xlsx", b"PK".to_vec()),
+    ] {
+        fs::write(here(name), bytes).expect("written");
+    }
+    let eval = |data: &'static str, more: &[&'static str]| {
+        [&["eval", "--model", "embedded", "--data", data][..], more].concat()
+    };
+    for (data, parts) in [
+        (
+            "one.csv",
+            &[
+                "--label sentiment",
+                "all 3 rows say \"x\"",
+                "nothing to tell apart",
+            ][..],
+        ),
+        (
+            "many.csv",
+            &[
+                "--label sentiment",
+                "more than 200 different values",
+                "--answer",
+            ],
+        ),
+        (
+            "ragged.csv",
+            &["ragged.csv:3", "3 cells and the first line 2"],
+        ),
+        ("open.csv", &["open.csv:3", "quotation mark", "not closed"]),
+        ("latin.csv", &["latin.csv:2", "Windows-1252", "iconv"]),
+        ("wide.csv", &["wide.csv", "UTF-16", "iconv"]),
+        (
+            "twice.csv",
+            &["twice.csv:1", "two columns are called \"review\""],
+        ),
+        ("empty.csv", &["empty.csv", "no rows"]),
+        ("heads.csv", &["heads.csv", "no rows"]),
+        (
+            "blank.csv",
+            &["blank.csv:3", "nothing of this row", "review"],
+        ),
+        ("table.xlsx", &["table.xlsx is not read", "CSV"]),
+        ("none.csv", &["none.csv is not there"]),
+    ] {
+        refused(dir.path(), &eval(data, &COLUMNS), parts);
+    }
+    for (more, parts) in [
+        (
+            &["--text", "reviw", "--label", "sentiment"][..],
+            &["--text reviw", "did you mean \"review\"?"][..],
+        ),
+        (
+            &["--text", "review", "--label", "mood"],
+            &["--label mood", "the row has: review, sentiment"],
+        ),
+        (&["--text", "review"], &["--label"]),
+        (&["--label", "sentiment"], &["--text is missing"]),
+        (
+            &["--text", "review", "--answer", "sentiment"],
+            &["--prompt and --answer"],
+        ),
+        (&[], &["--text and --label", "--task"]),
+        (
+            &["--text", "review", "--label", "sentiment", "--task", "sst2"],
+            &["--task sst2", "one of the two"],
+        ),
+        (
+            &["--template", "{review", "--label", "sentiment"],
+            &["--template", "a { without its }"],
+        ),
+        (
+            &[
+                "--text",
+                "review",
+                "--label",
+                "sentiment",
+                "--split",
+                "0.9/0.2",
+            ],
+            &["--split", "make 1"],
+        ),
+        (
+            &[
+                "--text",
+                "review",
+                "--label",
+                "sentiment",
+                "--verbalizer",
+                "positive=good",
+            ],
+            &["--verbalizer", "at least two"],
+        ),
+    ] {
+        refused(dir.path(), &eval("good.csv", more), parts);
+    }
+    // the command is called as the setting is
+    refused(
+        dir.path(),
+        &["data", "twice.csv"],
+        &["--data: ", "twice.csv:1"],
+    );
+    // no model, no rows
+    refused(
+        dir.path(),
+        &[&["train", "--data", "good.csv"], &COLUMNS[..]].concat(),
+        &["--model"],
+    );
+    refused(
+        dir.path(),
+        &[&["train", "--model", "embedded"], &COLUMNS[..]].concat(),
+        &["--data"],
+    );
+}
+
+/// Words that begin alike are said to do so.
+#[test]
+fn words_that_begin_alike_are_told() {
+    let dir = scratch();
+    let rows: String = (0..60)
+        .map(|k| format!("film {k},{}\n", ["very good", "very bad"][k % 2]))
+        .collect();
+    fs::write(
+        dir.path().join("rows.csv"),
+        format!("review,sentiment\n{rows}"),
+    )
+    .expect("written");
+    let train = [
+        "train", "--model", "embedded", "--data", "rows.csv", "--steps", "1",
+    ];
+    let said = run(dir.path(), &[&train[..], &COLUMNS].concat());
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(
+        said.contains("\"very bad\" and \"very good\" begin with the same token"),
+        "{said}"
+    );
+    let other = ["--verbalizer", "very good=great,very bad=terrible"];
+    let said = run(dir.path(), &[&train[..], &COLUMNS, &other].concat());
+    let said = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(!said.contains("same token"), "{said}");
+}

@@ -1,0 +1,141 @@
+//! How a model does class by class.
+
+use serde::Serialize;
+use zograd_tasks::{Sample, Task};
+use zograd_trainer::{Answer, Prediction};
+
+/// How a model does class by class.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ClassReport {
+    /// The classes, in the task's order.
+    pub classes: Vec<ClassScores>,
+    /// Mean F1 of the classes that are right or predicted somewhere.
+    pub macro_f1: f64,
+    /// How often each class (row) was predicted as each (column), both in the order of `classes`.
+    pub confusion: Vec<Vec<usize>>,
+}
+
+/// How a model does on a class. What would be divided by 0 is 0.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ClassScores {
+    /// What it is called.
+    pub name: String,
+    /// Of the rows that were predicted to be of it, the share that are.
+    pub precision: f64,
+    /// Of the rows that are of it, the share that were predicted to be.
+    pub recall: f64,
+    /// The harmonic mean of the two.
+    pub f1: f64,
+    /// How many rows are of it.
+    pub rows: usize,
+}
+
+impl ClassReport {
+    /// Of these predictions; none where answers are written, or rows have options of their own.
+    pub(crate) fn new(
+        task: &dyn Task,
+        samples: &[Sample],
+        predictions: &[Prediction],
+    ) -> Option<Self> {
+        let names = names(task, samples)?;
+        let mut confusion = vec![vec![0; names.len()]; names.len()];
+        for prediction in predictions {
+            let Answer::Choice {
+                label, prediction, ..
+            } = &prediction.answer
+            else {
+                return None;
+            };
+            *confusion.get_mut(*label)?.get_mut(*prediction)? += 1;
+        }
+        Some(Self::of(names, confusion))
+    }
+
+    fn of(names: Vec<String>, confusion: Vec<Vec<usize>>) -> Self {
+        let share = |part: usize, whole: usize| match whole {
+            0 => 0.0,
+            whole => part as f64 / whole as f64,
+        };
+        let mut occurring = Vec::new();
+        let classes = names.into_iter().enumerate().map(|(k, name)| {
+            let hits = confusion[k][k];
+            let rows: usize = confusion[k].iter().sum();
+            let predicted: usize = confusion.iter().map(|row| row[k]).sum();
+            let f1 = share(2 * hits, rows + predicted);
+            if rows + predicted > 0 {
+                occurring.push(f1);
+            }
+            ClassScores {
+                name,
+                precision: share(hits, predicted),
+                recall: share(hits, rows),
+                f1,
+                rows,
+            }
+        });
+        let classes = classes.collect();
+        Self {
+            classes,
+            macro_f1: occurring.iter().sum::<f64>() / occurring.len().max(1) as f64,
+            confusion,
+        }
+    }
+}
+
+/// What the options are called, if all rows have the same.
+fn names(task: &dyn Task, samples: &[Sample]) -> Option<Vec<String>> {
+    if task.is_generation() {
+        return None;
+    }
+    let endings = &samples.first()?.cloze.endings;
+    let named = task.option_names();
+    if named.is_none()
+        && samples
+            .iter()
+            .any(|sample| sample.cloze.endings != *endings)
+    {
+        return None;
+    }
+    let texts = || {
+        endings
+            .iter()
+            .map(|ending| ending.trim().to_owned())
+            .collect()
+    };
+    Some(named.unwrap_or_else(texts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers are those of `sklearn.metrics.classification_report` by its definitions: right are 0 0 0 1 1 2,
+    /// predicted 0 0 1 1 1 0.
+    #[test]
+    fn scores_of_classes() {
+        let names = ["a", "b", "c", "d"].map(String::from).to_vec();
+        let confusion = vec![
+            vec![2, 1, 0, 0],
+            vec![0, 2, 0, 0],
+            vec![1, 0, 0, 0],
+            vec![0; 4],
+        ];
+        let report = ClassReport::of(names, confusion);
+        let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
+        for (class, (precision, recall, f1, rows)) in report.classes.iter().zip([
+            (2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0, 3),
+            (2.0 / 3.0, 1.0, 0.8, 2),
+            (0.0, 0.0, 0.0, 1),
+            (0.0, 0.0, 0.0, 0),
+        ]) {
+            near(class.precision, precision);
+            near(class.recall, recall);
+            near(class.f1, f1);
+            assert_eq!(class.rows, rows);
+        }
+        // the last class is nowhere
+        near(report.macro_f1, (2.0 / 3.0 + 0.8) / 3.0);
+    }
+}

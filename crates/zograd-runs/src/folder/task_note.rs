@@ -1,0 +1,77 @@
+//! What weights were tuned for: `zograd.toml` in their folder, with the task and the lengths of prompts, and beside it
+//! `task.toml`, where the task is not built in. Whoever uses the weights need not say it again.
+
+use crate::error::{Blame, Result};
+use crate::settings::{Given, Inputs, Keys};
+use std::path::Path;
+use zograd_files::MAX_SMALL_BYTES;
+
+/// The file.
+const NOTE: &str = "zograd.toml";
+
+/// The task's file beside it.
+const TASK: &str = "task.toml";
+
+/// The settings that it may hold.
+const KEYS: [&str; 4] = ["task", "bos-id", "max-length", "max-new-tokens"];
+
+/// What weights were tuned for.
+#[derive(Clone, Debug, Default)]
+pub struct TaskNote {
+    /// The task's name, and the lengths of prompts.
+    given: Given,
+    /// The task's file, where it has one.
+    file: Option<String>,
+}
+
+impl TaskNote {
+    /// Of a run with these inputs, whose task is called `name`, and is described in a file with this text, if in one.
+    pub fn new(inputs: &Inputs, name: &str, file: Option<&str>) -> Self {
+        let number = |n: Option<usize>| n.and_then(|n| i64::try_from(n).ok());
+        let given = Given::new()
+            .with("task", if file.is_some() { TASK } else { name })
+            .with_some("bos-id", inputs.bos_id.map(i64::from))
+            .with_some("max-length", number(inputs.max_length))
+            .with_some("max-new-tokens", number(inputs.max_new_tokens));
+        Self {
+            given,
+            file: file.map(String::from),
+        }
+    }
+
+    /// Writes the files.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let write = |name: &str, text: &str| {
+            let path = folder.join(name);
+            zograd_files::write(&path, text).on_file(&path)
+        };
+        if let Some(file) = &self.file {
+            write(TASK, file)?;
+        }
+        write(NOTE, &self.given.to_string())
+    }
+
+    /// What a folder says as settings; the task's file with its whole path. None if it says nothing.
+    ///
+    /// # Errors
+    /// A file that is not as it was written.
+    pub fn read(folder: &Path) -> Result<Option<Given>> {
+        let path = folder.join(NOTE);
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let text = zograd_files::read_text(&path, MAX_SMALL_BYTES).about_file(&path)?;
+        let given = Given::parse(&text, &Keys::default().and::<Inputs>()).about_file(&path)?;
+        if let Err(key) = given.only(&KEYS) {
+            crate::error::refuse!("{}: \"{key}\" does not belong there", path.display());
+        }
+        let file = folder.join(TASK);
+        Ok(Some(match (given.text("task"), file.to_str()) {
+            (Some(TASK), Some(file)) => given.with("task", file),
+            _ => given,
+        }))
+    }
+}

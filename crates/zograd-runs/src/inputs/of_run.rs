@@ -1,0 +1,109 @@
+//! What a run, or the weights it kept, say of themselves, so that it need not be said again.
+
+use crate::error::{Blame, Result, refuse};
+use crate::folder::{BEST, CONFIG, METRICS, TaskNote};
+use crate::settings::{Columns, Given, Owner};
+use crate::words::as_text;
+use std::path::{Path, PathBuf};
+use zograd_files::MAX_SMALL_BYTES;
+
+/// What was given for a command that uses a model, completed by what its folder says of it: for the folder of a run its
+/// best weights (with an adapter, the model it belongs to), and the task they were tuned for, unless one is given.
+///
+/// # Errors
+/// A run that kept no weights, or files in it that cannot be read.
+pub(crate) fn with_known(mut given: Given) -> Result<Given> {
+    if let (Some(model), None) = (given.text("model"), given.text("adapter")) {
+        let run = PathBuf::from(model);
+        if is_run(&run) {
+            given = of_run(given, &run)?;
+        }
+    }
+    let has_task = given.get("task").is_some()
+        || Columns::SETTINGS
+            .iter()
+            .any(|setting| setting.key != "split" && given.get(setting.key).is_some());
+    let weights = given
+        .text("adapter")
+        .or(given.text("model"))
+        .map(PathBuf::from);
+    let Some(weights) = weights.filter(|_| !has_task) else {
+        return Ok(given);
+    };
+    Ok(match TaskNote::read(&weights)? {
+        Some(known) => given.or_suggested(known),
+        None => given,
+    })
+}
+
+/// The same with the rows of the run that the weights belong to, where none are given, and with how they were divided.
+///
+/// # Errors
+/// A run whose settings cannot be read.
+pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
+    let weights = given
+        .text("adapter")
+        .or(given.text("model"))
+        .map(PathBuf::from);
+    let Some(run) = weights
+        .as_deref()
+        .and_then(Path::parent)
+        .filter(|run| is_run(run))
+    else {
+        return Ok(given);
+    };
+    let settings = settings(run)?;
+    let said = |key: &str| settings.get(key).cloned();
+    let is_the_same = match (given.text("data"), settings.get("data")) {
+        (None, _) => true,
+        (Some("-"), _) | (_, None) => false,
+        (Some(data), Some(known)) => {
+            let data = std::path::absolute(data).ok();
+            data.as_deref() == known.as_str().map(Path::new)
+        }
+    };
+    if !is_the_same {
+        return Ok(given);
+    }
+    // of a single file the rows that were held back are those to measure with
+    let split = said("split").or_else(|| {
+        let file = settings.get("data").and_then(toml::Value::as_str);
+        let is_file = file.is_some_and(|file| Path::new(file).is_file());
+        is_file.then(|| zograd_tasks::Shares::default().to_string().into())
+    });
+    let known = Given::new().with_some(
+        "data",
+        said("data").filter(|data| data.as_str() != Some("-")),
+    );
+    Ok(given.or_suggested(known.with_some("split", split)))
+}
+
+/// The best weights of a run.
+fn of_run(given: Given, run: &Path) -> Result<Given> {
+    let best = run.join(BEST);
+    if best.join("config.json").is_file() {
+        return Ok(given.with("model", as_text(&best)?));
+    }
+    if !best.join("adapter_config.json").is_file() {
+        refuse!(
+            "`model = {}`: it is the folder of a run, which has kept no weights yet",
+            run.display()
+        );
+    }
+    let model = settings(run)?.get("model").cloned();
+    let best = as_text(&best)?;
+    Ok(given
+        .without("model")
+        .with_some("model", model)
+        .with("adapter", best))
+}
+
+fn is_run(folder: &Path) -> bool {
+    folder.join(CONFIG).is_file() && folder.join(METRICS).is_file()
+}
+
+fn settings(run: &Path) -> Result<toml::Table> {
+    let path = run.join(CONFIG);
+    let text = zograd_files::read_text(&path, MAX_SMALL_BYTES).about_file(&path)?;
+    text.parse::<toml::Table>().about_file(&path)
+}

@@ -1,0 +1,479 @@
+//! What is understood of rows, before anything is trained on them.
+
+use crate::Runs;
+use crate::error::{Blame, Result};
+use crate::inputs::{self, Asked, Calibration, ModelSource, Reading, TaskSource};
+use crate::settings::{Columns, Given, Inputs, Keys};
+use crate::watch::Watch;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
+use zograd_models::ModelConfig;
+use zograd_tasks::{Dataset, Prompt, PromptEncoder, Row, Split, Task};
+
+/// How many rows are looked at together.
+const CHUNK: usize = 4096;
+
+/// How many rows say what a field holds.
+const FIELD_ROWS: usize = 10_000;
+
+/// What rows are.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct DataReport {
+    /// Where they are.
+    pub data: String,
+    /// Their format.
+    pub format: String,
+    /// What separates the cells of a table of texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub separator: Option<char>,
+    /// How one file was divided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shares: Option<String>,
+    /// Their fields, by the first ten thousand rows.
+    pub fields: Vec<FieldReport>,
+    /// Their splits.
+    pub splits: Vec<SplitReport>,
+    /// Texts that are in two splits.
+    pub shared: Vec<Shared>,
+    /// Texts that have different labels in different rows.
+    pub contradictions: usize,
+    /// The longest prompt in tokens, where a model or a tokenizer is given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_length: Option<usize>,
+    /// The prompt of the first row, with what is right behind it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// The first rows that cannot be read, and why.
+    pub problems: Vec<String>,
+}
+
+/// A field.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct FieldReport {
+    /// Its name.
+    pub name: String,
+    /// What it holds.
+    pub kind: String,
+    /// Rows in which it is missing, null or blank.
+    pub blank: usize,
+    /// A value of it.
+    pub example: String,
+}
+
+/// A split.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SplitReport {
+    /// Which.
+    pub split: Split,
+    /// How many rows it has.
+    pub rows: usize,
+    /// How many of each class, the most frequent first; those that say nothing under an empty name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<(String, usize)>,
+    /// Rows whose text another row of the split has, too.
+    pub duplicates: usize,
+    /// Rows that cannot be read as the task's.
+    pub unreadable: usize,
+    /// Lengths of the prompts in tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Lengths>,
+}
+
+/// Lengths in tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Lengths {
+    /// The shortest.
+    pub min: usize,
+    /// Half are longer.
+    pub median: usize,
+    /// One of twenty is longer.
+    pub p95: usize,
+    /// The longest.
+    pub max: usize,
+    /// How many are cut to the longest that is read.
+    pub cut: usize,
+}
+
+/// Texts that are in two splits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Shared {
+    /// The splits.
+    pub splits: [Split; 2],
+    /// How many texts.
+    pub texts: usize,
+}
+
+impl Runs {
+    /// All settings that looking at rows has.
+    pub fn inspection_keys() -> Keys {
+        Keys::default().and::<Inputs>().and::<Columns>()
+    }
+
+    /// Looks at rows: without a task or columns at their fields alone.
+    ///
+    /// # Errors
+    /// Rows that cannot be read at all, columns that are not there, a tokenizer that cannot be loaded.
+    pub fn inspect(&self, mut given: Given, watch: &mut dyn Watch) -> Result<DataReport> {
+        let inputs: Inputs = given.take()?;
+        let columns: Columns = given.take()?;
+        given.finish(&Self::inspection_keys(), |_| "this command".into())?;
+        let has_task = inputs.task.is_some() || columns.stand_for_a_task();
+        let source = match has_task {
+            true => Some(self.first_that_opens(&inputs, &columns, watch)?),
+            false => None,
+        };
+        let data = match &source {
+            Some(source) => source.data.clone(),
+            None => inputs::rows_alone(&inputs, &columns)?,
+        };
+        let encoder = encoder(&inputs, watch)?;
+        let mut looking = Looking {
+            task: source.as_ref().map(|source| source.task.as_ref()),
+            data: &data,
+            encoder: encoder.as_ref(),
+            texts: HashMap::new(),
+            problems: Vec::new(),
+        };
+        let mut splits = Vec::new();
+        for split in data.splits() {
+            splits.push(looking.split(split)?);
+        }
+        let first = data.splits().next().unwrap_or(Split::Validation);
+        let (format, separator) = data.format(first).about("`data`")?.unzip();
+        Ok(DataReport {
+            data: data.name().to_owned(),
+            format: format.map(|format| format.to_string()).unwrap_or_default(),
+            separator: separator.flatten(),
+            shares: data.shares().map(|shares| shares.to_string()),
+            fields: fields(&data, first)?,
+            prompt: looking.example(first)?,
+            shared: looking.shared(),
+            contradictions: looking.contradictions(),
+            problems: looking.problems,
+            splits,
+            max_length: encoder.map(|encoder| encoder.max_length()),
+        })
+    }
+
+    /// The rows with all splits, or with those that are there.
+    fn first_that_opens(
+        &self,
+        inputs: &Inputs,
+        columns: &Columns,
+        watch: &mut dyn Watch,
+    ) -> Result<TaskSource> {
+        let mut open = |splits: &[Split]| {
+            let reading = Reading {
+                splits,
+                label_optional: true,
+            };
+            let asked = Asked {
+                inputs,
+                columns,
+                own: self.tasks(),
+                reading,
+            };
+            TaskSource::open(asked, watch)
+        };
+        let all = open(Reading::ALL.splits);
+        let some = |error| {
+            let others = [&[Split::Validation][..], &[Split::Train]];
+            others
+                .into_iter()
+                .find_map(|splits| open(splits).ok())
+                .ok_or(error)
+        };
+        all.or_else(some)
+    }
+}
+
+/// That of the model or the tokenizer that was given.
+fn encoder(inputs: &Inputs, watch: &mut dyn Watch) -> Result<Option<PromptEncoder>> {
+    let config = match &inputs.model {
+        Some(_) => {
+            let model = ModelSource::find(inputs, watch)?;
+            let config = ModelConfig::from_folder(&model.folder).about("`model`")?;
+            Some((model, config))
+        }
+        None => None,
+    };
+    let (folder, length, ends) = match (&config, &inputs.tokenizer) {
+        (Some((model, config)), _) => (
+            &model.tokenizer,
+            inputs::max_length(inputs.max_length, config)?,
+            config.eos_token_ids.as_slice(),
+        ),
+        (None, Some(folder)) => (
+            folder,
+            inputs
+                .max_length
+                .unwrap_or(PromptEncoder::DEFAULT_MAX_LENGTH),
+            &[][..],
+        ),
+        (None, None) => return Ok(None),
+    };
+    let encoder = inputs::encoder(folder, inputs.bos_id, length)?;
+    Ok(Some(encoder.with_end_ids(ends)))
+}
+
+/// A text, as far as it has been seen.
+#[derive(Default)]
+struct Seen {
+    /// In how many rows of each split.
+    rows: [usize; 3],
+    label: Option<String>,
+    contradicts: bool,
+}
+
+struct Looking<'a> {
+    task: Option<&'a dyn Task>,
+    data: &'a Dataset,
+    encoder: Option<&'a PromptEncoder>,
+    /// By the hash of the text.
+    texts: HashMap<u64, Seen>,
+    problems: Vec<String>,
+}
+
+impl Looking<'_> {
+    fn split(&mut self, split: Split) -> Result<SplitReport> {
+        let rows = self.data.count(split).about("`data`")?;
+        let mut labels: BTreeMap<String, usize> = BTreeMap::new();
+        let (mut lengths, mut cut, mut unreadable) = (Vec::new(), 0, 0);
+        for start in (0..rows).step_by(CHUNK) {
+            for row in self
+                .data
+                .range(split, start..start + CHUNK)
+                .about("`data`")?
+            {
+                match self.row(split, row.label_optional()) {
+                    Ok((label, prompt)) => {
+                        if let Some(label) = label {
+                            *labels.entry(label).or_default() += 1;
+                        }
+                        if let Some(prompt) = prompt {
+                            let (length, is_cut) = length(&prompt);
+                            lengths.push(length);
+                            cut += usize::from(is_cut);
+                        }
+                    }
+                    Err(problem) => {
+                        unreadable += 1;
+                        if self.problems.len() < 3 {
+                            self.problems.push(problem);
+                        }
+                    }
+                }
+            }
+        }
+        let mut labels: Vec<(String, usize)> = labels.into_iter().collect();
+        labels.sort_by_key(|(_, rows)| std::cmp::Reverse(*rows));
+        lengths.sort_unstable();
+        let twice = self.texts.values().map(|seen| seen.rows[split as usize]);
+        Ok(SplitReport {
+            split,
+            rows,
+            labels,
+            duplicates: twice.map(|rows| rows.saturating_sub(1)).sum(),
+            unreadable,
+            tokens: Lengths::of(&lengths, cut),
+        })
+    }
+
+    /// The label of a row in words, and its prompt; or what is wrong with it.
+    fn row(&mut self, split: Split, row: Row) -> Result<(Option<String>, Option<Prompt>), String> {
+        let Some(task) = self.task else {
+            let text = serde_json::to_string(row.fields()).unwrap_or_default();
+            self.see(split, &text, None);
+            return Ok((None, None));
+        };
+        let sample = task.sample(&row).map_err(|error| error.to_string())?;
+        let names = task.option_names();
+        let name = |k: usize| {
+            let named = names.as_ref().and_then(|names| names.get(k)).cloned();
+            named.unwrap_or_else(|| {
+                let ending = sample.cloze.endings.get(k);
+                ending.map_or(String::new(), |ending| ending.trim().to_owned())
+            })
+        };
+        let is_fixed = names.is_some() || !task.is_generation();
+        let label = is_fixed.then(|| sample.correct.first().map(|k| name(*k)).unwrap_or_default());
+        self.see(
+            split,
+            &sample.cloze.context,
+            label.as_deref().filter(|label| !label.is_empty()),
+        );
+        let Some(encoder) = self.encoder else {
+            return Ok((label, None));
+        };
+        let from = (self.data, split);
+        let samples = std::slice::from_ref(&sample);
+        let prompts = inputs::prompts(encoder, task, from, samples, &[], Calibration::None);
+        let prompts = prompts.map_err(|error| error.to_string())?;
+        Ok((label, prompts.into_iter().next()))
+    }
+
+    fn see(&mut self, split: Split, text: &str, label: Option<&str>) {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hash = DefaultHasher::new();
+        text.hash(&mut hash);
+        let seen = self.texts.entry(hash.finish()).or_default();
+        seen.rows[split as usize] += 1;
+        match (&seen.label, label) {
+            (None, Some(label)) => seen.label = Some(label.to_owned()),
+            (Some(known), Some(label)) if known != label => seen.contradicts = true,
+            _ => {}
+        }
+    }
+
+    fn shared(&self) -> Vec<Shared> {
+        let pairs = [
+            [Split::Train, Split::Dev],
+            [Split::Train, Split::Validation],
+            [Split::Dev, Split::Validation],
+        ];
+        let shared = pairs.map(|splits| Shared {
+            splits,
+            texts: self
+                .texts
+                .values()
+                .filter(|seen| splits.iter().all(|split| seen.rows[*split as usize] > 0))
+                .count(),
+        });
+        shared
+            .into_iter()
+            .filter(|shared| shared.texts > 0)
+            .collect()
+    }
+
+    fn contradictions(&self) -> usize {
+        self.texts.values().filter(|seen| seen.contradicts).count()
+    }
+
+    /// The first prompt, with what is right behind it.
+    fn example(&self, split: Split) -> Result<Option<String>> {
+        let Some(task) = self.task else {
+            return Ok(None);
+        };
+        let rows = self.data.range(split, 0..1).about("`data`")?;
+        let sample = rows
+            .first()
+            .and_then(|row| task.sample(&row.clone().label_optional()).ok());
+        let text = |sample: &zograd_tasks::Sample| {
+            let option = sample.correct.first().copied();
+            option
+                .and_then(|k| sample.cloze.verbalize(k))
+                .unwrap_or_else(|| sample.cloze.context.clone())
+        };
+        Ok(sample.as_ref().map(text))
+    }
+}
+
+/// The length of a prompt's longest sequence before it was cut, and whether it was.
+fn length(prompt: &Prompt) -> (usize, bool) {
+    let question = prompt.question.iter().map(|question| &question.prompt);
+    let all = prompt.candidates.iter().chain(question);
+    let longest = all
+        .map(|c| (c.ids.len() + c.truncated, c.truncated > 0))
+        .max();
+    longest.unwrap_or((0, false))
+}
+
+impl Lengths {
+    /// Of sorted lengths; none of none.
+    fn of(sorted: &[usize], cut: usize) -> Option<Self> {
+        let (min, max) = (*sorted.first()?, *sorted.last()?);
+        let at = |percent: usize| sorted[(sorted.len() - 1) * percent / 100];
+        Some(Self {
+            min,
+            median: at(50),
+            p95: at(95),
+            max,
+            cut,
+        })
+    }
+}
+
+/// What the first rows say of the fields.
+fn fields(data: &Dataset, split: Split) -> Result<Vec<FieldReport>> {
+    let rows = data.range(split, 0..FIELD_ROWS).about("`data`")?;
+    let mut fields: Vec<FieldReport> = Vec::new();
+    let mut filled: Vec<usize> = Vec::new();
+    for row in &rows {
+        for (name, value) in row.fields() {
+            let at = fields
+                .iter()
+                .position(|field| field.name == *name)
+                .unwrap_or_else(|| {
+                    filled.push(0);
+                    fields.push(FieldReport {
+                        name: name.clone(),
+                        kind: String::new(),
+                        blank: 0,
+                        example: String::new(),
+                    });
+                    fields.len() - 1
+                });
+            let Some(kind) = kind(row, value) else {
+                continue;
+            };
+            filled[at] += 1;
+            let field = &mut fields[at];
+            if field.kind.is_empty() {
+                field.kind = kind.into();
+                field.example = shown(value);
+            } else if field.kind != kind {
+                let numbers = ["whole numbers", "numbers"];
+                let is_number = |kind: &str| numbers.contains(&kind);
+                field.kind = match is_number(&field.kind) && is_number(kind) {
+                    true => "numbers",
+                    false if row.number_in(value).is_some() || kind == "texts" => "texts",
+                    false => "mixed",
+                }
+                .into();
+            }
+        }
+    }
+    for (field, filled) in fields.iter_mut().zip(filled) {
+        field.blank = rows.len() - filled;
+        if field.kind.is_empty() {
+            field.kind = "nothing".into();
+        }
+    }
+    Ok(fields)
+}
+
+/// What a value is; none of one that says nothing.
+fn kind(row: &Row, value: &Value) -> Option<&'static str> {
+    if let Some(number) = row.number_in(value) {
+        let is_whole = number.as_f64().is_some_and(|number| number.fract() == 0.0);
+        return Some(if is_whole { "whole numbers" } else { "numbers" });
+    }
+    match value {
+        Value::Null => None,
+        Value::String(text) if text.trim().is_empty() => None,
+        Value::String(_) | Value::Number(_) => Some("texts"),
+        Value::Bool(_) => Some("true or false"),
+        Value::Array(_) => Some("lists"),
+        Value::Object(_) => Some("objects"),
+    }
+}
+
+/// The beginning of a value.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let mut shown: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = shown.char_indices().nth(50) {
+        shown.truncate(end);
+        shown.push_str("..");
+    }
+    shown
+}
