@@ -28,7 +28,7 @@ pub fn run(args: &DataArgs) -> Result<ExitCode> {
 fn print(report: &DataReport) -> std::io::Result<()> {
     let separator = match report.separator {
         Some('\t') => ", tabs between the cells".into(),
-        Some(separator) => format!(", {separator} between the cells"),
+        Some(separator) => format!(", {separator:?} between the cells"),
         None => String::new(),
     };
     answer(format_args!(

@@ -414,6 +414,19 @@ fn what_is_wrong_with_rows_is_said_in_a_line() {
         &["data", "twice.csv"],
         &["--data: ", "twice.csv:1"],
     );
+    // a column that no row has says so before it puts all rows into one split
+    refused(
+        dir.path(),
+        &[
+            "data",
+            "good.csv",
+            "--text",
+            "reviw",
+            "--label",
+            "sentiment",
+        ],
+        &["\"reviw\" is missing", "did you mean \"review\"?"],
+    );
     // no model, no rows
     refused(
         dir.path(),

@@ -373,6 +373,12 @@ fn what_cannot_be_answered_is_said_before_a_model_is_loaded() {
             &["no row says which classes", "--verbalizer"],
         ),
         (
+            &[
+                "--data", "new.csv", "--out", "a.csv", "--text", "review", "--label", "revew",
+            ],
+            &["--label revew", "did you mean \"review\""],
+        ),
+        (
             &["--data", "new.csv", "--out", "a.csv"],
             &["--text and --label"],
         ),

@@ -72,6 +72,13 @@ pub(super) fn made(
                     .collect(),
             };
             if known.is_empty() {
+                if let Some(column) = &columns.label {
+                    for split in data.splits() {
+                        for row in data.range(split, 0..1).about("`data`")? {
+                            row.value(column).about(format!("`label = {column}`"))?;
+                        }
+                    }
+                }
                 refuse!(
                     "no row says which classes there are: name them by `verbalizer`, such as neg=terrible,pos=great"
                 );

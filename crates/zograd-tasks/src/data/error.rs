@@ -6,13 +6,13 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// There is nothing at this path, or a file of a format that is not read.
-    #[error("{} is not there: give a file of rows, or the folder that holds train and validation files{hint}", folder.display())]
+    /// There is nothing at this path, or something that is no file and no folder.
+    #[error("{} {state}: give a file of rows, or the folder that holds train and validation files", folder.display())]
     FolderMissing {
         /// The path as given.
         folder: PathBuf,
-        /// What to do with the file that was given instead.
-        hint: String,
+        /// What is wrong with it.
+        state: &'static str,
     },
     /// A file of a format that is not read.
     #[error("{} is not read: rows may be CSV, TSV, JSON, JSON lines or Parquet, by the ending of the file's name{hint}", file.display())]

@@ -31,7 +31,10 @@ pub(super) fn find(folder: &Path, split: Split) -> Result<Vec<Shard>, DataError>
     if !folder.is_dir() {
         return Err(DataError::FolderMissing {
             folder: folder.to_owned(),
-            hint: String::new(),
+            state: match folder.exists() {
+                true => "is no regular file and no folder",
+                false => "is not there",
+            },
         });
     }
     let named = |names: &[&str]| -> Result<Vec<Vec<PathBuf>>, DataError> {
