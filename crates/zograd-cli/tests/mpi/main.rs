@@ -136,13 +136,19 @@ fn a_run_whose_rank_was_killed_goes_on_to_the_same_bits() {
 fn a_signal_to_any_of_them_saves_once() {
     let dir = scratch();
     let dir = dir.path();
+    // steps of a prefix are short: so many that the signal finds the run at work
+    let longer = LONG.iter().map(|word| match *word {
+        "60" => "300",
+        word => word,
+    });
+    let longer: Vec<&str> = longer.collect();
     let prefix = ["--tune", "prefix", "--lr", "1e-2"];
-    alone(dir, &[LONG, &prefix, &["--out", "whole"]].concat());
+    alone(dir, &[&longer[..], &prefix, &["--out", "whole"]].concat());
     for all in [false, true] {
         let out = format!("all-{all}");
         // a second is what mpirun gives on its own; it waits for so long whether all have ended or not
         let mpirun = Mpirun::of(3).with(&["--mca", "odls_base_sigkill_timeout", "4"]);
-        let mut child = mpirun.start(dir, &[LONG, &prefix, &["--out", &out]].concat());
+        let mut child = mpirun.start(dir, &[&longer[..], &prefix, &["--out", &out]].concat());
         until(&mut child, &dir.join(&out).join("metrics.jsonl"), 10);
         let pid = match all {
             true => child.id().to_string(),

@@ -83,7 +83,7 @@ pub trait Family: fmt::Debug + Send + Sync {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Part {
-    /// Independent noise of the run's [`NoiseKind`] in every element, as [`noise`](crate::noise) defines it.
+    /// Independent noise of the run's [`NoiseKind`](crate::NoiseKind) in every element, as [`noise`](crate::noise) defines it.
     Dense,
     /// Numbers that are made some other way.
     Made(Arc<dyn Values>),
