@@ -1,5 +1,6 @@
 //! Training with an adapter moves its tensors and nothing else, and the log tells how it began.
 
+use crate::seeded;
 use crate::tiny::{Cpu, model};
 use burn::module::Module;
 use burn::tensor::backend::Backend;
@@ -224,7 +225,7 @@ fn probes_of_all_weights_are_made_one_by_one() {
         "ffn_dim": 1024, "max_position_embeddings": 32}"#;
     let shape = ModelConfig::from_json(shape).expect("a valid configuration");
     let at_once = |r: usize| {
-        let base = Model::<Cpu>::init(&shape, &Default::default());
+        let base = seeded::model(&shape, 1);
         let lora = LoraConfig {
             r,
             ..LoraConfig::default()

@@ -1,6 +1,6 @@
 //! Metrics as objectives, and answers in a model's own words, on a model small enough to check.
 
-use burn::tensor::backend::Backend;
+use crate::seeded;
 use burn_ndarray::NdArray;
 use std::ops::ControlFlow;
 use zograd_models::{Decoding, Generation, Model, ModelConfig};
@@ -20,9 +20,7 @@ pub fn model() -> Model<B> {
         r#"{{"vocab_size": {WORDS}, "hidden_size": 16, "num_hidden_layers": 2,
             "num_attention_heads": 2, "ffn_dim": 32, "max_position_embeddings": 64, "init_std": 0.3}}"#
     ));
-    let device = Default::default();
-    NdArray::<f32>::seed(&device, 3);
-    Model::init(&config.expect("a valid configuration"), &device)
+    seeded::model(&config.expect("a valid configuration"), 3)
 }
 
 /// The words `w1` to `w39`, by their ids.

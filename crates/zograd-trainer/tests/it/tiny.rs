@@ -1,6 +1,6 @@
 //! A model that computes in milliseconds.
 
-use burn::tensor::backend::Backend;
+use crate::seeded;
 use burn_ndarray::NdArray;
 use std::sync::LazyLock;
 use zograd_models::{Model, ModelConfig};
@@ -15,9 +15,7 @@ static MODEL: LazyLock<Model<Cpu>> = LazyLock::new(|| {
             "ffn_dim": 32, "max_position_embeddings": 32, "init_std": 0.3}"#,
     )
     .expect("a valid configuration");
-    let device = Default::default();
-    Cpu::seed(&device, 11);
-    Model::init(&config, &device)
+    seeded::model(&config, 11)
 });
 
 pub fn model() -> Model<Cpu> {
