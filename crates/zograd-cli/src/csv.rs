@@ -1,33 +1,31 @@
 //! Comma-separated values.
 
-use std::fmt::{Display, Write};
+use csv::Writer;
+use std::fmt::Display;
 
-/// Lines of comma-separated values as RFC 4180 has them, but for the line ends.
-pub struct Csv {
-    /// All lines so far.
-    pub text: String,
-}
+/// Lines of comma-separated values.
+pub struct Csv(Writer<Vec<u8>>);
 
 impl Csv {
     /// With this head.
     pub fn new(heads: &[&str]) -> Self {
-        Self {
-            text: heads.join(",") + "\n",
-        }
+        let mut csv = Self(Writer::from_writer(Vec::new()));
+        let heads: Vec<&dyn Display> = heads.iter().map(|head| head as &dyn Display).collect();
+        csv.line(&heads);
+        csv
     }
 
-    /// Adds a line.
+    /// Adds a line, with as many fields as the head has.
     pub fn line(&mut self, fields: &[&dyn Display]) {
-        for (k, field) in fields.iter().enumerate() {
-            let field = field.to_string();
-            let comma = if k == 0 { "" } else { "," };
-            // writing to a string cannot fail
-            let _ = match field.contains([',', '"', '\n']) {
-                true => write!(self.text, "{comma}\"{}\"", field.replace('"', "\"\"")),
-                false => write!(self.text, "{comma}{field}"),
-            };
-        }
-        self.text.push('\n');
+        let fields = fields.iter().map(ToString::to_string);
+        let written = self.0.write_record(fields);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+
+    /// All lines.
+    pub fn into_bytes(self) -> Vec<u8> {
+        // what is written into memory arrives
+        self.0.into_inner().unwrap_or_default()
     }
 }
 
@@ -51,6 +49,6 @@ mod tests {
     fn fields_with_commas_and_quotes_are_quoted() {
         let mut csv = Csv::new(&["a", "b", "c"]);
         csv.line(&[&"x, \"y\"", &1.5, &Maybe(Some(f64::NAN))]);
-        assert_eq!(csv.text, "a,b,c\n\"x, \"\"y\"\"\",1.5,\n");
+        assert_eq!(csv.into_bytes(), b"a,b,c\n\"x, \"\"y\"\"\",1.5,\n");
     }
 }

@@ -75,7 +75,7 @@ fn write(report: &ComparisonReport) -> Result<()> {
 }
 
 /// One line a method and quantity.
-fn numbers(report: &ComparisonReport) -> String {
+fn numbers(report: &ComparisonReport) -> Vec<u8> {
     let heads = [
         "method", "lr", "eps", "quantity", "runs", "median", "low", "high",
     ];
@@ -109,7 +109,7 @@ fn numbers(report: &ComparisonReport) -> String {
             csv.line(&[&m.method, &lr, &eps, &name, &runs, &median, &low, &high]);
         }
     }
-    csv.text
+    csv.into_bytes()
 }
 
 fn print(report: &ComparisonReport) -> Result<()> {

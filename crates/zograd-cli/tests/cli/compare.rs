@@ -1,9 +1,8 @@
 //! `zograd compare`, end to end, with the built-in model.
 
-use crate::support::{run, run_json, scratch, zograd};
+use crate::support::{json, run, run_json, scratch, zograd};
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
 
 /// A comparison of a few seconds.
 fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
@@ -27,11 +26,6 @@ fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
     ];
     args.extend(more);
     args
-}
-
-fn json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).expect("a file");
-    serde_json::from_str(&text).expect("JSON")
 }
 
 /// Zeroth-order methods and one with a gradient: each is tuned, then run with each seed at its own best rate, at one

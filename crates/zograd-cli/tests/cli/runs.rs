@@ -1,16 +1,11 @@
 //! What a run says of itself when it is over, how it goes on, and folders that are given for one another.
 
 use crate::errors::refused;
-use crate::support::{metrics, run, run_json, scratch, short, unpack, zograd};
+use crate::support::{json, metrics, run, run_json, scratch, short, unpack, zograd};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-
-fn json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).expect("a file");
-    serde_json::from_str(&text).expect("JSON")
-}
 
 fn last_line(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);

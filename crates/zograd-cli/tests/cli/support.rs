@@ -88,6 +88,12 @@ pub fn unpack(dir: &Path) {
     zograd_embedded::unpack(dir).expect("unpacked");
 }
 
+/// A JSON file.
+pub fn json(path: &Path) -> serde_json::Value {
+    let text = std::fs::read_to_string(path).expect("a file");
+    serde_json::from_str(&text).expect("JSON")
+}
+
 /// Material that is not part of the repository: `../shared` beside it. Where it is missing (a user's clone) the
 /// test says so and passes, except under CI.
 pub fn shared(path: &str) -> Option<PathBuf> {

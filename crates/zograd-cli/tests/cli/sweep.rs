@@ -1,10 +1,9 @@
 //! `zograd sweep`, end to end, with the built-in model.
 
-use crate::support::{run, run_json, scratch, zograd};
+use crate::support::{json, run, run_json, scratch, zograd};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// A sweep of a second or two.
@@ -24,11 +23,6 @@ fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
     ];
     args.extend(more);
     args
-}
-
-fn json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).expect("a file");
-    serde_json::from_str(&text).expect("JSON")
 }
 
 #[test]

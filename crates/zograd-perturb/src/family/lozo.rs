@@ -1,10 +1,10 @@
+use super::in_use::InUse;
 use super::low_rank::{LowRank, Right};
 use super::matrix::matrix_of;
 use super::{Family, Part};
 use crate::noise::{self, LARGEST_NOISE};
-use crate::{NoiseKind, ParameterSpec, Seed, TensorId};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::{NoiseKind, ParameterSpec, Seed};
+use std::sync::Arc;
 
 /// LOZO: on each matrix `Z = U V' / sqrt(r)` with Gaussian factors, `U` fresh for every seed and `V` kept for some steps.
 ///
@@ -22,13 +22,7 @@ pub struct Lozo {
     refresh: u64,
     kind: NoiseKind,
     seed: Seed,
-    in_use: Mutex<HashMap<TensorId, Kept>>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    since: u64,
-    right: Arc<Right>,
+    in_use: InUse<Right>,
 }
 
 impl Lozo {
@@ -43,30 +37,19 @@ impl Lozo {
             refresh,
             kind,
             seed,
-            in_use: Mutex::default(),
+            in_use: InUse::default(),
         }
     }
 
     /// `V` of a parameter with so many columns.
     fn right(&self, parameter: &ParameterSpec, columns: usize, step: u64) -> Arc<Right> {
         let since = self.since(step);
-        // what a panic has left behind is whole all the same
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = in_use.get(&parameter.id)
-            && kept.since == since
-        {
-            return Arc::clone(&kept.right);
-        }
-        let mut factor = vec![0.0; columns * self.rank];
-        let seed = self.seed.child(since / self.refresh);
-        noise::fill(seed, parameter.id, NoiseKind::Gaussian, 0, &mut factor);
-        let right = Arc::new(Right::new(&factor, self.rank));
-        let kept = Kept {
-            since,
-            right: Arc::clone(&right),
-        };
-        in_use.insert(parameter.id, kept);
-        right
+        self.in_use.of(parameter.id, since, || {
+            let mut factor = vec![0.0; columns * self.rank];
+            let seed = self.seed.child(since / self.refresh);
+            noise::fill(seed, parameter.id, NoiseKind::Gaussian, 0, &mut factor);
+            Right::new(&factor, self.rank)
+        })
     }
 }
 

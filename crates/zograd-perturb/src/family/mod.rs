@@ -9,6 +9,7 @@
 
 mod blocks;
 mod dense;
+mod in_use;
 mod low_rank;
 mod lozo;
 mod matrix;

@@ -1,11 +1,11 @@
+use super::in_use::InUse;
 use super::low_rank::{LowRank, Right};
 use super::matrix::matrix_of;
 use super::orthonormal::orthonormal;
 use super::{Family, Part};
 use crate::noise::{self, LARGEST_NOISE};
 use crate::{NoiseKind, ParameterSpec, Seed, TensorId};
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// Child of the family's seed that the left factors come from; the right ones come from the next.
 const LEFT: u64 = 0;
@@ -26,13 +26,12 @@ pub struct Subzero {
     refresh: u64,
     kind: NoiseKind,
     seed: Seed,
-    in_use: Mutex<HashMap<TensorId, Arc<Basis>>>,
+    in_use: InUse<Basis>,
 }
 
 /// Where the perturbations of a matrix lie for some steps.
 #[derive(Debug)]
 struct Basis {
-    since: u64,
     /// `U sqrt(m n) / r`, `[m, r]`
     left: Vec<f32>,
     right: Arc<Right>,
@@ -53,22 +52,14 @@ impl Subzero {
             refresh,
             kind,
             seed,
-            in_use: Mutex::default(),
+            in_use: InUse::default(),
         }
     }
 
     fn basis(&self, parameter: &ParameterSpec, shape: [usize; 2], step: u64) -> Arc<Basis> {
         let since = self.since(step);
-        // what a panic has left behind is whole all the same
-        let mut in_use = self.in_use.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(basis) = in_use.get(&parameter.id)
-            && basis.since == since
-        {
-            return Arc::clone(basis);
-        }
-        let basis = Arc::new(self.drawn(parameter.id, shape, since));
-        in_use.insert(parameter.id, Arc::clone(&basis));
-        basis
+        let draw = || self.drawn(parameter.id, shape, since);
+        self.in_use.of(parameter.id, since, draw)
     }
 
     fn drawn(&self, tensor: TensorId, [rows, columns]: [usize; 2], since: u64) -> Basis {
@@ -83,7 +74,6 @@ impl Subzero {
         let scale = ((rows * columns) as f64).sqrt() / rank as f64;
         let narrow: Vec<f32> = right.iter().map(|x| *x as f32).collect();
         Basis {
-            since,
             largest: scale * longest(&left) * longest(&right),
             left: left.iter().map(|x| (scale * x) as f32).collect(),
             right: Arc::new(Right::new(&narrow, rank)),

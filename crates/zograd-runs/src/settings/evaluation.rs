@@ -53,15 +53,26 @@ pub struct Measurement {
     pub predictions: Option<PathBuf>,
 }
 
+/// What is laid over the model.
+pub(super) const ADAPTER: Setting = Setting::path(
+    "adapter",
+    "DIR",
+    "Folder of a LoRA or prefix adapter of the model, such as RUN/best, or one of PEFT's (LoRA)",
+);
+
+/// How answers are written.
+pub(super) const BEAMS: Setting = Setting::count(
+    "beams",
+    "N",
+    "Write answers by a search with this many beams (tasks with written answers)",
+)
+.or("greedily");
+
 impl Owner for Measurement {
     const NAME: &'static str = "evaluations";
     const HEADING: &'static str = "Input";
     const SETTINGS: &'static [Setting] = &[
-        Setting::path(
-            "adapter",
-            "DIR",
-            "Folder of a LoRA or prefix adapter of the model, such as RUN/best, or one of PEFT's (LoRA)",
-        ),
+        ADAPTER,
         Setting::choice("rows", "SPLIT", "Which rows", SplitName::CHOICES).or("validation"),
         Setting::count(
             "test-examples",
@@ -83,12 +94,7 @@ impl Owner for Measurement {
             "icl-sfc",
             "The same, with the demonstrations also before the prompts without input",
         ),
-        Setting::count(
-            "beams",
-            "N",
-            "Write answers by a search with this many beams (tasks with written answers)",
-        )
-        .or("greedily"),
+        BEAMS,
         Setting::count("seed", "N", "Seed of the draws").or("0"),
         Setting::path(
             "predictions",

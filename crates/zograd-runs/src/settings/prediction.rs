@@ -1,5 +1,6 @@
 //! What answering rows has settings for.
 
+use super::evaluation::{ADAPTER, BEAMS};
 use super::owner::Owner;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -22,22 +23,13 @@ impl Owner for PredictOptions {
     const NAME: &'static str = "predictions";
     const HEADING: &'static str = "Input";
     const SETTINGS: &'static [Setting] = &[
-        Setting::path(
-            "adapter",
-            "DIR",
-            "Folder of a LoRA or prefix adapter of the model, such as RUN/best, or one of PEFT's (LoRA)",
-        ),
+        ADAPTER,
         Setting::path(
             "out",
             "FILE",
             "Where the rows go with their predictions: a file that ends in .csv, .tsv, .jsonl or .parquet, or - for JSON \
              lines on the standard output. An unfinished file (FILE.unfinished) is gone on with",
         ),
-        Setting::count(
-            "beams",
-            "N",
-            "Write answers by a search with this many beams (tasks with written answers)",
-        )
-        .or("greedily"),
+        BEAMS,
     ];
 }

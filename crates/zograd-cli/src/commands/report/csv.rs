@@ -23,7 +23,7 @@ pub fn tables(groups: &[Group<'_>]) -> Vec<(String, Vec<u8>)> {
         ("evals.csv", evals),
     ];
     files
-        .map(|(name, csv)| (name.into(), csv.text.into_bytes()))
+        .map(|(name, csv)| (name.into(), csv.into_bytes()))
         .into()
 }
 

@@ -1,7 +1,7 @@
 //! How sure a median over a few seeds is.
 
 use serde::Serialize;
-use zograd_direction::Seed;
+use zograd_perturb::Seed;
 
 /// Times that the values are drawn again.
 const RESAMPLES: u64 = 4000;

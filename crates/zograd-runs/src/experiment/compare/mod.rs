@@ -178,8 +178,10 @@ impl Comparison {
     fn runs_of(&self, method: &str) -> Result<Sweep> {
         let folder = self.folder.join("runs");
         std::fs::create_dir_all(&folder).on_file(&folder)?;
-        let plan = self.plan.runs_of(method).clone();
-        Ok(Sweep::in_folder(folder, plan, self.lock.clone()))
+        let Some(plan) = self.plan.runs_of(method) else {
+            refuse!("{COMPARISON}: nothing is said of the runs of {method}");
+        };
+        Ok(Sweep::in_folder(folder, plan.clone(), self.lock.clone()))
     }
 
     /// What is done.

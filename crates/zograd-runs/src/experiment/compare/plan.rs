@@ -178,13 +178,9 @@ impl ComparisonPlan {
     }
 
     /// The plan of the runs of this method.
-    pub(super) fn runs_of(&self, method: &str) -> &SweepPlan {
-        let own = self
-            .kind
-            .iter()
-            .find(|kind| kind.runs.method.iter().any(|m| m == method));
-        // every method is of a kind
-        &own.unwrap_or(&self.kind[0]).runs
+    pub(super) fn runs_of(&self, method: &str) -> Option<&SweepPlan> {
+        let mut plans = self.kind.iter().map(|kind| &kind.runs);
+        plans.find(|plan| plan.method.iter().any(|own| own == method))
     }
 
     /// The task in a word, for the name of a folder.
