@@ -23,10 +23,10 @@ struct Own {
     /// Seeds of the runs that rates are chosen by; none of those that are compared [default: 0]
     #[arg(long, value_name = "N,..", value_delimiter = ',')]
     tune_seed: Vec<u64>,
-    /// Development loss to be reached [default: the median of the lowest of the first method]
+    /// Development loss to be reached [default: what more than half of the runs of the first method reach]
     #[arg(long, value_name = "LOSS")]
     target_loss: Option<f64>,
-    /// Development score to be reached, from 0 to 1 [default: the median of the best of the first method]
+    /// Development score to be reached, from 0 to 1 [default: what more than half of the runs of the first method reach]
     #[arg(long, value_name = "SCORE")]
     target_score: Option<f64>,
 }

@@ -113,6 +113,10 @@ fn numbers(report: &ComparisonReport) -> Vec<u8> {
 }
 
 fn print(report: &ComparisonReport) -> Result<()> {
+    if report.methods.is_empty() {
+        // still being tuned
+        return Ok(());
+    }
     answer(table(report).without_empty_columns().text())?;
     answer("")?;
     if let Some(line) = target(&report.target, report.metric) {
@@ -145,7 +149,7 @@ fn target(target: &Target, metric: Option<Metric>) -> Option<String> {
         .map(|loss| format!("development loss {loss:.4}"));
     let both: Vec<String> = [loss, score].into_iter().flatten().collect();
     let of = target.of.as_ref().map_or(String::new(), |method| {
-        format!(" (the medians of the best of {method})")
+        format!(" (what more than half of the runs of {method} reach)")
     });
     (!both.is_empty()).then(|| format!("to be reached: {}{of}", both.join(", ")))
 }

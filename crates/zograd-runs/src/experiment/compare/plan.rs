@@ -25,9 +25,9 @@ pub struct Rules {
     pub tune_forwards: Option<u64>,
     /// Seeds of the tuning, none of which is among those of the runs: 0.
     pub tune_seed: Vec<u64>,
-    /// A loss on the development examples to be reached: the median of the lowest of the first method.
+    /// A loss on the development examples to be reached: what more than half of the runs of the first method reach.
     pub target_loss: Option<f64>,
-    /// A score on them, from 0 to 1: the median of the highest of the first method.
+    /// A score on them, from 0 to 1: likewise.
     pub target_score: Option<f64>,
 }
 

@@ -32,7 +32,7 @@ pub struct Target {
     pub loss: Option<f64>,
     /// The score, from 0 to 1.
     pub score: Option<f64>,
-    /// The method whose medians they are, if they were not given.
+    /// The method more than half of whose runs reach them, if they were not given.
     pub of: Option<String>,
 }
 
@@ -97,14 +97,15 @@ pub(super) struct Done {
 }
 
 impl Target {
-    /// What was given, and for the rest the medians of the best of this method.
+    /// What was given; where nothing was, what more than half of the runs of this method reach at best.
     pub(super) fn completed(mut self, first: Option<&Done>) -> Self {
         let Some(first) = first.filter(|done| !done.runs.is_empty()) else {
             return self;
         };
         if self.loss.is_none() && self.score.is_none() {
-            self.loss = median(first.runs.iter().filter_map(lowest_loss).collect());
-            self.score = median(first.runs.iter().filter_map(highest_score).collect());
+            self.loss = of_most(first.runs.iter().filter_map(lowest_loss));
+            let scores = first.runs.iter().filter_map(highest_score);
+            self.score = of_most(scores.map(|score| -score)).map(|score| -score);
             self.of = Some(first.method.clone());
         }
         self
@@ -172,6 +173,13 @@ impl Reached {
     }
 }
 
+/// The lowest number that more than half of these are not above: their median, or the upper one of the two in the middle.
+fn of_most(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
 fn lowest_loss(run: &RunRecord) -> Option<f64> {
     let losses = run.evals.iter().map(|eval| eval.dev_loss);
     losses.filter(|loss| loss.is_finite()).reduce(f64::min)
@@ -218,6 +226,14 @@ mod tests {
         run
     }
 
+    fn done_of(method: &str) -> Done {
+        Done {
+            method: method.into(),
+            point: None,
+            runs: Vec::new(),
+        }
+    }
+
     #[test]
     fn a_target_is_reached_at_the_first_evaluation_that_has_it() {
         let runs = [
@@ -226,9 +242,8 @@ mod tests {
             run(&[(0, 0.9), (100, 0.8), (200, 0.7)]),
         ];
         let done = Done {
-            method: "mezo".into(),
-            point: None,
             runs: runs.to_vec(),
+            ..done_of("mezo")
         };
         let target = Target::default().completed(Some(&done));
         assert_eq!((target.loss, target.score), (Some(0.5), Some(0.5)));
@@ -240,6 +255,17 @@ mod tests {
             (Some(200.0), Some(2000.0))
         );
         assert_eq!(report.to_score, report.to_loss);
+        // of two runs both reach what most of them reach
+        let two = Done {
+            runs: runs[..2].to_vec(),
+            ..done_of("mezo")
+        };
+        let target = Target::default().completed(Some(&two));
+        assert_eq!((target.loss, target.score), (Some(0.5), Some(0.5)));
+        assert_eq!(
+            MethodReport::of(&two, &target).to_loss.map(|r| r.runs),
+            Some(2)
+        );
         // 0.7 and 0.55, 0.85 and 0.6, 0.85 and 0.75 between the evaluations
         let along = report.mean_dev_loss.expect("runs").median;
         assert!((along - 0.725).abs() < 1e-12, "{along}");
