@@ -117,7 +117,7 @@ fn feed_forward_layers() {
 }
 
 /// Lone sequences, options that branch from a prompt, rows longer than a tile of queries or of keys; heads of several
-/// widths, of which the third is one that no kernel takes; heads that share keys, and a window; with keys of a prefix and
+/// widths, of which the third is one that the kernel takes with zeros behind it; heads that share keys, and a window; with keys of a prefix and
 /// without.
 #[test]
 fn attention() {

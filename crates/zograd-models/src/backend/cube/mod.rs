@@ -21,7 +21,8 @@ trait CubeKernels: Backend {
     /// A linear layer.
     fn product(inputs: Product<Self>) -> FloatTensor<Self>;
 
-    /// Attention with what each token sees as [`AttentionLayout::seen`] says. [`fits`] has been asked.
+    /// Attention with what each token sees as [`AttentionLayout::seen`] says. Heads are at most [`WIDEST`] wide, and multiples of
+    /// [`WIDTHS`].
     fn attend(inputs: Attention<Self>) -> FloatTensor<Self>;
 }
 
@@ -69,10 +70,11 @@ where
     }
 }
 
-/// Whether the kernel of attention takes heads of this width.
-fn fits(width: usize) -> bool {
-    width.is_multiple_of(8) && width <= 128
-}
+/// The widest heads that the kernel of attention takes.
+const WIDEST: usize = 128;
+
+/// What the widths of its heads are multiples of.
+const WIDTHS: usize = 8;
 
 fn primitive<B: Backend, const D: usize>(tensor: Tensor<B, D>) -> FloatTensor<B> {
     tensor.into_primitive().tensor()
@@ -115,18 +117,39 @@ fn attention<B: CubeKernels>(
     layout: &AttentionLayout<B>,
 ) -> Tensor<B, 2> {
     let heads = layout.heads();
-    if !fits(heads.width) || query.dtype() == DType::F64 {
+    if heads.width > WIDEST || query.dtype() == DType::F64 {
         return plain::attention(prefix, query, key, value, layout);
     }
     let seen: Tensor<B, 1, Int> = layout.seen(&query.device());
-    tensor(B::attend(Attention {
-        query: primitive(query),
-        key: primitive(key),
-        value: primitive(value),
-        prefix: prefix.map(|prefix| prefix.map(primitive)),
+    let width = heads.width.next_multiple_of(WIDTHS);
+    let wide = |x| primitive(widened::<B>(x, heads.width, width));
+    let found = tensor::<B, 2>(B::attend(Attention {
+        query: wide(query),
+        key: wide(key),
+        value: wide(value),
+        prefix: prefix.map(|prefix| prefix.map(wide)),
         seen: seen.into_primitive(),
-        heads,
-    }))
+        heads: Heads { width, ..heads },
+    }));
+    if width == heads.width {
+        return found;
+    }
+    let [tokens, _] = found.dims();
+    let found = found.reshape([tokens, heads.query, width]);
+    let found = found.slice([0..tokens, 0..heads.query, 0..heads.width]);
+    found.reshape([tokens, heads.query * heads.width])
+}
+
+/// Heads of `to` numbers where they have `from`: zeros add nothing to a score, and nobody reads what they become.
+fn widened<B: Backend>(x: Tensor<B, 2>, from: usize, to: usize) -> Tensor<B, 2> {
+    if from == to {
+        return x;
+    }
+    let [rows, columns] = x.dims();
+    let heads = columns / from;
+    let zeros = Tensor::zeros([rows, heads, to - from], (&x.device(), x.dtype()));
+    let wide = Tensor::cat(vec![x.reshape([rows, heads, from]), zeros], 2);
+    wide.reshape([rows, heads * to])
 }
 
 /// The methods of [`ModelBackend`] by the kernels of this module.

@@ -10,6 +10,9 @@ use burn_cubecl::cubecl::prelude::*;
 /// Weights that a unit moves.
 pub(in crate::backend::cube) const WEIGHTS: usize = 4 * BLOCK_WORDS;
 
+/// Weights that a unit reads before it writes the first of them.
+const AT_ONCE: usize = 16;
+
 #[cube(launch_unchecked)]
 pub(in crate::backend::cube) fn add_noise<W: Float>(
     weights: &mut Array<W>,
@@ -53,11 +56,29 @@ pub(in crate::backend::cube) fn add_noise<W: Float>(
             sums[i] = fma(b, z, fma(a, z, sums[i]));
         }
     }
-    #[unroll]
-    for i in 0..WEIGHTS {
-        let place = first + comptime!(BLOCKS * i);
-        if place < weights.len() {
-            weights[place] = moved::<W>(weights[place], sums[i], shift);
+    if first + comptime!(BLOCKS * (WEIGHTS - 1)) < weights.len() {
+        // reads are under way together, which a check or a write between them would not allow
+        let mut old = Array::<W>::new(AT_ONCE);
+        #[unroll]
+        for round in 0..comptime!(WEIGHTS / AT_ONCE) {
+            let start = first + comptime!(BLOCKS * AT_ONCE * round);
+            #[unroll]
+            for i in 0..AT_ONCE {
+                old[i] = weights[start + comptime!(BLOCKS * i)];
+            }
+            #[unroll]
+            for i in 0..AT_ONCE {
+                let sum = sums[comptime!(AT_ONCE * round + i)];
+                weights[start + comptime!(BLOCKS * i)] = moved::<W>(old[i], sum, shift);
+            }
+        }
+    } else {
+        #[unroll]
+        for i in 0..WEIGHTS {
+            let place = first + comptime!(BLOCKS * i);
+            if place < weights.len() {
+                weights[place] = moved::<W>(weights[place], sums[i], shift);
+            }
         }
     }
 }

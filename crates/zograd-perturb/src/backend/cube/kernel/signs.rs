@@ -66,11 +66,25 @@ pub(in crate::backend::cube) fn add_noise<W: Float>(
         }
         sync_cube();
     }
-    #[unroll]
-    for i in 0..WEIGHTS {
-        let place = first + comptime!(UNITS * i) + unit;
-        if place < weights.len() {
-            weights[place] = moved::<W>(weights[place], sums[i], shift);
+    if first + WEIGHTS_OF_CUBE <= weights.len() {
+        // reads are under way together, which a check or a write between them would not allow
+        let mut old = Array::<W>::new(WEIGHTS);
+        #[unroll]
+        for i in 0..WEIGHTS {
+            old[i] = weights[first + comptime!(UNITS * i) + unit];
+        }
+        #[unroll]
+        for i in 0..WEIGHTS {
+            let place = first + comptime!(UNITS * i) + unit;
+            weights[place] = moved::<W>(old[i], sums[i], shift);
+        }
+    } else {
+        #[unroll]
+        for i in 0..WEIGHTS {
+            let place = first + comptime!(UNITS * i) + unit;
+            if place < weights.len() {
+                weights[place] = moved::<W>(weights[place], sums[i], shift);
+            }
         }
     }
 }
