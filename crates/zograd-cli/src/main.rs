@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         _ if !ranks.is_alone() => Err(together::refused()),
         Command::Sweep(args) => commands::sweep::run(&args),
         Command::Compare(args) => commands::compare::run(&args),
+        Command::Align(args) => commands::align::run(&args),
         Command::Report(args) => commands::report::run(&args),
         Command::Presets(args) => commands::presets::run(&args),
         Command::Data(args) => commands::data::run(&args),

@@ -43,6 +43,7 @@ pub use replay::{Replay, Replayed};
 pub use runs::Runs;
 pub use settings::*;
 pub use threads::{MAX_THREADS, start_threads, with_threads};
+pub use train::{AlignReport, BlockShare, MethodAlignment};
 pub use verify::Verified;
 pub use watch::{Quiet, RunNote, Watch};
 pub use zograd_ranks::Ranks;

@@ -73,8 +73,8 @@ pub use error::TrainError;
 pub(crate) use evaluate::evaluate_loss;
 pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate, evaluate_on};
 pub use gradient::{
-    Backpropagation, GradientOptimizer, GradientTraining, LinearProbe, LinearProbeStage,
-    answer_tokens, fit_linear_probe,
+    Alignment, Backpropagation, GradientOptimizer, GradientTraining, LinearProbe, LinearProbeStage,
+    ParameterVector, Reference, answer_tokens, at_origin, exact_gradient, fit_linear_probe,
 };
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
 pub use measure::{Measured, measure, measure_at_each, measure_each};

@@ -1,6 +1,7 @@
 //! Flags. Those of `train`, `sweep`, `eval` and `prompts` are made from settings, which may also stand in the file given
 //! with `--config`; flags win.
 
+mod align;
 mod compare;
 mod convert;
 mod data;
@@ -18,6 +19,7 @@ mod sweep;
 mod train;
 mod trajectory;
 
+pub use align::AlignArgs;
 pub use compare::CompareArgs;
 pub use convert::ConvertArgs;
 pub use data::DataArgs;
@@ -78,6 +80,8 @@ pub enum Command {
     Sweep(Box<SweepArgs>),
     /// Compare methods at equal budgets, each at its own best learning rate, over seeds
     Compare(Box<CompareArgs>),
+    /// Hold the estimates of methods against the gradient, at the start weights
+    Align(Box<AlignArgs>),
     /// Show runs side by side: one HTML page, pictures, tables
     Report(ReportArgs),
     /// List the named settings: the paper's experiments

@@ -1,5 +1,6 @@
 //! One file a sub-command.
 
+pub mod align;
 pub mod compare;
 pub mod completions;
 pub mod convert;

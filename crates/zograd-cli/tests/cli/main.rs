@@ -1,6 +1,7 @@
 //! The real binary in scratch folders, one file a theme.
 
 mod adapters;
+mod align;
 mod baselines;
 #[cfg(unix)]
 mod cases;

@@ -26,6 +26,12 @@ fn changed<'a>(changes: &[(&str, &'a str)], more: &[&'a str]) -> Vec<&'a str> {
     args
 }
 
+/// These flags but one and its value.
+fn without<'a>(args: &[&'a str], flag: &str) -> Vec<&'a str> {
+    let at = args.iter().position(|arg| *arg == flag).expect("a flag");
+    [&args[..at], &args[at + 2..]].concat()
+}
+
 /// Everything that a run leaves behind, but for what the clock and the allocator say.
 fn left(run: &Path) -> (Vec<Value>, Value, Vec<Vec<u8>>) {
     let mut summary = json(&run.join("summary.json"));
@@ -37,6 +43,89 @@ fn left(run: &Path) -> (Vec<Value>, Value, Vec<Vec<u8>>) {
     let files = files.chain(weights.iter().filter(|name| run.join(name).exists()));
     let files = files.map(|name| fs::read(run.join(name)).expect("a file"));
     (metrics(run), summary, files.collect())
+}
+
+/// Where nothing becomes better a run ends by its patience, and is then over.
+#[test]
+fn patience_ends_a_run_for_good() {
+    let dir = scratch();
+    let still = [("--steps", "40")];
+    let more = [
+        "--json",
+        "--lr",
+        "0",
+        "--patience",
+        "2",
+        "--eval-every-forwards",
+        "24",
+        "--out",
+        "run",
+    ];
+    let args = changed(&still, &more);
+    let args: Vec<_> = without(&args, "--eval-every");
+    let report = run_json(dir.path(), &args);
+    // four steps of GV with a pool of four
+    assert_eq!(
+        (&report["steps"], &report["stop"]),
+        (&8.into(), &"patience".into())
+    );
+    let config = fs::read_to_string(dir.path().join("run/config.toml")).expect("settings");
+    assert!(
+        config.contains("patience = 2") && config.contains("eval-every = 4"),
+        "{config}"
+    );
+    for more in [&[][..], &["--steps", "100"]] {
+        let args: Vec<_> = ["train", "--resume", "run"]
+            .iter()
+            .chain(more)
+            .copied()
+            .collect();
+        refused(dir.path(), &args, &["--patience"]);
+    }
+    for (args, about) in [
+        (vec!["--patience", "0"], "patience"),
+        (vec!["--patience", "2", "--eval-every", "0"], "patience"),
+        (
+            vec!["--eval-every", "2", "--eval-every-forwards", "12"],
+            "give one of them",
+        ),
+        (vec!["--eval-every-forwards", "0"], "eval-every-forwards"),
+    ] {
+        let args: Vec<_> = ["train", "--out", "none"].into_iter().chain(args).collect();
+        refused(dir.path(), &args, &[about]);
+    }
+}
+
+/// The card beside the weights says what they are, and may be rewritten.
+#[test]
+fn the_best_weights_have_a_card() {
+    let dir = scratch();
+    let report = run_json(dir.path(), &short(&["--json", "--out", "run"]));
+    let path = dir.path().join("run/best/README.md");
+    let card = fs::read_to_string(&path).expect("a card");
+    let after = format!(
+        "{:.4}",
+        report["accuracy_after"].as_f64().expect("a number")
+    );
+    assert!(
+        card.starts_with("---\nlibrary_name: transformers\n"),
+        "{card}"
+    );
+    assert!(
+        card.contains(&after) && card.contains("method = \"gv\""),
+        "{card}"
+    );
+    assert!(!card.contains(&dir.path().display().to_string()), "{card}");
+    fs::write(&path, "# Mine").expect("a card of one's own");
+    let log = [
+        "replay",
+        "--log",
+        "run/trajectory.zog",
+        "--best",
+        "--out",
+        "again",
+    ];
+    run(dir.path(), &log);
 }
 
 /// Ten steps and ten more are twenty, to the bit.

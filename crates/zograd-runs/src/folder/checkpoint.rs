@@ -1,5 +1,6 @@
 //! Checkpoints: the weights after some step, so that a resumed run need not walk all the way from the start.
 
+use super::card::CARD;
 use super::hash::{self, Hash};
 use crate::error::{Blame, Result, refuse};
 use std::path::{Path, PathBuf};
@@ -73,7 +74,10 @@ fn contents(folder: &Path, weights: &str) -> Result<String> {
         names.push(name.to_string_lossy().into_owned());
     }
     names.retain(|name| {
-        name != SEAL && !name.ends_with(".safetensors") && !name.ends_with(".partial")
+        name != SEAL
+            && name != CARD
+            && !name.ends_with(".safetensors")
+            && !name.ends_with(".partial")
     });
     names.sort();
     let mut contents = weights.to_owned();

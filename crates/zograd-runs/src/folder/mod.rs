@@ -1,5 +1,6 @@
 //! The folder of a run: what is written into it, what is read from it, and what of it belongs together.
 
+mod card;
 mod checkpoint;
 mod environment;
 mod files;
@@ -17,6 +18,7 @@ mod unfinished;
 mod whole_steps;
 mod write;
 
+pub(crate) use card::{CARD, card};
 pub(crate) use checkpoint::{check_seal, checkpoint_folder, checkpoints, folder_hash, seal};
 pub use environment::Environment;
 pub use files::{ANCHOR, BEST, CONFIG, EXAMPLES, INPUTS, LOG, METRICS, SEALS, START, SUMMARY};

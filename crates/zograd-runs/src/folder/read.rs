@@ -80,10 +80,10 @@ impl RunRecord {
         Ok(run)
     }
 
-    /// Whether all its steps are done.
+    /// Whether all its steps are done, or as many as its patience allowed.
     pub fn finished(&self) -> bool {
         let stop = self.summary.as_ref().map(|summary| summary.stop);
-        stop == Some(StopReason::Finished)
+        matches!(stop, Some(StopReason::Finished | StopReason::Patience))
     }
 
     /// Whether nothing is left to do: all steps are done, or a guard stopped it.

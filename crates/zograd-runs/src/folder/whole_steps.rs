@@ -259,6 +259,10 @@ pub fn check_unfinished(folder: &Path, longer: bool) -> Result<()> {
             "{}: a guard stopped the run; begin a new one with other settings (`config`)",
             named()
         ),
+        Some("patience") => refuse!(
+            "{}: the run was ended by its `patience`; its weights are in best/; begin a new one with a larger number",
+            named()
+        ),
         Some("finished") if longer => Ok(()),
         _ => refuse!(
             "{}: the run is finished, as {SUMMARY} says; its weights are in best/{}",

@@ -79,6 +79,10 @@ pub struct Budget {
     pub guard: Option<String>,
     /// Steps between evaluations.
     pub eval_every: Option<u64>,
+    /// Forward passes between them instead.
+    pub eval_every_forwards: Option<u64>,
+    /// Evaluations without a better one that end the run.
+    pub patience: Option<u64>,
     /// What the best weights are chosen by.
     pub best_by: Option<BestBy>,
 }
@@ -119,6 +123,17 @@ impl Owner for Budget {
             "Evaluate on the development examples every N steps; 0: only at the end",
         )
         .or("a tenth of the steps"),
+        Setting::count(
+            "eval-every-forwards",
+            "N",
+            "Evaluate every N forward passes of training instead",
+        ),
+        Setting::count(
+            "patience",
+            "N",
+            "End early, after N evaluations in a row that are no better than the best one before them",
+        )
+        .or("no end before the last step"),
         Setting::choice(
             "best-by",
             "WHAT",
@@ -133,7 +148,7 @@ impl Budget {
     /// How many steps, if one costs so many forward passes; from here on the budget is in steps.
     ///
     /// # Errors
-    /// Too little for one step.
+    /// Too little for one step, the same thing said twice.
     pub(super) fn resolve(&mut self, per_step: u64, built_in: bool) -> Result<u64> {
         let (asked, forwards) = (self.steps, self.forwards);
         let steps = match (asked, forwards) {
@@ -151,6 +166,23 @@ impl Budget {
             _ => {}
         }
         (self.steps, self.forwards) = (Some(steps), None);
+        let every = match (self.eval_every, self.eval_every_forwards.take()) {
+            (Some(_), Some(_)) => refuse!("`eval-every`, `eval-every-forwards`: give one of them"),
+            (_, Some(0)) => {
+                refuse!("`eval-every-forwards = 0`: use at least 1, or `eval-every = 0`")
+            }
+            (None, Some(forwards)) => forwards.div_ceil(per_step),
+            (every, None) => every.unwrap_or(steps.div_ceil(10)),
+        };
+        self.eval_every = Some(every);
+        if self.patience == Some(0) {
+            refuse!("`patience = 0`: use at least 1");
+        }
+        if self.patience.is_some() && every == 0 {
+            refuse!(
+                "`patience`: without evaluations there is nothing to wait for; use `eval-every` of at least 1"
+            );
+        }
         Ok(steps)
     }
 

@@ -93,7 +93,11 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
     ),
     (
         &["eval-steps", "evaluation-strategy", "eval-strategy"],
-        "use `eval-every`, in steps",
+        "use `eval-every`, in steps, or `eval-every-forwards`",
+    ),
+    (
+        &["early-stopping", "early-stopping-patience", "early-stop"],
+        "use `patience`, in evaluations",
     ),
     (
         &[

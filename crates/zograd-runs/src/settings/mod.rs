@@ -186,6 +186,7 @@ impl Settings {
         config.batch_size = batch_size;
         config.seed = draw.seed.unwrap_or(0);
         config.eval_every = steps.budget.eval_every.unwrap_or(1);
+        config.patience = steps.budget.patience.unwrap_or(0);
         config.best_by = steps.budget.best_by.unwrap_or_default();
         config.eval_batch_size = eval_batch_size;
         config.check().or_input()?;
@@ -377,7 +378,7 @@ struct Stepped {
 impl Stepped {
     fn take(given: &mut Given, chosen: &Chosen, per_step: u64) -> Result<Self> {
         let (mut sizes, mut budget) = (given.take::<StepSizes>()?, given.take::<Budget>()?);
-        let steps = budget.resolve(per_step, chosen.built_in)?;
+        budget.resolve(per_step, chosen.built_in)?;
         let gradient = chosen.kind.has_gradient();
         sizes.lr.get_or_insert(match chosen.tune {
             Tune::Full if chosen.built_in && !gradient => BUILT_IN_LR,
@@ -385,7 +386,6 @@ impl Stepped {
         });
         sizes.schedule.get_or_insert(Schedule::Constant);
         sizes.weight_decay.get_or_insert(0.0);
-        budget.eval_every.get_or_insert(steps.div_ceil(10));
         budget.best_by.get_or_insert_default();
         let ObjectiveChoice { objective } = given.take()?;
         let objective = objective.unwrap_or(ObjectiveName::Auto);

@@ -1,5 +1,6 @@
 //! Training: a run from its settings to its summary, and a run resumed.
 
+mod align;
 mod follow;
 mod gradient;
 mod handed;
@@ -13,6 +14,7 @@ mod start;
 mod work;
 mod zeroth_order;
 
+pub use align::{AlignReport, BlockShare, MethodAlignment};
 pub(crate) use follow::FollowJob;
 pub(crate) use handed::Handed;
 pub(crate) use prepare::Prepared;

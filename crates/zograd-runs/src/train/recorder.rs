@@ -4,8 +4,8 @@ use super::prepare::Prepared;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    ANCHOR, BEST, Interrupted, RunFolder, Summary, TaskNote, checkpoint_folder, checkpoints,
-    folder_hash, seal,
+    ANCHOR, BEST, CARD, Interrupted, RunFolder, Summary, TaskNote, card, checkpoint_folder,
+    checkpoints, folder_hash, seal,
 };
 use crate::inputs::{keep, load_own, tuned_hash, with_own_adapter};
 use crate::settings::Storage;
@@ -125,13 +125,17 @@ impl<'a> Recorder<'a> {
         });
     }
 
-    /// Writes the summary, after all that it sums up is on the disk.
+    /// Writes the summary, after all that it sums up is on the disk, and of a run that has ended the card of its weights.
     ///
     /// # Errors
     /// A file cannot be written.
     pub(super) fn summarise(&mut self, summary: &Summary) -> Result<()> {
         if let Some(log) = &mut self.log {
             log.sync().while_running()?;
+        }
+        if summary.stop != StopReason::Interrupted {
+            let path = self.folder.best().join(CARD);
+            zograd_files::write(&path, card(summary)).on_file(&path)?;
         }
         self.folder.summarise(summary)
     }

@@ -17,6 +17,7 @@ use crate::inputs::{Questions, load, note_lengths, score, truncated, tuned_hash}
 use crate::ranks::{Fact, agreed, alike, waited};
 use crate::settings::{Procedure, Settings, WITHOUT_EFFECT};
 use crate::watch::Watch;
+use crate::words::count;
 use burn::module::Module;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -131,6 +132,15 @@ impl Job for TrainJob<'_> {
                 "stopped by a guard after step {}: {event}; {}",
                 summary.steps,
                 event.advice()
+            ));
+        }
+        if summary.stop == StopReason::Patience {
+            recorder.watch.note(&format!(
+                "ended after step {} of {}: {} without a better one (`patience = {}`)",
+                summary.steps,
+                prepared.settings.config.steps,
+                count(summary.stale, "evaluation"),
+                prepared.settings.config.patience
             ));
         }
         let has_log = matches!(prepared.settings.procedure, Procedure::ZerothOrder(_));

@@ -53,11 +53,11 @@ pub(super) struct Steps<'a, B: ModelBackend, C: CheckpointStrategy> {
 }
 
 /// The gradient of a batch.
-struct Gradient {
-    loss: f64,
+pub(super) struct Gradient {
+    pub(super) loss: f64,
     /// The sum over the terms of the loss.
-    sum: GradientsParams,
-    terms: usize,
+    pub(super) sum: GradientsParams,
+    pub(super) terms: usize,
     tokens: usize,
 }
 
@@ -97,7 +97,7 @@ impl<'a, B: ModelBackend, C: CheckpointStrategy> Steps<'a, B, C> {
     }
 
     /// The gradient of the loss of a batch, part by part.
-    fn gradient(&self, batch: &[&Prompt]) -> Result<Gradient, TrainError> {
+    pub(super) fn gradient(&self, batch: &[&Prompt]) -> Result<Gradient, TrainError> {
         let mut sums = GradientsAccumulator::new();
         let (mut loss, mut terms, mut tokens) = (0.0, 0, 0);
         for part in batch.chunks(self.settings.micro_batch.max(1)) {

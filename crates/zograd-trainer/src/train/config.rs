@@ -34,6 +34,9 @@ pub struct TrainConfig {
     pub seed: u64,
     /// Evaluate on the development examples every so many steps and after the last; 0: only then.
     pub eval_every: u64,
+    /// End after so many evaluations in a row that are no better than the best one before them; 0: never.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub patience: u64,
     /// What the best weights are chosen by.
     #[serde(default, skip_serializing_if = "BestBy::is_default")]
     pub best_by: BestBy,
@@ -60,6 +63,7 @@ impl TrainConfig {
             batch_size: 16,
             seed: 0,
             eval_every: 0,
+            patience: 0,
             best_by: BestBy::Score,
             eval_batch_size: 16,
             anchor_every: 0,
@@ -133,6 +137,10 @@ impl TrainConfig {
         }
         Ok(())
     }
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 #[cfg(test)]

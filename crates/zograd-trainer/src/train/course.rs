@@ -106,9 +106,14 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
         Ok(self.state.into_summary())
     }
 
-    fn is_over(&self) -> bool {
-        let summary = self.state.summary();
-        summary.steps >= self.config.steps || summary.stop != StopReason::Finished
+    fn is_over(&mut self) -> bool {
+        let (steps, patience) = (self.config.steps, self.config.patience);
+        let summary = self.state.summary_mut();
+        let is_left = summary.steps < steps && summary.stop == StopReason::Finished;
+        if is_left && patience > 0 && summary.stale >= patience {
+            summary.stop = StopReason::Patience;
+        }
+        summary.steps >= steps || summary.stop != StopReason::Finished
     }
 
     /// The record of a step with the sums of the whole run.

@@ -14,6 +14,8 @@ pub enum StopReason {
     Interrupted,
     /// A guard stopped it.
     Guard,
+    /// Too many evaluations in a row were no better than the best one.
+    Patience,
 }
 
 /// What a run did.
@@ -46,6 +48,9 @@ pub struct TrainSummary {
     /// The last evaluation.
     #[serde(default)]
     pub last: Option<EvalRecord>,
+    /// Evaluations since the best one.
+    #[serde(default)]
+    pub stale: u64,
     /// Why it ended.
     pub stop: StopReason,
 }
@@ -65,6 +70,7 @@ impl TrainSummary {
             untuned: None,
             best: None,
             last: None,
+            stale: 0,
             stop: StopReason::Finished,
         }
     }
@@ -82,8 +88,10 @@ impl TrainSummary {
         if eval.step == 0 {
             self.untuned = Some(eval.clone());
         }
+        self.stale += 1;
         if eval.best {
             self.best = Some(eval.clone());
+            self.stale = 0;
         }
         self.last = Some(eval.clone());
     }

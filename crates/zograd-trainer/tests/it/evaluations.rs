@@ -12,8 +12,8 @@ use zograd_perturb::{NoiseKind, ParameterSpace, Perturbed, Selection};
 use zograd_select::Mezo;
 use zograd_tasks::metrics::Metric;
 use zograd_trainer::{
-    BestBy, Classification, EvalRecord, Examples, Gain, Observer, Scoring, TeacherForcing,
-    TrainConfig, TrainError, TrainSummary, Training,
+    BestBy, Classification, DevScore, EvalRecord, Examples, Gain, Observer, Scoring, StepRecord,
+    StopReason, TeacherForcing, TrainConfig, TrainError, TrainState, TrainSummary, Training,
 };
 
 /// Evaluations, with the weights they were made of.
@@ -71,6 +71,45 @@ fn the_untuned_model_is_a_candidate() {
     assert_eq!((without.gain(BestBy::Loss), same), (None, weights));
     let (_, still, _) = run(0.0, true);
     assert_eq!(still.gain(BestBy::Loss), Some(Gain::Nothing));
+}
+
+/// A run that becomes no better ends when its patience does, and ends there again when it is resumed.
+#[test]
+fn patience_ends_a_run() {
+    let (prompts, scoring) = (prompts(), Scoring::choice());
+    let (train, dev) = prompts.split_at(16);
+    let examples = Examples {
+        train,
+        dev,
+        scoring: &scoring,
+    };
+    let run = |state: TrainState, patience: u64| {
+        let mut config = TrainConfig::new(8, 0.0);
+        (config.batch_size, config.eval_every, config.patience) = (4, 2, patience);
+        let space = ParameterSpace::select(&model(), &Selection::All).expect("parameters");
+        let mut model = Perturbed::new(model(), space, NoiseKind::Gaussian, 1e-3).expect("its own");
+        Training::new(&mut Mezo, &Classification, examples, &config)
+            .resume(state)
+            .run(&mut model)
+            .expect("trains")
+    };
+    for (patience, steps, stop) in [
+        (0, 8, StopReason::Finished),
+        (1, 2, StopReason::Patience),
+        (3, 6, StopReason::Patience),
+        // the last evaluation ends a run anyway
+        (4, 8, StopReason::Finished),
+    ] {
+        let summary = run(TrainState::beginning(), patience);
+        assert_eq!((summary.steps, summary.stop), (steps, stop), "{patience}");
+    }
+    let mut stale = EvalRecord::new(0, 0, DevScore::new(Metric::Accuracy, 0.5), 1.0);
+    stale.best = true;
+    let mut next = stale.clone();
+    (next.step, next.best) = (2, false);
+    let steps = [StepRecord::new(1, vec![1.0]), StepRecord::new(2, vec![1.0])];
+    let ended = run(TrainState::after(&steps, &[stale, next]), 1);
+    assert_eq!((ended.steps, ended.stop), (2, StopReason::Patience));
 }
 
 /// Prompts that were answered in words.

@@ -2,6 +2,7 @@
 //! of their process, and those on a GPU need a feature; both are programs of their own.
 
 mod adapters;
+mod alignment;
 mod answers;
 mod evaluations;
 mod families;

@@ -1,0 +1,54 @@
+//! `zograd align`, with the built-in model.
+
+use crate::errors::refused;
+use crate::support::{run, run_json, scratch};
+use std::fs;
+
+#[test]
+fn estimates_are_held_against_the_gradient() {
+    let dir = scratch();
+    let args = [
+        "align",
+        "--method",
+        "mezo,pool-regression",
+        "--pool",
+        "16",
+        "--train-examples",
+        "64",
+        "--draws",
+        "12",
+    ];
+    let report = run_json(dir.path(), &[&args[..], &["--json"]].concat());
+    assert_eq!(report["rows"], 64);
+    assert!(report["gradient_noise"].as_f64() > Some(0.0), "{report}");
+    let blocks = report["blocks"].as_array().expect("blocks");
+    let share: f64 = blocks
+        .iter()
+        .map(|b| b["share"].as_f64().expect("a share"))
+        .sum();
+    assert!((share - 1.0).abs() < 1e-6, "{report}");
+    let methods = report["methods"].as_array().expect("methods");
+    let number = |at: usize, name: &str| methods[at][name].as_f64().expect("a number");
+    assert_eq!((number(0, "forwards"), number(1, "forwards")), (2.0, 16.0));
+    assert!(number(1, "cosine") > number(0, "cosine"), "{report}");
+    let text = run(dir.path(), &args).stdout;
+    let text = String::from_utf8(text).expect("text");
+    assert!(
+        text.contains("gain a forward") && text.contains("pool-regression"),
+        "{text}"
+    );
+    // nothing is written
+    assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn what_has_no_estimates_or_no_gradient_is_refused() {
+    let dir = scratch();
+    refused(dir.path(), &["align", "--method", "adam"], &["adam"]);
+    refused(dir.path(), &["align", "--draws", "1"], &["draws"]);
+    refused(
+        dir.path(),
+        &["align", "--objective", "accuracy", "--train-examples", "16"],
+        &["gradient"],
+    );
+}
