@@ -90,6 +90,7 @@ fn a_run_saves_the_adapter_and_eval_takes_it() {
         assert_eq!(
             files,
             [
+                "README.md",
                 "adapter_config.json",
                 "adapter_model.safetensors",
                 "base.json",
@@ -147,6 +148,31 @@ fn a_run_saves_the_adapter_and_eval_takes_it() {
         assert_eq!(output.status.code(), Some(2), "{error}");
         assert!(error.contains("other weights"), "{error}");
     }
+}
+
+/// The run knows the model of its adapter: the built-in one too, which its settings do not name.
+#[test]
+fn the_best_weights_of_a_run_are_enough() {
+    let dir = scratch();
+    run_json(dir.path(), &short(&LORA));
+    fs::write(dir.path().join("new.csv"), "text\na good film\n").expect("written");
+    let eval = ["--test-examples", "16", "--json"];
+    let scores = ["run", "run/best"].map(|model| {
+        let args = [&["eval", "--model", model][..], &eval].concat();
+        let report = run_json(dir.path(), &args);
+        let out = format!("{}.csv", model.replace('/', "-"));
+        run(
+            dir.path(),
+            &[
+                "predict", "--model", model, "--data", "new.csv", "--out", &out,
+            ],
+        );
+        (
+            report["loss"].clone(),
+            fs::read(dir.path().join(out)).expect("answers"),
+        )
+    });
+    assert_eq!(scores[0], scores[1]);
 }
 
 #[test]

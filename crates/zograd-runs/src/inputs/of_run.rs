@@ -2,10 +2,13 @@
 
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{BEST, CONFIG, METRICS, TaskNote};
-use crate::settings::{Columns, Given, Owner};
+use crate::settings::{BUILT_IN_MODEL, Columns, Given, Owner};
 use crate::words::as_text;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
+
+/// What makes a folder that of an adapter.
+const ADAPTER: &str = "adapter_config.json";
 
 /// What was given for a command that uses a model, completed by what its folder says of it: for the folder of a run its
 /// best weights (with an adapter, the model it belongs to), and the task they were tuned for, unless one is given.
@@ -14,7 +17,12 @@ use zograd_files::MAX_SMALL_BYTES;
 /// A run that kept no weights, or files in it that cannot be read.
 pub(crate) fn with_known(mut given: Given) -> Result<Given> {
     if let (Some(model), None) = (given.text("model"), given.text("adapter")) {
-        let run = PathBuf::from(model);
+        let folder = PathBuf::from(model);
+        // an adapter that a run kept says nothing of its model, which the run knows
+        let of_adapter = folder
+            .parent()
+            .filter(|run| folder.ends_with(BEST) && folder.join(ADAPTER).is_file() && is_run(run));
+        let run = of_adapter.map_or(folder.clone(), Path::to_owned);
         if is_run(&run) {
             given = of_run(given, &run)?;
         }
@@ -84,7 +92,7 @@ fn of_run(given: Given, run: &Path) -> Result<Given> {
     if best.join("config.json").is_file() {
         return Ok(given.with("model", as_text(&best)?));
     }
-    if !best.join("adapter_config.json").is_file() {
+    if !best.join(ADAPTER).is_file() {
         refuse!(
             "`model = {}`: it is the folder of a run, which has kept no weights yet",
             run.display()
@@ -93,8 +101,7 @@ fn of_run(given: Given, run: &Path) -> Result<Given> {
     let model = settings(run)?.get("model").cloned();
     let best = as_text(&best)?;
     Ok(given
-        .without("model")
-        .with_some("model", model)
+        .with("model", model.unwrap_or_else(|| BUILT_IN_MODEL.into()))
         .with("adapter", best))
 }
 
