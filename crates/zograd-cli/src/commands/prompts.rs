@@ -54,6 +54,9 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
     if let Ok(config) = ModelConfig::from_folder(tokenizer) {
         encoder = encoder.with_end_ids(&config.eos_token_ids);
     }
+    if task.is_chat() {
+        encoder = inputs::with_chat_template(encoder, None, tokenizer)?;
+    }
     let rows = data.count(split).or_input()?;
     let offset = options.offset.unwrap_or(0);
     if offset >= rows {
@@ -179,7 +182,7 @@ fn in_words(prompt: &Prompt, texts: &[String]) -> String {
             0 => String::new(),
             n => format!(", {n} cut from the left"),
         };
-        let (ids, scored) = (candidate.ids.len(), candidate.option_len);
+        let (ids, scored) = (candidate.ids.len(), candidate.scored());
         lines += &format!("\n {mark} {k}: {text:?}");
         lines += &format!(
             "\n      {ids} ids, the last {scored} scored{cut}: {:?}",

@@ -4,6 +4,7 @@ mod adapters;
 mod baselines;
 #[cfg(unix)]
 mod cases;
+mod chats;
 mod columns;
 mod compare;
 mod environment;

@@ -5,6 +5,7 @@ mod adapters;
 mod answers;
 mod evaluations;
 mod families;
+mod gaps;
 mod given_up;
 mod gradient;
 mod head;
