@@ -144,17 +144,6 @@ fn instructions_of_all_kinds_are_read() {
         assert_eq!(report["splits"][0]["unreadable"], 0);
     }
     assert_eq!(texts, [Some(true); 4]);
-    let steps = [
-        "--steps",
-        "3",
-        "--forwards",
-        "12",
-        "--train-examples",
-        "8",
-        "--dev-examples",
-        "4",
-    ];
-    let steps = [&steps[..2], &steps[4..]].concat();
     let train = [
         "train",
         "--json",
@@ -162,16 +151,22 @@ fn instructions_of_all_kinds_are_read() {
         "model",
         "--data",
         "rows.jsonl",
+        "--steps",
+        "3",
+        "--train-examples",
+        "8",
+        "--dev-examples",
+        "4",
         "--test-examples",
         "2",
-        "--out",
-        "zo",
         "--batch-size",
         "4",
         "--max-new-tokens",
         "4",
+        "--out",
+        "zo",
     ];
-    let report = run_json(dir.path(), &[&train[..], &steps].concat());
+    let report = run_json(dir.path(), &train);
     assert!(report["loss_after"].as_f64().is_some_and(f64::is_finite));
 }
 
@@ -310,6 +305,7 @@ fn every_wrong_chat_is_a_line() {
     refused(dir.path(), &absent, &["--chat-template absent.jinja"]);
     fs::write(dir.path().join("t.jinja"), TEMPLATE).expect("written");
     let given = [&eval[..], &["--chat-template", "t.jinja"]].concat();
+    write(&rows, (0..30).map(chat));
     for (more, parts) in [
         (["--bos-id", "2"], ["--bos-id 2", "what begins a chat"]),
         (["--shots", "1"], ["demonstrations", "--shots"]),

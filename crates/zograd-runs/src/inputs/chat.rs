@@ -95,17 +95,6 @@ pub fn note_chats(prompts: &[Prompt], watch: &mut dyn Watch) {
             n => format!("{n} are"),
         }
     ));
-    let cut = answered()
-        .filter(|candidate| candidate.truncated > 0)
-        .count();
-    if cut > 0 {
-        let lost: usize = answered().map(|candidate| candidate.truncated).sum();
-        watch.note(&format!(
-            "note: {cut} of {} are too long and were cut from the left, by {} together (`max-length`)",
-            count(prompts.len(), "chat"),
-            count(lost, "token")
-        ));
-    }
     let left_out: usize = prompts.iter().map(|prompt| prompt.left_out).sum();
     if left_out > 0 {
         watch.note(&format!(

@@ -166,6 +166,7 @@ impl Prepared {
         };
         inputs::note_shortage(&splits.counts, yields, watch);
         if task.is_chat() {
+            inputs::note_lengths(&data.train, 0, Some(encoder.max_new_tokens()), watch);
             inputs::note_chats(&data.train, watch);
         }
         if is_made {
