@@ -40,6 +40,7 @@ mod json;
 mod row;
 mod spans;
 mod template;
+mod value;
 
 pub use chat::{Chat, Role};
 pub use error::{ChatError, RowError};

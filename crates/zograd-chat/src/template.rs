@@ -1,9 +1,9 @@
 //! A model's template, and what it makes of a chat.
 
 use crate::functions::{self, Raised};
-use crate::{Chat, ChatError, generation};
+use crate::{Chat, ChatError, generation, value};
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::{Serde, ValueKind};
+use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, Value, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 use std::collections::BTreeMap;
@@ -118,12 +118,13 @@ impl ChatTemplate {
         }
         let messages = chat.messages.iter();
         let messages: Vec<Value> = messages
-            .map(|message| Value::from(Serde(&message.fields)))
+            .map(|message| value::object(&message.fields))
             .collect();
-        let tokens = Value::from(Serde(&*self.tokens));
+        let tokens = self.tokens.iter();
+        let tokens = Value::from_pairs(tokens.map(|(role, token)| (role.as_str(), token.as_str())));
         let context = context! {
             messages => messages,
-            tools => Value::from(Serde(&chat.tools)),
+            tools => value::value(&chat.tools),
             documents => (),
             add_generation_prompt => prompt,
             ..tokens
