@@ -36,6 +36,7 @@ mod chat;
 mod error;
 mod functions;
 mod generation;
+mod guard;
 mod json;
 mod row;
 mod spans;

@@ -1,7 +1,7 @@
 //! A model's template, and what it makes of a chat.
 
 use crate::functions::{self, Raised};
-use crate::{Chat, ChatError, generation, value};
+use crate::{Chat, ChatError, generation, guard, value};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, Value, context};
@@ -61,11 +61,12 @@ impl ChatTemplate {
         env.set_unknown_method_callback(unknown_method_callback);
         env.set_formatter(python_formatter);
         functions::add(&mut env);
+        guard::add(&mut env);
         env.add_filter(generation::FILTER, |text: &Value| {
             generation::marked(&text.to_string())
         });
         let (filtered, has_marks) = generation::as_filters(source);
-        let compiled = env.add_template_owned(NAME, filtered);
+        let compiled = env.add_template_owned(NAME, guard::measured(&filtered));
         compiled.map_err(|error| ChatError::Syntax {
             line: error.line().unwrap_or(1),
             reason: reason(&error),
