@@ -50,7 +50,7 @@ impl Owner for Inputs {
         Setting::text(
             "task",
             "NAME",
-            "The task, such as sst2, or chat, or the TOML file of your own",
+            "The task, such as sst2 or chat, or the TOML file of your own",
         )
         .or("with the built-in model: toy, a small sentiment task"),
         Setting::path(
