@@ -24,6 +24,7 @@ const FREE: &[(&str, &[&str])] = &[
     ("task", &["'sst2'", "'mine.toml'"]),
     ("data", &["'rows'"]),
     ("split", &["'0.9/0.1'", "'80/10/10'"]),
+    ("chat-template", &["'chat.jinja'"]),
     ("bos-id", &["0", "2"]),
     ("max-length", &["32"]),
     ("max-new-tokens", &["5"]),
