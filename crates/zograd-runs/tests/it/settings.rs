@@ -587,7 +587,7 @@ proptest! {
             match key.as_str() {
                 "forwards" => prop_assert!(read.get("steps").is_some()),
                 "out" => prop_assert_eq!(read.get(key), None),
-                "lora-targets" | "task" | "tokenizer" | "data" => {
+                "lora-targets" | "task" | "tokenizer" | "data" | "chat-template" => {
                     prop_assert!(read.get(key).is_some(), "{}", key);
                 }
                 _ if *value == Value::Boolean(false) => prop_assert_eq!(read.get(key), None),
