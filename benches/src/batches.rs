@@ -111,6 +111,7 @@ fn prompt(row: usize, options: Vec<(Vec<u32>, usize)>, correct: usize) -> Prompt
         ids,
         option_len,
         truncated: 0,
+        gaps: vec![],
     };
     Prompt {
         row,

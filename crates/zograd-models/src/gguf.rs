@@ -117,6 +117,14 @@ impl GgufModel {
         keys.at(keys.metadata.text("tokenizer.chat_template"))
     }
 
+    /// Special tokens by the names that chat templates know them by, such as `eos_token`.
+    ///
+    /// # Errors
+    /// There is no vocabulary, or an id that is not in it.
+    pub fn special_tokens(&self) -> Result<Vec<(String, String)>, GgufError> {
+        tokenizer::special(&self.keys())
+    }
+
     /// The tensors, by the names that `names` makes of Hugging Face's.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::config::{ConfigError, ModelConfig};
 
 /// Files worth having beside the weights; each is fetched if the repository has it.
 #[cfg(feature = "hub")]
-const SMALL_FILES: [&str; 8] = [
+const SMALL_FILES: [&str; 9] = [
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -24,6 +24,7 @@ const SMALL_FILES: [&str; 8] = [
     "added_tokens.json",
     "vocab.json",
     "merges.txt",
+    "chat_template.jinja",
 ];
 
 /// Weight files by preference; with `.index.json` appended, the index of a sharded one.

@@ -196,6 +196,34 @@ impl Plan {
         }
     }
 
+    /// The same plan without some of the scores: those of which `is_out` says so, told the sequence, in the order of
+    /// [`Plan::spans`], and the place among its scored tokens, from 0. The tokens are run as before; no logits are computed
+    /// where nothing is scored any more.
+    pub fn without(self, is_out: impl Fn(usize, usize) -> bool) -> Self {
+        let mut kept = Vec::new();
+        let mut spans = Vec::with_capacity(self.spans.len());
+        for (sequence, span) in self.spans.iter().enumerate() {
+            let start = kept.len();
+            let scored = self.targets[span.clone()].iter().enumerate();
+            let scored = scored.filter(|(place, _)| !is_out(sequence, *place));
+            kept.extend(scored.map(|(_, target)| *target));
+            spans.push(start..kept.len());
+        }
+        let mut read: Vec<usize> = kept.iter().map(|target| target.logit).collect();
+        read.sort_unstable();
+        read.dedup();
+        for target in &mut kept {
+            // every one was put into the list above
+            target.logit = read.partition_point(|other| *other < target.logit);
+        }
+        Self {
+            logit_tokens: read.iter().map(|logit| self.logit_tokens[*logit]).collect(),
+            targets: kept,
+            spans,
+            ..self
+        }
+    }
+
     /// Whether scores are log-probabilities, and not such up to a number ([`Plan::unnormalised`]).
     pub fn is_normalised(&self) -> bool {
         self.normalised

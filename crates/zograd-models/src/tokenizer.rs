@@ -4,11 +4,14 @@
 //! `vocab.json` and `merges.txt`; both give the same ids. What the files beside them say is followed:
 //! `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json`.
 
+mod chat;
 mod declared;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+pub(crate) use chat::chat_template;
+pub use chat::{ChatFiles, chat};
 use declared::Declared;
 use tokenizers::models::ModelWrapper;
 use tokenizers::models::bpe::{BPE, Vocab};

@@ -214,6 +214,7 @@ impl Measuring<'_> {
         let encoder = inputs::encoder(&self.model.tokenizer, self.inputs.bos_id, max_length)?
             .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, self.inputs.max_new_tokens)?;
+        let encoder = inputs::with_template(encoder, task, &self.inputs, &self.model.tokenizer)?;
         let scoring = inputs::scoring(task, &encoder, &config, asked.beams)?;
         let Drawn {
             split,
@@ -226,6 +227,9 @@ impl Measuring<'_> {
         inputs::check_ids(&prompts, &config)?;
         let room = scoring.writer().map(|_| encoder.max_new_tokens());
         inputs::note_lengths(&prompts, shown.len(), room, watch);
+        if task.is_chat() {
+            inputs::note_chats(&prompts, watch);
+        }
         let truncated = inputs::truncated(&prompts);
         let (mut labelled, mut unlabelled) = (Vec::new(), Vec::new());
         for prompt in prompts {

@@ -8,8 +8,9 @@ use crate::watch::Watch;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use zograd_models::ModelConfig;
-use zograd_tasks::{Dataset, Prompt, PromptEncoder, Row, Split, Task};
+use zograd_tasks::{Chat, ChatTask, Dataset, Prompt, PromptEncoder, Row, Split, Task};
 
 /// How many rows are looked at together.
 const CHUNK: usize = 4096;
@@ -81,6 +82,25 @@ pub struct SplitReport {
     /// Lengths of the prompts in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Lengths>,
+    /// What there is in chats.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chats: Option<ChatCounts>,
+}
+
+/// What there is in the chats of a split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ChatCounts {
+    /// How many chats can be read.
+    pub chats: usize,
+    /// Their turns.
+    pub turns: usize,
+    /// Those of the assistant.
+    pub answers: usize,
+    /// Tokens that count in the loss, where a model or a tokenizer is given.
+    pub scored: usize,
+    /// Turns of the assistant that count in no loss, because the template writes them otherwise once the chat has gone on.
+    pub left_out: usize,
 }
 
 /// Lengths in tokens.
@@ -124,17 +144,32 @@ impl Runs {
         let columns: Columns = given.take()?;
         given.finish(&Self::inspection_keys(), |_| "this command".into())?;
         let has_task = inputs.task.is_some() || columns.stand_for_a_task();
-        let source = match has_task {
+        let alone = match has_task {
+            true => None,
+            false => Some(inputs::rows_alone(&inputs, &columns)?),
+        };
+        let is_chat = match &alone {
+            Some(data) => inputs::first_is_chat(data)?,
+            None => false,
+        };
+        // the standard input is read once
+        let is_read = inputs.data.as_deref() == Some(Path::new("-"));
+        let source = match has_task || (is_chat && !is_read) {
             true => Some(self.first_that_opens(&inputs, &columns, watch)?),
             false => None,
         };
-        let data = match &source {
-            Some(source) => source.data.clone(),
-            None => inputs::rows_alone(&inputs, &columns)?,
+        let task = match &source {
+            Some(source) => Some(source.task.as_ref()),
+            None => is_chat.then_some(&ChatTask as &dyn Task),
         };
-        let encoder = encoder(&inputs, watch)?;
+        let data = match (&source, alone) {
+            (None, Some(data)) => data,
+            (Some(source), _) => source.data.clone(),
+            (None, None) => inputs::rows_alone(&inputs, &columns)?,
+        };
+        let encoder = encoder(&inputs, task, watch)?;
         let mut looking = Looking {
-            task: source.as_ref().map(|source| source.task.as_ref()),
+            task,
             data: &data,
             encoder: encoder.as_ref(),
             texts: HashMap::new(),
@@ -194,7 +229,11 @@ impl Runs {
 }
 
 /// That of the model or the tokenizer that was given.
-fn encoder(inputs: &Inputs, watch: &mut dyn Watch) -> Result<Option<PromptEncoder>> {
+fn encoder(
+    inputs: &Inputs,
+    task: Option<&dyn Task>,
+    watch: &mut dyn Watch,
+) -> Result<Option<PromptEncoder>> {
     let config = match &inputs.model {
         Some(_) => {
             let model = ModelSource::find(inputs, watch)?;
@@ -219,7 +258,11 @@ fn encoder(inputs: &Inputs, watch: &mut dyn Watch) -> Result<Option<PromptEncode
         (None, None) => return Ok(None),
     };
     let encoder = inputs::encoder(folder, inputs.bos_id, length)?;
-    Ok(Some(encoder.with_end_ids(ends)))
+    let encoder = encoder.with_end_ids(ends);
+    match task {
+        Some(task) => inputs::with_template(encoder, task, inputs, folder).map(Some),
+        None => Ok(Some(encoder)),
+    }
 }
 
 /// A text, as far as it has been seen.
@@ -229,6 +272,28 @@ struct Seen {
     rows: [usize; 3],
     label: Option<String>,
     contradicts: bool,
+}
+
+/// What is in a row.
+#[derive(Default)]
+struct Looked {
+    /// The label in words.
+    label: Option<String>,
+    chat: Option<Chat>,
+    prompt: Option<Prompt>,
+}
+
+impl ChatCounts {
+    fn add(&mut self, chat: &Chat, prompt: Option<&Prompt>) {
+        self.chats += 1;
+        self.turns += chat.turns();
+        self.answers += chat.answers();
+        if let Some(prompt) = prompt {
+            let scored = prompt.candidates.iter().map(|candidate| candidate.scored());
+            self.scored += scored.sum::<usize>();
+            self.left_out += prompt.left_out;
+        }
+    }
 }
 
 struct Looking<'a> {
@@ -245,6 +310,7 @@ impl Looking<'_> {
         let rows = self.data.count(split).about("`data`")?;
         let mut labels: BTreeMap<String, usize> = BTreeMap::new();
         let (mut lengths, mut cut, mut unreadable) = (Vec::new(), 0, 0);
+        let mut chats = ChatCounts::default();
         for start in (0..rows).step_by(CHUNK) {
             for row in self
                 .data
@@ -252,9 +318,16 @@ impl Looking<'_> {
                 .about("`data`")?
             {
                 match self.row(split, row.label_optional()) {
-                    Ok((label, prompt)) => {
+                    Ok(Looked {
+                        label,
+                        chat,
+                        prompt,
+                    }) => {
                         if let Some(label) = label {
                             *labels.entry(label).or_default() += 1;
+                        }
+                        if let Some(chat) = chat {
+                            chats.add(&chat, prompt.as_ref());
                         }
                         if let Some(prompt) = prompt {
                             let (length, is_cut) = length(&prompt);
@@ -282,15 +355,19 @@ impl Looking<'_> {
             duplicates: twice.map(|rows| rows.saturating_sub(1)).sum(),
             unreadable,
             tokens: Lengths::of(&lengths, cut),
+            chats: self
+                .task
+                .is_some_and(|task| task.is_chat())
+                .then_some(chats),
         })
     }
 
-    /// The label of a row in words, and its prompt; or what is wrong with it.
-    fn row(&mut self, split: Split, row: Row) -> Result<(Option<String>, Option<Prompt>), String> {
+    /// What is in a row; or what is wrong with it.
+    fn row(&mut self, split: Split, row: Row) -> Result<Looked, String> {
         let Some(task) = self.task else {
             let text = serde_json::to_string(row.fields()).unwrap_or_default();
             self.see(split, &text, None);
-            return Ok((None, None));
+            return Ok(Looked::default());
         };
         let sample = task.sample(&row).map_err(|error| error.to_string())?;
         let names = task.option_names();
@@ -308,14 +385,20 @@ impl Looking<'_> {
             &sample.cloze.context,
             label.as_deref().filter(|label| !label.is_empty()),
         );
+        let mut looked = Looked {
+            label,
+            chat: sample.chat.clone(),
+            prompt: None,
+        };
         let Some(encoder) = self.encoder else {
-            return Ok((label, None));
+            return Ok(looked);
         };
         let from = (self.data, split);
         let samples = std::slice::from_ref(&sample);
         let prompts = inputs::prompts(encoder, task, from, samples, &[], Calibration::None);
         let prompts = prompts.map_err(|error| error.to_string())?;
-        Ok((label, prompts.into_iter().next()))
+        looked.prompt = prompts.into_iter().next();
+        Ok(looked)
     }
 
     fn see(&mut self, split: Split, text: &str, label: Option<&str>) {

@@ -36,7 +36,7 @@ pub use error::{Blame, Problem, Result, RunError};
 pub use evaluate::EvalReport;
 pub use export::Exported;
 pub use folder::{Manifest, Summary, note_tail};
-pub use inspect::{DataReport, FieldReport, Lengths, Shared, SplitReport};
+pub use inspect::{ChatCounts, DataReport, FieldReport, Lengths, Shared, SplitReport};
 pub use predict::Predicted;
 pub use promise::Promise;
 pub use replay::{Replay, Replayed};

@@ -28,6 +28,7 @@ impl Task for Parcels {
             calibration: Some(Cloze::new("That was", [" good", " bad"])),
             correct: vec![usize::from(taken > promised)],
             answers: Vec::new(),
+            chat: None,
         })
     }
 }

@@ -55,6 +55,7 @@
 struct Readme;
 
 mod answer_end;
+mod chat_task;
 mod data;
 pub mod metrics;
 mod near;
@@ -69,6 +70,7 @@ mod user_task;
 mod whitespace;
 
 pub use answer_end::AnswerEnd;
+pub use chat_task::ChatTask;
 pub use data::{DataError, Dataset, Format, Opening, Shares, Split};
 pub use permutation::sample_indices;
 pub use prompt::{
@@ -80,3 +82,4 @@ pub use splits::{Count, SplitCounts, SplitSizes, Splits, Yields};
 pub use task::Task;
 pub use tokenizers::Tokenizer;
 pub use user_task::{TaskFileError, UnknownField, UserTask, template_fields};
+pub use zograd_chat::{Chat, ChatError, ChatTemplate};

@@ -172,6 +172,11 @@ impl Row {
         }
     }
 
+    /// Whether it need not say what is right ([`label_optional`](Self::label_optional)).
+    pub(crate) fn is_label_optional(&self) -> bool {
+        self.label_optional
+    }
+
     /// Whether this row's values are those of a table of texts ([`untyped`](Self::untyped)).
     pub(crate) fn is_untyped(&self) -> bool {
         self.is_untyped

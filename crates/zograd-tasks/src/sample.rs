@@ -1,4 +1,5 @@
 use crate::{AnswerEnd, Row};
+use zograd_chat::Chat;
 
 /// A text and the texts that may follow it.
 ///
@@ -51,6 +52,9 @@ pub struct Sample {
     pub correct: Vec<usize>,
     /// Acceptable answers of a generation task; empty for the others.
     pub answers: Vec<String>,
+    /// The chat, in a task of chats ([`ChatTask`](crate::ChatTask)): what the model reads is what its template makes of it,
+    /// and `cloze` is for people.
+    pub chat: Option<Chat>,
 }
 
 impl Sample {
@@ -67,6 +71,7 @@ impl Sample {
             cloze: Cloze::new(context, ending),
             calibration: None,
             answers,
+            chat: None,
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{AnswerEnd, DataError, Row, Sample};
 ///             calibration: None,
 ///             correct: vec![row.label("label", 2)?],
 ///             answers: vec![],
+///             chat: None,
 ///         })
 ///     }
 /// }
@@ -81,6 +82,11 @@ pub trait Task: Send + Sync {
         !self.is_generation()
     }
 
+    /// Whether its rows are chats, which the model's own template makes a text of.
+    fn is_chat(&self) -> bool {
+        false
+    }
+
     /// What stands between demonstrations, and between them and the question (MeZO's `train_sep`).
     fn separator(&self) -> &str {
         "\n\n"
@@ -118,6 +124,10 @@ impl<T: Task + ?Sized> Task for &T {
 
     fn trains_as_classification(&self) -> bool {
         (**self).trains_as_classification()
+    }
+
+    fn is_chat(&self) -> bool {
+        (**self).is_chat()
     }
 
     fn separator(&self) -> &str {

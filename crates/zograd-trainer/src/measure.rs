@@ -114,6 +114,14 @@ impl<'a, 'p> Questions<'a, 'p> {
             let row = prompts.get(group).map_or(0, |prompt| prompt.row);
             TrainError::Plan { row, source }
         })?;
+        let scored = prompts.iter().zip(&chosen);
+        let scored = scored
+            .flat_map(|(prompt, chosen)| chosen.iter().filter_map(|c| prompt.candidates.get(*c)));
+        let scored: Vec<_> = scored.collect();
+        let plan = match scored.iter().any(|candidate| !candidate.gaps.is_empty()) {
+            true => plan.map(|plan| plan.without(|sequence, place| scored[sequence].is_gap(place))),
+            false => plan,
+        };
         Ok(Self {
             prompts,
             chosen,

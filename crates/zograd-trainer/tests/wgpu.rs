@@ -41,6 +41,7 @@ fn batch() -> Vec<Prompt> {
                 ids: [context, option].concat(),
                 option_len: option.len(),
                 truncated: 0,
+                gaps: vec![],
             })
             .collect(),
         ..Prompt::default()

@@ -24,8 +24,23 @@ pub struct GenerateArgs {
     /// Continue the text of this file
     #[arg(long, value_name = "FILE", help_heading = "Input")]
     pub file: Option<PathBuf>,
+    /// Take each text for what a user says to the model, and write the assistant's turn: by the model's chat template, up
+    /// to the token that ends a turn
+    #[arg(long, help_heading = "Input")]
+    pub chat: bool,
+    /// What the model is told to be, before the user's turn
+    #[arg(long, value_name = "TEXT", requires = "chat", help_heading = "Input")]
+    pub system: Option<String>,
+    /// File with the chat template, in Jinja [default: the model's own]
+    #[arg(long, value_name = "FILE", requires = "chat", help_heading = "Input")]
+    pub chat_template: Option<PathBuf>,
     /// Token id that begins the prompt [default: the tokenizer's]
-    #[arg(long, value_name = "ID", help_heading = "Input")]
+    #[arg(
+        long,
+        value_name = "ID",
+        conflicts_with = "chat",
+        help_heading = "Input"
+    )]
     pub bos_id: Option<u32>,
 
     /// The largest number of new tokens [default: 50]

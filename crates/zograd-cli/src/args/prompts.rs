@@ -77,7 +77,7 @@ impl Owner for PromptOptions {
         Setting::text(
             "task",
             "NAME",
-            "The task, such as sst2, or the TOML file of your own",
+            "The task, such as sst2 or chat, or the TOML file of your own",
         ),
         Setting::path(
             "data",

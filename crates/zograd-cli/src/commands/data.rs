@@ -6,7 +6,7 @@ use crate::output::answer;
 use crate::table::Table;
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{DataReport, Lengths, Runs, SplitReport};
+use zograd_runs::{ChatCounts, DataReport, Lengths, Runs, SplitReport};
 
 /// How many classes are listed.
 const MAX_LABELS: usize = 20;
@@ -57,6 +57,11 @@ fn print(report: &DataReport) -> std::io::Result<()> {
         splits.push(line(split));
     }
     answer(splits.without_empty_columns().text())?;
+    for split in &report.splits {
+        if let Some(chats) = &split.chats {
+            answer(chats_in_words(split, chats))?;
+        }
+    }
     labels(report)?;
     for shared in &report.shared {
         let [a, b] = shared.splits;
@@ -101,6 +106,27 @@ fn line(split: &SplitReport) -> Vec<String> {
         split.tokens.map_or("-".into(), lengths),
         some(split.tokens.map_or(0, |l| l.cut)),
     ]
+}
+
+/// What there is in the chats of a split, in a line.
+fn chats_in_words(split: &SplitReport, chats: &ChatCounts) -> String {
+    let mut line = format!(
+        "{}: {} chats, {} turns, {} of them the assistant's",
+        split.split, chats.chats, chats.turns, chats.answers
+    );
+    if chats.scored > 0 {
+        line.push_str(&format!(
+            "; {} tokens are the assistant's and count in the loss",
+            chats.scored
+        ));
+    }
+    if chats.left_out > 0 {
+        line.push_str(&format!(
+            "; {} earlier turns count in none, as the chat template writes them otherwise once the chat has gone on",
+            chats.left_out
+        ));
+    }
+    line
 }
 
 /// How many rows each split has of each class.

@@ -12,7 +12,7 @@ use zograd_models::{Continuation, Decoding, Finish, Generation, ModelConfig, Sam
 use zograd_perturb::Seed;
 use zograd_runs::inputs::{self, ModelSource};
 use zograd_runs::{Blame, Job, Result, RunBackend, RunError, Storage, dispatch, with_threads};
-use zograd_tasks::PromptEncoder;
+use zograd_tasks::{Chat, PromptEncoder};
 
 /// The longest text that is read from a file: longer than any model reads.
 const MAX_TEXT_BYTES: u64 = 64 << 20;
@@ -29,7 +29,12 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     let source = ModelSource::find(&args.model.inputs(), &mut Console::default())?;
     let config = ModelConfig::from_folder(&source.folder).about("`model`")?;
     let positions = config.max_position_embeddings;
-    let encoder = inputs::encoder(&source.tokenizer, args.bos_id, positions)?;
+    let mut encoder = inputs::encoder(&source.tokenizer, args.bos_id, positions)?
+        .with_end_ids(&config.eos_token_ids);
+    if args.chat {
+        let given = args.chat_template.as_deref();
+        encoder = inputs::with_chat_template(encoder, given, &source.tokenizer)?;
+    }
     let generation = Generation {
         max_new_tokens: args
             .max_new_tokens
@@ -42,7 +47,12 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     }
     generation.check().or_input()?;
     let texts = texts(args)?;
-    let encode = |text: &String| encoder.encode_text(text).or_input();
+    let encode = |text: &String| match args.chat {
+        true => encoder
+            .encode_chat(&Chat::asked(args.system.as_deref(), text))
+            .or_input(),
+        false => encoder.encode_text(text).or_input(),
+    };
     let prompts: Vec<Vec<u32>> = texts.iter().map(encode).collect::<Result<_>>()?;
     for ids in &prompts {
         check_prompt(ids, &config)?;
@@ -116,6 +126,7 @@ fn decoding(args: &GenerateArgs) -> Decoding {
 /// The tokens of the texts to stop at, and the end-of-text token.
 fn stop_ids(texts: &[String], encoder: &PromptEncoder, config: &ModelConfig) -> Result<Vec<u32>> {
     let mut stop = config.eos_token_ids.clone();
+    stop.extend(encoder.turn_end());
     for text in texts {
         let plain = text.replace("\\n", "\n").replace("\\t", "\t");
         let bos = usize::from(encoder.bos_id().is_some());

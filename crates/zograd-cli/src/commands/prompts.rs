@@ -4,6 +4,7 @@ use crate::args::{FormName, HasSettings, PromptOptions, Prompts, PromptsArgs};
 use crate::console::Console;
 use crate::output::answer;
 use serde::Serialize;
+use std::ops::Range;
 use std::process::ExitCode;
 use zograd_models::ModelConfig;
 use zograd_runs::inputs::{self, Asked, Reading, TaskSource};
@@ -53,6 +54,9 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
     // a folder with a tokenizer alone does not say how a text ends
     if let Ok(config) = ModelConfig::from_folder(tokenizer) {
         encoder = encoder.with_end_ids(&config.eos_token_ids);
+    }
+    if task.is_chat() {
+        encoder = inputs::with_chat_template(encoder, None, tokenizer)?;
     }
     let rows = data.count(split).or_input()?;
     let offset = options.offset.unwrap_or(0);
@@ -143,6 +147,8 @@ struct ShownCandidate<'a> {
     text: &'a str,
     ids: &'a [u32],
     option_len: usize,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    gaps: &'a [Range<usize>],
 }
 
 impl<'a> Shown<'a> {
@@ -161,6 +167,7 @@ impl<'a> Shown<'a> {
                     text,
                     ids: &c.ids,
                     option_len: c.option_len,
+                    gaps: &c.gaps,
                 })
                 .collect(),
         }
@@ -179,12 +186,13 @@ fn in_words(prompt: &Prompt, texts: &[String]) -> String {
             0 => String::new(),
             n => format!(", {n} cut from the left"),
         };
-        let (ids, scored) = (candidate.ids.len(), candidate.option_len);
+        let (ids, scored) = (candidate.ids.len(), candidate.scored());
         lines += &format!("\n {mark} {k}: {text:?}");
-        lines += &format!(
-            "\n      {ids} ids, the last {scored} scored{cut}: {:?}",
-            candidate.ids
-        );
+        let scored = match candidate.gaps[..] {
+            [] => format!("the last {scored} scored"),
+            _ => format!("{scored} of the last {} scored", candidate.option_len),
+        };
+        lines += &format!("\n      {ids} ids, {scored}{cut}: {:?}", candidate.ids);
     }
     lines
 }

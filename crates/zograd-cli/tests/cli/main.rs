@@ -5,6 +5,7 @@ mod align;
 mod baselines;
 #[cfg(unix)]
 mod cases;
+mod chats;
 mod columns;
 mod compare;
 mod environment;

@@ -104,6 +104,22 @@ pub(super) fn read(keys: &Keys, architecture: Architecture) -> Result<Value, Ggu
     }
 }
 
+/// The tokens with a role, by the names that chat templates know them by.
+pub(super) fn special(keys: &Keys) -> Result<Vec<(String, String)>, GgufError> {
+    let vocabulary = Vocabulary::read(keys)?;
+    let mut tokens = Vec::new();
+    for (role, name) in [
+        ("bos", "bos_token"),
+        ("eos", "eos_token"),
+        ("unknown", "unk_token"),
+        ("padding", "pad_token"),
+    ] {
+        let token = vocabulary.named(keys, role)?;
+        tokens.extend(token.map(|(_, token)| (name.to_owned(), token.to_owned())));
+    }
+    Ok(tokens)
+}
+
 /// A tokenizer.json around its model.
 fn whole(added: Vec<Value>, model: Value) -> Value {
     json!({

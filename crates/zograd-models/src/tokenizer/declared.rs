@@ -10,7 +10,7 @@ use zograd_files::MAX_SMALL_BYTES;
 
 use super::{TokenizerError, invalid};
 
-const CONFIG: &str = "tokenizer_config.json";
+pub(super) const CONFIG: &str = "tokenizer_config.json";
 const SPECIAL: &str = "special_tokens_map.json";
 const ADDED: &str = "added_tokens.json";
 
@@ -44,6 +44,8 @@ pub(super) struct Declared {
     pub pad: Option<AddedToken>,
     /// Every token with a role.
     pub special: Vec<AddedToken>,
+    /// Their texts, by the keys of their roles.
+    pub roles: Vec<(&'static str, String)>,
     /// Those that are named as special beside them.
     pub extra: Vec<AddedToken>,
     /// Tokens with their ids: those the vocabulary lacks, and perhaps some it has.
@@ -93,7 +95,10 @@ impl Declared {
             ..Self::default()
         };
         for key in ROLES {
-            declared.special.extend(role(key)?);
+            let token = role(key)?;
+            let named = token.as_ref().map(|token| (key, token.content.clone()));
+            declared.roles.extend(named);
+            declared.special.extend(token);
         }
         for key in ["additional_special_tokens", "extra_special_tokens"] {
             let tokens: Vec<&Value> = match keys.get(key) {
@@ -159,7 +164,7 @@ fn token(value: &Value, special: bool) -> Option<AddedToken> {
 }
 
 /// The object of a file; `None` if there is no file.
-fn object(file: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
+pub(super) fn object(file: &Path) -> Result<Option<Map<String, Value>>, TokenizerError> {
     if !zograd_files::exists(file) {
         return Ok(None);
     }

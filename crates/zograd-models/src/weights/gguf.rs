@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use zograd_files::MAX_SMALL_BYTES;
 
 use super::error::SaveError;
 use super::save::{Parameters, hub_name};
@@ -54,7 +53,7 @@ impl TokenizerParts {
             let model = GgufModel::open(place).map_err(gguf)?;
             return Ok(Self {
                 json: model.tokenizer_json().map_err(gguf)?,
-                chat_template: model.chat_template().map_err(gguf)?.map(str::to_owned),
+                chat_template: chat_template(place)?,
             });
         }
         let single = place.join("tokenizer.json");
@@ -68,20 +67,11 @@ impl TokenizerParts {
     }
 }
 
-/// The template of a folder: in a file of its own, or in tokenizer_config.json.
-fn chat_template(folder: &Path) -> Result<Option<String>, SaveError> {
-    let read = |name: &str| {
-        let path = folder.join(name);
-        let text =
-            zograd_files::exists(&path).then(|| zograd_files::read_text(&path, MAX_SMALL_BYTES));
-        text.transpose().map_err(|source| unreadable(&path, source))
-    };
-    if let Some(template) = read("chat_template.jinja")? {
-        return Ok(Some(template));
-    }
-    let config = read("tokenizer_config.json")?.unwrap_or_default();
-    let config: Value = serde_json::from_str(&config).unwrap_or_default();
-    Ok(config["chat_template"].as_str().map(str::to_owned))
+/// The template of a model.
+fn chat_template(place: &Path) -> Result<Option<String>, SaveError> {
+    let found = tokenizer::chat_template(place);
+    let found = found.map_err(|error| unreadable(place, std::io::Error::other(error)))?;
+    Ok(found.map(|(_, template)| template))
 }
 
 fn unreadable(path: &Path, source: std::io::Error) -> SaveError {

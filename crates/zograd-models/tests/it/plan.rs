@@ -245,3 +245,26 @@ fn ids_and_positions_beyond_the_tables_are_refused() {
         })
     ));
 }
+
+/// What is left out is not read, and what is left has the scores it had.
+#[test]
+fn scores_that_are_left_out_change_no_other() {
+    let (model, _) = models(true);
+    let (a, b) = ([1, 4, 6, 7, 8, 9], [1, 4, 5, 6]);
+    let sequence = |ids, scored| Sequence { ids, scored };
+    let groups = [vec![sequence(&a[..], 4)], vec![sequence(&b[..], 2)]];
+    let whole = Plan::new(&groups, Sharing::Prefix).expect("valid");
+    let part = whole
+        .clone()
+        .without(|sequence, place| sequence == 0 && (1..3).contains(&place));
+    assert_eq!(part.spans(), [0..2, 2..4]);
+    assert_eq!(part.targets().collect::<Vec<_>>(), [6, 9, 5, 6]);
+    assert_eq!(part.stats().tokens, whole.stats().tokens);
+    assert_eq!(part.stats().logit_positions, 4);
+    let (all, left) = (model.log_probs(&whole), model.log_probs(&part));
+    let (all, left) = (all.expect("scores"), left.expect("scores"));
+    // the same arithmetic for each position, in batches of other sizes
+    for (found, expected) in left.iter().zip([all[0], all[3], all[4], all[5]]) {
+        assert!((found - expected).abs() < 1e-5, "{found} {expected}");
+    }
+}

@@ -301,3 +301,46 @@ fn byte_order_marks_and_carriage_returns_change_nothing() {
     let folder = letters(&[("tokenizer.json", marked.as_str())]);
     assert_eq!(ids(&folder, "a a"), ids(&plain, "a a"));
 }
+
+/// In a file of its own, else in the tokenizer's settings, alone or among others.
+#[test]
+fn chat_templates_are_found() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let write =
+        |name: &str, text: &str| fs::write(folder.path().join(name), text).expect("written");
+    let found = || {
+        let chat = tokenizer::chat(folder.path()).expect("readable");
+        let template = chat.template.map(|(file, text)| {
+            let name = file
+                .file_name()
+                .expect("a name")
+                .to_string_lossy()
+                .into_owned();
+            (name, text)
+        });
+        (template, chat.tokens)
+    };
+    assert_eq!(found(), (None, vec![]));
+    let config = "tokenizer_config.json";
+    write(
+        config,
+        r#"{"eos_token": "</s>", "bos_token": {"content": "<s>"}, "chat_template": [{"name": "tools", "template": "t"}, {"name": "default", "template": "d"}]}"#,
+    );
+    let tokens = vec![
+        ("bos_token".to_owned(), "<s>".to_owned()),
+        ("eos_token".to_owned(), "</s>".to_owned()),
+    ];
+    let template = |file: &str, text: &str| Some((file.to_owned(), text.to_owned()));
+    assert_eq!(found(), (template(config, "d"), tokens.clone()));
+    write(
+        config,
+        r#"{"eos_token": "</s>", "bos_token": "<s>", "chat_template": "c"}"#,
+    );
+    assert_eq!(found(), (template(config, "c"), tokens.clone()));
+    write("chat_template.jinja", "j");
+    assert_eq!(found(), (template("chat_template.jinja", "j"), tokens));
+    write(config, r#"{"chat_template": 1}"#);
+    fs::remove_file(folder.path().join("chat_template.jinja")).expect("removed");
+    let error = tokenizer::chat(folder.path()).expect_err("a number");
+    assert!(error.to_string().contains("chat_template is 1"), "{error}");
+}

@@ -115,7 +115,7 @@ impl SweepPlan {
             taken = taken.or(settings.given()?);
         }
         train = train.firm(&taken);
-        for key in ["model", "tokenizer", "task", "data"] {
+        for key in ["model", "tokenizer", "task", "data", "chat-template"] {
             train = train.with_some(key, taken.get(key).cloned());
         }
         for key in ["preset", "method", "lr", "eps", "seed", "out"] {

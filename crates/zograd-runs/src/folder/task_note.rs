@@ -13,7 +13,13 @@ const NOTE: &str = "zograd.toml";
 const TASK: &str = "task.toml";
 
 /// The settings that it may hold.
-const KEYS: [&str; 4] = ["task", "bos-id", "max-length", "max-new-tokens"];
+const KEYS: [&str; 5] = [
+    "task",
+    "chat-template",
+    "bos-id",
+    "max-length",
+    "max-new-tokens",
+];
 
 /// What weights were tuned for.
 #[derive(Clone, Debug, Default)]
@@ -28,7 +34,12 @@ impl TaskNote {
     /// Of a run with these inputs, whose task is called `name`, and is described in a file with this text, if in one.
     pub fn new(inputs: &Inputs, name: &str, file: Option<&str>) -> Self {
         let number = |n: Option<usize>| n.and_then(|n| i64::try_from(n).ok());
+        // of a path that is no UTF-8 nothing can be said
+        let template = inputs.chat_template.as_deref();
+        let template = template.and_then(|path| std::path::absolute(path).ok());
+        let template = template.and_then(|path| path.into_os_string().into_string().ok());
         let given = Given::new()
+            .with_some("chat-template", template)
             .with("task", if file.is_some() { TASK } else { name })
             .with_some("bos-id", inputs.bos_id.map(i64::from))
             .with_some("max-length", number(inputs.max_length))

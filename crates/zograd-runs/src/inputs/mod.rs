@@ -2,6 +2,7 @@
 
 mod adapter;
 mod built_in;
+mod chat;
 mod columns;
 mod mixed_up;
 mod model;
@@ -14,6 +15,7 @@ mod sources;
 mod task;
 
 pub use adapter::{attach, check_adapter_folder, keep, tuned_hash};
+pub use chat::{note_chats, with_chat_template, with_template};
 pub use model::{Questions, load, score};
 pub(crate) use model::{load_own, with_own_adapter};
 pub(crate) use of_run::{with_known, with_known_rows};
@@ -26,5 +28,5 @@ pub use rows::{note_shortage, rows_in_words};
 pub use scoring::{scoring, with_room};
 pub(crate) use sources::task_word;
 pub use sources::{ModelSource, Sources, TaskSource};
-pub(crate) use task::rows_alone;
 pub use task::{Asked, Reading, built_in_task};
+pub(crate) use task::{first_is_chat, rows_alone};

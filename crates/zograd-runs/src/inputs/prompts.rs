@@ -159,7 +159,7 @@ pub fn note_lengths(
     watch: &mut dyn Watch,
 ) {
     let is_longer = |prompt: &&Prompt| {
-        let answer = prompt.candidates.first().map_or(0, |c| c.option_len);
+        let answer = prompt.candidates.first().map_or(0, |c| c.last_scored());
         // the token that ends it need not be written
         prompt.question.is_some() && max_new_tokens.is_some_and(|most| answer > most + 1)
     };

@@ -56,6 +56,7 @@ pub fn scoring(
             .iter()
             .chain(&config.eos_token_ids)
             .copied()
+            .chain(encoder.turn_end().filter(|_| task.is_chat()))
             .collect(),
         decoding: beams.map_or(Decoding::Greedy, Decoding::Beams),
     };

@@ -7,7 +7,7 @@ use crate::watch::Watch;
 use std::path::Path;
 use std::sync::Arc;
 use zograd_files::MAX_SMALL_BYTES;
-use zograd_tasks::{Dataset, Opening, Shares, Split, Task, UserTask, tasks};
+use zograd_tasks::{ChatTask, Dataset, Opening, Shares, Split, Task, UserTask, tasks};
 
 /// The built-in task with this name.
 ///
@@ -71,6 +71,12 @@ pub(super) fn open(asked: Asked<'_>, data: &Path, watch: &mut dyn Watch) -> Resu
     if let Some(roles) = columns.roles(inputs.task.as_deref())? {
         return made(asked, roles, data, watch);
     }
+    if inputs.task.is_none() {
+        let data = rows(asked, data, &ChatTask::fields())?;
+        if first_is_chat(&data)? {
+            return Ok(chats(data));
+        }
+    }
     let Some(name) = inputs.task.as_deref() else {
         refuse!(
             "`data = {}`: say what the rows are about: a `task`, or which column is what (`text` and `label`, or `prompt` \
@@ -85,6 +91,9 @@ pub(super) fn open(asked: Asked<'_>, data: &Path, watch: &mut dyn Watch) -> Resu
             file: None,
             is_made: false,
         });
+    }
+    if name == ChatTask::NAME {
+        return Ok(chats(rows(asked, data, &ChatTask::fields())?));
     }
     if !is_task_file(name) {
         return Ok(Opened {
@@ -113,6 +122,28 @@ pub(super) fn open(asked: Asked<'_>, data: &Path, watch: &mut dyn Watch) -> Resu
         file: Some(text),
         is_made: false,
     })
+}
+
+/// Chats are told by their fields.
+fn chats(data: Dataset) -> Opened {
+    Opened {
+        task: Arc::new(ChatTask),
+        data,
+        file: None,
+        is_made: false,
+    }
+}
+
+/// Whether the first row there is has the fields of a chat.
+///
+/// # Errors
+/// It cannot be read.
+pub(crate) fn first_is_chat(data: &Dataset) -> Result<bool> {
+    let Some(split) = data.splits().next() else {
+        return Ok(false);
+    };
+    let rows = data.range(split, 0..1).about("`data`")?;
+    Ok(rows.first().is_some_and(ChatTask::has))
 }
 
 /// A task that is made of columns.

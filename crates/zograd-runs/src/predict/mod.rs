@@ -134,6 +134,7 @@ impl Runs {
                 .with_end_ids(&config.eos_token_ids);
             let task = source.task.as_ref();
             let encoder = inputs::with_room(encoder, task, inputs.max_new_tokens)?;
+            let encoder = inputs::with_template(encoder, task, &inputs, &model.tokenizer)?;
             let scoring = inputs::scoring(task, &encoder, &config, options.beams)?;
             let job = PredictJob {
                 predicting: &Predicting {
@@ -313,6 +314,9 @@ impl Predicting<'_> {
             self.options.beams,
         );
         hash.part(format!("{how:?}").as_bytes());
+        if let Some(template) = self.encoder.chat_template() {
+            hash.part(template.source().as_bytes());
+        }
         Ok(hash.short())
     }
 

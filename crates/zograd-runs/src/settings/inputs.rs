@@ -26,6 +26,8 @@ pub struct Inputs {
     pub task: Option<String>,
     /// The file or folder with the rows; `-` is the standard input.
     pub data: Option<PathBuf>,
+    /// The template that makes a text of a chat, if the model has none.
+    pub chat_template: Option<PathBuf>,
     /// The token that begins every prompt.
     pub bos_id: Option<u32>,
     /// The longest prompt in tokens.
@@ -48,7 +50,7 @@ impl Owner for Inputs {
         Setting::text(
             "task",
             "NAME",
-            "The task, such as sst2, or the TOML file of your own",
+            "The task, such as sst2 or chat, or the TOML file of your own",
         )
         .or("with the built-in model: toy, a small sentiment task"),
         Setting::path(
@@ -57,6 +59,12 @@ impl Owner for Inputs {
             "The rows: a CSV, TSV, JSON, JSONL or Parquet file, a folder with train and validation files, or - for the \
              standard input",
         ),
+        Setting::path(
+            "chat-template",
+            "FILE",
+            "File with the chat template, in Jinja (rows that are chats)",
+        )
+        .or("the model's own"),
         Setting::count("bos-id", "ID", "Token id that begins every prompt")
             .or("the tokenizer's; MeZO's code uses 0"),
         Setting::count("max-length", "N", "Longest prompt in tokens, cut from the left")
@@ -131,6 +139,7 @@ impl Inputs {
             tokenizer: self.tokenizer.map(absolute),
             task: self.task.map(absolute_if_task_file),
             data: self.data.map(absolute_unless_input),
+            chat_template: self.chat_template.map(absolute),
             ..self
         }
     }

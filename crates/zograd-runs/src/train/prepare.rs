@@ -150,6 +150,7 @@ impl Prepared {
         let encoder = inputs::encoder(&sources.tokenizer, settings.inputs.bos_id, max_length)?
             .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, settings.inputs.max_new_tokens)?;
+        let encoder = inputs::with_template(encoder, task, &settings.inputs, &sources.tokenizer)?;
         let scoring = inputs::scoring(task, &encoder, &config, None)?;
         if scoring.writer().is_some() {
             settings.inputs.max_new_tokens = Some(encoder.max_new_tokens());
@@ -164,6 +165,10 @@ impl Prepared {
             test: encode(Split::Validation, &splits.test)?,
         };
         inputs::note_shortage(&splits.counts, yields, watch);
+        if task.is_chat() {
+            inputs::note_lengths(&data.train, 0, Some(encoder.max_new_tokens()), watch);
+            inputs::note_chats(&data.train, watch);
+        }
         if is_made {
             inputs::note_first_tokens(task, &data.train, watch);
         }

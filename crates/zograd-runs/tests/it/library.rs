@@ -211,6 +211,7 @@ impl Task for Days {
             calibration: None,
             correct: vec![row.label("good", 2)?],
             answers: Vec::new(),
+            chat: None,
         })
     }
 }

@@ -24,6 +24,7 @@ const FREE: &[(&str, &[&str])] = &[
     ("task", &["'sst2'", "'mine.toml'"]),
     ("data", &["'rows'"]),
     ("split", &["'0.9/0.1'", "'80/10/10'"]),
+    ("chat-template", &["'chat.jinja'"]),
     ("bos-id", &["0", "2"]),
     ("max-length", &["32"]),
     ("max-new-tokens", &["5"]),
@@ -586,7 +587,7 @@ proptest! {
             match key.as_str() {
                 "forwards" => prop_assert!(read.get("steps").is_some()),
                 "out" => prop_assert_eq!(read.get(key), None),
-                "lora-targets" | "task" | "tokenizer" | "data" => {
+                "lora-targets" | "task" | "tokenizer" | "data" | "chat-template" => {
                     prop_assert!(read.get(key).is_some(), "{}", key);
                 }
                 _ if *value == Value::Boolean(false) => prop_assert_eq!(read.get(key), None),

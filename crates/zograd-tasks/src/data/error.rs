@@ -1,5 +1,6 @@
 use super::Split;
 use std::path::PathBuf;
+use zograd_chat::RowError;
 
 /// What can be wrong with a data set. Every variant names the file and, where there is one, the
 /// line or row.
@@ -126,6 +127,14 @@ pub enum DataError {
         location: String,
         /// The fields that the prompt is made of.
         fields: String,
+    },
+    /// A row that is no chat.
+    #[error("{location}: {source}")]
+    Chat {
+        /// File and line or row.
+        location: String,
+        /// What is wrong.
+        source: RowError,
     },
     /// The shares of a file's rows that are to be its splits.
     #[error(

@@ -1,9 +1,11 @@
+use super::chat::ChatFormat;
 use super::pieces::{Tokens, guarded};
 use super::{EncodedCandidate, Form, Prompt, PromptError, Question};
 use crate::whitespace::{strip, strip_blanks, strip_start};
 use crate::{AnswerEnd, Cloze, Sample, Task};
 use std::sync::Arc;
 use tokenizers::Tokenizer;
+use zograd_chat::{Chat, ChatTemplate};
 
 /// Turns samples into token ids, as MeZO's `encode_prompt` does.
 ///
@@ -16,6 +18,17 @@ pub struct PromptEncoder {
     end_ids: Vec<u32>,
     max_length: usize,
     max_new_tokens: usize,
+    chat: Option<ChatFormat>,
+}
+
+/// What is wanted of a chat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The whole with its answers.
+    Answered,
+    /// What stands before the last answer.
+    Asked,
+    Both,
 }
 
 /// A text and its tokens.
@@ -58,6 +71,7 @@ impl PromptEncoder {
             end_ids: Vec::new(),
             max_length: Self::DEFAULT_MAX_LENGTH,
             max_new_tokens: Self::DEFAULT_MAX_NEW_TOKENS,
+            chat: None,
         })
     }
 
@@ -93,6 +107,25 @@ impl PromptEncoder {
         self
     }
 
+    /// Sets what makes texts of chats. The template says what begins a text, so the BOS id counts for other texts alone.
+    ///
+    /// # Errors
+    /// [`PromptError::Tokenizer`].
+    pub fn with_chat_template(mut self, template: ChatTemplate) -> Result<Self, PromptError> {
+        self.chat = Some(ChatFormat::new(template, &self.tokenizer)?);
+        Ok(self)
+    }
+
+    /// What makes texts of chats.
+    pub fn chat_template(&self) -> Option<&ChatTemplate> {
+        self.chat.as_ref().map(|chat| &chat.template)
+    }
+
+    /// The token that ends the assistant's turn, if it is a special one.
+    pub fn turn_end(&self) -> Option<u32> {
+        self.chat.as_ref().and_then(|chat| chat.turn_end)
+    }
+
     /// The tokenizer, without truncation and padding.
     pub fn tokenizer(&self) -> &Arc<Tokenizer> {
         &self.tokenizer
@@ -101,6 +134,11 @@ impl PromptEncoder {
     /// The first id of every sequence.
     pub fn bos_id(&self) -> Option<u32> {
         self.bos_id
+    }
+
+    /// The ids with which the model ends a text.
+    pub fn end_ids(&self) -> &[u32] {
+        &self.end_ids
     }
 
     /// The largest number of ids of a sequence.
@@ -129,6 +167,19 @@ impl PromptEncoder {
         form: Form<'_>,
     ) -> Result<Prompt, PromptError> {
         let layout = self.layout(task, form)?;
+        if let Some(chat) = &sample.chat {
+            let only = match form {
+                Form::Train => Part::Answered,
+                _ => Part::Asked,
+            };
+            let prompt = self.chat(&layout, sample, chat, only)?;
+            let asked = prompt.question.map(|question| question.prompt);
+            return Ok(Prompt {
+                candidates: prompt.candidates.into_iter().chain(asked).collect(),
+                question: None,
+                ..prompt
+            });
+        }
         let cloze = cloze(task, sample, form)?;
         let context = self.tokenised(strip_blanks(&cloze.context))?;
         let writes_answer = task.is_generation() && !matches!(form, Form::Train);
@@ -160,6 +211,12 @@ impl PromptEncoder {
         calibration: Option<Form<'_>>,
     ) -> Result<Prompt, PromptError> {
         let layout = self.layout(task, form)?;
+        if let Some(chat) = &sample.chat {
+            if calibration.is_some() {
+                cloze(task, sample, Form::Calibration)?;
+            }
+            return self.chat(&layout, sample, chat, Part::Both);
+        }
         let asked = cloze(task, sample, form)?;
         let context = self.tokenised(strip_blanks(&asked.context))?;
         let candidates = self.options(&layout, sample, asked, context.tokens.count)?;
@@ -185,7 +242,66 @@ impl PromptEncoder {
             candidates,
             calibration,
             question,
+            left_out: 0,
         })
+    }
+
+    /// The question of a chat without an answer, as a model reads it: with what begins the assistant's turn, nothing cut.
+    ///
+    /// # Errors
+    /// No template, or one that makes no text of the chat; [`PromptError::Tokenizer`].
+    pub fn encode_chat(&self, chat: &Chat) -> Result<Vec<u32>, PromptError> {
+        let format = self.chat_format()?;
+        let text = format.render(chat, 0)?;
+        Ok(Tokens::of(&text, usize::MAX, &self.tokenizer)?.last)
+    }
+
+    /// What a chat gives to learn and to answer.
+    fn chat(
+        &self,
+        layout: &Layout<'_>,
+        sample: &Sample,
+        chat: &Chat,
+        part: Part,
+    ) -> Result<Prompt, PromptError> {
+        if layout.form.is_calibration() {
+            cloze(layout.task, sample, layout.form)?;
+        }
+        if layout.form.demonstrations().is_some() {
+            return Err(PromptError::NoDemonstrations {
+                task: layout.task.name().to_owned(),
+            });
+        }
+        let format = self.chat_format()?;
+        let mut prompt = Prompt {
+            row: sample.row,
+            ..Prompt::default()
+        };
+        if part != Part::Asked && chat.answer().is_some() {
+            let (answered, left_out) =
+                format.answered(chat, sample.row, self.max_length, &self.tokenizer)?;
+            prompt.correct.clone_from(&sample.correct);
+            prompt.candidates.push(answered);
+            prompt.left_out = left_out;
+        }
+        if part != Part::Answered {
+            let text = format.render(&chat.question(), sample.row)?;
+            let tokens = Tokens::of(&text, layout.limit, &self.tokenizer)?;
+            prompt.question = Some(Question {
+                prompt: EncodedCandidate {
+                    truncated: tokens.count - tokens.last.len(),
+                    ids: tokens.last,
+                    option_len: 0,
+                    gaps: vec![],
+                },
+                answers: sample.answers.clone(),
+            });
+        }
+        Ok(prompt)
+    }
+
+    fn chat_format(&self) -> Result<&ChatFormat, PromptError> {
+        self.chat.as_ref().ok_or(PromptError::NoChatTemplate)
     }
 
     /// What the ids of a candidate say, the first token of every sequence (BOS) left out.
@@ -193,7 +309,8 @@ impl PromptEncoder {
     /// # Errors
     /// [`PromptError::Tokenizer`].
     pub fn shown(&self, candidate: &EncodedCandidate) -> Result<String, PromptError> {
-        let bos = usize::from(self.bos_id.is_some());
+        // chats begin as their template says
+        let bos = usize::from(self.bos_id.is_some() && self.chat.is_none());
         let ids = candidate.ids.get(bos..).unwrap_or_default();
         guarded(|| self.tokenizer.decode(ids, false))
     }
@@ -214,8 +331,9 @@ impl PromptEncoder {
     /// [`PromptError::Tokenizer`].
     pub fn answer(&self, ids: &[u32]) -> Result<String, PromptError> {
         // a tokenizer need not know that the token is special
+        let ends = |id: &u32| self.end_ids.contains(id) || self.turn_end() == Some(*id);
         let ids = match ids.split_last() {
-            Some((last, before)) if self.end_ids.contains(last) => before,
+            Some((last, before)) if ends(last) => before,
             _ => ids,
         };
         Ok(strip(&self.text(ids)?).to_owned())
@@ -331,6 +449,7 @@ impl PromptEncoder {
             ids: self.bos_id.into_iter().chain(kept).collect(),
             option_len,
             truncated,
+            gaps: vec![],
         })
     }
 

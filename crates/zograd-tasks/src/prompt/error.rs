@@ -1,3 +1,5 @@
+use zograd_chat::ChatError;
+
 /// Why a sample could not be made into token ids.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -57,6 +59,34 @@ pub enum PromptError {
         /// The task.
         task: String,
     },
+    /// A chat task has no form with demonstrations.
+    #[error("task {task} has no prompts with demonstrations (`shots`): its chats are as they are")]
+    NoDemonstrations {
+        /// The task.
+        task: String,
+    },
+    /// Nothing makes a text of a chat.
+    #[error(
+        "the model has no chat template (chat_template.jinja, or `chat_template` in tokenizer_config.json): give one, in \
+         Jinja, with `chat-template`"
+    )]
+    NoChatTemplate,
+    /// The template makes no text of a chat.
+    #[error("{source}")]
+    Chat {
+        /// Row number of the sample.
+        row: usize,
+        /// Why.
+        source: ChatError,
+    },
+    /// No token of a chat can be asked for.
+    #[error(
+        "the assistant's turns have no token behind the first of the chat, so that there is nothing to learn"
+    )]
+    NothingSpoken {
+        /// Row number of the sample.
+        row: usize,
+    },
     /// Answers of the task end with the model's end-of-text token, and the model names none.
     #[error(
         "task {task}: its answers end with the model's end-of-text token (`end = \"eos\"`), but the model names none \
@@ -74,8 +104,14 @@ impl PromptError {
         match self {
             Self::Tokenizer { .. }
             | Self::EmptyOption { .. }
+            | Self::Chat { .. }
+            | Self::NothingSpoken { .. }
             | Self::OptionFillsSequence { .. } => true,
-            Self::NoRoom { .. } | Self::NoCalibration { .. } | Self::NoEndOfText { .. } => false,
+            Self::NoRoom { .. }
+            | Self::NoCalibration { .. }
+            | Self::NoDemonstrations { .. }
+            | Self::NoChatTemplate
+            | Self::NoEndOfText { .. } => false,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! of a long one the model reads the end alone.
 
 use super::PromptError;
+use std::ops::Range;
 use tokenizers::{PreTokenizerWrapper, Tokenizer};
 
 /// Bytes of a piece.
@@ -50,6 +51,31 @@ impl Tokens {
         let more = self.last.len().saturating_sub(most);
         self.last.drain(..more);
     }
+}
+
+/// All tokens of a text without the tokenizer's own special tokens, each with the bytes of the text that it stands for.
+///
+/// # Errors
+/// [`PromptError::Tokenizer`].
+pub(super) fn located(
+    text: &str,
+    tokenizer: &Tokenizer,
+) -> Result<Vec<(u32, Range<usize>)>, PromptError> {
+    let mut all = Vec::new();
+    let mut start = 0;
+    let mut push = |piece: &str, start: usize| {
+        let encoding = guarded(|| tokenizer.encode(piece, false))?;
+        let places = encoding.get_offsets().iter();
+        let places = places.map(|(from, to)| start + from..start + to);
+        all.extend(encoding.get_ids().iter().copied().zip(places));
+        Ok(())
+    };
+    while let Some(length) = piece(&text[start..], tokenizer)? {
+        push(&text[start..start + length], start)?;
+        start += length;
+    }
+    push(&text[start..], start)?;
+    Ok(all)
 }
 
 /// Where the first piece of a long text ends: between a letter or digit and a mark or blank. Tokenizers that split a text
@@ -183,6 +209,11 @@ mod tests {
                 // a token of this text has a blank, a word of that one no end
                 let is_cut = piece(&text, &tokenizer).expect("encodes").is_some();
                 assert_eq!(is_cut, !unit.contains("aaaa"), "{unit:?}");
+                let located = located(&text, &tokenizer).expect("encodes");
+                let encoding = tokenizer.encode(text.as_str(), false).expect("encodes");
+                let places = encoding.get_offsets().iter().map(|(from, to)| *from..*to);
+                let expected: Vec<_> = whole.iter().copied().zip(places).collect();
+                assert!(located == expected, "{unit:?}");
             }
         }
     }

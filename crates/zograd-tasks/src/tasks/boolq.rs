@@ -23,6 +23,7 @@ impl Task for BoolQ {
             calibration: Some(Cloze::new("", ENDINGS)),
             correct: correct.into_iter().map(|label| 1 - label).collect(),
             answers: vec![],
+            chat: None,
         })
     }
 }

@@ -24,6 +24,7 @@ impl Task for Cb {
             calibration: Some(Cloze::new("", ENDINGS)),
             correct: row.correct("label", ENDINGS.len())?,
             answers: vec![],
+            chat: None,
         })
     }
 }

@@ -36,6 +36,7 @@ impl Task for Copa {
             calibration: Some(Cloze::new(format!("{conjunction} "), choices)),
             correct: row.correct("label", 2)?,
             answers: vec![],
+            chat: None,
         })
     }
 

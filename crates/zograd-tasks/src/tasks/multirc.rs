@@ -27,6 +27,7 @@ impl Task for MultiRc {
             calibration: Some(Cloze::new("", ENDINGS)),
             correct: row.correct("label", ENDINGS.len())?,
             answers: vec![],
+            chat: None,
         })
     }
 }

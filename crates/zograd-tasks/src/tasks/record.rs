@@ -67,6 +67,7 @@ impl Task for ReCoRd {
             cloze,
             correct,
             answers: vec![],
+            chat: None,
         })
     }
 

@@ -23,6 +23,7 @@ impl Task for Rte {
             calibration: Some(Cloze::new("", ENDINGS)),
             correct: row.correct("label", ENDINGS.len())?,
             answers: vec![],
+            chat: None,
         })
     }
 }

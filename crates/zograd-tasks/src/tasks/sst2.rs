@@ -42,6 +42,7 @@ impl Task for Sst2 {
             calibration: Some(Cloze::new(" It was", ENDINGS)),
             correct: row.correct("label", ENDINGS.len())?,
             answers: vec![],
+            chat: None,
         })
     }
 }

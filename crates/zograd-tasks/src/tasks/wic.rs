@@ -26,6 +26,7 @@ impl Task for Wic {
             calibration: Some(Cloze::new("", ENDINGS)),
             correct: row.correct("label", ENDINGS.len())?,
             answers: vec![],
+            chat: None,
         })
     }
 }

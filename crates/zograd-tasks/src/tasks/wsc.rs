@@ -28,6 +28,7 @@ impl Task for Wsc {
             calibration: Some(Cloze::new("", ENDINGS)),
             correct: row.correct("label", ENDINGS.len())?,
             answers: vec![],
+            chat: None,
         })
     }
 }

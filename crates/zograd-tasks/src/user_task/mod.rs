@@ -218,6 +218,7 @@ impl Task for UserTask {
             calibration,
             correct,
             answers: vec![],
+            chat: None,
         })
     }
 

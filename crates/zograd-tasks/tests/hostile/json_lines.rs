@@ -6,12 +6,13 @@ use std::fs;
 use zograd_hostile::{bytes as damage, json as json_damage};
 
 /// A row of each shape that the tasks read.
-const ROWS: [&str; 5] = [
+const ROWS: [&str; 6] = [
     r#"{"sentence": "fine", "label": 1, "idx": 0}"#,
     r#"{"passage": "One. @highlight\nTwo.", "query": "A @placeholder fell.", "entities": ["stone", "tree"], "answers": ["tree"]}"#,
     r#"{"title": "T", "context": "C c.", "question": "Q?", "answers": {"text": ["C"], "answer_start": [0]}}"#,
     r#"{"premise": "P", "choice1": "a", "choice2": "b", "question": "cause", "label": 0}"#,
     r#"{"text": "It is it", "span1_text": "It", "span2_text": "it", "span1_index": 0, "span2_index": 2, "label": 1}"#,
+    r#"{"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": [{"type": "text", "text": "A"}], "tool_calls": []}], "system": "S", "tools": [{}]}"#,
 ];
 
 #[test]

@@ -7,13 +7,18 @@ mod paths;
 
 use std::path::Path;
 use zograd_hostile::{Counting, Seen, Trial};
-use zograd_tasks::{Dataset, Split, tasks};
+use zograd_tasks::{ChatTask, Dataset, Split, Task, tasks};
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
 const fn trial(reader: &'static str, cases: u32) -> Trial {
     Trial { reader, cases }
+}
+
+/// The built-in tasks and chats.
+fn all() -> impl Iterator<Item = &'static dyn Task> {
+    tasks::all().iter().copied().chain([&ChatTask as &dyn Task])
 }
 
 /// Reads all rows of the train split in `folder` and makes a sample of each for every task. Errors must name
@@ -30,7 +35,7 @@ fn read(folder: &Path) -> Seen {
         .map_err(|error| checked(error.to_string()))?;
     let mut refused = None;
     for row in &rows {
-        for task in tasks::all() {
+        for task in all() {
             if let Err(error) = task.sample(row) {
                 refused = Some(checked(error.to_string()));
             }
@@ -38,7 +43,7 @@ fn read(folder: &Path) -> Seen {
     }
     let fits_a_task = rows
         .iter()
-        .all(|row| tasks::all().iter().any(|task| task.sample(row).is_ok()));
+        .all(|row| all().any(|task| task.sample(row).is_ok()));
     match refused.filter(|_| !fits_a_task) {
         Some(error) => Err(error),
         None => Ok(()),

@@ -76,6 +76,7 @@ fn sample(context: &str, endings: &[&str]) -> Sample {
         calibration: Some(Cloze::new("", endings.iter().copied())),
         correct: vec![0],
         answers: vec![],
+        chat: None,
     }
 }
 

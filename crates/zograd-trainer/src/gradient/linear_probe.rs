@@ -97,7 +97,12 @@ pub fn answer_tokens(prompts: &[Prompt]) -> Result<Vec<u32>, TrainError> {
             .and_then(|c| prompt.candidates.get(*c));
         if let Some(candidate) = right {
             let option = candidate.ids.len().saturating_sub(candidate.option_len);
-            tokens.extend(&candidate.ids[option..]);
+            let option = candidate.ids[option..].iter().enumerate();
+            tokens.extend(
+                option
+                    .filter(|(place, _)| !candidate.is_gap(*place))
+                    .map(|(_, id)| *id),
+            );
         }
     }
     tokens.sort_unstable();

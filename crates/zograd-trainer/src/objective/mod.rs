@@ -81,6 +81,7 @@ mod tests {
             ids: vec![2, 5, k],
             option_len: 1,
             truncated: 0,
+            gaps: vec![],
         };
         Prompt {
             row: 0,

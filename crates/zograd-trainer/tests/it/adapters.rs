@@ -185,6 +185,7 @@ fn a_run_scores_its_probes_together() {
             ids: vec![2, 4, 3],
             option_len: 1,
             truncated: 0,
+            gaps: vec![],
         }],
         correct: vec![0],
         ..Prompt::default()

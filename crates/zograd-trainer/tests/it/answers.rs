@@ -70,6 +70,7 @@ impl Task for Words {
             } else {
                 vec![]
             },
+            chat: None,
         })
     }
 
@@ -176,6 +177,7 @@ fn calibrated_scores_are_differences_of_sums() {
                 ids: ids.to_vec(),
                 option_len: scored,
                 truncated: 0,
+                gaps: vec![],
             }],
             correct: vec![0],
             ..Prompt::default()

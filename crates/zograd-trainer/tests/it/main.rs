@@ -6,6 +6,7 @@ mod alignment;
 mod answers;
 mod evaluations;
 mod families;
+mod gaps;
 mod given_up;
 mod gradient;
 mod head;

@@ -27,6 +27,7 @@ pub fn prompt(row: usize, candidates: &[(Vec<u32>, usize)], correct: usize) -> P
         ids: ids.clone(),
         option_len: *option_len,
         truncated: 0,
+        gaps: vec![],
     };
     Prompt {
         row,
