@@ -13,5 +13,6 @@ mod ranks;
 mod seeded;
 mod standing;
 mod steps;
+mod tail;
 mod tiny;
 mod trajectory;
