@@ -24,6 +24,7 @@ mod report;
 mod runs;
 mod support;
 mod sweep;
+mod tail;
 mod tasks;
 mod train;
 mod trajectory;
