@@ -253,15 +253,16 @@ impl<B: ModelBackend, R: TailRule> ModuleMapper<Autodiff<B>> for Ends<'_, B, R> 
     ) -> Param<Tensor<Autodiff<B>, D>> {
         if let Some(gradient) = self.tables.take(param.id) {
             let (id, weight, mapper) = param.consume();
-            let dims = weight.dims();
-            let moved = match (weight.is_require_grad(), &dims[..]) {
-                (true, &[ids, width]) => {
+            let moved = match weight.is_require_grad() && D == 2 {
+                true => {
                     let decays = self.at_exit.decaying.contains(&id);
-                    let table = weight.inner().reshape([ids, width]);
+                    // the same tensor where its rank is known: a reshape would copy it
+                    let table = Tensor::from_primitive(weight.inner().into_primitive());
                     let moved = gradient.follow(table, self.at_exit.rule, decays);
-                    Tensor::from_inner(moved.reshape(dims)).require_grad()
+                    let moved = Tensor::from_primitive(moved.into_primitive());
+                    Tensor::from_inner(moved).require_grad()
                 }
-                _ => weight,
+                false => weight,
             };
             return Param::from_mapped_value(id, moved, mapper);
         }

@@ -389,7 +389,7 @@ fn the_default_in_words_is_the_default() {
     assert_eq!(
         default("lr"),
         format!(
-            "{:e}, in the built-in run 2e-5; {:e} with lora, {:e} with prefix, {:e} with head; adam: {}",
+            "{:e}, in the built-in run 2e-5; {:e} with lora, {:e} with prefix, {:e} with head; adam, tail: {}",
             lr(full),
             lr(lora),
             lr(prefix),
