@@ -1,8 +1,8 @@
 //! How parameters follow their gradients.
 
 use burn::module::{ModuleMapper, Param, ParamId};
+use burn::tensor::Tensor;
 use burn::tensor::backend::{AutodiffBackend, Backend};
-use burn::tensor::{ElementConversion, Tensor};
 use std::collections::HashSet;
 
 /// How large the gradient of a parameter is.
@@ -89,7 +89,8 @@ impl Stride {
 
 /// A tensor of one number.
 fn number<B: Backend>(of: Tensor<B, 1>) -> f64 {
-    of.into_scalar().elem::<f64>()
+    // not by the backend's own element, which may be narrower
+    of.into_data().iter::<f64>().next().unwrap_or(f64::NAN)
 }
 
 /// Has the parameters of a part of the model follow their gradients.

@@ -103,7 +103,8 @@ fn whole<D: Decoder<Backend = Ad>>(model: &D, plan: &Plan, slope: &[f32], cut: b
     }
     let tokens = mask.len();
     let mask = TensorData::new(mask, [tokens, 1]);
-    let mask = Tensor::<Ad, 2>::from_data(mask, (&device, DType::F64));
+    let dtype = model.token_table().weight.val().dtype();
+    let mask = Tensor::<Ad, 2>::from_data(mask, (&device, dtype));
     let own = |of: Tensor<Ad, 2>| match cut {
         true => {
             let fixed = of.clone().detach() * (mask.clone() * -1.0 + 1.0);
@@ -189,6 +190,26 @@ fn fresh(config: &ModelConfig) -> Model<Plain> {
     Model::init_with_dtype(config, DType::F64, &Default::default())
 }
 
+/// Has the parameters move whose names begin so.
+struct Moving<'a>(ParameterPath, &'a str);
+impl ModuleMapper<Ad> for Moving<'_> {
+    fn enter_module(&mut self, name: &str, container: &str) {
+        self.0.enter(name, container);
+    }
+    fn exit_module(&mut self, _name: &str, container: &str) {
+        self.0.exit(container);
+    }
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<Ad, D>>) -> Param<Tensor<Ad, D>> {
+        param.set_require_grad(self.0.name().starts_with(self.1))
+    }
+}
+
+/// The model, all of whose parameters move whose names begin with `part`.
+fn moving(model: Model<Plain>, part: &str) -> Model<Ad> {
+    let path = ParameterPath::default();
+    Model::<Ad>::from_inner(model).map(&mut Moving(path, part))
+}
+
 /// Random numbers where a fresh adapter has zeros.
 struct Shake;
 
@@ -221,7 +242,7 @@ fn of_tail(model: &Model<Ad>, plan: &Plan, slope: &[f32]) -> (Numbers, Whole) {
 /// Both gradients agree to `tolerance` of a tensor's largest number, and parameters without one stay.
 fn check(model: &Model<Plain>, plan: &Plan, tolerance: f64) {
     let slope = slope(plan);
-    let tracked = Model::<Ad>::from_inner(model.clone());
+    let tracked = moving(model.clone(), "");
     let expected = match &tracked {
         Model::Opt(model) => whole(model, plan, &slope, true),
         Model::Llama(model) => whole(model, plan, &slope, true),
@@ -333,21 +354,6 @@ fn a_large_table_follows_in_blocks() {
 /// What does not move is not walked to: of a head alone no layer is kept, and of the last layer one.
 #[test]
 fn the_walk_ends_where_nothing_moves() {
-    struct Moving<'a>(ParameterPath, &'a str);
-    impl ModuleMapper<Ad> for Moving<'_> {
-        fn enter_module(&mut self, name: &str, container: &str) {
-            self.0.enter(name, container);
-        }
-        fn exit_module(&mut self, _name: &str, container: &str) {
-            self.0.exit(container);
-        }
-        fn map_float<const D: usize>(
-            &mut self,
-            param: Param<Tensor<Ad, D>>,
-        ) -> Param<Tensor<Ad, D>> {
-            param.set_require_grad(self.0.name().starts_with(self.1))
-        }
-    }
     let config = opt(r#""tie_word_embeddings": false"#);
     let plan = plan(9, [1, 1]);
     let (tokens, read) = (plan.ids().len(), plan.logit_tokens().len());
@@ -356,8 +362,7 @@ fn the_walk_ends_where_nothing_moves() {
         ("decoder.layers.2.fc2", 1),
         ("decoder.layers.1", 2),
     ] {
-        let model = Model::<Ad>::from_inner(fresh(&config));
-        let model = model.map(&mut Moving(ParameterPath::default(), part));
+        let model = moving(fresh(&config), part);
         let tail = model.tail(&plan).expect("valid ids");
         assert_eq!(tail.kept(), layers * (2 * tokens + read) * 24 + read * 24);
         let expected = match &model {
@@ -376,7 +381,7 @@ fn the_walk_ends_where_nothing_moves() {
 /// What the prompt's positions add is left out, and is not nothing: the tail is another direction, near to the gradient.
 #[test]
 fn the_tail_is_not_the_whole_gradient() {
-    let model = Model::<Ad>::from_inner(fresh(&opt(r#""do_layer_norm_before": true"#)));
+    let model = moving(fresh(&opt(r#""do_layer_norm_before": true"#)), "");
     let (plan, Model::Opt(opt)) = (plan(9, [1, 1]), &model) else {
         unreachable!("it is OPT");
     };
