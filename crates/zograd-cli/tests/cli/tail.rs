@@ -1,7 +1,7 @@
 //! The tail through the real binary.
 
 use crate::errors::refused;
-use crate::support::{metrics, run, run_json, scratch, short, unpack, zograd};
+use crate::support::{metrics, run, run_json, scratch, short, unpack};
 use std::fs;
 
 #[test]
@@ -111,15 +111,4 @@ fn what_the_tail_cannot_do_is_said() {
     refused(dir.path(), &["log", "verify", "run/trajectory.zog"], rows);
     refused(dir.path(), &["export", "run", "--out", "new"], rows);
     run(dir.path(), &["log", "show", "run/trajectory.zog"]);
-    // rows that changed are refused before any step is made again
-    unpack(dir.path());
-    let with = ["--model", "model", "--data", "data", "--task", "sst2"];
-    let words = [&["--method", "tail", "--out", "other"], &with[..]].concat();
-    run(dir.path(), &short(&words));
-    let rows = dir.path().join("data/train.jsonl");
-    let text = fs::read_to_string(&rows).expect("rows");
-    fs::write(&rows, text.replacen(' ', "  ", 3)).expect("written");
-    let words = ["train", "--resume", "other", "--steps", "30"];
-    let output = zograd(dir.path(), &words).output().expect("it starts");
-    assert_eq!(output.status.code(), Some(2));
 }
