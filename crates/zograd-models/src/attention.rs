@@ -142,7 +142,7 @@ impl<B: Backend> AttentionLayout<B> {
 }
 
 /// Splits rows into runs of neighbours of similar length.
-fn group(rows: &[PackedRow], heads: usize) -> Vec<Range<usize>> {
+pub(crate) fn group(rows: &[PackedRow], heads: usize) -> Vec<Range<usize>> {
     let mut groups = Vec::new();
     let mut start = 0;
     let (mut shortest, mut longest) = (usize::MAX, 0);

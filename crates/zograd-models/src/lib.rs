@@ -66,6 +66,7 @@ mod run;
 mod scores;
 mod shape;
 mod still;
+mod tail;
 pub mod tokenizer;
 mod weights;
 
@@ -93,5 +94,6 @@ pub use probe::Probe;
 pub use rotary::{Frequencies, Llama3, Rotation};
 pub use shape::Shape;
 pub use still::Still;
+pub use tail::{GradientSize, Stride, Tail, TailRule};
 pub use weights::{LoadError, LoadOptions, LoadReport, SaveError, save_pretrained};
 pub use zograd_weights::{ReadError, Storage, UnknownStorage, content_hash, content_hash_of};

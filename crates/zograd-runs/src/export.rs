@@ -5,7 +5,7 @@ use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
     BEST, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunRecord, SUMMARY, Summary, Unfinished,
-    note_tail,
+    check_replays, note_tail,
 };
 use crate::inputs::load_own;
 use crate::settings::{Machine, Storage};
@@ -54,6 +54,7 @@ impl Runs {
             );
         }
         let mut log = Trajectory::read(&log).about_file(run)?;
+        check_replays(&log.header).about_file(run)?;
         note_tail(&log.tail, watch);
         Unfinished::check(out)?;
         if log.header.adapter.is_some() {

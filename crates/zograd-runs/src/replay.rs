@@ -3,7 +3,7 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{Unfinished, check_noise, note_tail};
+use crate::folder::{Unfinished, check_noise, check_replays, note_tail};
 use crate::inputs::{self, ModelSource};
 use crate::promise::Promise;
 use crate::settings::{Inputs, Machine};
@@ -97,6 +97,7 @@ impl Runs {
         let Some(records) = records.and_then(|steps| log.records.get(..steps)) else {
             refuse!("`to-step = {steps}`: the log has {}", count(last, "step"));
         };
+        check_replays(&log.header).about(named())?;
         check_noise(&log.header).about(named())?;
         Unfinished::check(&replay.out)?;
         let inputs = Inputs {

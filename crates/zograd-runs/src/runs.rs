@@ -206,7 +206,7 @@ impl Runs {
         // of the model's own tokenizer nothing was written down, so that it moves with the model
         let given = more.or(given).with("out", as_text(run)?);
         let settings = self.check(given).about("`resume`")?;
-        if MethodKind::of(&settings.method) != MethodKind::ZerothOrder {
+        if !MethodKind::of(&settings.method).has_log() {
             check_unfinished(run, false)?;
             refuse!(
                 "`resume = {}`: a run of {} keeps no log and cannot be resumed; start it again with `config = {}`",

@@ -2,7 +2,7 @@
 
 use crate::Runs;
 use crate::error::{Blame, Result};
-use crate::folder::note_tail;
+use crate::folder::{check_replays, note_tail};
 use crate::promise::Promise;
 use crate::watch::Watch;
 use serde::Serialize;
@@ -34,6 +34,7 @@ impl Runs {
     /// A file that is no log, a method that is not known, an update that does not follow from its losses.
     pub fn verify(&self, log: &Path, watch: &mut dyn Watch) -> Result<Verified> {
         let (file, log) = (log, Trajectory::read(log).or_input()?);
+        check_replays(&log.header).about(format!("`log = {}`", file.display()))?;
         let mut strategy = self.methods().build(&log.header.method).or_input()?;
         retell(strategy.as_mut(), &log.header, &log.records).or_input()?;
         let promise = Promise::beside(file)?;

@@ -72,6 +72,19 @@ pub enum TrainError {
         /// How many there are.
         left: usize,
     },
+    /// A step that is made again from the examples comes to another loss than the log has.
+    #[error(
+        "step {step}: its loss is {found} here and {logged} in the log: the examples, the machine or the version of zograd \
+         are not those of the run"
+    )]
+    OtherLoss {
+        /// The step.
+        step: u64,
+        /// What the log has.
+        logged: f64,
+        /// What came out.
+        found: f64,
+    },
     /// The ranks that share the run cannot go on together.
     #[error(transparent)]
     Ranks(#[from] zograd_ranks::RankError),

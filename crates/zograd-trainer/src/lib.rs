@@ -13,6 +13,7 @@
 //!   what happens and stops when asked;
 //! - [`GradientTraining`] and [`fit_linear_probe`]: the baselines that know the gradient, with the same batches,
 //!   records and budget;
+//! - [`TailTraining`]: descent along the gradient of the answers' own positions, in the memory of inference;
 //! - [`trajectory`]: the log of a run, from which its weights are rebuilt without a forward pass;
 //! - [`evaluate`]: the task's metric, loss and predictions; [`Writer`]: answers in the model's words.
 //!
@@ -74,7 +75,8 @@ pub(crate) use evaluate::evaluate_loss;
 pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate, evaluate_on};
 pub use gradient::{
     Alignment, Backpropagation, GradientOptimizer, GradientTraining, LinearProbe, LinearProbeStage,
-    ParameterVector, Reference, answer_tokens, at_origin, exact_gradient, fit_linear_probe,
+    ParameterVector, Reference, TailStep, TailTraining, answer_tokens, at_origin, exact_gradient,
+    fit_linear_probe,
 };
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
 pub use measure::{Measured, measure, measure_at_each, measure_each};

@@ -22,7 +22,8 @@ pub struct StepRecord {
     /// was.
     pub projected_gradient: f64,
     /// Length of the change of the weights, `lr * sqrt(d * sum_k c_k^2)` for d moving weights: what it is
-    /// in expectation, and within 1/sqrt(d) of what it is. Weight decay not counted. `None` with a gradient method.
+    /// in expectation, and within 1/sqrt(d) of what it is; of a step along the tail what it is. Weight decay not counted.
+    /// `None` with backpropagation.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub update_norm: Option<f64>,
     /// The learning rate of this step.

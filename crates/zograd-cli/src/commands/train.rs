@@ -7,7 +7,7 @@ use crate::signals::Stop;
 use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{Published, Ranks, RunError, Runs, Summary, words};
+use zograd_runs::{MethodKind, Published, Ranks, RunError, Runs, Summary, words};
 use zograd_trainer::{Gain, StopReason};
 
 /// Fine-tunes a model.
@@ -115,9 +115,10 @@ fn print(r: &Summary) -> std::io::Result<()> {
         r.method,
         words::count(r.steps, "step"),
         words::count(r.forwards, "forward pass"),
-        match r.method.starts_with("adam") {
-            true => "a backward pass counted as two",
-            false => "no backward pass",
+        match MethodKind::of(&r.method) {
+            MethodKind::Gradient(_) => "a backward pass counted as two",
+            MethodKind::Tail => "a walk back along the answers' positions not counted",
+            _ => "no backward pass",
         }
     ))?;
     match r.tune.as_str() {

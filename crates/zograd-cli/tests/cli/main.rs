@@ -26,6 +26,7 @@ mod report;
 mod runs;
 mod support;
 mod sweep;
+mod tail;
 mod tasks;
 mod train;
 mod trajectory;

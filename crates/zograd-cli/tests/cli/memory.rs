@@ -67,14 +67,29 @@ fn a_long_row_takes_little_memory() {
     }
 }
 
-/// The whole run: loading, steps, evaluations, checkpoints and best weights, loading those again.
+/// The whole run: loading, steps, evaluations, checkpoints and best weights, loading those again. By forwards alone, and with
+/// the walk back along the answers' positions.
 #[test]
 fn a_run_takes_the_memory_of_inference() {
     let dir = scratch();
     unpack(dir.path());
     let weights = random_model(&dir.path().join("random"));
-    let args = [
+    for method in ["gv", "tail"] {
+        let run = method_run(method);
+        let highest = highest(dir.path(), &run.each_ref().map(String::as_str));
+        assert!(highest > weights, "{highest} bytes cannot hold {weights}");
+        let limit = weights + weights / 4 + 200_000_000;
+        assert!(
+            highest <= limit,
+            "{method}: a peak of {highest} bytes for {weights} bytes of weights; at most {limit} are allowed"
+        );
+    }
+}
+
+fn method_run(method: &str) -> [String; 12] {
+    [
         "train",
+        &format!("--method={method}"),
         "--json",
         "--model=random",
         "--task=sst2",
@@ -84,13 +99,7 @@ fn a_run_takes_the_memory_of_inference() {
         "--train-examples=64",
         "--dev-examples=32",
         "--test-examples=32",
-        "--out=run",
-    ];
-    let highest = highest(dir.path(), &args);
-    assert!(highest > weights, "{highest} bytes cannot hold {weights}");
-    let limit = weights + weights / 4 + 200_000_000;
-    assert!(
-        highest <= limit,
-        "a peak of {highest} bytes for {weights} bytes of weights; at most {limit} are allowed"
-    );
+        &format!("--out={method}"),
+    ]
+    .map(str::to_owned)
 }

@@ -406,6 +406,8 @@ fn killed_runs_end_in_the_bits_of_one_that_was_not() {
         ],
         &["--method", "gv", "--tune", "lora", "--lora-r", "4"],
         &["--method", "greedy", "--tune", "prefix"],
+        &["--method", "tail", "--lr", "1e-4", "--weight-decay", "0.1"],
+        &["--method", "tail", "--tune", "lora", "--lora-r", "4"],
     ];
     let fresh = |settings: &[&'static str]| short(&[settings, &["--out", "run"]].concat());
     let references = settings.map(|settings| {

@@ -245,6 +245,7 @@ fn a_mistake_is_told_once() {
         (&["train", "--steps", "0"][..], "--steps 0: use at least 1"),
         (&["train", "--nosuch"], "--nosuch"),
         (&["train", "--method", "adam"], "--method adam: only"),
+        (&["train", "--method", "tail"], "--method tail: only"),
         (&["presets"], "only train and eval"),
         (&["train", "--resume", "nowhere"], "nowhere"),
     ] {

@@ -239,7 +239,7 @@ pub(crate) fn cached_attention<B: Backend>(
 }
 
 /// Keys or values `[rows, heads, length, width]` once for each head of the queries: neighbours share one.
-fn shared<B: Backend>(of: Tensor<B, 4>, group: usize) -> Tensor<B, 4> {
+pub(crate) fn shared<B: Backend>(of: Tensor<B, 4>, group: usize) -> Tensor<B, 4> {
     if group == 1 {
         return of;
     }
@@ -250,7 +250,7 @@ fn shared<B: Backend>(of: Tensor<B, 4>, group: usize) -> Tensor<B, 4> {
 }
 
 /// Queries `[rows, heads, length, head width]`; keys and values may be longer, as the mask's last dimension.
-fn attend<B: Backend>(
+pub(crate) fn attend<B: Backend>(
     query: Tensor<B, 4>,
     key: Tensor<B, 4>,
     value: Tensor<B, 4>,

@@ -212,7 +212,7 @@ impl Sweep {
         }
         match state(run)? {
             State::Over => {}
-            State::Begun if !MethodKind::of(&point.method).has_gradient() => {
+            State::Begun if MethodKind::of(&point.method).has_log() => {
                 let threads = self.plan.train.get("threads").cloned();
                 runs.resume(run, Given::new().with_some("threads", threads), watch)?;
             }

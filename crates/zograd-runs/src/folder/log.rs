@@ -1,6 +1,8 @@
 //! What a log must be to go on from it.
 
+use super::files::BEST;
 use crate::error::{Result, refuse};
+use crate::settings::TAIL;
 use crate::watch::Watch;
 use zograd_perturb::noise;
 use zograd_trainer::trajectory::{Header, Tail};
@@ -15,6 +17,21 @@ pub(crate) fn check_noise(header: &Header) -> Result<()> {
             "its noise is version {}, this zograd makes version {}; use the zograd that wrote it",
             header.noise_version,
             noise::VERSION
+        );
+    }
+    Ok(())
+}
+
+/// Refuses a log from which no weights are made without the rows of the run.
+///
+/// # Errors
+/// That of a run along the tail.
+pub(crate) fn check_replays(header: &Header) -> Result<()> {
+    let method = header.method.name();
+    if method == TAIL {
+        refuse!(
+            "a run of {method} follows from its rows: the log has the losses and learning rates of its steps, and no \
+             directions to replay; its weights are in {BEST}/, and `resume` makes its steps again"
         );
     }
     Ok(())

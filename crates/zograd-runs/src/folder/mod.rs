@@ -26,7 +26,7 @@ pub(crate) use hash::{Hash, file as file_hash, json as json_hash};
 pub(crate) use lock::LOCK;
 pub use lock::Lock;
 pub use log::note_tail;
-pub(crate) use log::{check_base, check_noise};
+pub(crate) use log::{check_base, check_noise, check_replays};
 pub use manifest::Manifest;
 pub(crate) use manifest::{MANIFEST, refuse_export};
 pub use metrics::metrics_seals;

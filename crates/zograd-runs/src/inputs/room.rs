@@ -24,7 +24,7 @@ pub struct Room {
 impl Room {
     /// That of a run with these settings; none of one that saves adapters.
     pub fn of(settings: &Settings) -> Option<Self> {
-        let has_log = MethodKind::of(&settings.method) == MethodKind::ZerothOrder;
+        let has_log = MethodKind::of(&settings.method).has_log();
         settings.adapter.is_none().then(|| Self {
             out: settings.out.clone().unwrap_or_else(|| "runs".into()),
             // best/, a checkpoint, and the one of them that is being replaced

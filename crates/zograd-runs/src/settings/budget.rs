@@ -49,7 +49,7 @@ impl Owner for StepSizes {
             "LR",
             "Learning rate: what these methods are most sensitive to; try a few",
         )
-        .or("1e-6, in the built-in run 2e-5; 5e-5 with lora, 5e-3 with prefix, 1e-4 with head; adam: 1e-5, 1e-4, 1e-3, 1e-4"),
+        .or("1e-6, in the built-in run 2e-5; 5e-5 with lora, 5e-3 with prefix, 1e-4 with head; adam, tail: 1e-5, 1e-4, 1e-3, 1e-4"),
         Setting::choice(
             "schedule",
             "NAME",

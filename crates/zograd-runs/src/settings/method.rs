@@ -5,12 +5,13 @@ use super::family;
 use super::given::Given;
 use super::gradient::GradientOptions;
 use super::owner::{Owner, table};
+use super::tail::TailOptions;
 use super::tuning::Tune;
 use super::zeroth_order::{PerturbationOptions, ZerothOrder};
 use crate::error::{Blame, Result, refuse};
 use serde::{Deserialize, Serialize};
 use zograd_select::{Choice, MethodSpec, Methods, Setting};
-use zograd_trainer::{Backpropagation, GradientOptimizer};
+use zograd_trainer::{Backpropagation, GradientOptimizer, TailStep};
 
 /// Which method.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,8 +29,19 @@ impl Owner for MethodChoice {
         &[Setting::text("method", "METHOD", "The method").or("gv")];
 }
 
-/// What stands beside the zeroth-order methods to compare them with.
-const BASELINES: [(Choice, MethodKind); 3] = [
+/// The name of the descent along the tail.
+pub(crate) const TAIL: &str = "tail";
+
+/// What stands beside the zeroth-order methods: the tail, and what they are compared with.
+const BESIDE: [(Choice, MethodKind); 4] = [
+    (
+        Choice {
+            name: TAIL,
+            help: "The gradient of the answers' own positions, with the prompt held fixed: 1 forward, and a walk back with \
+                   a few tokens",
+        },
+        MethodKind::Tail,
+    ),
     (
         Choice {
             name: "adam",
@@ -59,6 +71,8 @@ const BASELINES: [(Choice, MethodKind); 3] = [
 pub enum MethodKind {
     /// Forward passes only.
     ZerothOrder,
+    /// A walk back along the answers' own positions.
+    Tail,
     /// Backpropagation.
     Gradient(GradientOptimizer),
     /// Logistic regression on features.
@@ -68,13 +82,18 @@ pub enum MethodKind {
 impl MethodKind {
     /// The kind of the method with this name; of one that does not exist that of the zeroth-order methods.
     pub fn of(name: &str) -> Self {
-        let found = BASELINES.iter().find(|(choice, _)| choice.name == name);
+        let found = BESIDE.iter().find(|(choice, _)| choice.name == name);
         found.map_or(Self::ZerothOrder, |(_, kind)| *kind)
     }
 
-    /// Whether it is backpropagation.
+    /// Whether it follows a gradient, of the whole model or of the tail.
     pub fn has_gradient(self) -> bool {
-        matches!(self, Self::Gradient(_))
+        matches!(self, Self::Gradient(_) | Self::Tail)
+    }
+
+    /// Whether its runs have a log, from which they are resumed.
+    pub fn has_log(self) -> bool {
+        matches!(self, Self::ZerothOrder | Self::Tail)
     }
 }
 
@@ -87,7 +106,7 @@ pub(super) fn choices(methods: &Methods) -> Vec<Choice> {
         name: method.name,
         help: method.about,
     });
-    own.chain(BASELINES.map(|(choice, _)| choice)).collect()
+    own.chain(BESIDE.map(|(choice, _)| choice)).collect()
 }
 
 /// How a run finds better weights.
@@ -96,6 +115,8 @@ pub(super) fn choices(methods: &Methods) -> Vec<Choice> {
 pub enum Procedure {
     /// Forward passes only.
     ZerothOrder(ZerothOrder),
+    /// The gradient of the answers' own positions.
+    Tail(TailStep),
     /// A gradient baseline.
     Gradient(Backpropagation),
     /// Logistic regression on features, the other baseline.
@@ -131,6 +152,11 @@ impl Procedure {
                 written.extend(of_family);
                 Ok((Self::ZerothOrder(how), written))
             }
+            MethodKind::Tail => {
+                let mut options: TailOptions = given.take()?;
+                let step = options.complete(storage)?;
+                Ok((Self::Tail(step), table(&options)?))
+            }
             MethodKind::Gradient(optimizer) => {
                 let mut options: GradientOptions = given.take()?;
                 let how = options.complete(optimizer, storage, chosen.batch_size)?;
@@ -160,6 +186,7 @@ impl Procedure {
     pub(super) fn forwards(&self, methods: &Methods) -> Result<Option<u64>> {
         Ok(match self {
             Self::ZerothOrder(zo) => Some(methods.build(&zo.method).or_input()?.forwards() as u64),
+            Self::Tail(step) => Some(step.forwards()),
             Self::Gradient(settings) => Some(settings.forwards()),
             Self::LinearProbe => None,
         })

@@ -22,6 +22,7 @@ mod place;
 mod prediction;
 mod preset_files;
 mod presets;
+mod tail;
 mod tuning;
 mod zeroth_order;
 
@@ -37,12 +38,14 @@ pub use gradient::GradientOptions;
 pub(crate) use inputs::is_task_file;
 pub use inputs::{BUILT_IN_MODEL, BUILT_IN_TASK, ExampleCounts, Inputs};
 pub use machine::{BackendName, Machine, STORAGES, Storage};
+pub(crate) use method::TAIL;
 pub use method::{DEFAULT_METHOD, MethodChoice, MethodKind, Procedure};
 pub use objective::{ObjectiveChoice, ObjectiveName};
 pub use owner::{Key, Keys, Owner};
 pub use place::{Place, PresetChoice};
 pub use prediction::PredictOptions;
 pub use presets::{Paper, Preset, Published, Start};
+pub use tail::TailOptions;
 pub(crate) use tuning::check_adapter;
 pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
 pub use zeroth_order::{PerturbationOptions, ZerothOrder};
@@ -51,11 +54,12 @@ use crate::error::{Blame, Result, refuse};
 use owner::table;
 use std::path::PathBuf;
 use zograd_models::{AdapterConfig, BaseNote};
-use zograd_perturb::{Arithmetic, ParameterSpace, Selection, noise};
-use zograd_select::Methods;
+use zograd_perturb::family::PerturbationSpec;
+use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
+use zograd_select::{MethodSpec, Methods};
 use zograd_tasks::{SplitSizes, Yields};
 use zograd_trainer::trajectory::{AdapterStart, Header};
-use zograd_trainer::{Schedule, TrainConfig};
+use zograd_trainer::{Schedule, TailStep, TrainConfig};
 
 /// Learning rate of the built-in run, chosen for a curve that can be watched: 1e-4 is faster, 1e-3 diverges.
 const BUILT_IN_LR: f64 = 2e-5;
@@ -115,6 +119,7 @@ impl Settings {
             .and::<BlockOptions>()
             .and::<SparseOptions>()
             .and::<StepSizes>()
+            .and::<TailOptions>()
             .and::<GradientOptions>()
             .and::<Draw>()
             .and::<Budget>()
@@ -253,7 +258,7 @@ impl Settings {
     pub fn arithmetic(&self) -> Option<Arithmetic> {
         match &self.procedure {
             Procedure::ZerothOrder(zo) => Some(zo.arithmetic),
-            Procedure::Gradient(_) | Procedure::LinearProbe => None,
+            Procedure::Tail(_) | Procedure::Gradient(_) | Procedure::LinearProbe => None,
         }
     }
 
@@ -318,6 +323,37 @@ impl Settings {
             method: zo.method.clone(),
             config: config.clone(),
         }
+    }
+
+    /// What the log of a run along the tail says of it: its steps are made again from the examples, so that it names no
+    /// direction.
+    pub(crate) fn tail_header(
+        &self,
+        step: TailStep,
+        space: &ParameterSpace,
+        base: &BaseNote,
+        adapter: Option<AdapterStart>,
+    ) -> Result<Header> {
+        let (config, perturbation) = (&self.config, PerturbationSpec::default());
+        let arithmetic = Arithmetic::Plain;
+        let step = serde_json::to_value(step).or_input()?;
+        Ok(Header {
+            format: Header::format_of(adapter.as_ref(), &perturbation, arithmetic, false, config),
+            model: base.model.clone(),
+            weights: base.weights.clone(),
+            dtype: base.dtype,
+            dimension: space.dimension(),
+            selection: self.selection(),
+            adapter,
+            noise: NoiseKind::default(),
+            perturbation,
+            noise_version: noise::VERSION,
+            arithmetic,
+            stands_still: false,
+            eps: 0.0,
+            method: MethodSpec::new(method::TAIL).with("step", step),
+            config: config.clone(),
+        })
     }
 }
 
@@ -401,6 +437,15 @@ impl Stepped {
                 && let Some(event) = never.into_iter().find(|event| guard.contains(event))
             {
                 refuse!("`guard = {guard}`: {event} does not happen to a gradient method");
+            }
+            let late = "exploding-gradient";
+            if let Some(guard) = &budget.guard
+                && chosen.kind == MethodKind::Tail
+                && guard.contains(late)
+            {
+                refuse!(
+                    "`guard = {guard}`: the length of a tail's gradient is known when the weights have moved; leave {late} out"
+                );
             }
         }
         Ok(Self {

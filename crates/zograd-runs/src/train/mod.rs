@@ -5,12 +5,14 @@ mod follow;
 mod gradient;
 mod handed;
 mod linear_probe;
+mod nearest;
 mod origin;
 mod prepare;
 mod rebuild;
 mod recorder;
 mod run;
 mod start;
+mod tail;
 mod work;
 mod zeroth_order;
 

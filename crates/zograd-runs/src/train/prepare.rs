@@ -228,7 +228,7 @@ impl Prepared {
         };
         let how = match &settings.procedure {
             Procedure::ZerothOrder(zo) => steps(format!(", eps {}", number(zo.eps))),
-            Procedure::Gradient(_) => steps(String::new()),
+            Procedure::Tail(_) | Procedure::Gradient(_) => steps(String::new()),
             Procedure::LinearProbe => String::new(),
         };
         format!(

@@ -2,12 +2,14 @@
 
 use super::gradient;
 use super::linear_probe;
+use super::nearest::Start;
 use super::prepare::{Destination, Prepared};
 use super::rebuild::Rebuild;
 use super::recorder::Recorder;
 use super::start::{self, Resumed};
+use super::tail;
 use super::work::{Work, in_between, stopped};
-use super::zeroth_order::{self, Start};
+use super::zeroth_order;
 use crate::backend::{Job, RunBackend};
 use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::{
@@ -15,7 +17,7 @@ use crate::folder::{
 };
 use crate::inputs::{Questions, load, note_lengths, score, truncated, tuned_hash};
 use crate::ranks::{Fact, agreed, alike, waited};
-use crate::settings::{Procedure, Settings, WITHOUT_EFFECT};
+use crate::settings::{MethodKind, Procedure, Settings, WITHOUT_EFFECT};
 use crate::watch::Watch;
 use crate::words::count;
 use burn::module::Module;
@@ -143,7 +145,7 @@ impl Job for TrainJob<'_> {
                 prepared.settings.config.patience
             ));
         }
-        let has_log = matches!(prepared.settings.procedure, Procedure::ZerothOrder(_));
+        let has_log = MethodKind::of(&prepared.settings.method).has_log();
         let weights = tuned_hash(&model);
         alike(ranks, &last_weights(&weights)).while_running()?;
         note_kept(&summary, prepared.data.dev.is_empty(), recorder.watch);
@@ -285,6 +287,9 @@ pub(super) fn begin<B: RunBackend>(
             let still = stands_still(&model, &space, prepared.objective.as_ref());
             Some(settings.header(zo, &space, &note, adapter.clone(), still))
         }
+        Procedure::Tail(step) => {
+            Some(settings.tail_header(*step, &space, &note, adapter.clone())?)
+        }
         Procedure::Gradient(_) | Procedure::LinearProbe => None,
     };
     if let Some(header) = &mut header {
@@ -370,6 +375,14 @@ fn train<B: RunBackend>(
             };
             zeroth_order::train(start, header, interrupted, work)?
         }
+        (Procedure::Tail(step), _) => {
+            let start = Start {
+                model,
+                source,
+                device,
+            };
+            tail::train(start, *step, interrupted, work)?
+        }
         (Procedure::Gradient(how), _) => gradient::train(model, &settings.selection(), how, work)?,
         _ => {
             let (model, summary, fitted) = linear_probe::probe(model, work)?;
@@ -397,13 +410,19 @@ fn judge<B: RunBackend>(
     let (run, log) = (recorder.folder.path().to_owned(), recorder.folder.log());
     let again = |step: u64, watch: &mut dyn Watch| {
         let log = Trajectory::read(&log).while_running()?;
+        let records = &log.records[..log.records.len().min(step as usize)];
+        let start = &start::start_folder(&run);
+        if let Procedure::Tail(step) = settings.procedure {
+            let made = (&log.header, records);
+            return tail::again::<B>(prepared, step, made, start, device, watch);
+        }
         let rebuild = Rebuild {
             model: &prepared.sources.model,
             storage,
             methods,
-            start: &start::start_folder(&run),
+            start,
             header: &log.header,
-            records: &log.records[..log.records.len().min(step as usize)],
+            records,
             originals: run.join("best.f32"),
         };
         rebuild.run::<B>(device, watch)

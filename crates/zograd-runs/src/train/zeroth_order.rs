@@ -1,12 +1,10 @@
 //! Training by forward passes only, from the start or from where a run was interrupted.
 
-use super::start::without_adapter;
+use super::nearest::{Start, nearest};
 use super::work::{Work, stopped};
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result};
-use crate::folder::{ANCHOR, Interrupted, check_seal};
-use crate::inputs::{load, load_own, tuned_hash, with_own_adapter};
-use std::path::Path;
+use crate::folder::Interrupted;
 use std::sync::atomic::Ordering;
 use zograd_models::Model;
 use zograd_perturb::{Arithmetic, Perturbed};
@@ -16,16 +14,6 @@ use zograd_trainer::{StopReason, TrainState, TrainSummary, Training};
 
 /// Steps that are replayed at once, before it is looked whether to stop.
 const STEPS_BETWEEN_LOOKS: usize = 256;
-
-/// The start weights of a run, and where they came from.
-pub(super) struct Start<'a, B: RunBackend> {
-    /// The model, with what is tuned.
-    pub(super) model: Model<B>,
-    /// The folder of the base weights.
-    pub(super) source: &'a Path,
-    /// Where to load them again.
-    pub(super) device: &'a B::Device,
-}
 
 /// Trains from the start weights, or resumes.
 ///
@@ -80,32 +68,11 @@ fn resume<B: RunBackend>(
     strategy: &mut dyn Strategy,
     work: &mut Work<'_, '_>,
 ) -> Result<Perturbed<B, Model<B>>> {
-    let (settings, source, device) = (work.settings, start.source, start.device);
-    let start = start.model;
-    let (step, mut model) = match run.checkpoint() {
-        None => (0, walk.begin(start).while_running()?),
-        Some((step, folder)) => {
-            // an adapter needs its base; where all weights are tuned, there is one model in memory at a time
-            let base = settings.adapter.as_ref().map(|_| start.clone());
-            drop(start);
-            match restore::<B>(run, &folder, base.as_ref(), work, device) {
-                Ok(model) => (step as usize, walk.resume(model).while_running()?),
-                Err(error) => {
-                    work.recorder.watch.note(&format!(
-                        "note: {error}; walking from the start weights instead"
-                    ));
-                    let start = match base {
-                        Some(start) => start,
-                        None => without_adapter(
-                            load::<B>(source, settings.machine.storage(), device)
-                                .about("`model`")?,
-                            settings.tune,
-                        ),
-                    };
-                    (0, walk.begin(start).while_running()?)
-                }
-            }
-        }
+    let settings = work.settings;
+    let (step, model) = nearest(run, start, work)?;
+    let mut model = match step {
+        0 => walk.begin(model).while_running()?,
+        _ => walk.resume(model).while_running()?,
     };
     let (before, after) = run.records().split_at(step);
     retell(strategy, run.header(), before).or_input()?;
@@ -134,25 +101,4 @@ fn resume<B: RunBackend>(
         true => Err(stopped(run.folder(), true)),
         false => Ok(model),
     }
-}
-
-/// The model of a checkpoint, and its f32 originals in the place of the run's.
-fn restore<B: RunBackend>(
-    run: &Interrupted,
-    checkpoint: &Path,
-    base: Option<&Model<B>>,
-    work: &Work<'_, '_>,
-    device: &B::Device,
-) -> Result<Model<B>> {
-    let model = match base {
-        Some(base) => with_own_adapter(base.clone(), checkpoint)?,
-        None => load_own::<B>(checkpoint, work.settings.machine.storage(), device)?,
-    };
-    check_seal(checkpoint, &tuned_hash(&model))?;
-    if run.header().arithmetic == Arithmetic::Anchored {
-        let (from, to) = (checkpoint.join(ANCHOR), run.folder().join(ANCHOR));
-        zograd_files::replace(&to, |partial| std::fs::copy(&from, partial).map(|_| ()))
-            .on_file(&from)?;
-    }
-    Ok(model)
 }

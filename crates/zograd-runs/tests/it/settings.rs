@@ -15,6 +15,7 @@ use zograd_tasks::PromptEncoder;
 
 const PROBING: &str = "linear-probing";
 const GRADIENTS: [&str; 2] = ["adam", "adamw"];
+const TAIL: &str = "tail";
 const TUNES: [&str; 4] = ["full", "lora", "prefix", "head"];
 
 /// Values that go with all others, for every setting but those below.
@@ -55,6 +56,7 @@ const FREE: &[(&str, &[&str])] = &[
     ("max-grad-norm", &["1", "0.1", "inf"]),
     ("micro-batch", &["1", "3"]),
     ("recompute", &["true", "false"]),
+    ("tail-step", &["'normalised'", "'sgd'"]),
     ("batch-size", &["1", "5"]),
     ("seed", &["0", "9223372036854775807"]),
     ("eval-every", &["0", "1", "7"]),
@@ -89,7 +91,7 @@ const BOUND: [&str; 18] = [
 fn methods() -> Vec<&'static str> {
     let runs = Runs::new();
     let own = runs.methods().iter().map(|method| method.name);
-    own.chain(GRADIENTS).chain([PROBING]).collect()
+    own.chain(GRADIENTS).chain([TAIL, PROBING]).collect()
 }
 
 /// What a method tunes.
@@ -100,11 +102,16 @@ fn tunes(method: &str) -> &'static [&'static str] {
     }
 }
 
+/// Whether it is a zeroth-order method.
+fn perturbs(method: &str) -> bool {
+    !GRADIENTS.contains(&method) && ![TAIL, PROBING].contains(&method)
+}
+
 /// The families of perturbations that a method has.
 fn families(method: &str) -> &'static [&'static str] {
-    match GRADIENTS.contains(&method) || method == PROBING {
-        true => &["none"],
-        false => &["dense", "subzero", "lozo", "blocks", "sparse"],
+    match perturbs(method) {
+        false => &["none"],
+        true => &["dense", "subzero", "lozo", "blocks", "sparse"],
     }
 }
 
@@ -116,7 +123,7 @@ fn has(key: &Key, method: &str, tune: &str, family: &str) -> bool {
         "`perturbation = sparse`" => family == "sparse",
         "every run" => true,
         "methods with steps" => method != PROBING,
-        "zeroth-order methods" => method != PROBING && !GRADIENTS.contains(&method),
+        "zeroth-order methods" => perturbs(method),
         "adam, adamw" => GRADIENTS.contains(&method),
         "`tune = lora`" => tune == "lora",
         "`tune = prefix`" => tune == "prefix",
@@ -331,6 +338,7 @@ fn the_default_in_words_is_the_default() {
         let name = key.setting.key;
         let owner = match key.owners[0] {
             "adam, adamw" => "method = 'adam'".into(),
+            "tail" => "method = 'tail'".into(),
             "`tune = lora`" => "tune = 'lora'".into(),
             "`tune = prefix`" => "tune = 'prefix'".into(),
             "`perturbation = blocks`" => "perturbation = 'blocks'".into(),
@@ -382,7 +390,7 @@ fn the_default_in_words_is_the_default() {
     assert_eq!(
         default("lr"),
         format!(
-            "{:e}, in the built-in run 2e-5; {:e} with lora, {:e} with prefix, {:e} with head; adam: {}",
+            "{:e}, in the built-in run 2e-5; {:e} with lora, {:e} with prefix, {:e} with head; adam, tail: {}",
             lr(full),
             lr(lora),
             lr(prefix),

@@ -80,6 +80,16 @@ fn a_setting_that_none_of_the_methods_has_is_refused() {
             "`eps`: a gradient method does not perturb weights",
         ),
         (
+            &["adam", "tail"],
+            "tail-step = 'sgd'",
+            "`tail-step`: adam has none; tail has",
+        ),
+        (
+            &["tail", "gv"],
+            "",
+            "`method`: gradient and zeroth-order methods want",
+        ),
+        (
             &["adam", "gv"],
             "",
             "`method`: gradient and zeroth-order methods want",

@@ -1,5 +1,6 @@
-//! Baselines that know the gradient, to compare zeroth-order methods with: fine-tuning by backpropagation, and
-//! linear probing. They see the same batches and tell the same observer. And the gradient itself, to hold estimates against.
+//! What knows a gradient: the baselines that zeroth-order methods are compared with, fine-tuning by backpropagation and
+//! linear probing, and the descent along the tail. They see the same batches and tell the same observer. And the gradient itself,
+//! to hold estimates against.
 
 mod alignment;
 mod backpropagation;
@@ -8,6 +9,8 @@ mod exact;
 mod linear_probe;
 mod optimizer;
 mod regression;
+mod tail;
+mod tail_training;
 mod training;
 mod vector;
 
@@ -16,5 +19,7 @@ pub use backpropagation::Backpropagation;
 pub use exact::exact_gradient;
 pub use linear_probe::{LinearProbe, LinearProbeStage, answer_tokens, fit_linear_probe};
 pub use optimizer::GradientOptimizer;
+pub use tail::TailStep;
+pub use tail_training::TailTraining;
 pub use training::GradientTraining;
 pub use vector::ParameterVector;

@@ -1,14 +1,13 @@
-use super::{BestBy, Examples, ORDER, StopReason, TrainConfig, TrainState, TrainSummary};
+use super::{BestBy, Examples, StopReason, TrainConfig, TrainState, TrainSummary, batches_of};
 use crate::{
-    Batches, DevScore, EvalRecord, LanguageModel, Objective, Observer, Silent, StepRecord,
-    TrainError, evaluate_loss, evaluate_on, peak_memory_bytes,
+    DevScore, EvalRecord, LanguageModel, Objective, Observer, Silent, StepRecord, TrainError,
+    evaluate_loss, evaluate_on, peak_memory_bytes,
 };
 use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use zograd_models::interruptible;
-use zograd_perturb::Seed;
 use zograd_ranks::Ranks;
 use zograd_tasks::Prompt;
 
@@ -73,8 +72,7 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
     /// best until another is better.
     pub(crate) fn run(mut self, stepper: &mut impl Stepper<M>) -> Result<TrainSummary, TrainError> {
         let (config, examples) = (self.config, self.examples);
-        let order = Seed::new(config.seed).child(ORDER);
-        let mut batches = Batches::new(order, examples.train.len(), config.batch_size);
+        let mut batches = batches_of(config, examples.train);
         let seconds_before = self.state.summary().seconds;
         let mut training = Duration::ZERO;
         if self.state.summary().steps == 0 && !examples.dev.is_empty() {

@@ -9,6 +9,7 @@ mod state;
 mod summary;
 mod training;
 
+use crate::Batches;
 pub use best_by::BestBy;
 pub use config::TrainConfig;
 pub(crate) use course::{Course, Done, Stepper};
@@ -18,10 +19,17 @@ pub use state::TrainState;
 pub use summary::{StopReason, TrainSummary};
 pub use training::Training;
 use zograd_perturb::Seed;
+use zograd_tasks::Prompt;
 
 /// Children of the run's seed: one for the noise of the steps, one for the order of the examples.
 const NOISE: u64 = 0;
 const ORDER: u64 = 1;
+
+/// The batches of a run.
+pub(crate) fn batches_of(config: &TrainConfig, train: &[Prompt]) -> Batches {
+    let order = Seed::new(config.seed).child(ORDER);
+    Batches::new(order, train.len(), config.batch_size)
+}
 
 /// Seed of the step after `step` steps of the run with this seed.
 pub(crate) fn step_seed(seed: u64, step: u64) -> Seed {

@@ -15,5 +15,6 @@ mod ranks;
 mod seeded;
 mod standing;
 mod steps;
+mod tail;
 mod tiny;
 mod trajectory;
