@@ -214,7 +214,7 @@ impl Measuring<'_> {
         let encoder = inputs::encoder(&self.model.tokenizer, self.inputs.bos_id, max_length)?
             .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, self.inputs.max_new_tokens)?;
-        let scoring = inputs::scoring(task, &encoder, &config, asked.beams)?;
+        let scoring = inputs::scoring(task, &encoder, &config, asked.beams, None)?;
         let Drawn {
             split,
             ids,

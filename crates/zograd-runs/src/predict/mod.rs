@@ -134,7 +134,7 @@ impl Runs {
                 .with_end_ids(&config.eos_token_ids);
             let task = source.task.as_ref();
             let encoder = inputs::with_room(encoder, task, inputs.max_new_tokens)?;
-            let scoring = inputs::scoring(task, &encoder, &config, options.beams)?;
+            let scoring = inputs::scoring(task, &encoder, &config, options.beams, None)?;
             let job = PredictJob {
                 predicting: &Predicting {
                     source: &source,
