@@ -17,13 +17,13 @@ const LONGEST_LINE: u64 = 256;
 const LINES_AHEAD: usize = 1024;
 
 /// What a program is given to end by itself, once its input has ended.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A program that says what answers are worth.
 ///
 /// It is given a JSON line an answer, `{"row": {..}, "text": ".."}`, and answers each by a line with a number, in their order.
 /// It is started when it is first asked, lives until this is dropped, and is then at the end of its input; if it does not
-/// end within a second it is killed, with all that it started. One that fails is killed at once, and started anew when it is
+/// end within two seconds it is killed, with all that it started. One that fails is killed at once, and started anew when it is
 /// asked again.
 ///
 /// It stands in a group of processes of its own, so that Ctrl-C does not reach it: the step is finished with it.
@@ -263,8 +263,9 @@ fn line(question: &Question, answer: &str) -> Vec<u8> {
 
 /// The number of a line.
 fn number(line: &[u8]) -> Result<f64, RewardError> {
-    let text = std::str::from_utf8(line).map(str::trim);
-    let number = text.ok().and_then(|text| text.parse().ok());
+    let is_whole = line.ends_with(b"\n") || (line.len() as u64) < LONGEST_LINE;
+    let text = std::str::from_utf8(line).ok().filter(|_| is_whole);
+    let number = text.and_then(|text| text.trim().parse().ok());
     number.ok_or_else(|| {
         RewardError::unreadable(format!(
             "the program said {:?}, which is no number",
@@ -280,5 +281,130 @@ fn shown(line: &[u8]) -> String {
     match text.chars().count() {
         0..=60 => text.to_owned(),
         _ => text.chars().take(57).chain("...".chars()).collect(),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use zograd_tasks::rewards::RewardFailure;
+
+    /// Long enough for a shell on a machine with other work.
+    const LONG: Duration = Duration::from_secs(120);
+
+    fn question(fields: Value) -> Question {
+        Question {
+            fields: fields.as_object().cloned(),
+            ..Question::default()
+        }
+    }
+
+    fn asked(program: &RewardProgram, answers: &[&str]) -> Result<Vec<f64>, RewardError> {
+        let question = question(json!({"id": 7}));
+        let answers: Vec<(&Question, &str)> = answers.iter().map(|a| (&question, *a)).collect();
+        program.rewards(&answers)
+    }
+
+    fn text(path: &Path) -> String {
+        std::fs::read_to_string(path).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_program_lives_on_and_is_told_rows_and_answers() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (seen, end) = (dir.path().join("seen"), dir.path().join("end"));
+        let command = format!(
+            "n=0; while read -r line; do printf '%s\\n' \"$line\" >> {}; n=$((n+1)); echo $n.5; done; echo x > {}",
+            seen.display(),
+            end.display()
+        );
+        let program = RewardProgram::new(command, LONG);
+        let tricky = "line\nbreak \"and\" \u{e9}";
+        assert_eq!(asked(&program, &["a", tricky]), Ok(vec![1.5, 2.5]));
+        assert_eq!(asked(&program, &[]), Ok(vec![]));
+        assert_eq!(program.reward(&question(Value::Null), "b"), Ok(3.5));
+        let lines: Vec<Value> = text(&seen)
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect();
+        let expected = [
+            json!({"row": {"id": 7}, "text": "a"}),
+            json!({"row": {"id": 7}, "text": tricky}),
+            json!({"row": {}, "text": "b"}),
+        ];
+        assert_eq!(lines, expected);
+        // at the end of its input it ends by itself
+        drop(program);
+        assert_eq!(text(&end), "x\n");
+    }
+
+    #[test]
+    fn every_way_to_fail_has_its_name() {
+        use RewardFailure::{Ended, Late, Unreadable};
+        let silent = "exec tail -f /dev/null";
+        let long = "head -c 300 /dev/zero | tr '\\0' 1; cat > /dev/null";
+        for (command, limit, failure, says) in [
+            ("exit 3", LONG, Ended, "exit status: 3"),
+            ("no-such-program 2> /dev/null", LONG, Ended, "does not find"),
+            ("/etc/passwd 2> /dev/null", LONG, Ended, "cannot run"),
+            ("kill -9 $$", LONG, Ended, "signal: 9"),
+            ("read -r line; echo 1", LONG, Ended, "exit status: 0"),
+            ("echo good; cat > /dev/null", LONG, Unreadable, "\"good\""),
+            ("echo; cat > /dev/null", LONG, Unreadable, "\"\""),
+            (
+                "printf '\\377\\n'; cat > /dev/null",
+                LONG,
+                Unreadable,
+                "no number",
+            ),
+            (long, LONG, Unreadable, "111..."),
+            (
+                silent,
+                Duration::from_millis(50),
+                Late,
+                "0.05 s (`reward-timeout`), after 0 of 2",
+            ),
+        ] {
+            let program = RewardProgram::new(command, limit);
+            // also where it reads nothing of what is more than a pipe holds
+            let error = asked(&program, &["a", &"b".repeat(1 << 20)]).expect_err(command);
+            assert_eq!(error.failure, failure, "{command}: {error}");
+            assert!(error.words.contains(says), "{command}: {error}");
+            assert!(!error.words.contains('\n'), "{error}");
+        }
+        // whether it is a number is for others to say
+        let program = RewardProgram::new("echo nan; echo -inf; cat > /dev/null", LONG);
+        let found = asked(&program, &["a", "b"]).expect("numbers");
+        assert!(found[0].is_nan() && found[1] == f64::NEG_INFINITY);
+    }
+
+    #[test]
+    fn more_lines_than_answers_are_found_out() {
+        let twice = "while read -r line; do printf '1\\n2\\n'; done";
+        let program = RewardProgram::new(twice, LONG);
+        // the first line too many may still be on its way
+        let error = (0..1000).find_map(|_| asked(&program, &["a"]).err());
+        let error = error.expect("it is noticed");
+        assert_eq!(error.failure, RewardFailure::Unreadable);
+        assert!(error.words.contains("without being asked"), "{error}");
+    }
+
+    #[test]
+    fn one_that_failed_is_killed_and_started_anew() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let pid = dir.path().join("pid");
+        let command = format!(
+            "if [ -e {0} ]; then while read -r line; do echo 4; done; fi; echo $$ > {0}; read -r line; echo bad; \
+             exec tail -f /dev/null",
+            pid.display()
+        );
+        let program = RewardProgram::new(command, LONG);
+        let error = asked(&program, &["a"]).expect_err("no number");
+        assert_eq!(error.failure, RewardFailure::Unreadable);
+        let pid: i32 = text(&pid).trim().parse().expect("a number");
+        let pid = rustix::process::Pid::from_raw(pid).expect("above 0");
+        assert!(rustix::process::test_kill_process(pid).is_err(), "it lives");
+        assert_eq!(asked(&program, &["a"]), Ok(vec![4.0]));
     }
 }
