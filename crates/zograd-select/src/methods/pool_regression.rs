@@ -121,3 +121,43 @@ impl Strategy for PoolRegression {
         Ok(Action::update_or_skip(Update::new(direction, slopes / n)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zograd_direction::Seed;
+
+    /// The coefficients of the update after these losses.
+    fn weights(mut strategy: PoolRegression, losses: &[f64]) -> Option<Vec<f64>> {
+        let step = StepContext::new(0, Seed::new(5), 1e-3);
+        let Ok(Action::Evaluate(asked)) = strategy.next(&step, &[]) else {
+            panic!("it asks first");
+        };
+        let told = asked.iter().cloned().zip(losses);
+        let told: Vec<Told> = told.map(|(z, loss)| Told::new(z, *loss)).collect();
+        match strategy.next(&step, &told) {
+            Ok(Action::Update(update)) => {
+                let seed = |z: &Direction| z.terms()[0].0;
+                let weights = asked.iter().map(|z| update.direction.coefficient(seed(z)));
+                Some(weights.collect())
+            }
+            Ok(Action::Skip(SkipReason::VanishingGradient)) => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The rule of evolution strategies is `theta += alpha / M sum_i zscore(R_i) z_i`, of a reward that is minus the loss.
+    #[test]
+    fn a_shaped_pool_is_an_evolution_strategy() {
+        let pool = |shaping| PoolRegression::new(4).expect("a pool").shaped(shaping);
+        // mean 3, standard deviation 2
+        let losses = [1.0, 5.0, 1.0, 5.0];
+        let found = weights(pool(Shaping::ZScore), &losses).expect("an update");
+        assert_eq!(found, [-0.25, 0.25, -0.25, 0.25]);
+        let found = weights(pool(Shaping::Ranks), &[0.0, 9.0, 1.0, 2.0]).expect("an update");
+        let expected = [-0.125, 0.125, -1.0 / 24.0, 1.0 / 24.0];
+        let close = |(a, b): (&f64, f64)| (a - b).abs() < 1e-15;
+        assert!(found.iter().zip(expected).all(close), "{found:?}");
+        assert_eq!(weights(pool(Shaping::Ranks), &[2.0; 4]), None);
+    }
+}
