@@ -1,7 +1,7 @@
 //! Training by rules and programs that say what written answers are worth.
 
 use crate::errors::refused;
-use crate::support::{json, metrics, run, run_json, scratch, zograd};
+use crate::support::{json, metrics, run, run_json, scratch, unpack, zograd};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -418,4 +418,61 @@ fn ctrl_c_ends_the_program_behind_the_step() {
     assert_eq!(end.expect("it ended by itself"), "end\n");
     let log = ["log", "verify", "run/trajectory.zog", "--json"];
     assert_eq!(run_json(dir.path(), &log)["whole"], true);
+}
+
+/// The worked example of the book, but for its length: what a film was is learnt from being told whether the word was right.
+#[test]
+fn the_example_of_the_book_learns() {
+    let dir = scratch();
+    unpack(dir.path());
+    let task = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/src/examples/verdict.toml");
+    let task = task.display().to_string();
+    let judge = "while read -r line; do case $line in *'\"label\":1'*'\"text\":\"great'*) echo 1;; \
+                 *'\"label\":0'*'\"text\":\"terrible'*) echo 1;; *) echo 0;; esac; done";
+    let args = [
+        "train",
+        "--model",
+        "embedded",
+        "--task",
+        &task,
+        "--data",
+        "data",
+        "--objective",
+        "reward",
+        "--reward-command",
+        judge,
+        "--method",
+        "pool-regression",
+        "--pool",
+        "8",
+        "--shaping",
+        "z-score",
+        "--eps",
+        "1e-2",
+        "--lr",
+        "5e-3",
+        "--batch-size",
+        "32",
+        "--max-new-tokens",
+        "2",
+        "--dev-examples",
+        "100",
+        "--test-examples",
+        "200",
+        "--eval-every",
+        "10",
+        "--steps",
+        "40",
+        "--json",
+        "--out",
+        "run",
+    ];
+    let report = run_json(dir.path(), &args);
+    let reward = |key: &str| report[key].as_f64().expect("a number");
+    // it says great of everything, half of which is
+    let (before, after) = (reward("reward_before"), reward("reward_after"));
+    assert!(
+        (0.4..0.6).contains(&before) && after > 0.9,
+        "{before} -> {after}"
+    );
 }
