@@ -157,7 +157,7 @@ impl Running {
             Err(error) => error.to_string(),
         };
         RewardError::ended(format!(
-            "the program ended, which is to say a number a line for as long as it is asked: {how}"
+            "the program ended or closed its output, and is to say a number a line for as long as it is asked: {how}"
         ))
     }
 
