@@ -20,29 +20,35 @@ use zograd_trainer::{
 
 type Cpu = NdArray<f32>;
 
-/// The share of letters that are e.
+/// 1 for an answer whose first word is right, whatever comes after it.
 #[derive(Debug)]
-struct ManyEs;
+struct FirstWord;
 
-impl Reward for ManyEs {
-    fn reward(&self, _question: &Question, answer: &str) -> Result<f64, RewardError> {
-        let letters = answer.chars().filter(|c| c.is_alphabetic());
-        let es = letters.clone().filter(|c| *c == 'e').count();
-        Ok(es as f64 / letters.count().max(1) as f64)
+impl Reward for FirstWord {
+    fn reward(&self, question: &Question, answer: &str) -> Result<f64, RewardError> {
+        let first = answer.split_whitespace().next();
+        let is_right = question.answers.iter().any(|right| first == Some(right));
+        Ok(f64::from(u8::from(is_right)))
+    }
+
+    fn needs_right_answers(&self) -> bool {
+        true
     }
 }
 
-/// Sentences to be gone on with, in any way.
-struct GoOn;
+/// What a film was, in the model's own words.
+struct Verdict;
 
-impl Task for GoOn {
+impl Task for Verdict {
     fn name(&self) -> &str {
-        "go-on"
+        "verdict"
     }
 
     fn sample(&self, row: &Row) -> Result<Sample, DataError> {
         let context = format!("{} It was", row.text("sentence")?);
-        Ok(Sample::written(row, context, vec![], AnswerEnd::Line))
+        let word = ["terrible", "great"][row.label("label", 2)?];
+        let answers = vec![word.to_owned()];
+        Ok(Sample::written(row, context, answers, AnswerEnd::Line))
     }
 
     fn is_generation(&self) -> bool {
@@ -55,29 +61,29 @@ fn main() -> Result<(), Box<dyn Error>> {
     zograd_embedded::unpack(folder.path())?;
     let folder = folder.path().join("model");
     let (model, _) = Model::<Cpu>::load(&folder, &LoadOptions::default(), &Default::default())?;
-    let encoder = PromptEncoder::new(tokenizer::load(&folder)?)?.with_max_new_tokens(8);
+    let encoder = PromptEncoder::new(tokenizer::load(&folder)?)?.with_max_new_tokens(2);
 
     let (train, validation) = (zograd_embedded::TRAIN, zograd_embedded::VALIDATION);
     let data = Dataset::from_json_lines("built-in rows", train, validation);
     let sizes = SplitSizes {
-        train: 16,
-        dev: 16,
+        train: 200,
+        dev: 100,
         test: 0,
         ..SplitSizes::default()
     };
-    let splits = Splits::load(&GoOn, &data, sizes, 0.into())?;
+    let splits = Splits::load(&Verdict, &data, sizes, 0.into())?;
     let prompts = |samples: &[Sample]| -> Result<Vec<Prompt>, Box<dyn Error>> {
         let prompts = samples
             .iter()
-            .map(|sample| encoder.prepare(&GoOn, sample, Form::Train, None));
+            .map(|sample| encoder.prepare(&Verdict, sample, Form::Train, None));
         Ok(prompts.collect::<Result<_, _>>()?)
     };
     let (train, dev) = (prompts(&splits.train)?, prompts(&splits.dev)?);
 
-    let writer = Writer::new(encoder.clone(), Generation::greedy(8));
-    let scoring = Scoring::rewarded(Arc::new(ManyEs), writer);
+    let writer = Writer::new(encoder.clone(), Generation::greedy(2));
+    let scoring = Scoring::rewarded(Arc::new(FirstWord), writer);
     let look = |model: &Model<Cpu>| -> Result<f64, TrainError> {
-        Ok(evaluate(model, &dev, &scoring, 16, |_| ControlFlow::Continue(()))?.score)
+        Ok(evaluate(model, &dev, &scoring, 50, |_| ControlFlow::Continue(()))?.score)
     };
     let space = ParameterSpace::select(&model, &Selection::All)?;
     let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-2)?;
@@ -88,12 +94,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         scoring: &scoring,
     };
     let mut strategy = PoolRegression::new(8)?.shaped(Shaping::ZScore);
-    let config = TrainConfig::new(20, 1e-2);
-    let objective = ByReward::new(Arc::new(ManyEs));
+    let mut config = TrainConfig::new(30, 5e-3);
+    config.batch_size = 32;
+    let objective = ByReward::new(Arc::new(FirstWord));
     Training::new(&mut strategy, &objective, examples, &config).run(&mut model)?;
     let after = look(model.module())?;
 
-    println!("share of e {before:.3} -> {after:.3}");
-    assert!(after > before + 0.1);
+    println!("right first words {before:.2} -> {after:.2}");
+    assert!(after > before + 0.2);
     Ok(())
 }
