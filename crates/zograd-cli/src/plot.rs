@@ -45,6 +45,14 @@ fn drawn(
     Ok(svg)
 }
 
+/// Where the scores lie: from 0 to 1, unless they are rewards, which may be anything.
+fn scores(evals: &[EvalRecord]) -> std::ops::Range<f64> {
+    let found = evals.iter().filter_map(|eval| eval.dev_score.value());
+    let found = found.filter(|score| score.is_finite());
+    let low = found.clone().fold(0.0, f64::min);
+    low..found.fold(1.0, f64::max)
+}
+
 fn draw(
     backend: SVGBackend<'_>,
     title: &str,
@@ -64,7 +72,7 @@ fn draw(
         .y_label_area_size(56)
         .right_y_label_area_size(56)
         .build_cartesian_2d(0.0..right, (low - margin)..(high + margin))?
-        .set_secondary_coord(0.0..right, 0.0..1.0);
+        .set_secondary_coord(0.0..right, scores(evals));
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)

@@ -215,7 +215,7 @@ impl Measuring<'_> {
             .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, self.inputs.max_new_tokens)?;
         let encoder = inputs::with_template(encoder, task, &self.inputs, &self.model.tokenizer)?;
-        let scoring = inputs::scoring(task, &encoder, &config, asked.beams)?;
+        let scoring = inputs::scoring(task, &encoder, &config, asked.beams, None)?;
         let Drawn {
             split,
             ids,

@@ -21,6 +21,7 @@ mod predictions;
 mod promise;
 mod ranks;
 mod replay;
+mod reward_program;
 mod runs;
 mod settings;
 mod threads;
@@ -40,6 +41,7 @@ pub use inspect::{ChatCounts, DataReport, FieldReport, Lengths, Shared, SplitRep
 pub use predict::Predicted;
 pub use promise::Promise;
 pub use replay::{Replay, Replayed};
+pub use reward_program::RewardProgram;
 pub use runs::Runs;
 pub use settings::*;
 pub use threads::{MAX_THREADS, start_threads, with_threads};

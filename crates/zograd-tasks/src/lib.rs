@@ -11,7 +11,7 @@
 //! 3. [`Splits`] picks the training, development, test and demonstration samples of a run by seed;
 //! 4. a [`PromptEncoder`] turns a sample into a [`Prompt`]: for every ending its token ids and how
 //!    many of the last ids are the ending;
-//! 5. [`metrics`] scores what a model chose or wrote.
+//! 5. [`metrics`] scores what a model chose or wrote, and [`rewards`] says what written answers are worth to training.
 //!
 //! A task is a text format and nothing more, so this crate knows no tensors, no model and no
 //! optimiser: it can be tested against token ids that other programs produced, and a model can be
@@ -61,6 +61,7 @@ pub mod metrics;
 mod near;
 mod permutation;
 mod prompt;
+pub mod rewards;
 mod row;
 mod sample;
 mod splits;

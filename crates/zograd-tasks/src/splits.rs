@@ -1,4 +1,4 @@
-use crate::{DataError, Dataset, Sample, Split, Task, sample_indices};
+use crate::{DataError, Dataset, Row, Sample, Split, Task, sample_indices};
 use serde::{Deserialize, Serialize};
 use zograd_direction::Seed;
 
@@ -140,6 +140,20 @@ impl Splits {
         sizes: SplitSizes,
         seed: Seed,
     ) -> Result<Self, DataError> {
+        Self::load_with(|row| task.sample(row), data, sizes, seed)
+    }
+
+    /// The same with samples that are made of rows otherwise: [`Row::label_optional`] has a task make some of rows that do
+    /// not say what is right.
+    ///
+    /// # Errors
+    /// As [`Splits::load`].
+    pub fn load_with(
+        sample: impl Fn(&Row) -> Result<Sample, DataError>,
+        data: &Dataset,
+        sizes: SplitSizes,
+        seed: Seed,
+    ) -> Result<Self, DataError> {
         let (train_rows, validation_rows) =
             (data.count(Split::Train)?, data.count(Split::Validation)?);
         let dev_rows = match data.has(Split::Dev) {
@@ -154,7 +168,7 @@ impl Splits {
 
         let read = |split, numbers: &[usize]| -> Result<Vec<Sample>, DataError> {
             let rows = data.rows(split, numbers)?;
-            rows.iter().map(|row| task.sample(row)).collect()
+            rows.iter().map(&sample).collect()
         };
         let picked = sample_indices(seed.child(0), train_rows, head + dev);
         let mut train = read(Split::Train, &picked)?;

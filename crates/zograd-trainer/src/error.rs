@@ -45,6 +45,9 @@ pub enum TrainError {
         /// Row number of the sample in its split.
         row: usize,
     },
+    /// An evaluation in which answers have no rewards.
+    #[error(transparent)]
+    Reward(#[from] zograd_tasks::rewards::RewardError),
     /// A text could not be had from the tokenizer.
     #[error(transparent)]
     Prompt(#[from] zograd_tasks::PromptError),

@@ -7,8 +7,9 @@
 //! - [`run_step`]: one step of any [`Strategy`](zograd_select::Strategy) with any prober, so on any burn module and
 //!   any loss: the strategy asks for losses at directions, and the prober gives them and makes the update;
 //! - [`Objective`]: the loss of a batch of prompts: [`Classification`] over an example's candidates,
-//!   [`TeacherForcing`] on the right one, or a metric itself ([`Accuracy`], [`AnswerF1`]); [`measure`] asks a model
-//!   what it wants to know;
+//!   [`TeacherForcing`] on the right one, a metric itself ([`Accuracy`], [`AnswerF1`]), or what a
+//!   [`Reward`](zograd_tasks::rewards::Reward) says of written answers ([`ByReward`]); [`measure`] asks a model what it
+//!   wants to know;
 //! - [`Training`]: the loop with its schedule, batches, evaluation and guards, which tells an [`Observer`]
 //!   what happens and stops when asked;
 //! - [`GradientTraining`] and [`fit_linear_probe`]: the baselines that know the gradient, with the same batches,
@@ -81,7 +82,9 @@ pub use gradient::{
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
 pub use measure::{Measured, measure, measure_at_each, measure_each};
 pub use memory::{keep_freed_memory, peak_memory_bytes};
-pub use objective::{Accuracy, AnswerF1, Classification, Objective, Scored, TeacherForcing};
+pub use objective::{
+    Accuracy, AnswerF1, ByReward, Classification, Objective, Scored, TeacherForcing,
+};
 pub use observer::{Observer, Silent};
 pub use prober::{
     InStack, Logged, Loss, ModelProbe, NoWeights, OnRanks, Prober, Stacked, Standing, Walking,

@@ -3,7 +3,8 @@
 use crate::{LanguageModel, Loss, Objective, Scored, TrainError, Writer};
 use std::ops::Range;
 use zograd_models::{Plan, PlanError, Probe, Sequence, Sharing, Still};
-use zograd_tasks::Prompt;
+use zograd_tasks::rewards::{self, Reward};
+use zograd_tasks::{Prompt, Question};
 
 /// A batch with what a model says to it.
 #[derive(Clone, Debug)]
@@ -17,9 +18,13 @@ pub struct Measured<'p> {
 impl Measured<'_> {
     /// The loss of the batch.
     pub fn loss(&self, objective: &dyn Objective) -> Loss {
-        Loss::new(objective.loss(&self.examples))
-            .with_terms(objective.terms(&self.examples) as u64)
-            .with_tokens(self.tokens as u64)
+        let mut failures = self.examples.iter().filter_map(|e| e.reward?.err());
+        Loss {
+            reward_failure: failures.next(),
+            ..Loss::new(objective.loss(&self.examples))
+                .with_terms(objective.terms(&self.examples) as u64)
+                .with_tokens(self.tokens as u64)
+        }
     }
 }
 
@@ -258,6 +263,7 @@ impl<'a, 'p> Questions<'a, 'p> {
                         .map(|(c, span)| (*c, log_probs[span.clone()].to_vec()))
                         .collect(),
                     answer: None,
+                    reward: None,
                 })
                 .collect(),
             tokens: self.plan.as_ref().map_or(0, |plan| plan.stats().tokens),
@@ -281,6 +287,29 @@ impl<'a, 'p> Questions<'a, 'p> {
                 scored.answer = written.text;
             }
         }
+        if let Some(reward) = objective.reward() {
+            give_rewards(reward, &mut measured.examples);
+        }
         Ok(measured)
     }
+}
+
+/// Says what every answer is worth.
+fn give_rewards(reward: &dyn Reward, examples: &mut [Scored<'_>]) {
+    let mut worth = {
+        let asked = examples.iter().filter_map(question_and_answer);
+        rewards::told(reward, &asked.collect::<Vec<_>>()).into_iter()
+    };
+    for example in examples {
+        if question_and_answer(example).is_some() {
+            example.reward = worth.next();
+        }
+    }
+}
+
+fn question_and_answer<'e>(example: &'e Scored<'_>) -> Option<(&'e Question, &'e str)> {
+    Some((
+        example.prompt.question.as_ref()?,
+        example.answer.as_deref()?,
+    ))
 }

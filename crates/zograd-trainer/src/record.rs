@@ -122,8 +122,8 @@ impl EvalRecord {
     }
 }
 
-/// A score on the development examples, which records call after its metric: `dev_accuracy`, `dev_f1` or
-/// `dev_exact_match`. Without a value where it was not measured.
+/// A score on the development examples, which records call after its metric: `dev_accuracy`, `dev_f1`,
+/// `dev_exact_match` or `dev_reward`. Without a value where it was not measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DevScore {
@@ -133,6 +133,8 @@ pub enum DevScore {
     DevF1(Option<f64>),
     /// Share of right written answers.
     DevExactMatch(Option<f64>),
+    /// Mean reward of the written answers.
+    DevReward(Option<f64>),
 }
 
 impl DevScore {
@@ -143,6 +145,7 @@ impl DevScore {
             Metric::Accuracy => Self::DevAccuracy(value),
             Metric::F1 => Self::DevF1(value),
             Metric::ExactMatch => Self::DevExactMatch(value),
+            Metric::Reward => Self::DevReward(value),
         }
     }
 
@@ -152,13 +155,17 @@ impl DevScore {
             Self::DevAccuracy(_) => Metric::Accuracy,
             Self::DevF1(_) => Metric::F1,
             Self::DevExactMatch(_) => Metric::ExactMatch,
+            Self::DevReward(_) => Metric::Reward,
         }
     }
 
-    /// The score, from 0 to 1, if it was measured.
+    /// The score, from 0 to 1 unless it is a reward, if it was measured.
     pub fn value(self) -> Option<f64> {
         match self {
-            Self::DevAccuracy(value) | Self::DevF1(value) | Self::DevExactMatch(value) => value,
+            Self::DevAccuracy(value)
+            | Self::DevF1(value)
+            | Self::DevExactMatch(value)
+            | Self::DevReward(value) => value,
         }
     }
 }
@@ -187,6 +194,7 @@ mod tests {
             (Metric::Accuracy, "dev_accuracy"),
             (Metric::F1, "dev_f1"),
             (Metric::ExactMatch, "dev_exact_match"),
+            (Metric::Reward, "dev_reward"),
         ] {
             for score in [Some(0.25), None] {
                 let record = EvalRecord::new(1, 2, DevScore::new(metric, score), f64::NAN);

@@ -1,6 +1,7 @@
 use crate::{Event, Guards, Prober, Ruling, TrainError, Verdict};
 use zograd_perturb::{AppliedUpdate, Direction};
 use zograd_select::{SkipReason, StepContext, Strategy, Told, Update, try_run_step_together};
+use zograd_tasks::rewards::RewardFailure;
 
 /// How an update is made of a direction: `theta <- theta - lr * (direction + decay * theta)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,12 +37,17 @@ pub struct StepReport {
     pub skipped: Option<SkipReason>,
     /// What the judge said; nothing unusual if there was nothing to judge.
     pub judged: Ruling,
+    /// Why answers had no rewards, if some had none. Then no update was made, whatever the strategy thought of it.
+    pub reward_failure: Option<RewardFailure>,
 }
 
 impl StepReport {
     /// What was unusual about the step, and whether `guards` end the run with it: what the judge said, unless the step
     /// was skipped for another reason, which then counts.
     pub fn ruling(&self, guards: &Guards) -> Ruling {
+        if let Some(failure) = self.reward_failure {
+            return guards.skipped(Event::of_reward(failure));
+        }
         match self.skipped {
             Some(reason) if self.judged.verdict != Verdict::Skip(reason) => {
                 let ruling = guards.skipped(Event::of_skip(reason));
@@ -124,10 +130,12 @@ fn attempt(
     judge: impl FnOnce(&[Told], &Update) -> Ruling,
 ) -> Result<StepReport, TrainError> {
     prober.begin(context.step)?;
-    let mut tokens = 0;
+    let (mut tokens, mut reward_failure) = (0, None);
     let outcome = try_run_step_together(strategy, context, |directions| {
         let losses = prober.losses(directions)?;
         tokens += losses.iter().map(|loss| loss.tokens).sum::<u64>();
+        let failed = losses.iter().find_map(|loss| loss.reward_failure);
+        reward_failure = reward_failure.or(failed);
         Ok::<_, TrainError>(losses.iter().map(|loss| loss.mean).collect())
     })?;
     let mut report = StepReport {
@@ -138,11 +146,16 @@ fn attempt(
         lr: rule.lr,
         skipped: outcome.skipped,
         judged: Ruling::default(),
+        reward_failure,
     };
     let Some(update) = outcome.update else {
         return Ok(report);
     };
     report.projected_gradient = update.projected_gradient;
+    if reward_failure.is_some() {
+        report.skipped = Some(SkipReason::NonFiniteLoss);
+        return Ok(report);
+    }
     report.judged = judge(&report.evaluations, &update);
     match report.judged.verdict {
         Verdict::Skip(reason) => report.skipped = Some(reason),

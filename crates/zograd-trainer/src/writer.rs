@@ -1,5 +1,6 @@
 use crate::{LanguageModel, TrainError};
-use zograd_models::{Finish, Generation};
+use zograd_models::{Decoding, Finish, Generation, Sampling};
+use zograd_perturb::Seed;
 use zograd_tasks::{Prompt, PromptEncoder};
 
 /// How the answers of a generation task are had: how the model writes, and how its token ids become
@@ -28,6 +29,27 @@ impl Writer {
         }
     }
 
+    /// The same with answers that are drawn: a draw is a function of this seed, the row of the prompt and the number of the
+    /// token.
+    #[must_use]
+    pub fn drawing(&self, sampling: &Sampling, seed: Seed) -> Self {
+        let mut drawing = self.clone();
+        drawing.generation.decoding = Decoding::Sampling(Sampling {
+            seed,
+            ..sampling.clone()
+        });
+        drawing
+    }
+
+    /// How the answers to these prompts are written.
+    fn generation(&self, prompts: &[&Prompt]) -> Generation {
+        let mut generation = self.generation.clone();
+        if let Decoding::Sampling(sampling) = &mut generation.decoding {
+            sampling.streams = prompts.iter().map(|prompt| prompt.row as u64).collect();
+        }
+        generation
+    }
+
     /// The answer to the question of every prompt.
     ///
     /// # Errors
@@ -42,7 +64,7 @@ impl Writer {
             None => Err(TrainError::NoQuestion { row: prompt.row }),
         });
         let questions: Vec<&[u32]> = questions.collect::<Result<_, _>>()?;
-        let written = model.generate(&questions, &self.generation)?;
+        let written = model.generate(&questions, &self.generation(prompts))?;
         questions
             .iter()
             .zip(written)

@@ -118,7 +118,7 @@ fn decoding(args: &GenerateArgs) -> Decoding {
             temperature: temperature.unwrap_or(1.0),
             top_k: args.top_k,
             top_p: args.top_p,
-            seed: Seed::new(args.seed.unwrap_or(0)),
+            ..Sampling::new(Seed::new(args.seed.unwrap_or(0)))
         }),
     }
 }

@@ -23,6 +23,8 @@ mod predict;
 mod presets;
 mod reference;
 mod report;
+#[cfg(unix)]
+mod rewards;
 mod runs;
 mod support;
 mod sweep;

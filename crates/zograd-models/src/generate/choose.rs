@@ -68,12 +68,7 @@ mod tests {
     const LOGITS: [f32; 4] = [0.0, 2.0, 1.0, 2.0];
 
     fn plain() -> Sampling {
-        Sampling {
-            temperature: 1.0,
-            top_k: None,
-            top_p: None,
-            seed: Seed::new(0),
-        }
+        Sampling::new(Seed::new(0))
     }
 
     /// How often each token comes, over a grid of random numbers.

@@ -146,8 +146,7 @@ impl Growing {
         let chosen = match &generation.decoding {
             Decoding::Greedy | Decoding::Beams(_) => choose::largest(logits),
             Decoding::Sampling(sampling) => {
-                let stream = sampling.seed.child(self.prompt as u64);
-                let random = stream.child(self.ids.len() as u64);
+                let random = sampling.stream(self.prompt).child(self.ids.len() as u64);
                 choose::sample(logits, sampling, choose::unit(random))
             }
         };

@@ -42,8 +42,29 @@ pub struct Sampling {
     /// Only the most probable tokens that together have this probability: the fewest that reach it.
     /// Above 0 and at most 1.
     pub top_p: Option<f64>,
-    /// The choice is a function of this, the place of the prompt and the number of the token.
+    /// The choice is a function of this, the stream of the prompt and the number of the token.
     pub seed: Seed,
+    /// The stream of each prompt, where it is not its place among the prompts.
+    pub streams: Vec<u64>,
+}
+
+impl Sampling {
+    /// From the probabilities as they are, by this seed.
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            temperature: 1.0,
+            top_k: None,
+            top_p: None,
+            seed,
+            streams: Vec::new(),
+        }
+    }
+
+    /// The stream of the prompt at this place.
+    pub(super) fn stream(&self, prompt: usize) -> Seed {
+        let stream = self.streams.get(prompt).copied();
+        self.seed.child(stream.unwrap_or(prompt as u64))
+    }
 }
 
 impl Generation {

@@ -90,15 +90,22 @@ proptest! {
             temperature: 0.8,
             top_k: Some(8),
             top_p: Some(0.9),
-            seed: Seed::new(seed),
+            ..Sampling::new(Seed::new(seed))
         };
         let generation = Generation {
-            decoding: Decoding::Sampling(sampling),
+            decoding: Decoding::Sampling(sampling.clone()),
             ..Generation::greedy(3)
         };
         let together = model.generate(&borrow(&prompts), &generation).expect("fits");
         let alone = model.generate(&borrow(&prompts[..1]), &generation).expect("fits");
         prop_assert_eq!(&together[..1], &alone[..]);
+        // a stream of its own goes with a prompt to any place
+        let generation = Generation {
+            decoding: Decoding::Sampling(Sampling { streams: vec![1], ..sampling }),
+            ..generation
+        };
+        let second = model.generate(&borrow(&prompts[1..2]), &generation).expect("fits");
+        prop_assert_eq!(&together[1..2], &second[..]);
     }
 
     /// As many beams as tokens keep every first token, so that the best pair is found.
@@ -150,12 +157,11 @@ fn tokens_are_told_as_they_come() {
 fn wrong_settings_and_prompts_are_refused() {
     let model = model(true);
     let sampling = |temperature, top_k, top_p| {
-        let seed = Seed::new(0);
         Decoding::Sampling(Sampling {
             temperature,
             top_k,
             top_p,
-            seed,
+            ..Sampling::new(Seed::new(0))
         })
     };
     for (decoding, name) in [

@@ -1,6 +1,7 @@
 //! What chance leaves open: how far a score may be off, and which points nothing tells apart.
 
 use super::outcome::Outcome;
+use zograd_tasks::metrics::Metric;
 
 /// The points that may be the best.
 pub fn usable<'a>(points: &[&'a Outcome]) -> impl Iterator<Item = &'a Outcome> {
@@ -28,7 +29,10 @@ pub fn near(best: &Outcome, points: &[&Outcome]) -> Option<Near> {
         1 => format!("{} examples", best.dev_examples),
         seeds => format!("{} examples, {seeds} seeds", best.dev_examples),
     };
-    let points = format!("{:.1} points on {examples}", 100.0 * error);
+    let points = match best.metric {
+        Some(Metric::Reward) => format!("{error:.3} on {examples}"),
+        _ => format!("{:.1} points on {examples}", 100.0 * error),
+    };
     Some(match others {
         0 => Near::Some(None),
         others if others + 1 == all => Near::All(format!(
@@ -48,9 +52,13 @@ pub fn near(best: &Outcome, points: &[&Outcome]) -> Option<Near> {
 }
 
 /// How far the score of a point is off by chance. A mean of scores between 0 and 1 has at most the standard error of a
-/// share; what seeds spread, if that is more, counts instead.
+/// share; what seeds spread, if that is more, counts instead. Of rewards, which may be any numbers, only seeds can tell it.
 pub fn standard_error(point: &Outcome) -> Option<f64> {
     let score = point.dev_score?;
+    if point.metric == Some(Metric::Reward) {
+        let spread = score.standard_deviation?;
+        return Some(spread / (score.runs as f64).sqrt());
+    }
     let examples = (point.dev_examples * score.runs) as f64;
     // one success and one failure more, so that a perfect score on few examples has an error, too
     let n = examples + 2.0;

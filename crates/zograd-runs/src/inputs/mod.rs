@@ -8,6 +8,7 @@ mod mixed_up;
 mod model;
 mod of_run;
 mod prompts;
+mod rewards;
 mod room;
 mod rows;
 mod scoring;
@@ -23,6 +24,7 @@ pub use prompts::{
     Calibration, at_row, check_ids, encoder, max_length, note_first_tokens, note_lengths, prompts,
     truncated,
 };
+pub use rewards::{give_fields, try_out};
 pub use room::Room;
 pub use rows::{note_shortage, rows_in_words};
 pub use scoring::{scoring, with_room};

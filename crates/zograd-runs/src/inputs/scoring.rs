@@ -1,7 +1,9 @@
 //! How a task's answers are produced and scored.
 
 use crate::error::{Blame, Result, refuse};
+use std::sync::Arc;
 use zograd_models::{Decoding, Generation, ModelConfig};
+use zograd_tasks::rewards::Reward;
 use zograd_tasks::{AnswerEnd, PromptEncoder, Task};
 use zograd_trainer::{Scoring, Writer};
 
@@ -26,7 +28,7 @@ pub fn with_room(
 }
 
 /// Choice among candidates, or written answers that end where those of the task end: at a line break or the end of the
-/// text, as in MeZO's code, or at the end of the text alone.
+/// text, as in MeZO's code, or at the end of the text alone. Their score is the task's, or what they are worth.
 ///
 /// # Errors
 /// Beams for a task whose answers are chosen, or a number of them out of range; answers that end with the text, and a
@@ -36,7 +38,24 @@ pub fn scoring(
     encoder: &PromptEncoder,
     config: &ModelConfig,
     beams: Option<usize>,
+    reward: Option<Arc<dyn Reward>>,
 ) -> Result<Scoring> {
+    let Some(writer) = writer(task, encoder, config, beams)? else {
+        return Ok(Scoring::choice());
+    };
+    Ok(match reward {
+        Some(reward) => Scoring::rewarded(reward, writer),
+        None => Scoring::written(task.metric(), writer),
+    })
+}
+
+/// How answers are written, if they are.
+fn writer(
+    task: &dyn Task,
+    encoder: &PromptEncoder,
+    config: &ModelConfig,
+    beams: Option<usize>,
+) -> Result<Option<Writer>> {
     if !task.is_generation() {
         if beams.is_some() {
             refuse!(
@@ -44,7 +63,7 @@ pub fn scoring(
                 task.name()
             );
         }
-        return Ok(Scoring::choice());
+        return Ok(None);
     }
     let line_break = match task.answer_end() {
         AnswerEnd::Line => encoder.last_id("\n").or_input()?,
@@ -61,8 +80,5 @@ pub fn scoring(
         decoding: beams.map_or(Decoding::Greedy, Decoding::Beams),
     };
     generation.check().or_input()?;
-    Ok(Scoring::written(
-        task.metric(),
-        Writer::new(encoder.clone(), generation),
-    ))
+    Ok(Some(Writer::new(encoder.clone(), generation)))
 }

@@ -135,7 +135,7 @@ impl Runs {
             let task = source.task.as_ref();
             let encoder = inputs::with_room(encoder, task, inputs.max_new_tokens)?;
             let encoder = inputs::with_template(encoder, task, &inputs, &model.tokenizer)?;
-            let scoring = inputs::scoring(task, &encoder, &config, options.beams)?;
+            let scoring = inputs::scoring(task, &encoder, &config, options.beams, None)?;
             let job = PredictJob {
                 predicting: &Predicting {
                     source: &source,

@@ -113,10 +113,11 @@ impl Owner for Budget {
             "guard",
             "EVENT=POLICY",
             "What to do about a step that is not as it should be: EVENT=POLICY, with commas between several. Events: \
-             non-finite-loss, non-finite-update, update-too-far (skip, stop); loss-explosion, exploding-gradient \
+             non-finite-loss, non-finite-update, update-too-far, reward-ended, reward-late, reward-unreadable, \
+             reward-not-finite (skip, stop); loss-explosion, exploding-gradient \
              (go-on, skip, shrink, stop); flat-loss, vanishing-gradient, update-below-grid (go-on, skip, stop)",
         )
-        .or("skip the first three, go on after the others; all are counted"),
+        .or("skip those that can only be skipped or stopped for, go on after the others; all are counted"),
         Setting::count(
             "eval-every",
             "N",

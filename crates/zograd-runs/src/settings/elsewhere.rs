@@ -157,6 +157,15 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         "use `objective = f1` for written answers, or `objective = accuracy`",
     ),
     (
+        &[
+            "reward-funcs",
+            "reward-function",
+            "reward-fn",
+            "reward-model",
+        ],
+        "use `reward` (a rule) or `reward-command` (a program), with `objective = reward`",
+    ),
+    (
         &["trainer", "optim", "optimizer"],
         "use `method`: mezo for MeZO's trainer \"zo\", gv, greedy, or adam with gradients",
     ),

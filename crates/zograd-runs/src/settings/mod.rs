@@ -22,6 +22,7 @@ mod place;
 mod prediction;
 mod preset_files;
 mod presets;
+mod reward;
 mod tail;
 mod tuning;
 mod zeroth_order;
@@ -45,6 +46,7 @@ pub use owner::{Key, Keys, Owner};
 pub use place::{Place, PresetChoice};
 pub use prediction::PredictOptions;
 pub use presets::{Paper, Preset, Published, Start};
+pub use reward::{RewardOptions, RewardRule};
 pub use tail::TailOptions;
 pub(crate) use tuning::check_adapter;
 pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
@@ -89,6 +91,8 @@ pub struct Settings {
     pub procedure: Procedure,
     /// What is minimised; of `auto` the task decides. Linear probing has its own.
     pub objective: Option<ObjectiveName>,
+    /// What written answers are worth, if that is minimised.
+    pub reward: Option<RewardOptions>,
     /// The loop.
     pub config: TrainConfig,
     /// Where to compute.
@@ -114,6 +118,7 @@ impl Settings {
             .choosing("method", method::choices(methods))
             .and_methods(methods, MethodChoice::HEADING)
             .and::<ObjectiveChoice>()
+            .and::<RewardOptions>()
             .and::<PerturbationOptions>()
             .and::<LowRankOptions>()
             .and::<BlockOptions>()
@@ -172,9 +177,14 @@ impl Settings {
         let sizes = take_sizes(&mut given, built_in)?;
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
         given.finish(&Self::keys(methods), |key| {
-            match key.starts_with("lora") || key.starts_with("prefix") {
-                true => format!("`tune = {tune}`"),
-                false => procedure.chosen_for(key, &method),
+            match (steps.objective, &method) {
+                (Some(objective), _) if RewardOptions::has(key) => {
+                    format!("`objective = {objective}`")
+                }
+                _ if key.starts_with("lora") || key.starts_with("prefix") => {
+                    format!("`tune = {tune}`")
+                }
+                (_, method) => procedure.chosen_for(key, method),
             }
         })?;
 
@@ -206,6 +216,7 @@ impl Settings {
             method,
             procedure,
             objective: steps.objective,
+            reward: steps.reward,
             config,
             machine,
             out,
@@ -409,6 +420,7 @@ struct Stepped {
     sizes: StepSizes,
     budget: Budget,
     objective: Option<ObjectiveName>,
+    reward: Option<RewardOptions>,
 }
 
 impl Stepped {
@@ -448,16 +460,26 @@ impl Stepped {
                 );
             }
         }
+        let mut reward = None;
+        if objective == ObjectiveName::Reward {
+            let mut options: RewardOptions = given.take()?;
+            options.complete()?;
+            reward = Some(options);
+        }
         Ok(Self {
             sizes,
             budget,
             objective: Some(objective),
+            reward,
         })
     }
 
     fn written(&self) -> Result<toml::Table> {
         let mut written = table(&self.sizes)?;
         written.extend(table(&self.budget)?);
+        if let Some(reward) = &self.reward {
+            written.extend(table(reward)?);
+        }
         Ok(written)
     }
 }

@@ -6,7 +6,7 @@ use crate::error::{Result, refuse};
 use serde::{Deserialize, Serialize};
 use zograd_select::{Choice, Setting};
 use zograd_tasks::Task;
-use zograd_trainer::{Accuracy, AnswerF1, Classification, Objective, TeacherForcing};
+use zograd_trainer::{Accuracy, AnswerF1, ByReward, Classification, Objective, TeacherForcing};
 
 names! {
     /// What training minimises.
@@ -16,6 +16,7 @@ names! {
         TeacherForcing = "teacher-forcing", "Log-likelihood of the right answer's tokens";
         Accuracy = "accuracy", "The share of right choices itself";
         F1 = "f1", "The word overlap of written answers itself: the model writes in every forward";
+        Reward = "reward", "What a rule or a program says of written answers: the model writes in every forward";
     }
 }
 
@@ -51,7 +52,11 @@ impl ObjectiveName {
             Self::Auto if task.trains_as_classification() => Self::Classification,
             Self::Auto => Self::TeacherForcing,
             Self::Classification | Self::Accuracy if written => refuse!(
-                "`objective = {self}`: task {} has no candidates to choose from; use teacher-forcing or f1",
+                "`objective = {self}`: task {} has no candidates to choose from; use teacher-forcing, f1 or reward",
+                task.name()
+            ),
+            Self::Reward if !written => refuse!(
+                "`objective = reward`: the answers of task {} are chosen, not written; use accuracy",
                 task.name()
             ),
             Self::F1 if !written => refuse!(
@@ -68,7 +73,7 @@ impl ObjectiveName {
     /// Such an objective.
     pub fn check_differentiable(self) -> Result<()> {
         match self {
-            Self::Accuracy | Self::F1 => refuse!(
+            Self::Accuracy | Self::F1 | Self::Reward => refuse!(
                 "`objective = {self}`: it has no gradient; use classification or teacher-forcing, or a \
                  zeroth-order method"
             ),
@@ -76,13 +81,16 @@ impl ObjectiveName {
         }
     }
 
-    /// The objective; of `auto` that of tasks with candidates.
-    pub fn build(self) -> Box<dyn Objective> {
-        match self {
-            Self::Auto | Self::Classification => Box::new(Classification),
-            Self::TeacherForcing => Box::new(TeacherForcing),
-            Self::Accuracy => Box::new(Accuracy),
-            Self::F1 => Box::new(AnswerF1),
+    /// The objective; of `auto` that of tasks with candidates. Rewards have to be said.
+    pub fn build(self, reward: Option<ByReward>) -> Box<dyn Objective> {
+        match (self, reward) {
+            (Self::Reward, Some(reward)) => Box::new(reward),
+            (Self::Auto | Self::Classification, _) | (Self::Reward, None) => {
+                Box::new(Classification)
+            }
+            (Self::TeacherForcing, _) => Box::new(TeacherForcing),
+            (Self::Accuracy, _) => Box::new(Accuracy),
+            (Self::F1, _) => Box::new(AnswerF1),
         }
     }
 }

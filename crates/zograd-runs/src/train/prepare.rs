@@ -10,10 +10,12 @@ use crate::words::{count, number};
 use std::path::PathBuf;
 use std::sync::Arc;
 use zograd_models::ModelConfig;
+use zograd_models::Sampling;
 use zograd_perturb::Seed;
 use zograd_ranks::Ranks;
-use zograd_tasks::{Dataset, Prompt, Split, SplitCounts, Splits, Task};
-use zograd_trainer::{Examples, Objective, Scoring, answer_tokens};
+use zograd_tasks::rewards::Reward;
+use zograd_tasks::{Dataset, Prompt, Row, Split, SplitCounts, Splits, Task};
+use zograd_trainer::{ByReward, Examples, Objective, Scoring, answer_tokens};
 
 /// The prompts of a run.
 pub(super) struct Data {
@@ -81,6 +83,15 @@ fn dev_split(data: &Dataset) -> Split {
     }
 }
 
+/// Training by what answers are worth, which are drawn or not.
+fn by_reward((reward, sampling): (Arc<dyn Reward>, Option<Sampling>)) -> ByReward {
+    let objective = ByReward::new(reward);
+    match sampling {
+        Some(sampling) => objective.sampled(sampling),
+        None => objective,
+    }
+}
+
 /// A run that can begin, or be resumed.
 pub(crate) struct Prepared {
     pub(super) settings: Settings,
@@ -107,22 +118,31 @@ impl Prepared {
         ranks: &Ranks,
         watch: &mut dyn Watch,
     ) -> Result<(Self, Destination)> {
+        let reward = match &settings.reward {
+            Some(options) => Some((options.build()?, options.sampling())),
+            None => None,
+        };
+        let label_optional = reward
+            .as_ref()
+            .is_some_and(|(reward, _)| !reward.needs_right_answers());
         let asked = Asked {
             inputs: &settings.inputs,
             columns: &settings.columns,
             own: tasks,
-            reading: Reading::ALL,
+            reading: Reading {
+                label_optional,
+                ..Reading::ALL
+            },
         };
         let rows = TaskSource::find(asked, watch)?;
         let is_made = rows.is_made && settings.columns.verbalizer.is_none();
         let seed = settings.config.seed;
-        let splits = Splits::load(
-            rows.task.as_ref(),
-            &rows.data,
-            settings.sizes,
-            Seed::new(seed),
-        )
-        .or_input()?;
+        let sample = |row: &Row| match label_optional {
+            true => rows.task.sample(&row.clone().label_optional()),
+            false => rows.task.sample(row),
+        };
+        let splits = Splits::load_with(sample, &rows.data, settings.sizes, Seed::new(seed));
+        let splits = splits.or_input()?;
         let yields = settings.sizes.yields;
         settings.sizes = settings.sizes.settled(&splits.counts);
         let asked = settings.objective.unwrap_or(ObjectiveName::Auto);
@@ -151,7 +171,8 @@ impl Prepared {
             .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, settings.inputs.max_new_tokens)?;
         let encoder = inputs::with_template(encoder, task, &settings.inputs, &sources.tokenizer)?;
-        let scoring = inputs::scoring(task, &encoder, &config, None)?;
+        let of_reward = reward.as_ref().map(|(reward, _)| reward.clone());
+        let scoring = inputs::scoring(task, &encoder, &config, None, of_reward)?;
         if scoring.writer().is_some() {
             settings.inputs.max_new_tokens = Some(encoder.max_new_tokens());
         }
@@ -159,11 +180,22 @@ impl Prepared {
             let from = (&sources.data, split);
             inputs::prompts(&encoder, task, from, samples, &[], Calibration::None)
         };
-        let data = Data {
+        let mut data = Data {
             train: encode(Split::Train, &splits.train)?,
             dev: encode(dev_split(&sources.data), &splits.dev)?,
             test: encode(Split::Validation, &splits.test)?,
         };
+        if let Some((reward, _)) = &reward {
+            let rows = &sources.data;
+            let kinds = [
+                (Split::Train, &mut data.train),
+                (dev_split(rows), &mut data.dev),
+                (Split::Validation, &mut data.test),
+            ];
+            for (split, prompts) in kinds {
+                inputs::give_fields(prompts, (rows, split), reward.as_ref())?;
+            }
+        }
         inputs::note_shortage(&splits.counts, yields, watch);
         if task.is_chat() {
             inputs::note_lengths(&data.train, 0, Some(encoder.max_new_tokens()), watch);
@@ -186,6 +218,9 @@ impl Prepared {
         if matches!(settings.procedure, Procedure::LinearProbe) {
             answer_tokens(&data.train).or_input()?;
         }
+        if let Some((reward, _)) = &reward {
+            inputs::try_out(reward.as_ref(), &data.train)?;
+        }
         let destination = match (resumed, &settings.out) {
             (Some((run, lock)), _) => Destination::Resumed(Box::new(run), lock),
             (None, Some(path)) => Destination::Named(path.clone()),
@@ -196,7 +231,7 @@ impl Prepared {
             None => None,
         };
         let prepared = Self {
-            objective: objective.build(),
+            objective: objective.build(reward.map(by_reward)),
             rows: ExampleRows::new(seed, &splits, dev_split(&sources.data)),
             origin,
             counts: splits.counts,
@@ -220,6 +255,10 @@ impl Prepared {
         let config = &settings.config;
         let steps = |more: String| {
             let objective = settings.objective.unwrap_or(ObjectiveName::Auto);
+            let objective = match &settings.reward {
+                Some(reward) => reward.in_words(),
+                None => objective.to_string(),
+            };
             format!(
                 ", {} on {objective}, lr {}{more}",
                 count(config.steps, "step"),

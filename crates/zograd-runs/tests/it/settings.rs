@@ -7,8 +7,8 @@ use toml::Value;
 use zograd_runs::{
     BlockOptions, Budget, Columns, Draw, EvalOptions, ExampleCounts, Given, GradientOptions,
     Inputs, Key, LoraOptions, LowRankOptions, Machine, MethodChoice, ObjectiveChoice, Owner,
-    PerturbationOptions, Place, PrefixOptions, Preset, PresetChoice, Runs, Settings, SparseOptions,
-    StepSizes, Tune, TuneChoice,
+    PerturbationOptions, Place, PrefixOptions, Preset, PresetChoice, RewardOptions, Runs, Settings,
+    SparseOptions, StepSizes, Tune, TuneChoice,
 };
 use zograd_select::{Kind, Setting};
 use zograd_tasks::PromptEncoder;
@@ -309,6 +309,7 @@ fn every_key_is_the_field_of_one_owner() {
     fields_of::<PrefixOptions>(&mut declared);
     fields_of::<MethodChoice>(&mut declared);
     fields_of::<ObjectiveChoice>(&mut declared);
+    fields_of::<RewardOptions>(&mut declared);
     fields_of::<PerturbationOptions>(&mut declared);
     fields_of::<LowRankOptions>(&mut declared);
     fields_of::<BlockOptions>(&mut declared);
@@ -341,6 +342,7 @@ fn the_default_in_words_is_the_default() {
             "tail" => "method = 'tail'".into(),
             "`tune = lora`" => "tune = 'lora'".into(),
             "`tune = prefix`" => "tune = 'prefix'".into(),
+            "`objective = reward`" => "objective = 'reward'\nreward-command = 'cat'".into(),
             "`perturbation = blocks`" => "perturbation = 'blocks'".into(),
             "`perturbation = sparse`" => "perturbation = 'sparse'".into(),
             "zeroth-order methods" if name == "anchor-every" => {

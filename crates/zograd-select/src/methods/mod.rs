@@ -9,6 +9,7 @@ mod mezo;
 mod n_spsa;
 mod pool;
 mod pool_regression;
+mod shaping;
 
 pub use fzoo::Fzoo;
 pub use greedy::Greedy;
@@ -17,7 +18,8 @@ pub use guiding_vector_history::GuidingVectorHistory;
 pub use mezo::Mezo;
 pub use n_spsa::{NSpsa, NSpsaSettings};
 pub use pool::PoolSettings;
-pub use pool_regression::PoolRegression;
+pub use pool_regression::{PoolRegression, PoolRegressionSettings};
+pub use shaping::Shaping;
 
 use crate::Method;
 

@@ -9,7 +9,7 @@ pub use answer::{exact_match, f1, normalize_answer};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// How a task is scored. All scores are between 0 and 1, larger is better.
+/// What is measured: larger is better. All scores but rewards are between 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
@@ -20,24 +20,28 @@ pub enum Metric {
     F1,
     /// The share of samples whose written answer is one of the gold answers: [`exact_match`].
     ExactMatch,
+    /// The mean over samples of a [`Reward`](crate::rewards::Reward): that of a run, never of a task.
+    Reward,
 }
 
 impl Metric {
-    /// `accuracy`, `f1` or `exact_match`: what records call it.
+    /// `accuracy`, `f1`, `exact_match` or `reward`: what records call it.
     pub fn key(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
             Self::F1 => "f1",
             Self::ExactMatch => "exact_match",
+            Self::Reward => "reward",
         }
     }
 
-    /// `accuracy`, `f1` or `exact match`, for people.
+    /// `accuracy`, `f1`, `exact match` or `reward`, for people.
     pub fn name(self) -> &'static str {
         match self {
             Self::Accuracy => "accuracy",
             Self::F1 => "f1",
             Self::ExactMatch => "exact match",
+            Self::Reward => "reward",
         }
     }
 }

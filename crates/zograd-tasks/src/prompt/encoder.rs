@@ -224,6 +224,7 @@ impl PromptEncoder {
             true => Some(Question {
                 prompt: self.sequence(&layout, context, None, 0)?,
                 answers: sample.answers.clone(),
+                fields: None,
             }),
             false => None,
         };

@@ -10,6 +10,7 @@ pub use encoder::PromptEncoder;
 pub use error::PromptError;
 pub use form::{Demonstrations, Form};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use std::ops::Range;
 
 /// A sample in one [`Form`], as a model reads it: one token sequence per candidate.
@@ -40,16 +41,19 @@ fn is_none(number: &usize) -> bool {
 }
 
 /// A prompt after which a model writes its answer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Question {
     /// The prompt; its `option_len` is 0.
     pub prompt: EncodedCandidate,
-    /// The answers that are right.
+    /// The answers that are right; none where the row does not say it.
     pub answers: Vec<String>,
+    /// The fields of the row, in runs by a reward.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Map<String, Value>>,
 }
 
 /// One token sequence; [`PromptEncoder::shown`] says it in words.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EncodedCandidate {
     /// Token ids, not padded.
     pub ids: Vec<u32>,

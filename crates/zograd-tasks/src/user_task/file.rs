@@ -144,7 +144,11 @@ impl TaskFile {
                 let fix = "written answers are scored by f1 or exact-match";
                 return Err(wrong("metric", fix.into()));
             }
-            (Some(Metric::F1 | Metric::ExactMatch), false) => {
+            (Some(Metric::Reward), true) => {
+                let fix = "rewards are a setting of a run (`reward`); a task is scored by f1 or exact-match";
+                return Err(wrong("metric", fix.into()));
+            }
+            (Some(Metric::F1 | Metric::ExactMatch | Metric::Reward), false) => {
                 return Err(wrong("metric", "candidates are scored by accuracy".into()));
             }
             (Some(metric), _) => metric,

@@ -10,15 +10,18 @@ use in_chunks::in_chunks;
 use part::{LossPart, Part};
 use serde::Serialize;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use zograd_ranks::Ranks;
 use zograd_tasks::Prompt;
 use zograd_tasks::metrics::Metric;
+use zograd_tasks::rewards::Reward;
 
 /// How predictions are made and scored.
 #[derive(Clone, Debug)]
 pub struct Scoring {
     metric: Metric,
     writer: Option<Writer>,
+    reward: Option<Arc<dyn Reward>>,
 }
 
 impl Scoring {
@@ -27,6 +30,7 @@ impl Scoring {
         Self {
             metric: Metric::Accuracy,
             writer: None,
+            reward: None,
         }
     }
 
@@ -35,7 +39,22 @@ impl Scoring {
         Self {
             metric,
             writer: Some(writer),
+            reward: None,
         }
+    }
+
+    /// The model writes its answers; the score is their mean reward, and the loss minus that.
+    pub fn rewarded(reward: Arc<dyn Reward>, writer: Writer) -> Self {
+        Self {
+            metric: Metric::Reward,
+            writer: Some(writer),
+            reward: Some(reward),
+        }
+    }
+
+    /// What answers are worth, if that is the score.
+    pub fn reward(&self) -> Option<&dyn Reward> {
+        self.reward.as_deref()
     }
 
     /// What the score is.
@@ -57,7 +76,8 @@ pub struct Prediction {
     /// The answer.
     #[serde(flatten)]
     pub answer: Answer,
-    /// What it is worth by the metric, from 0 to 1; 0 if a score or a logit is not finite.
+    /// What it is worth by the metric: from 0 to 1, and 0 if a score or a logit is not finite; of rewards any number, and
+    /// NaN if a logit is not finite.
     #[serde(skip)]
     pub score: f64,
 }
@@ -97,12 +117,12 @@ pub enum Answer {
 pub struct Evaluation {
     /// What `score` is.
     pub metric: Metric,
-    /// Mean over the prompts, from 0 to 1.
+    /// Mean over the prompts: from 0 to 1, or any number if it is a reward, NaN if one of the answers has none.
     pub score: f64,
     /// Share of written answers that are right to the word; `None` where nothing is written.
     pub exact_match: Option<f64>,
     /// Mean cross-entropy over the candidates; for written answers the mean negative
-    /// log-likelihood of the gold answers' tokens.
+    /// log-likelihood of the gold answers' tokens, or minus the mean reward.
     pub loss: f64,
     /// Number of prompts.
     pub examples: usize,
@@ -153,7 +173,7 @@ pub fn evaluate_on<M: LanguageModel>(
     let mut predictions = Vec::with_capacity(prompts.len());
     let (mut loss, mut weight, mut non_finite) = (0.0, 0.0, 0);
     let look = |chunk: &[&Prompt]| match &scoring.writer {
-        Some(writer) => written::evaluate(model, chunk, scoring.metric, writer),
+        Some(writer) => written::evaluate(model, chunk, scoring, writer),
         None => choice::evaluate(model, chunk),
     };
     let take = |part: Part| {

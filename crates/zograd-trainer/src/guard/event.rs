@@ -2,6 +2,7 @@ use super::Policy;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use zograd_select::SkipReason;
+use zograd_tasks::rewards::RewardFailure;
 
 /// Something about a step that is not as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -24,11 +25,19 @@ pub enum Event {
     UpdateBelowGrid,
     /// The projected gradient is 10 times the mean magnitude of the last 100 steps.
     ExplodingGradient,
+    /// Whoever tells rewards has ended.
+    RewardEnded,
+    /// A reward did not come in time.
+    RewardLate,
+    /// What came for a reward is no number.
+    RewardUnreadable,
+    /// A reward is NaN or infinite.
+    RewardNotFinite,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::NonFiniteLoss,
         Self::NonFiniteUpdate,
         Self::UpdateTooFar,
@@ -37,6 +46,10 @@ impl Event {
         Self::VanishingGradient,
         Self::UpdateBelowGrid,
         Self::ExplodingGradient,
+        Self::RewardEnded,
+        Self::RewardLate,
+        Self::RewardUnreadable,
+        Self::RewardNotFinite,
     ];
 
     /// The name, as in files.
@@ -50,6 +63,10 @@ impl Event {
             Self::VanishingGradient => "vanishing-gradient",
             Self::UpdateBelowGrid => "update-below-grid",
             Self::ExplodingGradient => "exploding-gradient",
+            Self::RewardEnded => "reward-ended",
+            Self::RewardLate => "reward-late",
+            Self::RewardUnreadable => "reward-unreadable",
+            Self::RewardNotFinite => "reward-not-finite",
         }
     }
 
@@ -67,6 +84,16 @@ impl Event {
                 "raise `lr`, or use `arithmetic = plain`: exact steps round most of the update away"
             }
             Self::ExplodingGradient => "lower `lr`, raise `batch-size`, or let `guard` shrink it",
+            Self::RewardEnded => {
+                "see what `reward-command` says on its standard error; it is to go on for as long as there are lines"
+            }
+            Self::RewardLate => "raise `reward-timeout`, or have `reward-command` flush every line",
+            Self::RewardUnreadable => {
+                "have `reward-command` answer one number a line and nothing else"
+            }
+            Self::RewardNotFinite => {
+                "have `reward-command` answer a finite number, whatever it is given"
+            }
         }
     }
 
@@ -87,13 +114,27 @@ impl Event {
     pub fn usual_policy(self) -> Policy {
         match self {
             Self::NonFiniteLoss | Self::NonFiniteUpdate | Self::UpdateTooFar => Policy::Skip,
+            _ if self.is_of_reward() => Policy::Skip,
             _ => Policy::GoOn,
         }
     }
 
+    fn is_of_reward(self) -> bool {
+        matches!(
+            self,
+            Self::RewardEnded | Self::RewardLate | Self::RewardUnreadable | Self::RewardNotFinite
+        )
+    }
+
     pub(super) fn accepts(self, policy: Policy) -> bool {
         match self {
-            Self::NonFiniteLoss | Self::NonFiniteUpdate | Self::UpdateTooFar => {
+            Self::NonFiniteLoss
+            | Self::NonFiniteUpdate
+            | Self::UpdateTooFar
+            | Self::RewardEnded
+            | Self::RewardLate
+            | Self::RewardUnreadable
+            | Self::RewardNotFinite => {
                 matches!(policy, Policy::Skip | Policy::Stop)
             }
             Self::FlatLoss | Self::VanishingGradient | Self::UpdateBelowGrid => {
@@ -105,7 +146,12 @@ impl Event {
 
     pub(crate) fn skip_reason(self) -> SkipReason {
         match self {
-            Self::NonFiniteLoss => SkipReason::NonFiniteLoss,
+            // without a reward there is no loss
+            Self::NonFiniteLoss
+            | Self::RewardEnded
+            | Self::RewardLate
+            | Self::RewardUnreadable
+            | Self::RewardNotFinite => SkipReason::NonFiniteLoss,
             Self::NonFiniteUpdate => SkipReason::NonFiniteUpdate,
             Self::UpdateTooFar => SkipReason::UpdateTooFar,
             Self::LossExplosion => SkipReason::LossExplosion,
@@ -113,6 +159,17 @@ impl Event {
                 SkipReason::VanishingGradient
             }
             Self::ExplodingGradient => SkipReason::ExplodingGradient,
+        }
+    }
+
+    /// What was not as it should be about a step without rewards.
+    pub(crate) fn of_reward(failure: RewardFailure) -> Self {
+        match failure {
+            RewardFailure::Ended => Self::RewardEnded,
+            RewardFailure::Late => Self::RewardLate,
+            RewardFailure::NotFinite => Self::RewardNotFinite,
+            // of those there may be more one day
+            _ => Self::RewardUnreadable,
         }
     }
 

@@ -91,7 +91,8 @@ impl FromStr for Guards {
             let event = event.ok_or_else(|| {
                 setting(
                     "the events are non-finite-loss, non-finite-update, update-too-far, loss-explosion, \
-                     flat-loss, vanishing-gradient, update-below-grid and exploding-gradient",
+                     flat-loss, vanishing-gradient, update-below-grid, exploding-gradient, reward-ended, reward-late, \
+                     reward-unreadable and reward-not-finite",
                 )
             })?;
             let policy = Policy::ALL.into_iter().find(|p| p.name() == policy.trim());

@@ -42,6 +42,7 @@ mod tests {
         asked.question = Some(Question {
             prompt: asked.candidates[0].clone(),
             answers: vec!["a red car".into(), "bus".into()],
+            ..Question::default()
         });
         let answered = |answer: Option<&str>| Scored {
             answer: answer.map(String::from),

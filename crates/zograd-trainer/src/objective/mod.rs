@@ -2,17 +2,21 @@
 
 mod accuracy;
 mod answer_f1;
+mod by_reward;
 mod classification;
 mod scores;
 mod teacher_forcing;
 
 pub use accuracy::Accuracy;
 pub use answer_f1::AnswerF1;
+pub use by_reward::ByReward;
 pub use classification::Classification;
 use scores::mean;
 pub(crate) use scores::{best, is_right, log_sum_exp};
 pub use teacher_forcing::TeacherForcing;
+use zograd_models::Sampling;
 use zograd_tasks::Prompt;
+use zograd_tasks::rewards::{Reward, RewardFailure};
 
 /// The loss of a batch of prompts, from what it asks of the model: log-probabilities of candidates'
 /// tokens, or answers in the model's own words.
@@ -25,6 +29,17 @@ pub trait Objective: Send + Sync {
     /// Whether the model has to write an answer to each prompt.
     fn needs_answers(&self) -> bool {
         false
+    }
+
+    /// How the answers of steps are drawn, if they are not decoded as those of evaluations. The seed says nothing: a draw
+    /// is a function of the run's seed, the step, the row and the number of the token.
+    fn sampling(&self) -> Option<&Sampling> {
+        None
+    }
+
+    /// What the answers are worth, where the loss is made of that ([`Scored::reward`]).
+    fn reward(&self) -> Option<&dyn Reward> {
+        None
     }
 
     /// Whether the loss compares the candidates of a prompt with one another and does nothing else, so that it stays as
@@ -62,6 +77,8 @@ pub struct Scored<'a> {
     /// What the model wrote, if it was asked to; `None` also if it could not, because its logits are
     /// not finite.
     pub answer: Option<String>,
+    /// What the answer is worth, if the objective has a [reward](Objective::reward) and there is an answer.
+    pub reward: Option<Result<f64, RewardFailure>>,
 }
 
 impl Scored<'_> {
@@ -96,6 +113,7 @@ mod tests {
             prompt,
             candidates: scores.iter().map(|s| s.to_vec()).enumerate().collect(),
             answer: None,
+            reward: None,
         }
     }
 
@@ -126,6 +144,7 @@ mod tests {
                 prompt,
                 candidates: scores.into_iter().enumerate().collect(),
                 answer: None,
+                reward: None,
             });
             objective.loss(&batch)
         };

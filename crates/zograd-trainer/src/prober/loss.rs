@@ -1,3 +1,5 @@
+use zograd_tasks::rewards::RewardFailure;
+
 /// A loss that was found: the mean of so many terms.
 ///
 /// Losses of parts of a batch, weighed by their terms, make up that of the whole.
@@ -18,6 +20,8 @@ pub struct Loss {
     pub terms: u64,
     /// Tokens that went through the layers for it.
     pub tokens: u64,
+    /// Why there is no loss, if it is for want of a reward.
+    pub reward_failure: Option<RewardFailure>,
 }
 
 impl Loss {
@@ -27,6 +31,7 @@ impl Loss {
             mean,
             terms: 1,
             tokens: 0,
+            reward_failure: None,
         }
     }
 

@@ -6,6 +6,7 @@ mod loss;
 mod model_probe;
 mod on_ranks;
 mod portion;
+mod reward;
 mod stacked;
 mod standing;
 mod walking;

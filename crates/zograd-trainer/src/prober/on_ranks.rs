@@ -1,4 +1,4 @@
-use super::{Loss, Portion, Prober};
+use super::{Loss, Portion, Prober, reward};
 use crate::TrainError;
 use zograd_perturb::{AppliedUpdate, Direction};
 use zograd_ranks::{Incoming, Outgoing, RankError, Ranks, block, share};
@@ -88,13 +88,18 @@ fn send(loss: &Loss, to: &mut Outgoing) {
     to.real(loss.mean);
     to.number(loss.terms);
     to.number(loss.tokens);
+    reward::send(loss.reward_failure.map(Err), to);
 }
 
 fn receive(from: &mut Incoming<'_>) -> Result<Loss, RankError> {
     let mean = from.real("a loss")?;
     let terms = from.number("terms")?;
     let tokens = from.number("tokens")?;
-    Ok(Loss::new(mean).with_terms(terms).with_tokens(tokens))
+    let found = Loss::new(mean).with_terms(terms).with_tokens(tokens);
+    Ok(Loss {
+        reward_failure: reward::receive(from)?.and_then(Result::err),
+        ..found
+    })
 }
 
 /// The losses of all ranks, in their order.

@@ -1,4 +1,4 @@
-use super::InStack;
+use super::{InStack, reward};
 use crate::measure::{Measured, Questions};
 use crate::{LanguageModel, Loss, Objective, Scored, TrainError, Writer};
 use std::cell::{Cell, RefCell};
@@ -127,6 +127,7 @@ impl<'a, 'p> Portion<'a, 'p> {
                     to.reals32(scores);
                 }
                 to.text(example.answer.as_deref());
+                reward::send(example.reward, to);
             }
         }
     }
@@ -153,6 +154,7 @@ impl<'a, 'p> Portion<'a, 'p> {
                 prompt,
                 candidates,
                 answer: from.text("an answer")?,
+                reward: reward::receive(from)?,
             });
         }
         Ok(())

@@ -151,7 +151,7 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
         let by_loss = config.best_by == BestBy::Loss && steps != config.steps;
         let measuring = || match scoring.writer() {
             // nobody asks for the score, and answers take long to write
-            Some(_) if by_loss => {
+            Some(_) if by_loss && scoring.reward().is_none() => {
                 evaluate_loss(ranks, model, dev, batch_size, goes_on).map(|loss| (None, loss))
             }
             _ => evaluate_on(ranks, model, dev, scoring, batch_size, goes_on)

@@ -1,6 +1,7 @@
 use super::BestBy;
 use crate::EvalRecord;
 use serde::{Deserialize, Serialize};
+use zograd_tasks::metrics::Metric;
 
 /// A loss so many times that of the untuned model is that of weights that were thrown far away.
 const BLOWN_UP: f64 = 3.0;
@@ -19,7 +20,8 @@ pub enum Gain {
     Nothing,
     /// The last weights are worse.
     Worse,
-    /// They are worse, and their loss is not finite or more than three times that of the untuned model.
+    /// They are worse, and their loss is not finite or, unless it is a reward, more than three times that of the untuned
+    /// model.
     BlewUp,
 }
 
@@ -31,6 +33,8 @@ impl Gain {
         last: &EvalRecord,
         by: BestBy,
     ) -> Self {
+        // minus a reward may be any number, and three times of it says nothing
+        let by_reward = untuned.dev_score.metric() == Metric::Reward;
         let moved = (last.dev_loss - untuned.dev_loss).abs();
         let same_score = |this: &EvalRecord| match (this.dev_score.value(), by) {
             (Some(score), BestBy::Score) => Some(score) == untuned.dev_score.value(),
@@ -40,7 +44,9 @@ impl Gain {
             Self::Nothing
         } else if by.prefers(last, Some(untuned)) || !untuned.dev_loss.is_finite() {
             Self::Better
-        } else if last.dev_loss <= BLOWN_UP * untuned.dev_loss {
+        } else if last.dev_loss <= BLOWN_UP * untuned.dev_loss
+            || by_reward && last.dev_loss.is_finite()
+        {
             Self::Worse
         } else {
             Self::BlewUp
@@ -52,7 +58,6 @@ impl Gain {
 mod tests {
     use super::*;
     use crate::DevScore;
-    use zograd_tasks::metrics::Metric;
 
     #[test]
     fn a_gain_is_more_than_noise() {
@@ -74,6 +79,23 @@ mod tests {
         ] {
             assert_eq!(found(BestBy::Score, best, last), by_score, "{last:?}");
             assert_eq!(found(BestBy::Loss, best, last), by_loss, "{last:?}");
+        }
+    }
+
+    #[test]
+    fn a_reward_that_fell_has_not_blown_up() {
+        let at =
+            |reward: f64| EvalRecord::new(1, 2, DevScore::new(Metric::Reward, reward), -reward);
+        for (untuned, last, gain) in [
+            (0.7, 0.5, Gain::Worse),
+            (0.7, -9.0, Gain::Worse),
+            (-0.1, -9.0, Gain::Worse),
+            (-9.0, -0.1, Gain::Better),
+            (0.7, 0.7, Gain::Nothing),
+            (0.7, f64::NAN, Gain::BlewUp),
+        ] {
+            let found = Gain::between(&at(untuned), &at(untuned), &at(last), BestBy::Score);
+            assert_eq!(found, gain, "{untuned} -> {last}");
         }
     }
 }

@@ -21,9 +21,11 @@ pub use training::Training;
 use zograd_perturb::Seed;
 use zograd_tasks::Prompt;
 
-/// Children of the run's seed: one for the noise of the steps, one for the order of the examples.
+/// Children of the run's seed: one for the noise of the steps, one for the order of the examples, one for answers that are
+/// drawn.
 const NOISE: u64 = 0;
 const ORDER: u64 = 1;
+const ANSWERS: u64 = 2;
 
 /// The batches of a run.
 pub(crate) fn batches_of(config: &TrainConfig, train: &[Prompt]) -> Batches {
@@ -34,4 +36,9 @@ pub(crate) fn batches_of(config: &TrainConfig, train: &[Prompt]) -> Batches {
 /// Seed of the step after `step` steps of the run with this seed.
 pub(crate) fn step_seed(seed: u64, step: u64) -> Seed {
     Seed::new(seed).child(NOISE).child(step)
+}
+
+/// Seed of the answers that are drawn in that step, the same at all of its directions.
+fn answer_seed(seed: u64, step: u64) -> Seed {
+    Seed::new(seed).child(ANSWERS).child(step)
 }

@@ -1,4 +1,6 @@
-use super::{Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, step_seed};
+use super::{
+    Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, answer_seed, step_seed,
+};
 use crate::measure::Questions;
 use crate::prober::{GivenUp, Portion};
 use crate::trajectory::Record;
@@ -167,6 +169,11 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
         let step = state.summary().steps;
         let context = StepContext::new(step, step_seed(config.seed, step), self.model.eps());
         let writer = self.examples.scoring.writer();
+        let drawing = objective
+            .sampling()
+            .zip(writer)
+            .map(|(sampling, writer)| writer.drawing(sampling, answer_seed(config.seed, step)));
+        let writer = drawing.as_ref().or(writer);
         let portion = Portion::whole(batch, objective);
         let one = |model: &M| -> Result<Loss, TrainError> {
             let found = portion.questions()?.asked(model, objective, writer)?;

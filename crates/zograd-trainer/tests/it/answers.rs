@@ -98,7 +98,11 @@ pub fn prompts(written: bool, calibration: bool) -> Vec<Prompt> {
 }
 
 pub fn scoring(metric: Metric) -> Scoring {
-    Scoring::written(metric, Writer::new(encoder(), Generation::greedy(6)))
+    Scoring::written(metric, writer())
+}
+
+pub fn writer() -> Writer {
+    Writer::new(encoder(), Generation::greedy(6))
 }
 
 /// Minus the loss of a metric is the score of an evaluation, whatever the batches.

@@ -12,6 +12,7 @@ mod gradient;
 mod head;
 mod probers;
 mod ranks;
+mod rewards;
 mod seeded;
 mod standing;
 mod steps;

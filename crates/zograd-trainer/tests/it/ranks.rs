@@ -1,20 +1,22 @@
 //! Runs whose losses are found by several ranks: the records and the weights of one process, to the bit.
 
 use crate::answers;
+use crate::rewards::Low;
 use crate::steps::methods;
 use crate::tiny::{Cpu, model, prompts};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use zograd_models::{ADAPTERS, AdapterConfig, HEAD, LoraConfig, Model, content_hash};
+use zograd_models::{ADAPTERS, AdapterConfig, HEAD, LoraConfig, Model, Sampling, content_hash};
 use zograd_perturb::{Grids, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_ranks::threads;
 use zograd_select::{MethodSpec, Methods};
-use zograd_tasks::Prompt;
 use zograd_tasks::metrics::Metric;
+use zograd_tasks::rewards::{Reward, RewardError};
+use zograd_tasks::{Prompt, Question};
 use zograd_trainer::{
-    AnswerF1, Classification, EvalRecord, Examples, Objective, Observer, RankError, Ranks, Scored,
-    Scoring, StepRecord, StopReason, TeacherForcing, TrainConfig, TrainError, Training, evaluate,
-    evaluate_on,
+    AnswerF1, ByReward, Classification, EvalRecord, Event, Examples, Objective, Observer,
+    RankError, Ranks, Scored, Scoring, StepRecord, StopReason, TeacherForcing, TrainConfig,
+    TrainError, Training, evaluate, evaluate_on,
 };
 
 const EPS: f64 = 1e-2;
@@ -168,6 +170,52 @@ fn so_do_runs_whose_weights_walk() {
         for size in [2, 4, 13] {
             for left in run.on(size) {
                 assert_eq!(left.expect("trains"), alone, "{size} ranks");
+            }
+        }
+    }
+}
+
+/// Of one row nothing is known.
+#[derive(Debug)]
+struct Partly;
+
+impl Reward for Partly {
+    fn reward(&self, question: &Question, answer: &str) -> Result<f64, RewardError> {
+        match question.prompt.ids.len() {
+            5 => Ok(f64::NAN),
+            _ => Low.reward(question, answer),
+        }
+    }
+}
+
+/// By what answers are worth that are drawn, and also where a rank cannot tell it: then the step is skipped on all.
+#[test]
+fn so_do_runs_by_rewards() {
+    let prompts = answers::prompts(true, false);
+    let hot = Sampling {
+        temperature: 2.0,
+        ..Sampling::new(Seed::new(0))
+    };
+    for (reward, fails) in [(Arc::new(Low) as Arc<dyn Reward>, 0), (Arc::new(Partly), 1)] {
+        let objective = ByReward::new(reward).sampled(hot.clone());
+        let run = Run {
+            module: answers::model(),
+            selection: Selection::All,
+            exact: true,
+            method: MethodSpec::new("pool-regression").with("shaping", "ranks"),
+            objective: &objective,
+            prompts: &prompts,
+            scoring: answers::scoring(Metric::F1),
+        };
+        let alone = run.made(&Ranks::alone()).expect("trains");
+        let failed = |step: &&StepRecord| step.event == Some(Event::RewardNotFinite);
+        assert!(alone.steps.iter().filter(failed).count() >= fails);
+        // as text: a loss that is not known is not equal to itself
+        let alone = format!("{alone:?}");
+        for size in [2, 4, 13] {
+            for left in run.on(size) {
+                let left = format!("{:?}", left.expect("trains"));
+                assert_eq!(left, alone, "{size} ranks");
             }
         }
     }

@@ -248,6 +248,7 @@ fn with_normalisers<'p>(batch: &[&'p Prompt]) -> Vec<Scored<'p>> {
     batch
         .iter()
         .map(|prompt| Scored {
+            reward: None,
             prompt,
             candidates: (0..prompt.candidates.len())
                 .map(|candidate| (candidate, scores.by_ref().take(1).collect()))
