@@ -71,7 +71,9 @@ mod writer;
 pub use batches::Batches;
 pub use error::TrainError;
 pub(crate) use evaluate::evaluate_loss;
-pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate, evaluate_on};
+pub use evaluate::{
+    Answer, Evaluation, Prediction, Scoring, bias_examples, evaluate, evaluate_on, option_biases,
+};
 pub use gradient::{
     Backpropagation, GradientOptimizer, GradientTraining, LinearProbe, LinearProbeStage,
     answer_tokens, fit_linear_probe,
@@ -79,7 +81,9 @@ pub use gradient::{
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
 pub use measure::{Measured, measure, measure_at_each, measure_each};
 pub use memory::{keep_freed_memory, peak_memory_bytes};
-pub use objective::{Accuracy, AnswerF1, Classification, Objective, Scored, TeacherForcing};
+pub use objective::{
+    Accuracy, AnswerF1, Calibrated, Classification, Objective, Scored, TeacherForcing,
+};
 pub use observer::{Observer, Silent};
 pub use prober::{
     InStack, Logged, Loss, ModelProbe, NoWeights, OnRanks, Prober, Stacked, Standing, Walking,

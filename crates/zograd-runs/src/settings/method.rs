@@ -1,6 +1,7 @@
 //! How a run finds better weights.
 
 use super::Chosen;
+use super::calibration::CalibrationOptions;
 use super::family;
 use super::given::Given;
 use super::gradient::GradientOptions;
@@ -125,10 +126,13 @@ impl Procedure {
                 let mut options: PerturbationOptions = given.take()?;
                 let (family, scales) = options.family();
                 let (perturbation, of_family) = family::take(given, family, scales)?;
-                let how = options.complete((spec, perturbation), tune, storage)?;
+                let mut how = options.complete((spec, perturbation), tune, storage)?;
+                let calibration: CalibrationOptions = given.take()?;
+                how.calibrate = calibration.calibrate.unwrap_or(false);
                 let mut written = in_files(&how.method)?;
                 written.extend(table(&options)?);
                 written.extend(of_family);
+                written.extend(table(&calibration)?);
                 Ok((Self::ZerothOrder(how), written))
             }
             MethodKind::Gradient(optimizer) => {

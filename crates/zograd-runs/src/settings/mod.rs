@@ -5,6 +5,7 @@
 //! its own as a typed struct, and what nobody takes is refused by the names of those who would.
 
 mod budget;
+mod calibration;
 mod columns;
 mod cost;
 mod elsewhere;
@@ -26,6 +27,7 @@ mod tuning;
 mod zeroth_order;
 
 pub use budget::{Budget, Draw, EvalOptions, StepSizes};
+pub use calibration::{BatchOptions, CalibrationOptions};
 pub use columns::Columns;
 pub(crate) use columns::Roles;
 pub use cost::Cost;
@@ -110,6 +112,7 @@ impl Settings {
             .choosing("method", method::choices(methods))
             .and_methods(methods, MethodChoice::HEADING)
             .and::<ObjectiveChoice>()
+            .and::<CalibrationOptions>()
             .and::<PerturbationOptions>()
             .and::<LowRankOptions>()
             .and::<BlockOptions>()
@@ -117,6 +120,7 @@ impl Settings {
             .and::<StepSizes>()
             .and::<GradientOptions>()
             .and::<Draw>()
+            .and::<BatchOptions>()
             .and::<Budget>()
             .and::<EvalOptions>()
             .and::<Machine>()
@@ -184,6 +188,7 @@ impl Settings {
         config.schedule = steps.sizes.schedule.unwrap_or(Schedule::Constant);
         config.weight_decay = steps.sizes.weight_decay.unwrap_or(0.0);
         config.batch_size = batch_size;
+        config.balanced = steps.batches.balanced.unwrap_or(false);
         config.seed = draw.seed.unwrap_or(0);
         config.eval_every = steps.budget.eval_every.unwrap_or(1);
         config.best_by = steps.budget.best_by.unwrap_or_default();
@@ -253,6 +258,14 @@ impl Settings {
         match &self.procedure {
             Procedure::ZerothOrder(zo) => Some(zo.arithmetic),
             Procedure::Gradient(_) | Procedure::LinearProbe => None,
+        }
+    }
+
+    /// Whether the losses of steps are made with biases of the options.
+    pub(crate) fn calibrates(&self) -> bool {
+        match &self.procedure {
+            Procedure::ZerothOrder(zo) => zo.calibrate,
+            Procedure::Gradient(_) | Procedure::LinearProbe => false,
         }
     }
 
@@ -370,6 +383,7 @@ fn take_sizes(given: &mut Given, built_in: bool) -> Result<SplitSizes> {
 #[derive(Default)]
 struct Stepped {
     sizes: StepSizes,
+    batches: BatchOptions,
     budget: Budget,
     objective: Option<ObjectiveName>,
 }
@@ -387,6 +401,7 @@ impl Stepped {
         sizes.weight_decay.get_or_insert(0.0);
         budget.eval_every.get_or_insert(steps.div_ceil(10));
         budget.best_by.get_or_insert_default();
+        let batches = given.take()?;
         let ObjectiveChoice { objective } = given.take()?;
         let objective = objective.unwrap_or(ObjectiveName::Auto);
         if gradient {
@@ -405,6 +420,7 @@ impl Stepped {
         }
         Ok(Self {
             sizes,
+            batches,
             budget,
             objective: Some(objective),
         })
@@ -412,6 +428,7 @@ impl Stepped {
 
     fn written(&self) -> Result<toml::Table> {
         let mut written = table(&self.sizes)?;
+        written.extend(table(&self.batches)?);
         written.extend(table(&self.budget)?);
         Ok(written)
     }

@@ -6,7 +6,7 @@ use crate::error::{Result, refuse};
 use serde::{Deserialize, Serialize};
 use zograd_select::{Choice, Setting};
 use zograd_tasks::Task;
-use zograd_trainer::{Accuracy, AnswerF1, Classification, Objective, TeacherForcing};
+use zograd_trainer::{Accuracy, AnswerF1, Calibrated, Classification, Objective, TeacherForcing};
 
 names! {
     /// What training minimises.
@@ -76,9 +76,28 @@ impl ObjectiveName {
         }
     }
 
-    /// The objective; of `auto` that of tasks with candidates.
-    pub fn build(self) -> Box<dyn Objective> {
+    /// Refuses an objective whose losses cannot be made with biases of the options.
+    ///
+    /// # Errors
+    /// Such an objective.
+    pub(crate) fn check_calibrated(self, task: &dyn Task) -> Result<()> {
         match self {
+            Self::Auto | Self::Classification => Ok(()),
+            _ if task.is_generation() => refuse!(
+                "`calibrate`: the answers of task {} are written: there are no options to give biases to",
+                task.name()
+            ),
+            _ => refuse!(
+                "`calibrate`: only with `objective = classification`, whose loss compares the options; {self} does not"
+            ),
+        }
+    }
+
+    /// The objective; of `auto` that of tasks with candidates. Its losses are made with biases of the options if it is to be
+    /// `calibrated`, which classification alone can be.
+    pub fn build(self, calibrated: bool) -> Box<dyn Objective> {
+        match self {
+            Self::Auto | Self::Classification if calibrated => Box::new(Calibrated),
             Self::Auto | Self::Classification => Box::new(Classification),
             Self::TeacherForcing => Box::new(TeacherForcing),
             Self::Accuracy => Box::new(Accuracy),

@@ -117,6 +117,8 @@ pub struct ZerothOrder {
     pub eps: f64,
     /// Steps after which anchored weights become their rounded originals again; 0: no anchor.
     pub anchor_every: u64,
+    /// Whether the losses of steps are made with biases of the options.
+    pub calibrate: bool,
 }
 
 impl PerturbationOptions {
@@ -161,6 +163,7 @@ impl PerturbationOptions {
             arithmetic,
             eps,
             anchor_every,
+            calibrate: false,
         })
     }
 }

@@ -1,11 +1,12 @@
 //! A run on a rank that is not the first: it computes the same steps and writes nothing.
 
 use super::handed::Handed;
+use super::option_bias::{Kept, option_tokens};
 use super::prepare::Prepared;
 use super::rebuild::Rebuild;
 use super::run::{
-    Beginning, begin, best_weights, input_facts, last_weights, settle_arithmetic, sum_up,
-    weight_facts,
+    Beginning, begin, best_weights, input_facts, last_biases, last_weights, settle_arithmetic,
+    sum_up, weight_facts,
 };
 use crate::backend::{Job, RunBackend};
 use crate::error::{Blame, Result, RunError, refuse};
@@ -162,6 +163,11 @@ impl Follower<'_> {
         device: &B::Device,
         watch: &mut dyn Watch,
     ) -> Result<Option<Evaluation>> {
+        let biases = last_biases(self.prepared, (&model, summary), self.ranks)?;
+        let biases = summary
+            .best
+            .as_ref()
+            .map_or(biases, |best| best.option_biases.clone());
         let best = match &summary.best {
             Some(best) if best.step != summary.steps => {
                 // one model in memory at a time
@@ -179,9 +185,19 @@ impl Follower<'_> {
             }
             _ => model,
         };
-        let weights = tuned_hash(&best);
+        let best = Kept::of(
+            &best,
+            option_tokens(&self.prepared.data.train).as_deref(),
+            &biases,
+        );
+        let weights = tuned_hash(&best.model);
         alike(self.ranks, &best_weights(&weights)).while_running()?;
-        match score(&best, self.questions(), "after", watch) {
+        let scoring = self.prepared.scoring.clone().with_biases(best.beside);
+        let questions = Questions {
+            scoring: &scoring,
+            ..self.questions()
+        };
+        match score(&best.model, questions, "after", watch) {
             Err(RunError::Stopped(_)) => Ok(None),
             after => after.while_running().map(Some),
         }

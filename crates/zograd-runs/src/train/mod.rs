@@ -4,6 +4,7 @@ mod follow;
 mod gradient;
 mod handed;
 mod linear_probe;
+mod option_bias;
 mod origin;
 mod prepare;
 mod rebuild;
@@ -15,6 +16,7 @@ mod zeroth_order;
 
 pub(crate) use follow::FollowJob;
 pub(crate) use handed::Handed;
+pub(crate) use option_bias::shifted;
 pub(crate) use prepare::Prepared;
 pub(crate) use rebuild::Rebuild;
 pub(crate) use run::TrainJob;

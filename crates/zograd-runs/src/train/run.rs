@@ -2,6 +2,7 @@
 
 use super::gradient;
 use super::linear_probe;
+use super::option_bias::Kept;
 use super::prepare::{Destination, Prepared};
 use super::rebuild::Rebuild;
 use super::recorder::Recorder;
@@ -19,13 +20,17 @@ use crate::settings::{Procedure, Settings, WITHOUT_EFFECT};
 use crate::watch::Watch;
 use burn::module::Module;
 use std::fmt::Display;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use zograd_models::{BaseNote, Model, content_hash};
 use zograd_perturb::{ParameterSpace, is_exact_on, noise};
 use zograd_ranks::Ranks;
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{AdapterStart, Header, Trajectory, TrajectoryWriter};
-use zograd_trainer::{Evaluation, StopReason, TrainSummary, peak_memory_bytes, stands_still};
+use zograd_trainer::{
+    Evaluation, StopReason, TrainSummary, bias_examples, option_biases, peak_memory_bytes,
+    stands_still,
+};
 
 /// A run, to be begun or resumed on a backend.
 pub(crate) struct TrainJob<'a> {
@@ -153,7 +158,7 @@ impl Job for TrainJob<'_> {
                 )?)
             }
         };
-        let (after, best_weights) = judged.unzip();
+        let (after, best) = judged.unzip();
         let after = after.flatten();
         if after.is_none() && summary.stop != StopReason::Interrupted {
             summary.stop = StopReason::Interrupted;
@@ -163,7 +168,9 @@ impl Job for TrainJob<'_> {
         let scores = (&before, after.as_ref());
         let mut report = sum_up(&prepared, scores, summary, parameters, weight_bytes)?;
         report.weights = weights;
-        report.best_weights = best_weights;
+        if let Some(best) = best {
+            best.note_in(&mut report);
+        }
         report.run = recorder.folder.path().to_path_buf();
         report.waited = waited(ranks)?;
         recorder.summarise(&report)?;
@@ -374,14 +381,60 @@ fn train<B: RunBackend>(
     })
 }
 
-/// The test score of the best weights, if there was time for it, and their hash.
+/// What is said of the best weights.
+pub(super) struct BestFacts {
+    /// Their hash.
+    weights: String,
+    biases: Vec<f64>,
+    shift: Vec<(u32, f64)>,
+}
+
+impl BestFacts {
+    /// What is said of `kept`, whose options have these biases.
+    pub(super) fn of<B: RunBackend>(kept: &Kept<B>, biases: Vec<f64>) -> Self {
+        Self {
+            weights: tuned_hash(&kept.model),
+            shift: kept.shift.clone(),
+            biases,
+        }
+    }
+
+    pub(super) fn weights(&self) -> &str {
+        &self.weights
+    }
+
+    fn note_in(self, summary: &mut Summary) {
+        summary.best_weights = Some(self.weights);
+        summary.option_biases = self.biases;
+        summary.logit_shift = self.shift;
+    }
+}
+
+/// The biases of the options with the last weights, where there was no evaluation to fit them for.
+pub(super) fn last_biases<B: RunBackend>(
+    prepared: &Prepared,
+    (model, summary): (&Model<B>, &TrainSummary),
+    ranks: &Ranks,
+) -> Result<Vec<f64>> {
+    if summary.best.is_some() || !prepared.objective.is_calibrated() {
+        return Ok(Vec::new());
+    }
+    let config = &prepared.settings.config;
+    let some = bias_examples(&prepared.data.train, config.seed);
+    option_biases(ranks, model, &some, config.eval_batch_size, |_| {
+        ControlFlow::Continue(())
+    })
+    .while_running()
+}
+
+/// The test score of the best weights, if there was time for it, and what else is said of them.
 fn judge<B: RunBackend>(
     prepared: &Prepared,
     (methods, ranks): (&Methods, &Ranks),
     (model, summary): (Model<B>, &TrainSummary),
     recorder: &mut Recorder<'_>,
     device: &B::Device,
-) -> Result<(Option<Evaluation>, String)> {
+) -> Result<(Option<Evaluation>, BestFacts)> {
     let settings = &prepared.settings;
     let storage = settings.machine.storage();
     let (run, log) = (recorder.folder.path().to_owned(), recorder.folder.log());
@@ -398,20 +451,32 @@ fn judge<B: RunBackend>(
         };
         rebuild.run::<B>(device, watch)
     };
-    let best = recorder.best_model::<B>(model, summary, storage, device, again);
+    let biases = last_biases(prepared, (&model, summary), ranks)?;
+    let best = recorder.best_model::<B>((model, &biases), summary, storage, device, again);
     let best = best.while_running()?;
+    let biases = summary
+        .best
+        .as_ref()
+        .map_or(biases, |best| best.option_biases.clone());
+    if !best.beside.is_empty() {
+        recorder.watch.note(
+            "note: the biases of the options have no place in these weights: they lie beside them, where zograd finds \
+             them and others do not",
+        );
+    }
+    let scoring = prepared.scoring.clone().with_biases(best.beside.clone());
     let questions = Questions {
         prompts: &prepared.data.test,
-        scoring: &prepared.scoring,
+        scoring: &scoring,
         batch_size: settings.config.eval_batch_size,
         stop: Some(ranks.agreed()),
         ranks,
     };
-    let weights = tuned_hash(&best);
-    alike(ranks, &best_weights(&weights)).while_running()?;
-    match score(&best, questions, "after", recorder.watch) {
-        Err(RunError::Stopped(_)) => Ok((None, weights)),
-        after => Ok((Some(after.while_running()?), weights)),
+    let facts = BestFacts::of(&best, biases);
+    alike(ranks, &best_weights(facts.weights())).while_running()?;
+    match score(&best.model, questions, "after", recorder.watch) {
+        Err(RunError::Stopped(_)) => Ok((None, facts)),
+        after => Ok((Some(after.while_running()?), facts)),
     }
 }
 
@@ -459,6 +524,8 @@ pub(super) fn sum_up(
         loss_after: after.map_or(f64::NAN, |after| after.loss),
         weights: String::new(),
         best_weights: None,
+        option_biases: Vec::new(),
+        logit_shift: Vec::new(),
         best_step: summary.best.as_ref().map(|b| b.step),
         steps: summary.steps,
         forwards: summary.forwards,

@@ -2,11 +2,13 @@
 
 mod choice;
 mod in_chunks;
+mod option_biases;
 mod part;
 mod written;
 
 use crate::{LanguageModel, TrainError, Writer};
 use in_chunks::in_chunks;
+pub use option_biases::{bias_examples, option_biases};
 use part::{LossPart, Part};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -19,6 +21,8 @@ use zograd_tasks::metrics::Metric;
 pub struct Scoring {
     metric: Metric,
     writer: Option<Writer>,
+    /// What is added to the scores of the candidates.
+    biases: Vec<f64>,
 }
 
 impl Scoring {
@@ -27,6 +31,7 @@ impl Scoring {
         Self {
             metric: Metric::Accuracy,
             writer: None,
+            biases: Vec::new(),
         }
     }
 
@@ -35,7 +40,15 @@ impl Scoring {
         Self {
             metric,
             writer: Some(writer),
+            biases: Vec::new(),
         }
+    }
+
+    /// The same with these numbers added to the scores of the candidates, by their places ([`option_biases`]); a candidate
+    /// beyond the last has none added.
+    #[must_use]
+    pub fn with_biases(self, biases: Vec<f64>) -> Self {
+        Self { biases, ..self }
     }
 
     /// What the score is.
@@ -154,7 +167,7 @@ pub fn evaluate_on<M: LanguageModel>(
     let (mut loss, mut weight, mut non_finite) = (0.0, 0.0, 0);
     let look = |chunk: &[&Prompt]| match &scoring.writer {
         Some(writer) => written::evaluate(model, chunk, scoring.metric, writer),
-        None => choice::evaluate(model, chunk),
+        None => choice::evaluate(model, chunk, &scoring.biases),
     };
     let take = |part: Part| {
         loss += part.loss;
