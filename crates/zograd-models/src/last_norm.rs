@@ -11,9 +11,17 @@ use crate::model::{Model, with};
 use crate::plan::Plan;
 
 impl<B: ModelBackend> Model<B> {
-    /// Whether there is a norm right before the head, and whether it has a bias.
-    pub fn has_last_norm(&self) -> Option<bool> {
-        with!(&mut self.clone(), model => model.last_norm_mut().map(|norm| norm.bias.is_some()))
+    /// Gain and bias of the norm right before the head, if there is one: what a normalised vector is multiplied with, and
+    /// what is added then, if anything is.
+    pub fn last_norm(&self) -> Option<(Vec<f64>, Option<Vec<f64>>)> {
+        let numbers = |tensor: Tensor<B, 1>| -> Vec<f64> {
+            let numbers = tensor.into_data();
+            numbers.iter::<f32>().map(f64::from).collect()
+        };
+        with!(&mut self.clone(), model => model.last_norm_mut().map(|norm| {
+            let gain = numbers(norm.gain.val()).into_iter().map(|gain| norm.offset + gain);
+            (gain.collect(), norm.bias.map(|bias| numbers(bias.val())))
+        }))
     }
 
     /// The model with these numbers added to the gain and to the bias of the norm right before the head, each as long as it is

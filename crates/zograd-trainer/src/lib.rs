@@ -55,6 +55,7 @@ mod error;
 mod evaluate;
 mod gradient;
 mod guard;
+mod head_fit;
 mod measure;
 mod memory;
 mod non_finite;
@@ -79,6 +80,7 @@ pub use gradient::{
     answer_tokens, fit_linear_probe,
 };
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
+pub use head_fit::{HeadFit, HeadFitStage};
 pub use measure::{Measured, measure, measure_at_each, measure_each};
 pub use memory::{keep_freed_memory, peak_memory_bytes};
 pub use objective::{

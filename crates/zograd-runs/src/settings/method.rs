@@ -129,6 +129,7 @@ impl Procedure {
                 let mut how = options.complete((spec, perturbation), tune, storage)?;
                 let calibration: CalibrationOptions = given.take()?;
                 how.calibrate = calibration.calibrate.unwrap_or(false);
+                how.head_fit = calibration.rows(tune)?;
                 let mut written = in_files(&how.method)?;
                 written.extend(table(&options)?);
                 written.extend(of_family);
@@ -154,6 +155,17 @@ impl Procedure {
                 format!("`perturbation = {}`", zo.family)
             }
             _ => method.to_owned(),
+        }
+    }
+
+    /// What is paid in forward passes before the first step, with so many training examples.
+    pub(super) fn forwards_before(&self, train: usize, batch_size: usize) -> u64 {
+        match self {
+            Self::ZerothOrder(ZerothOrder {
+                head_fit: Some(rows),
+                ..
+            }) => train.min(*rows).div_ceil(batch_size.max(1)) as u64,
+            _ => 0,
         }
     }
 

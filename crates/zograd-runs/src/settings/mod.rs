@@ -162,13 +162,13 @@ impl Settings {
         };
         let (procedure, own) = Procedure::take(&mut given, &method, methods, &chosen)?;
         taken.extend(own);
-
+        let sizes = take_sizes(&mut given, built_in)?;
         let mut steps = Stepped::default();
         if let Some(per_step) = procedure.forwards(methods)? {
-            steps = Stepped::take(&mut given, &chosen, per_step)?;
+            let before = procedure.forwards_before(sizes.train, batch_size);
+            steps = Stepped::take(&mut given, &chosen, (per_step, before))?;
             taken.extend(steps.written()?);
         }
-        let sizes = take_sizes(&mut given, built_in)?;
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
         given.finish(&Self::keys(methods), |key| {
             match key.starts_with("lora") || key.starts_with("prefix") {
@@ -288,7 +288,15 @@ impl Settings {
     /// A method that is not there.
     pub fn forwards(&self, methods: &Methods) -> Result<Option<u64>> {
         let per_step = self.procedure.forwards(methods)?;
-        Ok(per_step.map(|forwards| forwards.saturating_mul(self.config.steps)))
+        let before = self
+            .procedure
+            .forwards_before(self.sizes.train, self.config.batch_size);
+        let all = |forwards: u64| {
+            forwards
+                .saturating_mul(self.config.steps)
+                .saturating_add(before)
+        };
+        Ok(per_step.map(all))
     }
 
     /// Which parameters move.
@@ -320,6 +328,7 @@ impl Settings {
             dtype: base.dtype,
             dimension: space.dimension(),
             selection: self.selection(),
+            head_fit: None,
             adapter,
             noise: zo.noise,
             perturbation: zo.perturbation.clone(),
@@ -389,9 +398,10 @@ struct Stepped {
 }
 
 impl Stepped {
-    fn take(given: &mut Given, chosen: &Chosen, per_step: u64) -> Result<Self> {
+    /// Of a method whose steps take so many forward passes, after so many before the first.
+    fn take(given: &mut Given, chosen: &Chosen, forwards: (u64, u64)) -> Result<Self> {
         let (mut sizes, mut budget) = (given.take::<StepSizes>()?, given.take::<Budget>()?);
-        let steps = budget.resolve(per_step, chosen.built_in)?;
+        let steps = budget.resolve(forwards, chosen.built_in)?;
         let gradient = chosen.kind.has_gradient();
         sizes.lr.get_or_insert(match chosen.tune {
             Tune::Full if chosen.built_in && !gradient => BUILT_IN_LR,

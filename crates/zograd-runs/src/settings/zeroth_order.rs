@@ -119,6 +119,8 @@ pub struct ZerothOrder {
     pub anchor_every: u64,
     /// Whether the losses of steps are made with biases of the options.
     pub calibrate: bool,
+    /// To how many training examples the norm before the head is fitted before the first step, if it is.
+    pub head_fit: Option<usize>,
 }
 
 impl PerturbationOptions {
@@ -164,6 +166,7 @@ impl PerturbationOptions {
             eps,
             anchor_every,
             calibrate: false,
+            head_fit: None,
         })
     }
 }

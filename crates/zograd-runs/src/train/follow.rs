@@ -59,7 +59,8 @@ impl Job for FollowJob<'_> {
         alike(ranks, &input_facts(&prepared)?)?;
         settle_arithmetic::<B>(&mut prepared, (is_resumed, ranks), device, watch)?;
         let before = resumed.as_ref().map(|(run, name)| run.resumed(name));
-        let beginning = agreed(ranks, begin::<B>(&prepared, before.as_ref(), device))?;
+        let begun = begin::<B>(&prepared, before.as_ref(), (ranks, watch), device);
+        let mut beginning = agreed(ranks, begun)?;
         alike(ranks, &weight_facts(&beginning))?;
         // the first rank opens the folder of the run meanwhile
         watch.writing_begins();
@@ -76,7 +77,7 @@ impl Job for FollowJob<'_> {
         };
         let weight_bytes = beginning.weight_bytes(&prepared);
         let parameters = beginning.space.dimension();
-        let plain = beginning.model.clone().without_adapter();
+        let plain = beginning.untuned();
         let before = score(&plain, follower.questions(), "before", watch)?;
         drop(plain);
         let (model, summary, header, records) = follower.train(beginning, resumed)?;
@@ -135,10 +136,12 @@ impl Follower<'_> {
         let walk = Walk::from_start(&model, &header, originals).or_input()?;
         let mut model = walk.begin(model).while_running()?;
         let (mut state, mut records) = (TrainState::beginning(), Vec::new());
+        state = state.since(header.head_fit.as_ref());
         if let Some(run) = resumed {
             let strategy = strategy.as_mut();
             replay(&mut model, strategy, &header, &run.records, |_| ()).or_input()?;
             (state, records) = (run.state.clone(), run.records.clone());
+            state = state.since(header.head_fit.as_ref());
         }
         let (prepared, mut kept) = (self.prepared, Records(records));
         let examples = prepared.data.examples(&prepared.scoring);

@@ -3,6 +3,7 @@
 mod follow;
 mod gradient;
 mod handed;
+mod head_fit;
 mod linear_probe;
 mod option_bias;
 mod origin;

@@ -1,5 +1,6 @@
 //! All that a run reads before it computes or writes anything.
 
+use super::option_bias::option_tokens;
 use super::origin::origin;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
@@ -222,6 +223,15 @@ impl Prepared {
         }
         if settings.calibrates() {
             check_options(&data.train)?;
+        }
+        if let Procedure::ZerothOrder(zo) = &settings.procedure
+            && let (Some(rows), None) = (zo.head_fit, option_tokens(&data.train))
+        {
+            refuse!(
+                "`head-fit = {rows}`: it needs options that are one token each, the same in all rows; those of task {} \
+                 are not",
+                sources.task_name
+            );
         }
         if settings.config.balanced {
             note_classes(&data.train, settings.config.batch_size, watch);

@@ -1,6 +1,7 @@
 //! The run itself, on the backend that was chosen.
 
 use super::gradient;
+use super::head_fit;
 use super::linear_probe;
 use super::option_bias::Kept;
 use super::prepare::{Destination, Prepared};
@@ -46,6 +47,8 @@ pub(crate) struct TrainJob<'a> {
 pub(super) struct Beginning<B: RunBackend> {
     pub(super) note: BaseNote,
     pub(super) model: Model<B>,
+    /// The model as it was given, if its head was fitted since.
+    given: Option<Model<B>>,
     pub(super) adapter: Option<AdapterStart>,
     pub(super) space: ParameterSpace,
     /// What its log says; gradient methods have none.
@@ -53,6 +56,12 @@ pub(super) struct Beginning<B: RunBackend> {
 }
 
 impl<B: RunBackend> Beginning<B> {
+    /// The model as it was given. Its handles are to be dropped before steps are made: weights are moved in place.
+    pub(super) fn untuned(&mut self) -> Model<B> {
+        let given = self.given.take();
+        given.unwrap_or_else(|| self.model.clone().without_adapter())
+    }
+
     /// Bytes of the weights in memory.
     pub(super) fn weight_bytes(&self, prepared: &Prepared) -> u64 {
         (self.model.num_params() * prepared.settings.machine.storage().bytes()) as u64
@@ -82,7 +91,8 @@ impl Job for TrainJob<'_> {
         alike(ranks, &input_facts(&prepared)?)?;
         let resumed = destination.interrupted().map(Resumed::from);
         settle_arithmetic::<B>(&mut prepared, (resumed.is_some(), ranks), device, watch)?;
-        let beginning = agreed(ranks, begin::<B>(&prepared, resumed.as_ref(), device))?;
+        let begun = begin::<B>(&prepared, resumed.as_ref(), (ranks, &mut *watch), device);
+        let mut beginning = agreed(ranks, begun)?;
         alike(ranks, &weight_facts(&beginning))?;
         // from here on something is written: the input was fine
         watch.writing_begins();
@@ -106,7 +116,7 @@ impl Job for TrainJob<'_> {
             ranks,
         };
         // the handles are dropped with the clone: the weights are moved in place again
-        let plain = beginning.model.clone().without_adapter();
+        let plain = beginning.untuned();
         let before = score(&plain, questions, "before", watch).map_err(|error| match error {
             RunError::Stopped(_) => stopped(folder.path(), log.is_some()),
             other => other,
@@ -242,6 +252,14 @@ pub(super) fn input_facts(prepared: &Prepared) -> Result<Vec<Fact>> {
 /// The weights that all ranks have to begin with.
 pub(super) fn weight_facts<B: RunBackend>(beginning: &Beginning<B>) -> Vec<Fact> {
     let mut facts = vec![fact("the base weights", &beginning.note.weights)];
+    let fit = beginning
+        .header
+        .as_ref()
+        .and_then(|header| header.head_fit.as_ref());
+    if let Some(fit) = fit {
+        let fitted = serde_json::to_string(fit).unwrap_or_default();
+        facts.push(fact("the fit of the norm before the head", fitted));
+    }
     if let Some(adapter) = &beginning.adapter {
         facts.push(fact("the adapter it begins with", &adapter.weights));
     }
@@ -262,6 +280,7 @@ pub(super) fn best_weights(hash: &str) -> [Fact; 1] {
 pub(super) fn begin<B: RunBackend>(
     prepared: &Prepared,
     resumed: Option<&Resumed<'_>>,
+    (ranks, watch): (&Ranks, &mut dyn Watch),
     device: &B::Device,
 ) -> Result<Beginning<B>> {
     let settings = &prepared.settings;
@@ -275,12 +294,16 @@ pub(super) fn begin<B: RunBackend>(
     if let Some(run) = resumed {
         check_base(run.header, &note.weights)?;
     }
+    let fit = head_fit::fit(prepared, &base, resumed, (ranks, watch))?;
+    let given = fit.is_some().then(|| base.clone());
+    let base = head_fit::fitted(base, fit.as_ref())?;
     let (model, adapter) = start::begin(settings, base, resumed)?;
     let space = ParameterSpace::select(&model, &settings.selection()).or_input()?;
     let mut header = match &settings.procedure {
         Procedure::ZerothOrder(zo) => {
             let still = stands_still(&model, &space, prepared.objective.as_ref());
-            Some(settings.header(zo, &space, &note, adapter.clone(), still))
+            let header = settings.header(zo, &space, &note, adapter.clone(), still);
+            Some(header.with_head_fit(fit))
         }
         Procedure::Gradient(_) | Procedure::LinearProbe => None,
     };
@@ -307,6 +330,7 @@ pub(super) fn begin<B: RunBackend>(
     Ok(Beginning {
         note,
         model,
+        given,
         adapter,
         space,
         header,

@@ -1,5 +1,6 @@
 //! Training by forward passes only, from the start or from where a run was interrupted.
 
+use super::head_fit::fitted;
 use super::start::without_adapter;
 use super::work::{Work, stopped};
 use crate::backend::RunBackend;
@@ -40,7 +41,8 @@ pub(super) fn train<B: RunBackend>(
     let mut strategy = work.methods.build(&header.method).or_input()?;
     let anchor = work.recorder.folder.anchor();
     let walk = Walk::from_start(&start.model, header, anchor).or_input()?;
-    let mut state = TrainState::beginning();
+    let fit = header.head_fit.as_ref();
+    let mut state = TrainState::beginning().since(fit);
     // taken, not borrowed: what an interrupted run has done is not kept in memory
     let mut model = match interrupted {
         None => {
@@ -48,7 +50,7 @@ pub(super) fn train<B: RunBackend>(
             walk.begin(start.model).while_running()?
         }
         Some(run) => {
-            state = run.state();
+            state = run.state().since(fit);
             work.recorder.begin(work.settings.config.steps, Some(&run));
             resume(&run, start, walk, strategy.as_mut(), &mut work)?
         }
@@ -96,11 +98,12 @@ fn resume<B: RunBackend>(
                     ));
                     let start = match base {
                         Some(start) => start,
-                        None => without_adapter(
-                            load::<B>(source, settings.machine.storage(), device)
-                                .about("`model`")?,
-                            settings.tune,
-                        ),
+                        None => {
+                            let base = load::<B>(source, settings.machine.storage(), device)
+                                .about("`model`")?;
+                            let fit = run.header().head_fit.as_ref();
+                            without_adapter(fitted(base, fit)?, settings.tune)
+                        }
                     };
                     (0, walk.begin(start).while_running()?)
                 }
