@@ -54,10 +54,14 @@ impl<B: ModelBackend> Model<B> {
 
     /// The model in which the logits of some tokens, each of which is named once, are larger by these numbers than they
     /// were, but for what all of them have in common: the bias of the norm right before the head is moved by the shortest
-    /// vector that does it. The logits of all other tokens move as well. `None` if there is no such bias, or no such vector,
-    /// as where two tokens have the same row.
+    /// vector that does it. The logits of all other tokens move as well. `None` if there is no such bias, token or vector: where
+    /// two tokens have the same row there is none.
     pub fn with_logits_moved(self, by: &[(u32, f64)]) -> Option<Self> {
         let tokens: Vec<u32> = by.iter().map(|(token, _)| *token).collect();
+        let vocabulary = self.config().vocab_size;
+        if tokens.iter().any(|token| *token as usize >= vocabulary) {
+            return None;
+        }
         let rows = self.head_rows(&tokens);
         let shifts: Vec<f64> = by.iter().map(|(_, shift)| *shift).collect();
         let bias = shortest(&rows, &shifts)?;

@@ -50,3 +50,32 @@ impl OptionBiases {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn are_those_of_their_task() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let of = |task: &str| OptionBiases::of(folder.path(), task);
+        assert!(of("sst2").expect("nothing").is_empty());
+        let mut biases = OptionBiases {
+            task: "sst2".into(),
+            option_biases: vec![0.1 + 0.2, -1.0],
+        };
+        biases.write(folder.path()).expect("written");
+        assert_eq!(of("sst2").expect("whole"), biases.option_biases);
+        assert!(of("rte").expect("of another task").is_empty());
+        std::fs::write(
+            folder.path().join(FILE),
+            r#"{"task": "sst2", "option_biases": [1e999]}"#,
+        )
+        .expect("written");
+        let error = of("sst2").expect_err("no number").to_string();
+        assert!(error.contains(FILE), "{error}");
+        biases.option_biases.clear();
+        biases.write(folder.path()).expect("removed");
+        assert!(of("sst2").expect("nothing").is_empty());
+    }
+}

@@ -386,3 +386,110 @@ fn conjugate_gradients(curve: impl Fn(&Fit) -> Fit, right: &Fit, nothing: Fit) -
     }
     x
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ridge(options: usize, has_biases: bool) -> Ridge {
+        let features = [
+            [0.5, -1.0, 0.25],
+            [1.5, 0.75, -0.5],
+            [-0.25, 0.5, 1.0],
+            [2.0, -0.5, 0.0],
+            [-1.0, -1.5, 0.75],
+            [0.25, 1.25, -2.0],
+        ];
+        let directions = [[1.0, 0.5, -0.25], [-0.5, 1.0, 0.75], [0.25, -1.0, 1.5]];
+        let logits = [
+            [0.1, -0.2, 0.3],
+            [0.5, 0.0, -0.5],
+            [-0.3, 0.2, 0.0],
+            [0.0, 0.4, -0.1],
+            [0.25, -0.25, 0.5],
+            [-0.6, 0.1, 0.2],
+        ];
+        let right = [0, 1, 2, 0, 2, 1].map(|right| if right < options { right } else { 0 });
+        Ridge::new(
+            features.concat(),
+            directions[..options].iter().map(|d| d.to_vec()).collect(),
+            logits.iter().map(|f| f[..options].to_vec()).collect(),
+            right.to_vec(),
+            has_biases,
+        )
+    }
+
+    /// Newton's method in numpy, with the whole matrix of second derivatives.
+    #[test]
+    fn is_that_of_numpy() {
+        let cases = [
+            (
+                (3, 0.3, true),
+                1.258_803_873_269_392_5,
+                [
+                    0.097_394_555_896_340,
+                    0.245_964_357_711_317,
+                    0.137_821_935_789_420,
+                ],
+            ),
+            (
+                (2, 0.1, true),
+                1.081_997_039_086_795_5,
+                [
+                    -0.235_286_416_229_549,
+                    0.647_883_063_454_590,
+                    -1.053_839_438_160_892,
+                ],
+            ),
+            (
+                (3, 1.0, false),
+                1.298_815_343_417_337_5,
+                [
+                    0.044_995_395_143_533,
+                    0.121_742_213_128_438,
+                    0.073_273_054_373_329,
+                ],
+            ),
+        ];
+        for ((options, penalty, has_biases), scale, gain) in cases {
+            let ridge = ridge(options, has_biases);
+            assert!((ridge.scale - scale).abs() < 1e-12, "{}", ridge.scale);
+            let all: Vec<usize> = (0..6).collect();
+            let fit = ridge.fit(&all, Some(penalty), ridge.nothing());
+            for (found, expected) in fit.vector.iter().zip(gain) {
+                assert!((found / scale - expected).abs() < 1e-8, "{fit:?}");
+            }
+            assert_eq!(has_biases, fit.biases.iter().any(|bias| *bias != 0.0));
+        }
+    }
+
+    /// What is said to be added to the logits makes the loss that is said; with few examples that is biases alone.
+    #[test]
+    fn what_was_chosen_makes_its_loss() {
+        let stop = AtomicBool::new(false);
+        for (fewest, has_biases) in [(0, true), (0, false), (7, true)] {
+            let ridge = ridge(3, has_biases);
+            let mut fits = 0;
+            let chosen = ridge.chosen(fewest, &stop, &mut |done, _| fits = done);
+            let chosen = chosen.expect("not stopped");
+            assert_eq!(chosen.held_out.is_some(), fewest == 0);
+            assert_eq!(fits, if fewest == 0 { 32 } else { 0 });
+            assert_eq!(chosen.penalty.is_some(), !chosen.gain.is_empty());
+            let loss = |example: usize| {
+                let mut scores = ridge.logits[example].clone();
+                for (option, score) in scores.iter_mut().enumerate() {
+                    for (at, gain) in chosen.gain.iter().enumerate() {
+                        let x = ridge.row(example)[at] + ridge.mean[at];
+                        *score += gain * x * ridge.directions[option][at] * ridge.scale;
+                    }
+                    *score += chosen.biases.get(option).unwrap_or(&0.0);
+                }
+                crate::objective::log_sum_exp(&scores) - scores[ridge.right[example]]
+            };
+            let mean = (0..6).map(loss).sum::<f64>() / 6.0;
+            assert!((mean - chosen.loss).abs() < 1e-12, "{mean} {}", chosen.loss);
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(ridge(3, true).chosen(0, &stop, &mut |_, _| ()), None);
+    }
+}

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod answers;
+mod calibrated;
 mod evaluations;
 mod families;
 mod given_up;

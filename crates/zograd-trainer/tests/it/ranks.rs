@@ -12,9 +12,9 @@ use zograd_select::{MethodSpec, Methods};
 use zograd_tasks::Prompt;
 use zograd_tasks::metrics::Metric;
 use zograd_trainer::{
-    AnswerF1, Classification, EvalRecord, Examples, Objective, Observer, RankError, Ranks, Scored,
-    Scoring, StepRecord, StopReason, TeacherForcing, TrainConfig, TrainError, Training, evaluate,
-    evaluate_on,
+    AnswerF1, Calibrated, Classification, EvalRecord, Examples, Objective, Observer, RankError,
+    Ranks, Scored, Scoring, StepRecord, StopReason, TeacherForcing, TrainConfig, TrainError,
+    Training, evaluate, evaluate_on,
 };
 
 const EPS: f64 = 1e-2;
@@ -70,6 +70,7 @@ impl Run<'_> {
         let mut config = TrainConfig::new(3, 1e-3);
         (config.batch_size, config.eval_batch_size) = (5, 3);
         (config.eval_every, config.weight_decay) = (2, 0.1);
+        config.balanced = self.objective.is_calibrated();
         let examples = Examples {
             train: self.prompts,
             dev: &self.prompts[..8.min(self.prompts.len())],
@@ -129,6 +130,8 @@ fn ranks_end_in_the_bits_of_one_process() {
             (model().untied(), &head, true, &Classification),
             (adapted.clone(), &adapters, true, &TeacherForcing),
             (adapted.clone(), &adapters, false, &Classification),
+            (model(), &Selection::All, true, &Calibrated),
+            (adapted.clone(), &adapters, false, &Calibrated),
         ] {
             let run = Run {
                 module,
