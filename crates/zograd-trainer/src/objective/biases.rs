@@ -13,6 +13,9 @@ const STEPS: usize = 50;
 /// A slope this small is the end.
 const FLAT: f64 = 1e-12;
 
+/// A value is as good as another that is larger by no more than this: near the end steps go on by the slope alone.
+const ROUNDING: f64 = 1e-13;
+
 /// The scores of an example's options, and which of them is right.
 pub(crate) struct Choice {
     pub(crate) scores: Vec<f64>,
@@ -43,7 +46,7 @@ pub(crate) fn fit(choices: &[Choice]) -> Vec<f64> {
             let moved = biases.iter().zip(&step).map(|(b, s)| b - factor * s);
             let moved: Vec<f64> = moved.collect();
             let found = penalised(choices, &moved);
-            (found < value).then_some((moved, found))
+            (found <= value + ROUNDING).then_some((moved, found))
         });
         let Some(better) = moved else {
             break;
