@@ -43,7 +43,7 @@ impl CalibrationOptions {
         let rows = self.head_fit.filter(|rows| *rows > 0);
         match (rows, tune) {
             (Some(rows), Tune::Lora | Tune::Prefix) => refuse!(
-                "`head-fit = {rows}`: not with `tune = {tune}`: it moves weights of the base, which an adapter does not hold"
+                "`head-fit = {rows}`: not with `tune = {tune}`: it moves weights of the base, which an adapter does not hold; use 0"
             ),
             _ => Ok(rows),
         }

@@ -146,7 +146,7 @@ impl Preset {
             method.settings.iter().for_each(|own| drop(&[own.key]));
         }
         if self.differs("tune", given) {
-            drop(&["lr", "eps"]);
+            drop(&["lr", "eps", "head-fit"]);
         }
         if MethodKind::of(theirs) != MethodKind::of(ours) {
             drop(&["lr", "eps", "dtype"]);
