@@ -62,6 +62,11 @@ pub trait Decoder: Module<<Self as Decoder>::Backend> {
     /// What they go through after the last one.
     fn exit(&self) -> Self::Exit;
 
+    /// The norm whose output is what the head is given, if there is one with nothing behind it.
+    fn last_norm_mut(&mut self) -> Option<LastNorm<'_, Self::Backend>> {
+        None
+    }
+
     /// The layers, first to last.
     fn layers(&self) -> &[Self::Layer];
 
@@ -110,6 +115,16 @@ pub trait Decoder: Module<<Self as Decoder>::Backend> {
     fn decays(&self, parameter: &str) -> bool {
         !["bias", "norm"].iter().any(|part| parameter.contains(part))
     }
+}
+
+/// The norm before the head: `x / |x| * (offset + gain) + bias`, with the length of whatever norm it is.
+pub struct LastNorm<'m, B: Backend> {
+    /// `[width]`.
+    pub gain: &'m mut Param<Tensor<B, 1>>,
+    /// `[width]`, where the norm has one.
+    pub bias: Option<&'m mut Param<Tensor<B, 1>>>,
+    /// What is added to the gain: 1 in Gemma, else 0.
+    pub offset: f64,
 }
 
 /// Queries, keys and values.

@@ -54,6 +54,7 @@ pub mod hub;
 mod indices;
 mod interrupt;
 mod language_model;
+mod last_norm;
 mod model;
 mod nn;
 mod packing;
@@ -77,7 +78,7 @@ pub use adapter::{
 pub use attention::{AttentionLayout, Heads};
 pub use backend::{Gate, ModelBackend, WeightAndBias};
 pub use config::{ConfigError, ModelConfig};
-pub use decoder::{Decoder, DecoderLayer, Projected, Read};
+pub use decoder::{Decoder, DecoderLayer, LastNorm, Projected, Read};
 pub use error::ModelError;
 pub use families::{
     Activation, Family, LayerAttention, Llama, LlamaConfig, LlamaLayer, Opt, OptConfig, OptLayer,

@@ -55,6 +55,8 @@ macro_rules! with {
     };
 }
 
+pub(crate) use with;
+
 /// The same of an expression that gives a model of the family.
 macro_rules! same {
     ($model:expr, $family:ident => $body:expr) => {

@@ -4,7 +4,7 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::classes::ClassReport;
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{json_hash, numbers, scores};
+use crate::folder::{OptionBiases, json_hash, numbers, scores};
 use crate::inputs::{self, Calibration, ModelSource, Questions, Reading, TaskSource};
 use crate::predictions::{self, Asked};
 use crate::ranks::{alike, ended};
@@ -215,7 +215,16 @@ impl Measuring<'_> {
             .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, self.inputs.max_new_tokens)?;
         let encoder = inputs::with_template(encoder, task, &self.inputs, &self.model.tokenizer)?;
-        let scoring = inputs::scoring(task, &encoder, &config, asked.beams, None)?;
+        let calibration = calibration(asked)?;
+        // they were fitted to prompts as they are in training
+        let as_in_training = drawn.shown.is_empty() && calibration == Calibration::None;
+        let weights = asked.adapter.as_ref().unwrap_or(&self.model.folder);
+        let biases = match as_in_training {
+            true => OptionBiases::of(weights, &self.rows.name)?,
+            false => Vec::new(),
+        };
+        let scoring =
+            inputs::scoring(task, &encoder, &config, asked.beams, None)?.with_biases(biases);
         let Drawn {
             split,
             ids,
@@ -223,7 +232,7 @@ impl Measuring<'_> {
             shown,
         } = drawn;
         let from = (&self.rows.data, split);
-        let prompts = inputs::prompts(&encoder, task, from, &samples, &shown, calibration(asked)?)?;
+        let prompts = inputs::prompts(&encoder, task, from, &samples, &shown, calibration)?;
         inputs::check_ids(&prompts, &config)?;
         let room = scoring.writer().map(|_| encoder.max_new_tokens());
         inputs::note_lengths(&prompts, shown.len(), room, watch);

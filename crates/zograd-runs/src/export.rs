@@ -21,7 +21,7 @@ use zograd_trainer::trajectory::{Trajectory, TrajectoryWriter};
 const AGAIN: &str = "a replay of the run's log with `best` makes the best weights again";
 
 /// What was exported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Exported {
     /// Where it is.
@@ -92,6 +92,7 @@ impl Runs {
             base: log.header.model.clone(),
             base_weights: log.header.weights.clone(),
             step,
+            logit_shift: summary.logit_shift,
             weights: dispatch(machine.backend(), job).about(AGAIN)?,
         };
         if summary

@@ -11,7 +11,7 @@ use zograd_files::MAX_SMALL_BYTES;
 
 /// What the file beside a log, of an export or of a run that ended, says the log leads to. A log that was cut at the end
 /// of a record, or lengthened, looks whole by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Promise {
     /// The file that says so.
@@ -20,6 +20,8 @@ pub struct Promise {
     pub steps: u64,
     /// The step of the best weights, if it is known.
     pub best_step: Option<u64>,
+    /// By how much the logit of which token is larger with the best weights than the log makes it.
+    logit_shift: Vec<(u32, f64)>,
     /// Content hash of the weights after the last step.
     weights: String,
     /// That of the best weights.
@@ -39,6 +41,7 @@ impl Promise {
                 file: MANIFEST,
                 steps: manifest.step,
                 best_step: None,
+                logit_shift: manifest.logit_shift,
                 weights: manifest.weights,
                 best_weights: None,
                 backend: None,
@@ -49,6 +52,7 @@ impl Promise {
             file: SUMMARY,
             steps: summary.steps,
             best_step: summary.best_step,
+            logit_shift: summary.logit_shift,
             weights: summary.weights,
             best_weights: summary.best_weights,
             backend: Some(summary.backend),
@@ -86,15 +90,37 @@ impl Promise {
         }
     }
 
-    /// Whether these are the weights after this step; `None` if nothing is said about them.
-    pub(crate) fn kept(&self, step: u64, weights: &str, backend: BackendName) -> Option<bool> {
+    /// What is still to be done to the weights after this step to have the best ones, if `best` are asked for. An export
+    /// leads to them in any case.
+    pub(crate) fn logit_shift(&self, step: u64, best: bool) -> &[(u32, f64)] {
+        let of_these = match self.file {
+            MANIFEST => step == self.steps,
+            _ => best && step == self.best_step.unwrap_or(self.steps),
+        };
+        match of_these {
+            true => &self.logit_shift,
+            false => &[],
+        }
+    }
+
+    /// Whether these are the weights after this step, or, with their shift of logits, the best ones; `None` if nothing is
+    /// said about them.
+    pub(crate) fn kept(
+        &self,
+        (step, best): (u64, bool),
+        weights: &str,
+        backend: BackendName,
+    ) -> Option<bool> {
+        let is_shifted = !self.logit_shift(step, best).is_empty();
         let elsewhere = |said: &String| *said != backend.to_string();
         if self.backend.as_ref().is_some_and(elsewhere) {
             return None;
         }
-        let said = if step == self.steps {
+        let said = if is_shifted && self.file == SUMMARY {
+            self.best_weights.as_ref()
+        } else if step == self.steps {
             Some(&self.weights)
-        } else if Some(step) == self.best_step {
+        } else if Some(step) == self.best_step && self.logit_shift.is_empty() {
             self.best_weights.as_ref()
         } else {
             None

@@ -8,7 +8,7 @@ use crate::inputs::{self, ModelSource};
 use crate::promise::Promise;
 use crate::settings::{Inputs, Machine};
 use crate::threads::with_threads;
-use crate::train::{Rebuild, start_folder};
+use crate::train::{Rebuild, shifted, start_folder};
 use crate::watch::Watch;
 use crate::words::count;
 use serde::Serialize;
@@ -122,6 +122,9 @@ impl Runs {
                 records,
                 originals: replay.out.with_added_extension("anchor.f32"),
             },
+            logit_shift: promise
+                .as_ref()
+                .map_or(&[], |p| p.logit_shift(steps, replay.best)),
             tokenizer: &source.tokenizer,
             out: begun.path(),
             watch: &mut *watch,
@@ -130,7 +133,7 @@ impl Runs {
         let backend = machine.backend();
         let weights = with_threads(machine.threads, || dispatch(backend, job))?;
         begun.finish()?;
-        let kept = |promise: &Promise| promise.kept(steps, &weights, backend);
+        let kept = |promise: &Promise| promise.kept((steps, replay.best), &weights, backend);
         let as_exported = promise.as_ref().and_then(kept);
         if let (true, None, Some(promise)) = (replay.best, as_exported, &promise) {
             watch.note(&format!(
@@ -185,6 +188,8 @@ fn note_end(replay: &Replay, log: &Trajectory, promise: Option<&Promise>, watch:
 
 struct ReplayJob<'a> {
     rebuild: Rebuild<'a>,
+    /// What the best weights have beside what the log makes.
+    logit_shift: &'a [(u32, f64)],
     tokenizer: &'a Path,
     out: &'a Path,
     watch: &'a mut dyn Watch,
@@ -195,7 +200,13 @@ impl Job for ReplayJob<'_> {
 
     fn run<B: RunBackend>(self, device: &B::Device) -> Result<String> {
         let header = self.rebuild.header;
-        let model = self.rebuild.run::<B>(device, self.watch)?;
+        let mut model = self.rebuild.run::<B>(device, self.watch)?;
+        if !self.logit_shift.is_empty() {
+            let Some(moved) = shifted(&model, self.logit_shift) else {
+                refuse!("the model has no place for the biases of the options");
+            };
+            model = moved;
+        }
         let base = BaseNote {
             model: header.model.clone(),
             weights: header.weights.clone(),

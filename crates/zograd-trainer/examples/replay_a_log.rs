@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         dtype: Storage::F32,
         dimension: ParameterSpace::select(&model, &Selection::All)?.dimension(),
         selection: Selection::All,
+        head_fit: None,
         adapter: None,
         noise: NoiseKind::Gaussian,
         perturbation: PerturbationSpec::default(),

@@ -39,6 +39,11 @@ pub enum TrainError {
          examples (`train-examples`)"
     )]
     OneToken,
+    /// A model whose head is not given what a norm made, where that norm is to be fitted.
+    #[error(
+        "`head-fit`: this model has no norm right before its head whose output is finite, so there is no gain to fit"
+    )]
+    NoLastNorm,
     /// A prompt that asks nothing, where an answer is to be written.
     #[error("the prompt of row {row} has no question to be answered in words")]
     NoQuestion {

@@ -57,6 +57,7 @@ mod error;
 mod evaluate;
 mod gradient;
 mod guard;
+mod head_fit;
 mod measure;
 mod memory;
 mod non_finite;
@@ -73,17 +74,20 @@ mod writer;
 pub use batches::Batches;
 pub use error::TrainError;
 pub(crate) use evaluate::evaluate_loss;
-pub use evaluate::{Answer, Evaluation, Prediction, Scoring, evaluate, evaluate_on};
+pub use evaluate::{
+    Answer, Evaluation, Prediction, Scoring, bias_examples, evaluate, evaluate_on, option_biases,
+};
 pub use gradient::{
     Alignment, Backpropagation, GradientOptimizer, GradientTraining, LinearProbe, LinearProbeStage,
     ParameterVector, Reference, TailStep, TailTraining, answer_tokens, at_origin, exact_gradient,
     fit_linear_probe,
 };
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
+pub use head_fit::{HeadFit, HeadFitStage};
 pub use measure::{Measured, measure, measure_at_each, measure_each};
 pub use memory::{keep_freed_memory, peak_memory_bytes};
 pub use objective::{
-    Accuracy, AnswerF1, ByReward, Classification, Objective, Scored, TeacherForcing,
+    Accuracy, AnswerF1, ByReward, Calibrated, Classification, Objective, Scored, TeacherForcing,
 };
 pub use observer::{Observer, Silent};
 pub use prober::{

@@ -18,10 +18,19 @@ pub struct Measured<'p> {
 impl Measured<'_> {
     /// The loss of the batch.
     pub fn loss(&self, objective: &dyn Objective) -> Loss {
+        self.made(objective.loss(&self.examples), objective)
+    }
+
+    /// The loss of the batch with biases of the options ([`Objective::loss_with`]).
+    pub fn loss_with(&self, objective: &dyn Objective, biases: &[f64]) -> Loss {
+        self.made(objective.loss_with(&self.examples, biases), objective)
+    }
+
+    fn made(&self, mean: f64, objective: &dyn Objective) -> Loss {
         let mut failures = self.examples.iter().filter_map(|e| e.reward?.err());
         Loss {
             reward_failure: failures.next(),
-            ..Loss::new(objective.loss(&self.examples))
+            ..Loss::new(mean)
                 .with_terms(objective.terms(&self.examples) as u64)
                 .with_tokens(self.tokens as u64)
         }

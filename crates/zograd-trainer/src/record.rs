@@ -96,6 +96,10 @@ pub struct EvalRecord {
     /// last time the weights were brought back to it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub drift: Option<f64>,
+    /// What was added to the scores of the options, by their places: fitted on training examples, where the losses of steps
+    /// are made with such biases ([`Calibrated`](crate::Calibrated)). Empty elsewhere.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub option_biases: Vec<f64>,
     /// Whether this is the best so far, that of the untuned model at step 0 included
     /// ([`TrainConfig::best_by`](crate::TrainConfig::best_by)). Never with a loss that is not finite.
     pub best: bool,
@@ -115,6 +119,7 @@ impl EvalRecord {
             dev_score,
             dev_loss,
             drift: None,
+            option_biases: Vec::new(),
             best: false,
             seconds: 0.0,
             eval_seconds: 0.0,

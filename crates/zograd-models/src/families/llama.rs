@@ -20,7 +20,7 @@ use crate::attention::Heads;
 use crate::backend::plain;
 use crate::backend::{Gate, ModelBackend};
 use crate::config::ModelConfig;
-use crate::decoder::{Decoder, DecoderLayer, Projected, Read};
+use crate::decoder::{Decoder, DecoderLayer, LastNorm, Projected, Read};
 use crate::nn::{Embedding, Linear, RmsNorm, RmsNormSettings};
 use crate::parameters::ParameterSource;
 use crate::rotary::Rotation;
@@ -145,6 +145,15 @@ impl<B: ModelBackend> Decoder for Llama<B> {
 
     fn exit(&self) -> Self::Exit {
         self.norm.clone()
+    }
+
+    fn last_norm_mut(&mut self) -> Option<LastNorm<'_, B>> {
+        let offset = self.norm.settings.offset;
+        Some(LastNorm {
+            gain: &mut self.norm.weight,
+            bias: None,
+            offset,
+        })
     }
 
     fn layers(&self) -> &[LlamaLayer<B>] {

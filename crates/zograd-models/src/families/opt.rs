@@ -14,7 +14,7 @@ use crate::adapter::{AdapterConfig, Prefix, Projection};
 use crate::attention::Heads;
 use crate::backend::ModelBackend;
 use crate::config::ModelConfig;
-use crate::decoder::{Decoder, DecoderLayer, Projected, Read};
+use crate::decoder::{Decoder, DecoderLayer, LastNorm, Projected, Read};
 use crate::nn::{Embedding, LayerNorm, Linear};
 use crate::parameters::ParameterSource;
 use crate::shape::Shape;
@@ -164,6 +164,16 @@ impl<B: ModelBackend> Decoder for Opt<B> {
             decoder.final_layer_norm.clone(),
             decoder.project_out.clone(),
         )
+    }
+
+    fn last_norm_mut(&mut self) -> Option<LastNorm<'_, B>> {
+        let projected = self.decoder.project_out.is_some();
+        let norm = self.decoder.final_layer_norm.as_mut();
+        norm.filter(|_| !projected).map(|norm| LastNorm {
+            gain: &mut norm.weight,
+            bias: Some(&mut norm.bias),
+            offset: 0.0,
+        })
     }
 
     fn layers(&self) -> &[OptLayer<B>] {

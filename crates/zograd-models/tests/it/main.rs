@@ -21,6 +21,8 @@ mod hub;
 #[cfg(feature = "ndarray")]
 mod interrupt;
 #[cfg(feature = "ndarray")]
+mod last_norm;
+#[cfg(feature = "ndarray")]
 mod operations;
 #[cfg(feature = "ndarray")]
 mod plan;

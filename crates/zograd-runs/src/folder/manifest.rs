@@ -9,7 +9,7 @@ use std::path::Path;
 pub(crate) const MANIFEST: &str = "export.json";
 
 /// What an exported log leads from and to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Manifest {
     /// The version of zograd that packed it.
@@ -20,6 +20,9 @@ pub struct Manifest {
     pub base_weights: String,
     /// The step of the tuned weights: the last one in the log.
     pub step: u64,
+    /// By how much the logit of which token is larger with the tuned weights than the log makes it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logit_shift: Vec<(u32, f64)>,
     /// Content hash of the tuned weights.
     pub weights: String,
 }

@@ -47,6 +47,14 @@ pub struct Summary {
     /// Content hash of what was tuned, as it lies in `best/`, if the run came to an end.
     #[serde(default)]
     pub best_weights: Option<String>,
+    /// What is added to the scores of the options, by their places, with the best weights; none where the losses of steps
+    /// were made without such biases.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub option_biases: Vec<f64>,
+    /// By how much the logit of which token is larger with the weights in `best/` than with those of their step: what these
+    /// biases are, where the weights have a place for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logit_shift: Vec<(u32, f64)>,
     /// Steps done.
     pub steps: u64,
     /// Forward passes of training; a backward pass counts as two.

@@ -7,7 +7,7 @@ mod unfinished;
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::Hash;
+use crate::folder::{Hash, OptionBiases};
 use crate::inputs::{self, Asked, Calibration, ModelSource, Reading, TaskSource};
 use crate::predictions;
 use crate::settings::{Columns, EvalOptions, Given, Inputs, Keys, Machine, PredictOptions};
@@ -135,7 +135,9 @@ impl Runs {
             let task = source.task.as_ref();
             let encoder = inputs::with_room(encoder, task, inputs.max_new_tokens)?;
             let encoder = inputs::with_template(encoder, task, &inputs, &model.tokenizer)?;
-            let scoring = inputs::scoring(task, &encoder, &config, options.beams, None)?;
+            let weights = options.adapter.as_ref().unwrap_or(&model.folder);
+            let scoring = inputs::scoring(task, &encoder, &config, options.beams, None)?
+                .with_biases(OptionBiases::of(weights, &source.name)?);
             let job = PredictJob {
                 predicting: &Predicting {
                     source: &source,

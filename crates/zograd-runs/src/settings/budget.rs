@@ -146,20 +146,29 @@ impl Owner for Budget {
 }
 
 impl Budget {
-    /// How many steps, if one costs so many forward passes; from here on the budget is in steps.
+    /// How many steps, if one costs so many forward passes, after so many before the first; from here on the budget is in
+    /// steps.
     ///
     /// # Errors
     /// Too little for one step, the same thing said twice.
-    pub(super) fn resolve(&mut self, per_step: u64, built_in: bool) -> Result<u64> {
+    pub(super) fn resolve(
+        &mut self,
+        (per_step, before): (u64, u64),
+        built_in: bool,
+    ) -> Result<u64> {
         let (asked, forwards) = (self.steps, self.forwards);
         let steps = match (asked, forwards) {
             (Some(_), Some(_)) => refuse!("`steps`, `forwards`: give one of them"),
             (Some(steps), None) => steps,
-            (None, Some(forwards)) => forwards / per_step,
-            (None, None) if built_in => BUILT_IN_FORWARDS / per_step,
+            (None, Some(forwards)) => forwards.saturating_sub(before) / per_step,
+            (None, None) if built_in => BUILT_IN_FORWARDS.saturating_sub(before) / per_step,
             (None, None) => 1000,
         };
         match (steps, forwards) {
+            (0, Some(n)) if before > 0 => refuse!(
+                "`forwards = {n}`: `head-fit` takes {before} forwards before the first step, and one step of this method \
+                 {per_step}"
+            ),
             (0, Some(n)) => {
                 refuse!("`forwards = {n}`: one step of this method takes {per_step} forwards")
             }

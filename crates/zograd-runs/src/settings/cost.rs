@@ -20,7 +20,8 @@ pub struct Cost {
 }
 
 /// Numbers of the models of the presets.
-const PARAMETERS: [(&str, u64); 8] = [
+const PARAMETERS: [(&str, u64); 9] = [
+    ("facebook/opt-125m", 125_239_296),
     ("facebook/opt-1.3b", 1_315_758_080),
     ("facebook/opt-13b", 12_853_473_280),
     ("HuggingFaceTB/SmolLM2-135M", 134_515_008),

@@ -1,6 +1,7 @@
 //! How a run finds better weights.
 
 use super::Chosen;
+use super::calibration::CalibrationOptions;
 use super::family;
 use super::given::Given;
 use super::gradient::GradientOptions;
@@ -146,10 +147,14 @@ impl Procedure {
                 let mut options: PerturbationOptions = given.take()?;
                 let (family, scales) = options.family();
                 let (perturbation, of_family) = family::take(given, family, scales)?;
-                let how = options.complete((spec, perturbation), tune, storage)?;
+                let mut how = options.complete((spec, perturbation), tune, storage)?;
+                let calibration: CalibrationOptions = given.take()?;
+                how.calibrate = calibration.calibrate.unwrap_or(false);
+                how.head_fit = calibration.rows(tune)?;
                 let mut written = in_files(&how.method)?;
                 written.extend(table(&options)?);
                 written.extend(of_family);
+                written.extend(table(&calibration)?);
                 Ok((Self::ZerothOrder(how), written))
             }
             MethodKind::Tail => {
@@ -176,6 +181,17 @@ impl Procedure {
                 format!("`perturbation = {}`", zo.family)
             }
             _ => method.to_owned(),
+        }
+    }
+
+    /// What is paid in forward passes before the first step, with so many training examples.
+    pub(super) fn forwards_before(&self, train: usize, batch_size: usize) -> u64 {
+        match self {
+            Self::ZerothOrder(ZerothOrder {
+                head_fit: Some(rows),
+                ..
+            }) => train.min(*rows).div_ceil(batch_size.max(1)) as u64,
+            _ => 0,
         }
     }
 

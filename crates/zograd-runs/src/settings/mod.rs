@@ -5,6 +5,7 @@
 //! its own as a typed struct, and what nobody takes is refused by the names of those who would.
 
 mod budget;
+mod calibration;
 mod columns;
 mod cost;
 mod elsewhere;
@@ -28,6 +29,7 @@ mod tuning;
 mod zeroth_order;
 
 pub use budget::{Budget, Draw, EvalOptions, StepSizes};
+pub use calibration::{BatchOptions, CalibrationOptions};
 pub use columns::Columns;
 pub(crate) use columns::Roles;
 pub use cost::Cost;
@@ -119,6 +121,7 @@ impl Settings {
             .and_methods(methods, MethodChoice::HEADING)
             .and::<ObjectiveChoice>()
             .and::<RewardOptions>()
+            .and::<CalibrationOptions>()
             .and::<PerturbationOptions>()
             .and::<LowRankOptions>()
             .and::<BlockOptions>()
@@ -127,6 +130,7 @@ impl Settings {
             .and::<TailOptions>()
             .and::<GradientOptions>()
             .and::<Draw>()
+            .and::<BatchOptions>()
             .and::<Budget>()
             .and::<EvalOptions>()
             .and::<Machine>()
@@ -168,13 +172,13 @@ impl Settings {
         };
         let (procedure, own) = Procedure::take(&mut given, &method, methods, &chosen)?;
         taken.extend(own);
-
+        let sizes = take_sizes(&mut given, built_in)?;
         let mut steps = Stepped::default();
         if let Some(per_step) = procedure.forwards(methods)? {
-            steps = Stepped::take(&mut given, &chosen, per_step)?;
+            let before = procedure.forwards_before(sizes.train, batch_size);
+            steps = Stepped::take(&mut given, &chosen, (per_step, before))?;
             taken.extend(steps.written()?);
         }
-        let sizes = take_sizes(&mut given, built_in)?;
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
         given.finish(&Self::keys(methods), |key| {
             match (steps.objective, &method) {
@@ -199,6 +203,7 @@ impl Settings {
         config.schedule = steps.sizes.schedule.unwrap_or(Schedule::Constant);
         config.weight_decay = steps.sizes.weight_decay.unwrap_or(0.0);
         config.batch_size = batch_size;
+        config.balanced = steps.batches.balanced.unwrap_or(false);
         config.seed = draw.seed.unwrap_or(0);
         config.eval_every = steps.budget.eval_every.unwrap_or(1);
         config.patience = steps.budget.patience.unwrap_or(0);
@@ -273,6 +278,14 @@ impl Settings {
         }
     }
 
+    /// Whether the losses of steps are made with biases of the options.
+    pub(crate) fn calibrates(&self) -> bool {
+        match &self.procedure {
+            Procedure::ZerothOrder(zo) => zo.calibrate,
+            Procedure::Tail(_) | Procedure::Gradient(_) | Procedure::LinearProbe => false,
+        }
+    }
+
     /// Whether weights are moved exactly.
     pub(crate) fn is_exact(&self) -> bool {
         self.arithmetic() == Some(Arithmetic::Exact)
@@ -292,7 +305,15 @@ impl Settings {
     /// A method that is not there.
     pub fn forwards(&self, methods: &Methods) -> Result<Option<u64>> {
         let per_step = self.procedure.forwards(methods)?;
-        Ok(per_step.map(|forwards| forwards.saturating_mul(self.config.steps)))
+        let before = self
+            .procedure
+            .forwards_before(self.sizes.train, self.config.batch_size);
+        let all = |forwards: u64| {
+            forwards
+                .saturating_mul(self.config.steps)
+                .saturating_add(before)
+        };
+        Ok(per_step.map(all))
     }
 
     /// Which parameters move.
@@ -324,6 +345,7 @@ impl Settings {
             dtype: base.dtype,
             dimension: space.dimension(),
             selection: self.selection(),
+            head_fit: None,
             adapter,
             noise: zo.noise,
             perturbation: zo.perturbation.clone(),
@@ -363,6 +385,7 @@ impl Settings {
             stands_still: false,
             eps: 0.0,
             method: MethodSpec::new(method::TAIL).with("step", step),
+            head_fit: None,
             config: config.clone(),
         })
     }
@@ -418,15 +441,17 @@ fn take_sizes(given: &mut Given, built_in: bool) -> Result<SplitSizes> {
 #[derive(Default)]
 struct Stepped {
     sizes: StepSizes,
+    batches: BatchOptions,
     budget: Budget,
     objective: Option<ObjectiveName>,
     reward: Option<RewardOptions>,
 }
 
 impl Stepped {
-    fn take(given: &mut Given, chosen: &Chosen, per_step: u64) -> Result<Self> {
+    /// Of a method whose steps take so many forward passes, after so many before the first.
+    fn take(given: &mut Given, chosen: &Chosen, forwards: (u64, u64)) -> Result<Self> {
         let (mut sizes, mut budget) = (given.take::<StepSizes>()?, given.take::<Budget>()?);
-        budget.resolve(per_step, chosen.built_in)?;
+        budget.resolve(forwards, chosen.built_in)?;
         let gradient = chosen.kind.has_gradient();
         sizes.lr.get_or_insert(match chosen.tune {
             Tune::Full if chosen.built_in && !gradient => BUILT_IN_LR,
@@ -435,6 +460,7 @@ impl Stepped {
         sizes.schedule.get_or_insert(Schedule::Constant);
         sizes.weight_decay.get_or_insert(0.0);
         budget.best_by.get_or_insert_default();
+        let batches = given.take()?;
         let ObjectiveChoice { objective } = given.take()?;
         let objective = objective.unwrap_or(ObjectiveName::Auto);
         if gradient {
@@ -468,6 +494,7 @@ impl Stepped {
         }
         Ok(Self {
             sizes,
+            batches,
             budget,
             objective: Some(objective),
             reward,
@@ -476,6 +503,7 @@ impl Stepped {
 
     fn written(&self) -> Result<toml::Table> {
         let mut written = table(&self.sizes)?;
+        written.extend(table(&self.batches)?);
         written.extend(table(&self.budget)?);
         if let Some(reward) = &self.reward {
             written.extend(table(reward)?);

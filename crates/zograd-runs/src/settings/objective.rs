@@ -6,7 +6,9 @@ use crate::error::{Result, refuse};
 use serde::{Deserialize, Serialize};
 use zograd_select::{Choice, Setting};
 use zograd_tasks::Task;
-use zograd_trainer::{Accuracy, AnswerF1, ByReward, Classification, Objective, TeacherForcing};
+use zograd_trainer::{
+    Accuracy, AnswerF1, ByReward, Calibrated, Classification, Objective, TeacherForcing,
+};
 
 names! {
     /// What training minimises.
@@ -81,10 +83,29 @@ impl ObjectiveName {
         }
     }
 
-    /// The objective; of `auto` that of tasks with candidates. Rewards have to be said.
-    pub fn build(self, reward: Option<ByReward>) -> Box<dyn Objective> {
+    /// Refuses an objective whose losses cannot be made with biases of the options.
+    ///
+    /// # Errors
+    /// Such an objective.
+    pub(crate) fn check_calibrated(self, task: &dyn Task) -> Result<()> {
+        match self {
+            Self::Auto | Self::Classification => Ok(()),
+            _ if task.is_generation() => refuse!(
+                "`calibrate`: the answers of task {} are written: there are no options to give biases to",
+                task.name()
+            ),
+            _ => refuse!(
+                "`calibrate`: only with `objective = classification`, whose loss compares the options; {self} does not"
+            ),
+        }
+    }
+
+    /// The objective; of `auto` that of tasks with candidates. Rewards have to be said. Its losses are made with biases of the
+    /// options if it is to be `calibrated`, which classification alone can be.
+    pub fn build(self, reward: Option<ByReward>, calibrated: bool) -> Box<dyn Objective> {
         match (self, reward) {
             (Self::Reward, Some(reward)) => Box::new(reward),
+            (Self::Auto | Self::Classification, _) if calibrated => Box::new(Calibrated),
             (Self::Auto | Self::Classification, _) | (Self::Reward, None) => {
                 Box::new(Classification)
             }

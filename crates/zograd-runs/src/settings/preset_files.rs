@@ -82,6 +82,8 @@ pub const FILES: &[(&str, &str)] = files![
     "paper/opt-13b/wic/greedy",
     "paper/opt-13b/rte/greedy",
     "paper/opt-13b/boolq/greedy",
+    "start/opt-125m/recipe",
+    "start/smollm2-135m/recipe",
     "start/smollm2-135m/gv",
     "start/smollm2-135m/gv-lora",
     "start/qwen3-0.6b/gv",

@@ -146,7 +146,7 @@ impl Preset {
             method.settings.iter().for_each(|own| drop(&[own.key]));
         }
         if self.differs("tune", given) {
-            drop(&["lr", "eps"]);
+            drop(&["lr", "eps", "head-fit"]);
         }
         if MethodKind::of(theirs) != MethodKind::of(ours) {
             drop(&["lr", "eps", "dtype"]);
@@ -294,12 +294,13 @@ mod tests {
             };
             let file = match preset.train.get("perturbation").and_then(|f| f.as_str()) {
                 Some(family) => format!("{file}-{family}"),
+                None if preset.train.contains_key("calibrate") => "recipe".into(),
                 None => file,
             };
             assert_eq!(
                 Some(&&*file),
                 parts.last(),
-                "its name is its method, and what it perturbs: {name}"
+                "its name is its method, and what it perturbs, or recipe: {name}"
             );
             let (lr, eps) = preset.grids();
             assert!(lr.contains(&train.config.lr), "{name}");

@@ -117,6 +117,10 @@ pub struct ZerothOrder {
     pub eps: f64,
     /// Steps after which anchored weights become their rounded originals again; 0: no anchor.
     pub anchor_every: u64,
+    /// Whether the losses of steps are made with biases of the options.
+    pub calibrate: bool,
+    /// To how many training examples the norm before the head is fitted before the first step, if it is.
+    pub head_fit: Option<usize>,
 }
 
 impl PerturbationOptions {
@@ -161,6 +165,8 @@ impl PerturbationOptions {
             arithmetic,
             eps,
             anchor_every,
+            calibrate: false,
+            head_fit: None,
         })
     }
 }

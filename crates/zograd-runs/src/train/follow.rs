@@ -1,11 +1,12 @@
 //! A run on a rank that is not the first: it computes the same steps and writes nothing.
 
 use super::handed::Handed;
+use super::option_bias::{Kept, option_tokens};
 use super::prepare::Prepared;
 use super::rebuild::Rebuild;
 use super::run::{
-    Beginning, begin, best_weights, input_facts, last_weights, settle_arithmetic, sum_up,
-    weight_facts,
+    Beginning, begin, best_weights, input_facts, last_biases, last_weights, settle_arithmetic,
+    sum_up, weight_facts,
 };
 use crate::backend::{Job, RunBackend};
 use crate::error::{Blame, Result, RunError, refuse};
@@ -58,7 +59,8 @@ impl Job for FollowJob<'_> {
         alike(ranks, &input_facts(&prepared)?)?;
         settle_arithmetic::<B>(&mut prepared, (is_resumed, ranks), device, watch)?;
         let before = resumed.as_ref().map(|(run, name)| run.resumed(name));
-        let beginning = agreed(ranks, begin::<B>(&prepared, before.as_ref(), device))?;
+        let begun = begin::<B>(&prepared, before.as_ref(), (ranks, watch), device);
+        let mut beginning = agreed(ranks, begun)?;
         alike(ranks, &weight_facts(&beginning))?;
         // the first rank opens the folder of the run meanwhile
         watch.writing_begins();
@@ -75,7 +77,7 @@ impl Job for FollowJob<'_> {
         };
         let weight_bytes = beginning.weight_bytes(&prepared);
         let parameters = beginning.space.dimension();
-        let plain = beginning.model.clone().without_adapter();
+        let plain = beginning.untuned();
         let before = score(&plain, follower.questions(), "before", watch)?;
         drop(plain);
         let (model, summary, header, records) = follower.train(beginning, resumed)?;
@@ -134,10 +136,12 @@ impl Follower<'_> {
         let walk = Walk::from_start(&model, &header, originals).or_input()?;
         let mut model = walk.begin(model).while_running()?;
         let (mut state, mut records) = (TrainState::beginning(), Vec::new());
+        state = state.since(header.head_fit.as_ref());
         if let Some(run) = resumed {
             let strategy = strategy.as_mut();
             replay(&mut model, strategy, &header, &run.records, |_| ()).or_input()?;
             (state, records) = (run.state.clone(), run.records.clone());
+            state = state.since(header.head_fit.as_ref());
         }
         let (prepared, mut kept) = (self.prepared, Records(records));
         let examples = prepared.data.examples(&prepared.scoring);
@@ -162,6 +166,11 @@ impl Follower<'_> {
         device: &B::Device,
         watch: &mut dyn Watch,
     ) -> Result<Option<Evaluation>> {
+        let biases = last_biases(self.prepared, (&model, summary), self.ranks)?;
+        let biases = summary
+            .best
+            .as_ref()
+            .map_or(biases, |best| best.option_biases.clone());
         let best = match &summary.best {
             Some(best) if best.step != summary.steps => {
                 // one model in memory at a time
@@ -179,9 +188,19 @@ impl Follower<'_> {
             }
             _ => model,
         };
-        let weights = tuned_hash(&best);
+        let best = Kept::of(
+            &best,
+            option_tokens(&self.prepared.data.train).as_deref(),
+            &biases,
+        );
+        let weights = tuned_hash(&best.model);
         alike(self.ranks, &best_weights(&weights)).while_running()?;
-        match score(&best, self.questions(), "after", watch) {
+        let scoring = self.prepared.scoring.clone().with_biases(best.beside);
+        let questions = Questions {
+            scoring: &scoring,
+            ..self.questions()
+        };
+        match score(&best.model, questions, "after", watch) {
             Err(RunError::Stopped(_)) => Ok(None),
             after => after.while_running().map(Some),
         }

@@ -1,5 +1,6 @@
 //! The weights nearest to where an interrupted run stood: those of its newest checkpoint, or those it began with.
 
+use super::head_fit::fitted;
 use super::start::without_adapter;
 use super::work::Work;
 use crate::backend::RunBackend;
@@ -46,10 +47,11 @@ pub(super) fn nearest<B: RunBackend>(
             ));
             let start = match base {
                 Some(start) => start,
-                None => without_adapter(
-                    load::<B>(source, settings.machine.storage(), device).about("`model`")?,
-                    settings.tune,
-                ),
+                None => {
+                    let base = load::<B>(source, settings.machine.storage(), device);
+                    let fit = run.header().head_fit.as_ref();
+                    without_adapter(fitted(base.about("`model`")?, fit)?, settings.tune)
+                }
             };
             Ok((0, start))
         }

@@ -1,5 +1,6 @@
 //! All that a run reads before it computes or writes anything.
 
+use super::option_bias::option_tokens;
 use super::origin::origin;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
@@ -7,6 +8,7 @@ use crate::inputs::{self, Asked, Calibration, ModelSource, Reading, Room, Source
 use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
 use crate::watch::Watch;
 use crate::words::{count, number};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use zograd_models::ModelConfig;
@@ -92,6 +94,38 @@ fn by_reward((reward, sampling): (Arc<dyn Reward>, Option<Sampling>)) -> ByRewar
     }
 }
 
+/// Refuses training rows whose options are not as many as those of the others: then those at one place have nothing to do
+/// with one another.
+fn check_options(train: &[Prompt]) -> Result<()> {
+    let options = |prompt: &Prompt| prompt.candidates.len();
+    let first = train.first().map_or(0, options);
+    if let Some(other) = train.iter().find(|prompt| options(prompt) != first) {
+        refuse!(
+            "`calibrate`: the rows have options of their own, not the same ones: {first} in one, {} in another",
+            options(other)
+        );
+    }
+    Ok(())
+}
+
+/// Says where batches cannot have as many of each class.
+fn note_classes(train: &[Prompt], batch_size: usize, watch: &mut dyn Watch) {
+    let classes: BTreeSet<usize> = train
+        .iter()
+        .filter_map(|prompt| prompt.correct.first().copied())
+        .collect();
+    match classes.len() {
+        0 | 1 => watch.note(
+            "note: all training rows are of one class: `balanced` draws them as it would without",
+        ),
+        many if many > batch_size => watch.note(&format!(
+            "note: {many} classes, and {} in a batch: they take turns from batch to batch",
+            count(batch_size as u64, "example")
+        )),
+        _ => {}
+    }
+}
+
 /// A run that can begin, or be resumed.
 pub(crate) struct Prepared {
     pub(super) settings: Settings,
@@ -150,6 +184,15 @@ impl Prepared {
         match settings.procedure {
             Procedure::LinearProbe => objective = ObjectiveName::TeacherForcing,
             _ => settings.objective = Some(objective),
+        }
+        if settings.calibrates() {
+            objective.check_calibrated(rows.task.as_ref())?;
+        }
+        if settings.config.balanced && rows.task.is_generation() {
+            refuse!(
+                "`balanced`: the answers of task {} are written: its rows have no classes",
+                rows.task.name()
+            );
         }
         // the first rank writes
         if let (None, Some(path), true) = (&resumed, &settings.out, ranks.leads()) {
@@ -215,6 +258,21 @@ impl Prepared {
         if data.train.is_empty() {
             refuse!("`train-examples = 0`: use at least 1");
         }
+        if settings.calibrates() {
+            check_options(&data.train)?;
+        }
+        if let Procedure::ZerothOrder(zo) = &settings.procedure
+            && let (Some(rows), None) = (zo.head_fit, option_tokens(&data.train))
+        {
+            refuse!(
+                "`head-fit = {rows}`: it needs options that are one token each, the same in all rows; those of task {} \
+                 are not",
+                sources.task_name
+            );
+        }
+        if settings.config.balanced {
+            note_classes(&data.train, settings.config.batch_size, watch);
+        }
         if matches!(settings.procedure, Procedure::LinearProbe) {
             answer_tokens(&data.train).or_input()?;
         }
@@ -231,7 +289,7 @@ impl Prepared {
             None => None,
         };
         let prepared = Self {
-            objective: objective.build(reward.map(by_reward)),
+            objective: objective.build(reward.map(by_reward), settings.calibrates()),
             rows: ExampleRows::new(seed, &splits, dev_split(&sources.data)),
             origin,
             counts: splits.counts,

@@ -1,5 +1,6 @@
 //! The weights after some steps of a run, from its log.
 
+use super::head_fit::fitted;
 use super::start::{tuned_by, without_adapter};
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result};
@@ -41,6 +42,7 @@ impl Rebuild<'_> {
         let header = self.header;
         let base = inputs::load::<B>(self.model, self.storage, device).about("`model`")?;
         check_base(header, &content_hash(&base))?;
+        let base = fitted(base, header.head_fit.as_ref())?;
         let model = match &header.adapter {
             Some(start) => start.again(base, self.start).about("`log`")?,
             None => without_adapter(base, tuned_by(&header.selection)),

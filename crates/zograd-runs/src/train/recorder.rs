@@ -1,11 +1,12 @@
 //! Writes what happens into the run folder, and tells whoever looks on.
 
+use super::option_bias::{Kept, option_tokens, shift_of};
 use super::prepare::Prepared;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    ANCHOR, BEST, CARD, Interrupted, RunFolder, Summary, TaskNote, card, checkpoint_folder,
-    checkpoints, folder_hash, seal,
+    ANCHOR, BEST, CARD, Interrupted, OptionBiases, RunFolder, Summary, TaskNote, card,
+    checkpoint_folder, checkpoints, folder_hash, seal,
 };
 use crate::inputs::{keep, load_own, tuned_hash, with_own_adapter};
 use crate::settings::Storage;
@@ -30,6 +31,9 @@ pub(super) struct Recorder<'a> {
     tokenizer: PathBuf,
     /// What the weights are tuned for.
     task: TaskNote,
+    task_name: String,
+    /// What its options are made of, where each is a token.
+    options: Option<Vec<u32>>,
     title: String,
     pub(super) watch: &'a mut dyn Watch,
     /// What `best/` holds, if it was written.
@@ -53,6 +57,8 @@ struct BestFolder {
     ours: Option<String>,
     /// The step of the weights.
     step: u64,
+    /// Whether they are the weights of that step to the bit, without what was folded into them.
+    is_plain: bool,
 }
 
 /// An evaluation whose weights are the best, as it stands in the metrics.
@@ -80,6 +86,8 @@ impl<'a> Recorder<'a> {
             base,
             tokenizer: sources.tokenizer.clone(),
             task: sources.note(&prepared.settings.inputs),
+            task_name: sources.task_name.clone(),
+            options: option_tokens(&prepared.data.train),
             title: format!("{} on {}", sources.model_name, sources.task_name),
             watch,
             best: None,
@@ -113,6 +121,7 @@ impl<'a> Recorder<'a> {
             hash,
             ours: None,
             step: best.step,
+            is_plain: best.option_biases.is_empty(),
         });
         self.told.extend(done.iter().filter_map(|step| step.event));
         self.last_event = done.last().and_then(|step| step.event);
@@ -187,7 +196,9 @@ impl<'a> Recorder<'a> {
             return;
         }
         let best = self.best.as_ref().filter(|best| best.step == step);
-        let known = best.and_then(|best| best.ours.clone());
+        let known = best
+            .filter(|best| best.is_plain)
+            .and_then(|best| best.ours.clone());
         let best = self.folder.best();
         let folder = checkpoint_folder(self.folder.path(), step);
         let partial = self.folder.path().join("checkpoint.partial");
@@ -240,20 +251,33 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Keeps these weights, those after `step`, as the best, with all that belongs to them.
-    fn keep_best<B: RunBackend>(&mut self, model: &Model<B>, step: u64) -> Result<String> {
+    /// Keeps these weights, those after `step`, as the best, with all that belongs to them, and with the biases of the
+    /// options: in the weights if these have a place for them, else beside them.
+    fn keep_best<B: RunBackend>(
+        &mut self,
+        model: &Model<B>,
+        step: u64,
+        biases: &[f64],
+    ) -> Result<(String, Kept<B>)> {
         let (tokenizer, best) = (self.tokenizer.as_path(), self.folder.best());
+        let kept = Kept::of(model, self.options.as_deref(), biases);
         zograd_files::make_folder(&best).on_file(&best)?;
-        keep(model, &self.base, Some(tokenizer), &best)?;
+        keep(&kept.model, &self.base, Some(tokenizer), &best)?;
         self.task.write(&best)?;
-        let weights = tuned_hash(model);
+        let biases = OptionBiases {
+            task: self.task_name.clone(),
+            option_biases: kept.beside.clone(),
+        };
+        biases.write(&best)?;
+        let weights = tuned_hash(&kept.model);
         let hash = folder_hash(&best, &weights).while_running()?;
         self.best = Some(BestFolder {
             hash: hash.clone(),
             ours: Some(weights),
             step,
+            is_plain: kept.shift.is_empty(),
         });
-        Ok(hash)
+        Ok((hash, kept))
     }
 
     /// Keeps the last weights, if none were evaluated.
@@ -267,35 +291,35 @@ impl<'a> Recorder<'a> {
     ) -> Result<()> {
         match summary.best {
             Some(_) => Ok(()),
-            None => self.keep_best(model, summary.steps).map(drop),
+            None => self.keep_best(model, summary.steps, &[]).map(drop),
         }
     }
 
     /// The best weights, which are the last ones or lie in `best/`. Where they do not lie there as they were saved,
-    /// they are made `again`, from the log.
+    /// they are made `again`, from the log. The last ones come with the biases of the options, if they have such.
     ///
     /// # Errors
     /// They cannot be read, and there is no log to make them again from.
     pub(super) fn best_model<B: RunBackend>(
         &mut self,
-        model: Model<B>,
+        (model, biases): (Model<B>, &[f64]),
         summary: &TrainSummary,
         storage: Storage,
         device: &B::Device,
         again: impl FnOnce(u64, &mut dyn Watch) -> Result<Model<B>>,
-    ) -> Result<Model<B>> {
+    ) -> Result<Kept<B>> {
         let Some(record) = &summary.best else {
-            self.keep_best(&model, summary.steps)?;
-            return Ok(model);
+            return Ok(self.keep_best(&model, summary.steps, biases)?.1);
         };
+        let biases = &record.option_biases;
         if record.step == summary.steps {
             if self.best.as_ref().is_none_or(|best| best.ours.is_none()) {
-                self.keep_best(&model, record.step)?;
+                return Ok(self.keep_best(&model, record.step, biases)?.1);
             }
-            return Ok(model);
+            return Ok(Kept::of(&model, self.options.as_deref(), biases));
         }
-        match self.saved_best(model, storage, device) {
-            Ok(model) => Ok(model),
+        match self.saved_best(model, biases, storage, device) {
+            Ok(best) => Ok(best),
             Err(error) if self.log.is_none() => Err(error),
             Err(error) => {
                 self.watch.note(&format!(
@@ -303,8 +327,7 @@ impl<'a> Recorder<'a> {
                     record.step
                 ));
                 let model = again(record.step, self.watch)?;
-                self.keep_best(&model, record.step)?;
-                Ok(model)
+                Ok(self.keep_best(&model, record.step, biases)?.1)
             }
         }
     }
@@ -313,9 +336,10 @@ impl<'a> Recorder<'a> {
     fn saved_best<B: RunBackend>(
         &self,
         model: Model<B>,
+        biases: &[f64],
         storage: Storage,
         device: &B::Device,
-    ) -> Result<Model<B>> {
+    ) -> Result<Kept<B>> {
         let best = self.folder.best();
         let found = match model.adapter() {
             Some(_) => with_own_adapter(model, &best)?,
@@ -327,7 +351,18 @@ impl<'a> Recorder<'a> {
         };
         let hash = folder_hash(&best, &tuned_hash(&found))?;
         match &self.best {
-            Some(saved) if saved.hash == hash => Ok(found),
+            Some(saved) if saved.hash == hash => {
+                let beside = OptionBiases::of(&best, &self.task_name)?;
+                let shift = match beside.is_empty() {
+                    true => shift_of(self.options.as_deref(), biases),
+                    false => Vec::new(),
+                };
+                Ok(Kept {
+                    model: found,
+                    shift,
+                    beside,
+                })
+            }
             _ => refuse!("{}: it is not as it was saved", best.display()),
         }
     }
@@ -389,10 +424,12 @@ impl<B: RunBackend> Observer<Model<B>> for Recorder<'_> {
     fn on_eval(&mut self, record: &EvalRecord, model: &Model<B>) -> Result<(), TrainError> {
         // before the metrics say so: a resumed run believes them
         let recorded = match record.best {
-            true => self.keep_best(model, record.step).and_then(|hash| {
-                let best_hash = hash.as_str();
-                self.folder.record("eval", &BestLine { record, best_hash })
-            }),
+            true => self
+                .keep_best(model, record.step, &record.option_biases)
+                .and_then(|(hash, _)| {
+                    let best_hash = hash.as_str();
+                    self.folder.record("eval", &BestLine { record, best_hash })
+                }),
             false => self.folder.record("eval", record),
         };
         recorded.map_err(observer_error)?;

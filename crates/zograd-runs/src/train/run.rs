@@ -1,8 +1,10 @@
 //! The run itself, on the backend that was chosen.
 
 use super::gradient;
+use super::head_fit;
 use super::linear_probe;
 use super::nearest::Start;
+use super::option_bias::Kept;
 use super::prepare::{Destination, Prepared};
 use super::rebuild::Rebuild;
 use super::recorder::Recorder;
@@ -22,13 +24,17 @@ use crate::watch::Watch;
 use crate::words::count;
 use burn::module::Module;
 use std::fmt::Display;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use zograd_models::{BaseNote, Model, content_hash};
 use zograd_perturb::{ParameterSpace, is_exact_on, noise};
 use zograd_ranks::Ranks;
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{AdapterStart, Header, Trajectory, TrajectoryWriter};
-use zograd_trainer::{Evaluation, StopReason, TrainSummary, peak_memory_bytes, stands_still};
+use zograd_trainer::{
+    Evaluation, StopReason, TrainSummary, bias_examples, option_biases, peak_memory_bytes,
+    stands_still,
+};
 
 /// A run, to be begun or resumed on a backend.
 pub(crate) struct TrainJob<'a> {
@@ -44,6 +50,8 @@ pub(crate) struct TrainJob<'a> {
 pub(super) struct Beginning<B: RunBackend> {
     pub(super) note: BaseNote,
     pub(super) model: Model<B>,
+    /// The model as it was given, if its head was fitted since.
+    given: Option<Model<B>>,
     pub(super) adapter: Option<AdapterStart>,
     pub(super) space: ParameterSpace,
     /// What its log says; gradient methods have none.
@@ -51,6 +59,12 @@ pub(super) struct Beginning<B: RunBackend> {
 }
 
 impl<B: RunBackend> Beginning<B> {
+    /// The model as it was given. Its handles are to be dropped before steps are made: weights are moved in place.
+    pub(super) fn untuned(&mut self) -> Model<B> {
+        let given = self.given.take();
+        given.unwrap_or_else(|| self.model.clone().without_adapter())
+    }
+
     /// Bytes of the weights in memory.
     pub(super) fn weight_bytes(&self, prepared: &Prepared) -> u64 {
         (self.model.num_params() * prepared.settings.machine.storage().bytes()) as u64
@@ -80,7 +94,8 @@ impl Job for TrainJob<'_> {
         alike(ranks, &input_facts(&prepared)?)?;
         let resumed = destination.interrupted().map(Resumed::from);
         settle_arithmetic::<B>(&mut prepared, (resumed.is_some(), ranks), device, watch)?;
-        let beginning = agreed(ranks, begin::<B>(&prepared, resumed.as_ref(), device))?;
+        let begun = begin::<B>(&prepared, resumed.as_ref(), (ranks, &mut *watch), device);
+        let mut beginning = agreed(ranks, begun)?;
         alike(ranks, &weight_facts(&beginning))?;
         // from here on something is written: the input was fine
         watch.writing_begins();
@@ -104,7 +119,7 @@ impl Job for TrainJob<'_> {
             ranks,
         };
         // the handles are dropped with the clone: the weights are moved in place again
-        let plain = beginning.model.clone().without_adapter();
+        let plain = beginning.untuned();
         let before = score(&plain, questions, "before", watch).map_err(|error| match error {
             RunError::Stopped(_) => stopped(folder.path(), log.is_some()),
             other => other,
@@ -165,7 +180,7 @@ impl Job for TrainJob<'_> {
                 )?)
             }
         };
-        let (after, best_weights) = judged.unzip();
+        let (after, best) = judged.unzip();
         let after = after.flatten();
         if after.is_none() && summary.stop != StopReason::Interrupted {
             summary.stop = StopReason::Interrupted;
@@ -175,7 +190,9 @@ impl Job for TrainJob<'_> {
         let scores = (&before, after.as_ref());
         let mut report = sum_up(&prepared, scores, summary, parameters, weight_bytes)?;
         report.weights = weights;
-        report.best_weights = best_weights;
+        if let Some(best) = best {
+            best.note_in(&mut report);
+        }
         report.run = recorder.folder.path().to_path_buf();
         report.waited = waited(ranks)?;
         recorder.summarise(&report)?;
@@ -247,6 +264,14 @@ pub(super) fn input_facts(prepared: &Prepared) -> Result<Vec<Fact>> {
 /// The weights that all ranks have to begin with.
 pub(super) fn weight_facts<B: RunBackend>(beginning: &Beginning<B>) -> Vec<Fact> {
     let mut facts = vec![fact("the base weights", &beginning.note.weights)];
+    let fit = beginning
+        .header
+        .as_ref()
+        .and_then(|header| header.head_fit.as_ref());
+    if let Some(fit) = fit {
+        let fitted = serde_json::to_string(fit).unwrap_or_default();
+        facts.push(fact("the fit of the norm before the head", fitted));
+    }
     if let Some(adapter) = &beginning.adapter {
         facts.push(fact("the adapter it begins with", &adapter.weights));
     }
@@ -267,6 +292,7 @@ pub(super) fn best_weights(hash: &str) -> [Fact; 1] {
 pub(super) fn begin<B: RunBackend>(
     prepared: &Prepared,
     resumed: Option<&Resumed<'_>>,
+    (ranks, watch): (&Ranks, &mut dyn Watch),
     device: &B::Device,
 ) -> Result<Beginning<B>> {
     let settings = &prepared.settings;
@@ -280,12 +306,16 @@ pub(super) fn begin<B: RunBackend>(
     if let Some(run) = resumed {
         check_base(run.header, &note.weights)?;
     }
+    let fit = head_fit::fit(prepared, &base, resumed, (ranks, watch))?;
+    let given = fit.is_some().then(|| base.clone());
+    let base = head_fit::fitted(base, fit.as_ref())?;
     let (model, adapter) = start::begin(settings, base, resumed)?;
     let space = ParameterSpace::select(&model, &settings.selection()).or_input()?;
     let mut header = match &settings.procedure {
         Procedure::ZerothOrder(zo) => {
             let still = stands_still(&model, &space, prepared.objective.as_ref());
-            Some(settings.header(zo, &space, &note, adapter.clone(), still))
+            let header = settings.header(zo, &space, &note, adapter.clone(), still);
+            Some(header.with_head_fit(fit))
         }
         Procedure::Tail(step) => {
             Some(settings.tail_header(*step, &space, &note, adapter.clone())?)
@@ -315,6 +345,7 @@ pub(super) fn begin<B: RunBackend>(
     Ok(Beginning {
         note,
         model,
+        given,
         adapter,
         space,
         header,
@@ -397,14 +428,60 @@ fn train<B: RunBackend>(
     })
 }
 
-/// The test score of the best weights, if there was time for it, and their hash.
+/// What is said of the best weights.
+pub(super) struct BestFacts {
+    /// Their hash.
+    weights: String,
+    biases: Vec<f64>,
+    shift: Vec<(u32, f64)>,
+}
+
+impl BestFacts {
+    /// What is said of `kept`, whose options have these biases.
+    pub(super) fn of<B: RunBackend>(kept: &Kept<B>, biases: Vec<f64>) -> Self {
+        Self {
+            weights: tuned_hash(&kept.model),
+            shift: kept.shift.clone(),
+            biases,
+        }
+    }
+
+    pub(super) fn weights(&self) -> &str {
+        &self.weights
+    }
+
+    fn note_in(self, summary: &mut Summary) {
+        summary.best_weights = Some(self.weights);
+        summary.option_biases = self.biases;
+        summary.logit_shift = self.shift;
+    }
+}
+
+/// The biases of the options with the last weights, where there was no evaluation to fit them for.
+pub(super) fn last_biases<B: RunBackend>(
+    prepared: &Prepared,
+    (model, summary): (&Model<B>, &TrainSummary),
+    ranks: &Ranks,
+) -> Result<Vec<f64>> {
+    if summary.best.is_some() || !prepared.objective.is_calibrated() {
+        return Ok(Vec::new());
+    }
+    let config = &prepared.settings.config;
+    let some = bias_examples(&prepared.data.train, config.seed);
+    option_biases(ranks, model, &some, config.eval_batch_size, |_| {
+        ControlFlow::Continue(())
+    })
+    .while_running()
+}
+
+/// The test score of the best weights, if there was time for it, and what else is said of them.
 fn judge<B: RunBackend>(
     prepared: &Prepared,
     (methods, ranks): (&Methods, &Ranks),
     (model, summary): (Model<B>, &TrainSummary),
     recorder: &mut Recorder<'_>,
     device: &B::Device,
-) -> Result<(Option<Evaluation>, String)> {
+) -> Result<(Option<Evaluation>, BestFacts)> {
     let settings = &prepared.settings;
     let storage = settings.machine.storage();
     let (run, log) = (recorder.folder.path().to_owned(), recorder.folder.log());
@@ -427,20 +504,32 @@ fn judge<B: RunBackend>(
         };
         rebuild.run::<B>(device, watch)
     };
-    let best = recorder.best_model::<B>(model, summary, storage, device, again);
+    let biases = last_biases(prepared, (&model, summary), ranks)?;
+    let best = recorder.best_model::<B>((model, &biases), summary, storage, device, again);
     let best = best.while_running()?;
+    let biases = summary
+        .best
+        .as_ref()
+        .map_or(biases, |best| best.option_biases.clone());
+    if !best.beside.is_empty() {
+        recorder.watch.note(
+            "note: the biases of the options have no place in these weights: they lie beside them, where zograd finds \
+             them and others do not",
+        );
+    }
+    let scoring = prepared.scoring.clone().with_biases(best.beside.clone());
     let questions = Questions {
         prompts: &prepared.data.test,
-        scoring: &prepared.scoring,
+        scoring: &scoring,
         batch_size: settings.config.eval_batch_size,
         stop: Some(ranks.agreed()),
         ranks,
     };
-    let weights = tuned_hash(&best);
-    alike(ranks, &best_weights(&weights)).while_running()?;
-    match score(&best, questions, "after", recorder.watch) {
-        Err(RunError::Stopped(_)) => Ok((None, weights)),
-        after => Ok((Some(after.while_running()?), weights)),
+    let facts = BestFacts::of(&best, biases);
+    alike(ranks, &best_weights(facts.weights())).while_running()?;
+    match score(&best.model, questions, "after", recorder.watch) {
+        Err(RunError::Stopped(_)) => Ok((None, facts)),
+        after => Ok((Some(after.while_running()?), facts)),
     }
 }
 
@@ -488,6 +577,8 @@ pub(super) fn sum_up(
         loss_after: after.map_or(f64::NAN, |after| after.loss),
         weights: String::new(),
         best_weights: None,
+        option_biases: Vec::new(),
+        logit_shift: Vec::new(),
         best_step: summary.best.as_ref().map(|b| b.step),
         steps: summary.steps,
         forwards: summary.forwards,

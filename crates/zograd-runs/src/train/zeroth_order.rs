@@ -28,7 +28,8 @@ pub(super) fn train<B: RunBackend>(
     let mut strategy = work.methods.build(&header.method).or_input()?;
     let anchor = work.recorder.folder.anchor();
     let walk = Walk::from_start(&start.model, header, anchor).or_input()?;
-    let mut state = TrainState::beginning();
+    let fit = header.head_fit.as_ref();
+    let mut state = TrainState::beginning().since(fit);
     // taken, not borrowed: what an interrupted run has done is not kept in memory
     let mut model = match interrupted {
         None => {
@@ -36,7 +37,7 @@ pub(super) fn train<B: RunBackend>(
             walk.begin(start.model).while_running()?
         }
         Some(run) => {
-            state = run.state();
+            state = run.state().since(fit);
             work.recorder.begin(work.settings.config.steps, Some(&run));
             resume(&run, start, walk, strategy.as_mut(), &mut work)?
         }

@@ -28,6 +28,7 @@ fn run() -> (TempDir, Vec<String>) {
     config.eval_every = 2;
     config.eval_batch_size = 4;
     let header = Header {
+        head_fit: None,
         adapter: None,
         format: FORMAT_VERSION,
         model: "tiny".into(),

@@ -2,6 +2,7 @@
 
 mod folder;
 mod library;
+mod recipe;
 mod settings;
 mod summary;
 mod support;

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 use zograd_runs::{
-    BlockOptions, Budget, Columns, Draw, EvalOptions, ExampleCounts, Given, GradientOptions,
-    Inputs, Key, LoraOptions, LowRankOptions, Machine, MethodChoice, ObjectiveChoice, Owner,
-    PerturbationOptions, Place, PrefixOptions, Preset, PresetChoice, RewardOptions, Runs, Settings,
-    SparseOptions, StepSizes, Tune, TuneChoice,
+    BatchOptions, BlockOptions, Budget, CalibrationOptions, Columns, Draw, EvalOptions,
+    ExampleCounts, Given, GradientOptions, Inputs, Key, LoraOptions, LowRankOptions, Machine,
+    MethodChoice, ObjectiveChoice, Owner, PerturbationOptions, Place, PrefixOptions, Preset,
+    PresetChoice, RewardOptions, Runs, Settings, SparseOptions, StepSizes, Tune, TuneChoice,
 };
 use zograd_select::{Kind, Setting};
 use zograd_tasks::PromptEncoder;
@@ -45,6 +45,8 @@ const FREE: &[(&str, &[&str])] = &[
     ("eps", &["1", "1e-3", "1e-12"]),
     ("scale-1d", &["0", "5", "1"]),
     ("scale-positions", &["1", "0.5"]),
+    ("calibrate", &["true", "false"]),
+    ("balanced", &["true", "false"]),
     ("perturbation-rank", &["1", "64"]),
     ("refresh", &["1", "500"]),
     ("block-order", &["'in-turn'", "'random'"]),
@@ -67,7 +69,7 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 18] = [
+const BOUND: [&str; 19] = [
     "anchor-every",
     "answer",
     "arithmetic",
@@ -75,6 +77,7 @@ const BOUND: [&str; 18] = [
     "dtype",
     "forwards",
     "guard",
+    "head-fit",
     "label",
     "method",
     "objective",
@@ -310,6 +313,7 @@ fn every_key_is_the_field_of_one_owner() {
     fields_of::<MethodChoice>(&mut declared);
     fields_of::<ObjectiveChoice>(&mut declared);
     fields_of::<RewardOptions>(&mut declared);
+    fields_of::<CalibrationOptions>(&mut declared);
     fields_of::<PerturbationOptions>(&mut declared);
     fields_of::<LowRankOptions>(&mut declared);
     fields_of::<BlockOptions>(&mut declared);
@@ -317,6 +321,7 @@ fn every_key_is_the_field_of_one_owner() {
     fields_of::<StepSizes>(&mut declared);
     fields_of::<GradientOptions>(&mut declared);
     fields_of::<Draw>(&mut declared);
+    fields_of::<BatchOptions>(&mut declared);
     fields_of::<Budget>(&mut declared);
     fields_of::<EvalOptions>(&mut declared);
     fields_of::<Machine>(&mut declared);
@@ -420,6 +425,10 @@ fn a_run_is_as_long_as_steps_or_forwards_say() {
         ("forwards = 12\nmethod = 'mezo'", 6),
         ("forwards = 12\nmethod = 'adam'", 4),
         ("steps = 5", 5),
+        // 100 rows, 16 a forward, before the first step
+        ("forwards = 20\nhead-fit = 100", 2),
+        ("forwards = 20\nhead-fit = 100\ntrain-examples = 16", 3),
+        ("steps = 5\nhead-fit = 100", 5),
     ] {
         let settings = check(&given(settings));
         assert_eq!(settings.config.steps, steps);

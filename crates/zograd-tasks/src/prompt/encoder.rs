@@ -296,6 +296,7 @@ impl PromptEncoder {
                     gaps: vec![],
                 },
                 answers: sample.answers.clone(),
+                fields: None,
             });
         }
         Ok(prompt)

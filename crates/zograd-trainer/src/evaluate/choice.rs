@@ -9,10 +9,12 @@ use zograd_tasks::{EncodedCandidate, Prompt};
 
 /// The candidate with the highest mean log-probability; of calibrated prompts, the one that gains most
 /// by its input: `log p(candidate | input) - log p(candidate | no input)`, sums over its tokens
-/// (Holtzman et al. 2021, as MeZO's `one_step_pred` computes it).
+/// (Holtzman et al. 2021, as MeZO's `one_step_pred` computes it). `biases` are added to the scores, by the places of the
+/// candidates.
 pub(super) fn evaluate<M: LanguageModel>(
     model: &M,
     prompts: &[&Prompt],
+    biases: &[f64],
 ) -> Result<Part, TrainError> {
     // classification asks for all candidates
     let scored = measure_normalised(model, prompts, &Classification)?.examples;
@@ -31,7 +33,7 @@ pub(super) fn evaluate<M: LanguageModel>(
     };
     for example in &scored {
         let prompt = example.prompt;
-        let scores: Vec<f64> = match prompt.calibration[..] {
+        let mut scores: Vec<f64> = match prompt.calibration[..] {
             [] => example.means().collect(),
             _ => {
                 let base = without.next().into_iter().flat_map(sums);
@@ -41,6 +43,10 @@ pub(super) fn evaluate<M: LanguageModel>(
                     .collect()
             }
         };
+        scores
+            .iter_mut()
+            .zip(biases)
+            .for_each(|(score, bias)| *score += bias);
         let label = prompt.correct.first().copied().unwrap_or(0);
         let prediction = best(&scores);
         part.loss += log_sum_exp(&scores) - scores.get(label).copied().unwrap_or(f64::NAN);

@@ -2,11 +2,13 @@
 
 mod choice;
 mod in_chunks;
+mod option_biases;
 mod part;
 mod written;
 
 use crate::{LanguageModel, TrainError, Writer};
 use in_chunks::in_chunks;
+pub use option_biases::{bias_examples, option_biases};
 use part::{LossPart, Part};
 use serde::Serialize;
 use std::ops::ControlFlow;
@@ -22,6 +24,8 @@ pub struct Scoring {
     metric: Metric,
     writer: Option<Writer>,
     reward: Option<Arc<dyn Reward>>,
+    /// What is added to the scores of the candidates.
+    biases: Vec<f64>,
 }
 
 impl Scoring {
@@ -31,6 +35,7 @@ impl Scoring {
             metric: Metric::Accuracy,
             writer: None,
             reward: None,
+            biases: Vec::new(),
         }
     }
 
@@ -40,6 +45,7 @@ impl Scoring {
             metric,
             writer: Some(writer),
             reward: None,
+            biases: Vec::new(),
         }
     }
 
@@ -49,12 +55,20 @@ impl Scoring {
             metric: Metric::Reward,
             writer: Some(writer),
             reward: Some(reward),
+            biases: Vec::new(),
         }
     }
 
     /// What answers are worth, if that is the score.
     pub fn reward(&self) -> Option<&dyn Reward> {
         self.reward.as_deref()
+    }
+
+    /// The same with these numbers added to the scores of the candidates, by their places ([`option_biases`]); a candidate
+    /// beyond the last has none added.
+    #[must_use]
+    pub fn with_biases(self, biases: Vec<f64>) -> Self {
+        Self { biases, ..self }
     }
 
     /// What the score is.
@@ -174,7 +188,7 @@ pub fn evaluate_on<M: LanguageModel>(
     let (mut loss, mut weight, mut non_finite) = (0.0, 0.0, 0);
     let look = |chunk: &[&Prompt]| match &scoring.writer {
         Some(writer) => written::evaluate(model, chunk, scoring, writer),
-        None => choice::evaluate(model, chunk),
+        None => choice::evaluate(model, chunk, &scoring.biases),
     };
     let take = |part: Part| {
         loss += part.loss;

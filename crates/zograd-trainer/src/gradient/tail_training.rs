@@ -94,7 +94,7 @@ impl<'a, B: ModelBackend> TailTraining<'a, B> {
         } = self.course;
         let model = differentiable::<B, NoCheckpointing>(model, selection);
         let mut steps = Steps::new(self.step, objective, config, model).stopped_by(stop);
-        let mut batches = batches_of(config, examples.train);
+        let mut batches = batches_of(config, examples);
         for record in records {
             if stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 return Err(TrainError::Stopped);

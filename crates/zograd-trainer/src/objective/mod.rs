@@ -2,14 +2,18 @@
 
 mod accuracy;
 mod answer_f1;
+mod biases;
 mod by_reward;
+mod calibrated;
 mod classification;
 mod scores;
 mod teacher_forcing;
 
 pub use accuracy::Accuracy;
 pub use answer_f1::AnswerF1;
+pub(crate) use biases::{Choice, fit as fit_biases};
 pub use by_reward::ByReward;
+pub use calibrated::Calibrated;
 pub use classification::Classification;
 use scores::mean;
 pub(crate) use scores::{best, is_right, log_sum_exp};
@@ -51,6 +55,25 @@ pub trait Objective: Send + Sync {
 
     /// The loss of the batch; non-finite if the model's scores are.
     fn loss(&self, batch: &[Scored<'_>]) -> f64;
+
+    /// Biases of the options that are fitted to what several probes say of one batch, if the losses of a step are made
+    /// with such ([`Calibrated`]). They are asked for with the first probes of a step, and hold until its end, so that all
+    /// losses of a step are of one kind, whatever its method asks for.
+    fn biases(&self, probes: &[&[Scored<'_>]]) -> Option<Vec<f64>> {
+        let _ = probes;
+        None
+    }
+
+    /// The loss of the batch with these biases of the options.
+    fn loss_with(&self, batch: &[Scored<'_>], biases: &[f64]) -> f64 {
+        let _ = biases;
+        self.loss(batch)
+    }
+
+    /// Whether there are such biases: then all scores of a step's first probes have to be there before there is a loss.
+    fn is_calibrated(&self) -> bool {
+        false
+    }
 
     /// The derivative of [`Objective::loss`] by every log-probability of the batch, in the order of the examples,
     /// their candidates and the candidates' tokens; `None` if there is none. Only gradient methods ask.

@@ -1,6 +1,7 @@
 //! Where the losses at directions come from.
 
 mod given_up;
+mod jointly;
 mod logged;
 mod loss;
 mod model_probe;
@@ -14,6 +15,7 @@ mod weights;
 
 use crate::TrainError;
 pub(crate) use given_up::GivenUp;
+pub(crate) use jointly::Jointly;
 pub use logged::Logged;
 pub use loss::Loss;
 pub use model_probe::ModelProbe;

@@ -1,7 +1,7 @@
 use super::{Loss, Portion, Prober, reward};
 use crate::TrainError;
 use zograd_perturb::{AppliedUpdate, Direction};
-use zograd_ranks::{Incoming, Outgoing, RankError, Ranks, block, share};
+use zograd_ranks::{Incoming, Outgoing, RankError, Ranks, Share, share};
 use zograd_select::SkipReason;
 
 /// What a rank says first: that it has losses, or that it gave the step up.
@@ -113,22 +113,27 @@ fn concatenated(all: &mut [Incoming<'_>], directions: usize) -> Result<Vec<Loss>
     Ok(losses)
 }
 
-/// The losses of candidates that several ranks have together.
+/// The losses of candidates that several ranks have together, or whose losses are made together.
 fn assembled(
     all: &mut [Incoming<'_>],
     directions: usize,
     portion: &Portion<'_, '_>,
 ) -> Result<Vec<Loss>, RankError> {
     let size = all.len();
+    let shares: Vec<Share> = (0..size)
+        .map(|rank| share(rank, size, directions, portion.batch_size()))
+        .collect();
     let candidate = |candidate| {
         let mut whole = portion.nothing();
-        for rank in block(candidate, directions, size) {
-            let examples = share(rank, size, directions, portion.batch_size()).examples;
-            portion.receive(&mut all[rank], examples, &mut whole)?;
+        for (from, share) in all.iter_mut().zip(&shares) {
+            if share.candidates.contains(&candidate) {
+                portion.receive(from, share.examples.clone(), &mut whole)?;
+            }
         }
-        Ok(portion.loss_of(&whole))
+        Ok(whole)
     };
-    (0..directions).map(candidate).collect()
+    let probes: Result<Vec<_>, RankError> = (0..directions).map(candidate).collect();
+    Ok(portion.losses_of(&probes?))
 }
 
 impl Prober for OnRanks<'_, '_, '_> {
@@ -138,7 +143,10 @@ impl Prober for OnRanks<'_, '_, '_> {
 
     fn losses(&mut self, directions: &[Direction]) -> Result<Vec<Loss>, TrainError> {
         let size = self.ranks.size();
-        let parts = self.portion.filter(|_| directions.len() < size);
+        // where losses are made together, all ranks have to know all scores
+        let parts = self
+            .portion
+            .filter(|portion| directions.len() < size || portion.is_joint());
         let found = self.found(directions, parts);
         let failed = found.as_ref().err().map(ToString::to_string);
         let mine = match (&found, &failed) {

@@ -18,8 +18,10 @@ pub(crate) struct Portion<'a, 'p> {
     shared: Cell<bool>,
     /// Whether others have looked before in this step, so that what is run once for all was counted.
     counted: Cell<bool>,
-    /// What is kept, where it is not the whole batch that is looked at.
+    /// What is kept, where it is not the whole batch that is looked at, or where losses are made of several together.
     seen: RefCell<Option<Vec<Measured<'p>>>>,
+    /// The biases of the step, once they are fitted, where its losses are made with such.
+    biases: RefCell<Option<Vec<f64>>>,
 }
 
 impl<'a, 'p> Portion<'a, 'p> {
@@ -32,7 +34,23 @@ impl<'a, 'p> Portion<'a, 'p> {
             shared: Cell::new(false),
             counted: Cell::new(false),
             seen: RefCell::new(None),
+            biases: RefCell::new(None),
         }
+    }
+
+    /// Whether losses are made of several probes together.
+    pub(super) fn is_joint(&self) -> bool {
+        self.objective.is_calibrated()
+    }
+
+    /// From now on keeps what it sees.
+    pub(super) fn keep(&self) {
+        self.seen.replace(Some(Vec::new()));
+    }
+
+    /// What was kept since.
+    pub(super) fn kept(&self) -> Vec<Measured<'p>> {
+        self.seen.borrow_mut().take().unwrap_or_default()
     }
 
     /// How many examples the batch has.
@@ -118,7 +136,7 @@ impl<'a, 'p> Portion<'a, 'p> {
 
     /// What was kept, as it is sent: for every candidate what came of its examples.
     pub(super) fn send(&self, to: &mut Outgoing) {
-        for measured in self.seen.borrow_mut().take().into_iter().flatten() {
+        for measured in self.kept() {
             to.number(measured.tokens as u64);
             for example in &measured.examples {
                 to.number(example.candidates.len() as u64);
@@ -168,8 +186,17 @@ impl<'a, 'p> Portion<'a, 'p> {
         }
     }
 
-    /// The loss of all that was received.
-    pub(super) fn loss_of(&self, whole: &Measured<'p>) -> Loss {
-        whole.loss(self.objective)
+    /// The losses of probes that were asked for together, of which the whole batch was seen.
+    pub(super) fn losses_of(&self, probes: &[Measured<'p>]) -> Vec<Loss> {
+        let mut biases = self.biases.borrow_mut();
+        if self.is_joint() && biases.is_none() {
+            let seen: Vec<&[Scored<'_>]> = probes.iter().map(|m| &*m.examples).collect();
+            *biases = self.objective.biases(&seen);
+        }
+        let loss = |measured: &Measured<'p>| match &*biases {
+            None => measured.loss(self.objective),
+            Some(biases) => measured.loss_with(self.objective, biases),
+        };
+        probes.iter().map(loss).collect()
     }
 }

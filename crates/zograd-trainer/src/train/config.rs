@@ -30,6 +30,9 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// Examples per step.
     pub batch_size: usize,
+    /// Whether the classes of the training examples take turns in batches ([`Batches::balanced`](crate::Batches::balanced)).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub balanced: bool,
     /// Seed of the noise and of the order of the examples.
     pub seed: u64,
     /// Evaluate on the development examples every so many steps and after the last; 0: only then.
@@ -61,6 +64,7 @@ impl TrainConfig {
             schedule: Schedule::Constant,
             weight_decay: 0.0,
             batch_size: 16,
+            balanced: false,
             seed: 0,
             eval_every: 0,
             patience: 0,

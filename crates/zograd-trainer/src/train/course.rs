@@ -1,7 +1,7 @@
 use super::{BestBy, Examples, StopReason, TrainConfig, TrainState, TrainSummary, batches_of};
 use crate::{
     DevScore, EvalRecord, LanguageModel, Objective, Observer, Silent, StepRecord, TrainError,
-    evaluate_loss, evaluate_on, peak_memory_bytes,
+    bias_examples, evaluate_loss, evaluate_on, option_biases, peak_memory_bytes,
 };
 use std::borrow::Cow;
 use std::ops::ControlFlow;
@@ -72,7 +72,7 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
     /// best until another is better.
     pub(crate) fn run(mut self, stepper: &mut impl Stepper<M>) -> Result<TrainSummary, TrainError> {
         let (config, examples) = (self.config, self.examples);
-        let mut batches = batches_of(config, examples.train);
+        let mut batches = batches_of(config, examples);
         let seconds_before = self.state.summary().seconds;
         let mut training = Duration::ZERO;
         if self.state.summary().steps == 0 && !examples.dev.is_empty() {
@@ -149,13 +149,21 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
         let (config, steps) = (self.config, self.state.summary().steps);
         let batch_size = config.eval_batch_size;
         let by_loss = config.best_by == BestBy::Loss && steps != config.steps;
-        let measuring = || match scoring.writer() {
+        let mut biases = Vec::new();
+        let mut measuring = || match scoring.writer() {
             // nobody asks for the score, and answers take long to write
             Some(_) if by_loss && scoring.reward().is_none() => {
                 evaluate_loss(ranks, model, dev, batch_size, goes_on).map(|loss| (None, loss))
             }
-            _ => evaluate_on(ranks, model, dev, scoring, batch_size, goes_on)
-                .map(|found| (Some(found.score), found.loss)),
+            _ => {
+                if self.objective.is_calibrated() {
+                    let some = bias_examples(self.examples.train, config.seed);
+                    biases = option_biases(ranks, model, &some, batch_size, goes_on)?;
+                }
+                let scoring = scoring.clone().with_biases(biases.clone());
+                evaluate_on(ranks, model, dev, &scoring, batch_size, goes_on)
+                    .map(|found| (Some(found.score), found.loss))
+            }
         };
         let measured = match self.stop {
             Some(stop) => interruptible(stop, measuring),
@@ -173,6 +181,7 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
         let score = DevScore::new(scoring.metric(), score);
         let mut record = EvalRecord::new(steps, summary.forwards, score, loss);
         record.drift = drift;
+        record.option_biases = biases;
         record.best = config.best_by.prefers(&record, summary.best.as_ref());
         record.seconds = summary.seconds;
         record.eval_seconds = start.elapsed().as_secs_f64();

@@ -21,6 +21,12 @@ impl Examples<'_> {
         }
     }
 
+    /// The class of each training example: the place of its right candidate, the first if there are several.
+    pub(crate) fn classes(&self) -> Vec<usize> {
+        let class = |prompt: &Prompt| prompt.correct.first().copied().unwrap_or(0);
+        self.train.iter().map(class).collect()
+    }
+
     /// Whether there is an evaluation after `step` steps.
     pub(crate) fn evaluates_after(&self, step: u64, config: &TrainConfig) -> bool {
         config.evaluates_after(step) && !self.dev.is_empty()

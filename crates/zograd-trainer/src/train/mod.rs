@@ -19,7 +19,6 @@ pub use state::TrainState;
 pub use summary::{StopReason, TrainSummary};
 pub use training::Training;
 use zograd_perturb::Seed;
-use zograd_tasks::Prompt;
 
 /// Children of the run's seed: one for the noise of the steps, one for the order of the examples, one for answers that are
 /// drawn.
@@ -28,9 +27,12 @@ const ORDER: u64 = 1;
 const ANSWERS: u64 = 2;
 
 /// The batches of a run.
-pub(crate) fn batches_of(config: &TrainConfig, train: &[Prompt]) -> Batches {
+pub(crate) fn batches_of(config: &TrainConfig, examples: Examples<'_>) -> Batches {
     let order = Seed::new(config.seed).child(ORDER);
-    Batches::new(order, train.len(), config.batch_size)
+    match config.balanced {
+        true => Batches::balanced(order, &examples.classes(), config.batch_size),
+        false => Batches::new(order, examples.train.len(), config.batch_size),
+    }
 }
 
 /// Seed of the step after `step` steps of the run with this seed.

@@ -1,4 +1,4 @@
-use crate::{EvalRecord, Monitor, StepRecord, TrainSummary};
+use crate::{EvalRecord, HeadFit, Monitor, StepRecord, TrainSummary};
 
 /// Where a run stands: what it has done, and what is usual in it. With the weights and the memory of the strategy it
 /// is all that the rest of the run depends on.
@@ -27,6 +27,16 @@ impl TrainState {
             state.summary.take_up(eval);
         }
         state
+    }
+
+    /// The same with what was paid before the first step, which the records of steps count in.
+    #[must_use]
+    pub fn since(mut self, fit: Option<&HeadFit>) -> Self {
+        if let (Some(fit), 0) = (fit, self.summary.steps) {
+            self.summary.forwards = fit.forwards;
+            self.summary.tokens = fit.tokens;
+        }
+        self
     }
 
     /// What it has done.

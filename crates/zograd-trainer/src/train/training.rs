@@ -2,7 +2,7 @@ use super::{
     Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, answer_seed, step_seed,
 };
 use crate::measure::Questions;
-use crate::prober::{GivenUp, Portion};
+use crate::prober::{GivenUp, Jointly, Portion};
 use crate::trajectory::Record;
 use crate::{
     LanguageModel, Loss, Objective, Observer, OnRanks, Prober, Rule, Stacked, Standing, StepRecord,
@@ -218,9 +218,13 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
             prober = &mut given_up;
         }
         let mut on_ranks;
+        let mut jointly;
         if let Some(ranks) = self.ranks {
             on_ranks = OnRanks::sharing(ranks, prober, &portion);
             prober = &mut on_ranks;
+        } else if objective.is_calibrated() {
+            jointly = Jointly::new(prober, &portion);
+            prober = &mut jointly;
         }
         let rule = Rule::new(config.lr_at(step), config.weight_decay);
         run_judged_step(

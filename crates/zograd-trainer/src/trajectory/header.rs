@@ -1,7 +1,7 @@
 use super::AdapterStart;
 use super::format::Expected;
-use crate::TrainConfig;
 use crate::train::step_seed;
+use crate::{HeadFit, TrainConfig};
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
@@ -22,11 +22,12 @@ const PERTURBATION: u64 = 3;
 /// | 3 | weight decay that adds up on grids |
 /// | 4 | [`Header::stands_still`] |
 /// | 5 | [`Header::perturbation`] |
+/// | 6 | [`Header::head_fit`] |
 ///
 /// A log has the oldest version that can say what it says, so that programs which do not know adapters read
 /// logs without them, and refuse the others by their number. Before version 3 weight decay was rounded to the grid at
 /// every step, mostly to nothing; logs of such runs are refused.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 
 /// What a run started from and how it went on: everything that [`replay`](super::replay()) needs besides
 /// the start weights and the records.
@@ -45,6 +46,9 @@ pub struct Header {
     pub dimension: u64,
     /// Which tensors move.
     pub selection: Selection,
+    /// What the norm before the head was given before the first step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_fit: Option<HeadFit>,
     /// What was put beside the weights before the first step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<AdapterStart>,
@@ -86,6 +90,15 @@ impl Header {
             None => 1,
             Some(_) => 2,
         }
+    }
+
+    /// The same of a run that began with this fit, if with one.
+    #[must_use]
+    pub fn with_head_fit(mut self, fit: Option<HeadFit>) -> Self {
+        if fit.is_some() {
+            (self.head_fit, self.format) = (fit, 6);
+        }
+        self
     }
 
     /// Makes the mask of a run that starts from `model`, if it has one, and notes its hash.

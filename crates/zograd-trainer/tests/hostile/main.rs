@@ -25,6 +25,7 @@ fn header() -> Header {
     (config.batch_size, config.eval_batch_size) = (2, 4);
     (config.seed, config.eval_every) = (7, 3);
     Header {
+        head_fit: None,
         adapter: None,
         format: FORMAT_VERSION,
         model: "tiny".into(),

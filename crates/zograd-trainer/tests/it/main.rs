@@ -4,6 +4,7 @@
 mod adapters;
 mod alignment;
 mod answers;
+mod calibrated;
 mod evaluations;
 mod families;
 mod gaps;

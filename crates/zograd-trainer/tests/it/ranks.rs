@@ -14,9 +14,9 @@ use zograd_tasks::metrics::Metric;
 use zograd_tasks::rewards::{Reward, RewardError};
 use zograd_tasks::{Prompt, Question};
 use zograd_trainer::{
-    AnswerF1, ByReward, Classification, EvalRecord, Event, Examples, Objective, Observer,
-    RankError, Ranks, Scored, Scoring, StepRecord, StopReason, TeacherForcing, TrainConfig,
-    TrainError, Training, evaluate, evaluate_on,
+    AnswerF1, ByReward, Calibrated, Classification, EvalRecord, Event, Examples, Objective,
+    Observer, RankError, Ranks, Scored, Scoring, StepRecord, StopReason, TeacherForcing,
+    TrainConfig, TrainError, Training, evaluate, evaluate_on,
 };
 
 const EPS: f64 = 1e-2;
@@ -72,6 +72,7 @@ impl Run<'_> {
         let mut config = TrainConfig::new(3, 1e-3);
         (config.batch_size, config.eval_batch_size) = (5, 3);
         (config.eval_every, config.weight_decay) = (2, 0.1);
+        config.balanced = self.objective.is_calibrated();
         let examples = Examples {
             train: self.prompts,
             dev: &self.prompts[..8.min(self.prompts.len())],
@@ -131,6 +132,8 @@ fn ranks_end_in_the_bits_of_one_process() {
             (model().untied(), &head, true, &Classification),
             (adapted.clone(), &adapters, true, &TeacherForcing),
             (adapted.clone(), &adapters, false, &Classification),
+            (model(), &Selection::All, true, &Calibrated),
+            (adapted.clone(), &adapters, false, &Calibrated),
         ] {
             let run = Run {
                 module,

@@ -95,6 +95,7 @@ fn header_of(arithmetic: Arithmetic, perturbation: PerturbationSpec) -> Header {
         dtype: Storage::F32,
         dimension: space.dimension(),
         selection: Selection::All,
+        head_fit: None,
         adapter: None,
         noise: NoiseKind::Gaussian,
         perturbation,
