@@ -13,7 +13,8 @@ use zograd_select::Setting;
 #[non_exhaustive]
 pub struct CalibrationOptions {
     /// Give the options biases that are fitted in every step.
-    pub calibrate: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub calibrate: bool,
     /// Training examples to which the norm before the head is fitted before the first step.
     pub head_fit: Option<usize>,
 }
@@ -56,7 +57,8 @@ impl CalibrationOptions {
 #[non_exhaustive]
 pub struct BatchOptions {
     /// Let classes take turns.
-    pub balanced: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub balanced: bool,
 }
 
 impl Owner for BatchOptions {

@@ -149,7 +149,7 @@ impl Procedure {
                 let (perturbation, of_family) = family::take(given, family, scales)?;
                 let mut how = options.complete((spec, perturbation), tune, storage)?;
                 let calibration: CalibrationOptions = given.take()?;
-                how.calibrate = calibration.calibrate.unwrap_or(false);
+                how.calibrate = calibration.calibrate;
                 how.head_fit = calibration.rows(tune)?;
                 let mut written = in_files(&how.method)?;
                 written.extend(table(&options)?);

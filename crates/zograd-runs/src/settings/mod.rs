@@ -203,7 +203,7 @@ impl Settings {
         config.schedule = steps.sizes.schedule.unwrap_or(Schedule::Constant);
         config.weight_decay = steps.sizes.weight_decay.unwrap_or(0.0);
         config.batch_size = batch_size;
-        config.balanced = steps.batches.balanced.unwrap_or(false);
+        config.balanced = steps.batches.balanced;
         config.seed = draw.seed.unwrap_or(0);
         config.eval_every = steps.budget.eval_every.unwrap_or(1);
         config.patience = steps.budget.patience.unwrap_or(0);
@@ -264,8 +264,15 @@ impl Settings {
         values.extend(table(&objective)?);
         values.extend(table(&eval)?);
         values.extend(table(&self.machine)?);
-        if let (Some(name), Procedure::ZerothOrder(zo)) = (&self.preset, &self.procedure) {
-            values.extend(Preset::named(name)?.switched_off(&zo.method));
+        if let Some(name) = &self.preset {
+            let preset = Preset::named(name)?;
+            if let Procedure::ZerothOrder(zo) = &self.procedure {
+                values.extend(preset.switched_off(&zo.method));
+                values.extend(preset.off("calibrate", zo.calibrate));
+            }
+            if self.procedure != Procedure::LinearProbe {
+                values.extend(preset.off("balanced", self.config.balanced));
+            }
         }
         Ok(values.into())
     }

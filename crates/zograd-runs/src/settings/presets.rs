@@ -172,6 +172,12 @@ impl Preset {
             .collect()
     }
 
+    /// This switch as a file has it, if it is off and the preset would turn it on.
+    pub(super) fn off(&self, key: &str, on: bool) -> Option<(String, toml::Value)> {
+        let would = self.train.get(key) == Some(&true.into());
+        (would && !on).then(|| (key.into(), false.into()))
+    }
+
     /// Whether another value was given for a setting than this preset has.
     pub fn differs(&self, key: &str, given: &Given) -> bool {
         given
@@ -359,6 +365,22 @@ mod tests {
         let error = |name: &str| Preset::named(name).expect_err("unknown").to_string();
         assert!(error("paper/opt-13b/sst-2/gv").contains("\"paper/opt-13b/sst2/gv\""));
         assert!(error("nothing").contains("zograd presets"));
+    }
+
+    /// A switch that the preset turns on stays off where it was turned off, also when the run's settings are read again.
+    #[test]
+    fn what_was_turned_off_stays_off() {
+        let methods = Methods::built_in();
+        let text = "preset = \"start/opt-125m/recipe\"\ntask = \"sst2\"\ndata = \"d\"\n";
+        for (key, others) in [("calibrate", "balanced"), ("balanced", "calibrate")] {
+            let given: toml::Table = format!("{text}{key} = false").parse().expect("TOML");
+            let settings = Settings::resolve(Given::from(given), &methods).expect("resolves");
+            let written = settings.given().expect("TOML");
+            assert_eq!(written.get(key), Some(&false.into()));
+            assert_eq!(written.get(others), Some(&true.into()));
+            let again = Settings::resolve(written.clone(), &methods).expect("resolves");
+            assert_eq!(again.given().expect("TOML"), written);
+        }
     }
 
     #[test]
