@@ -86,6 +86,9 @@ mod tests {
         let given = serde_json::json!({
             "model": "/home/somebody/model", "method": "gv", "lr": 1e-5, "data": "./rows", "reward": null, "pool": 4
         });
-        assert_eq!(settings(&given), "lr = 1e-5\nmethod = \"gv\"\npool = 4\n");
+        assert_eq!(
+            settings(&given),
+            "method = \"gv\"\nlr = 0.00001\npool = 4\n"
+        );
     }
 }

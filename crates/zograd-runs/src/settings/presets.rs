@@ -149,7 +149,8 @@ impl Preset {
             drop(&["lr", "eps", "head-fit"]);
         }
         if MethodKind::of(theirs) != MethodKind::of(ours) {
-            drop(&["lr", "eps", "dtype"]);
+            // events that can be guarded against are a method's, too
+            drop(&["lr", "eps", "dtype", "guard"]);
         }
         if MethodKind::of(theirs) == MethodKind::LinearProbe {
             drop(&["tune"]);

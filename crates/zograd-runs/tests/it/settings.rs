@@ -8,7 +8,8 @@ use zograd_runs::{
     BatchOptions, BlockOptions, Budget, CalibrationOptions, Columns, Draw, EvalOptions,
     ExampleCounts, Given, GradientOptions, Inputs, Key, LoraOptions, LowRankOptions, Machine,
     MethodChoice, ObjectiveChoice, Owner, PerturbationOptions, Place, PrefixOptions, Preset,
-    PresetChoice, RewardOptions, Runs, Settings, SparseOptions, StepSizes, Tune, TuneChoice,
+    PresetChoice, RewardOptions, Runs, Settings, SparseOptions, StepSizes, TailOptions, Tune,
+    TuneChoice,
 };
 use zograd_select::{Kind, Setting};
 use zograd_tasks::PromptEncoder;
@@ -41,6 +42,7 @@ const FREE: &[(&str, &[&str])] = &[
     ("alpha", &["0.5", "0.7"]),
     ("faithful-cost", &["true", "false"]),
     ("queries", &["1", "3"]),
+    ("shaping", &["'z-score'", "'ranks'"]),
     ("noise", &["'gaussian'", "'rademacher'"]),
     ("eps", &["1", "1e-3", "1e-12"]),
     ("scale-1d", &["0", "5", "1"]),
@@ -69,24 +71,35 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 19] = [
+const BOUND: [&str; 30] = [
     "anchor-every",
     "answer",
     "arithmetic",
     "backend",
     "dtype",
+    "eval-every-forwards",
     "forwards",
     "guard",
     "head-fit",
     "label",
     "method",
     "objective",
+    "patience",
     "perturbation",
     "preset",
     "prompt",
+    "reward",
+    "reward-command",
+    "reward-keys",
+    "reward-length",
+    "reward-pattern",
+    "reward-timeout",
     "steps",
+    "temperature",
     "template",
     "text",
+    "top-k",
+    "top-p",
     "tune",
     "verbalizer",
 ];
@@ -319,6 +332,7 @@ fn every_key_is_the_field_of_one_owner() {
     fields_of::<BlockOptions>(&mut declared);
     fields_of::<SparseOptions>(&mut declared);
     fields_of::<StepSizes>(&mut declared);
+    fields_of::<TailOptions>(&mut declared);
     fields_of::<GradientOptions>(&mut declared);
     fields_of::<Draw>(&mut declared);
     fields_of::<BatchOptions>(&mut declared);
@@ -537,7 +551,7 @@ impl Choices {
         let family = family.filter(|family| *family != "none");
         text.extend(family.map(|family| format!("perturbation = '{family}'")));
         let family = family.unwrap_or(allowed[0]);
-        let gradient = GRADIENTS.contains(&method);
+        let gradient = GRADIENTS.contains(&method) || method == TAIL;
         let mut add = |texts: &[&str], which| text.push(one_of(texts, which).into());
         let wide = ["", "backend = 'ndarray'", "backend = 'flex'\ndtype = 'f32'"];
         let narrow = "backend = 'flex'\ndtype = 'bf16'";

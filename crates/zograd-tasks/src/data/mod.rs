@@ -167,8 +167,8 @@ impl Dataset {
         for start in (0..all).step_by(CHUNK) {
             let chunk: Vec<usize> = (start..all.min(start + CHUNK)).collect();
             for row in source.rows(&chunk)?.1 {
-                // a name that no row has would put all rows into one split
-                if row.number() == 0 {
+                // names that no row has would put all rows into one split
+                if row.number() == 0 && opening.by.iter().all(|field| row.value(field).is_err()) {
                     for field in opening.by {
                         row.value(field)?;
                     }
