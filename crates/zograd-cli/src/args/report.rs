@@ -15,6 +15,9 @@ pub struct ReportArgs {
     /// Write runs.csv, steps.csv and evals.csv into this folder
     #[arg(long, value_name = "DIR")]
     pub csv: Option<PathBuf>,
+    /// Write event files of TensorBoard into this folder, one below it for each run
+    #[arg(long, value_name = "DIR")]
+    pub tensorboard: Option<PathBuf>,
     /// Write the charts into this folder as SVG
     #[arg(long, value_name = "DIR")]
     pub svg: Option<PathBuf>,

@@ -5,6 +5,7 @@ mod html;
 mod pictures;
 mod results;
 mod style;
+mod tensorboard;
 
 use crate::args::ReportArgs;
 use crate::output::{answer, say};
@@ -50,7 +51,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let groups = group(&runs);
     let rows: Vec<Row> = groups.iter().map(Row::of).collect();
     let mut files: Vec<File> = Vec::new();
-    let other = args.json || args.csv.is_some() || args.svg.is_some() || args.png.is_some();
+    let folders = [&args.csv, &args.svg, &args.png, &args.tensorboard];
+    let other = args.json || folders.iter().any(|folder| folder.is_some());
     let page = match &args.out {
         None if other => None,
         None => Some(free_page()),
@@ -64,6 +66,9 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     }
     if let Some(folder) = &args.csv {
         files.extend(below(folder, csv::tables(&groups)));
+    }
+    if let Some(folder) = &args.tensorboard {
+        files.extend(below(folder, tensorboard::files(&runs)));
     }
     if args.svg.is_some() || args.png.is_some() {
         let drawn = pictures::svg(&groups)?;
