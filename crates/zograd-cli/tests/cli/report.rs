@@ -224,10 +224,25 @@ fn tables_and_pictures() {
     let folders = runs(dir.path());
     let args = [
         &["report", "--csv", "t", "--svg", "s", "--png", "p"][..],
+        &["--tensorboard", "e"],
         &folders,
     ]
     .concat();
     run(dir.path(), &args);
+    // a record each: length, checksum, event, checksum
+    let records = folders.iter().map(|run| {
+        let path = dir.path().join("e").join(run);
+        let bytes = fs::read(path.join("events.out.tfevents.0.zograd")).expect("events");
+        let (mut at, mut records) = (0, 0);
+        while let Some(length) = bytes.get(at..at + 8) {
+            let length = u64::from_le_bytes(length.try_into().expect("eight"));
+            (at, records) = (at + 16 + length as usize, records + 1);
+        }
+        assert_eq!(at, bytes.len());
+        records
+    });
+    // a beginning each, steps, evaluations
+    assert_eq!(records.sum::<usize>(), 3 + 100 + 33);
     assert!(
         !dir.path().join("report.html").exists(),
         "a page nobody asked for"
