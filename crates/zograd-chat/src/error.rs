@@ -50,6 +50,9 @@ pub enum RowError {
     /// No turn of the assistant.
     #[error("the chat has no turn of the assistant, so that there is nothing to learn")]
     NoAnswer,
+    /// The last turn is the assistant's, and says nothing.
+    #[error("the last turn of the assistant is blank, so that there is nothing to learn")]
+    BlankAnswer,
     /// The last turn is not the assistant's.
     #[error(
         "the chat ends with a turn of the {role}; end it with the assistant's answer, from which the model learns"

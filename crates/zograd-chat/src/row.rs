@@ -53,6 +53,12 @@ impl Chat {
         if chat.answers() == 0 {
             return Err(RowError::NoAnswer);
         }
+        if let Some(last) = chat.messages.last()
+            && last.role == Role::Assistant
+            && is_blank(last)
+        {
+            return Err(RowError::BlankAnswer);
+        }
         match chat.messages.last() {
             Some(last) if last.role != Role::Assistant => Err(RowError::Unanswered {
                 role: last.role.to_string(),
@@ -75,8 +81,6 @@ impl Chat {
             messages.insert(0, Message::plain(Role::System, system));
         }
         let says = |message: &&Message| message.role != Role::Assistant;
-        let is_blank =
-            |message: &Message| message.content.trim().is_empty() && message.fields.len() <= 2;
         if messages.iter().filter(says).all(is_blank) {
             return Err(RowError::NothingAsked);
         }
@@ -85,6 +89,11 @@ impl Chat {
             tools: row.get("tools").cloned().unwrap_or_default(),
         })
     }
+}
+
+/// Whether a message says nothing, and has no other field that might.
+fn is_blank(message: &Message) -> bool {
+    message.content.trim().is_empty() && message.fields.len() <= 2
 }
 
 fn all(row: &Fields) -> Result<Vec<Message>, RowError> {

@@ -124,6 +124,10 @@ mod tests {
                 "c.jsonl:3: nothing of this row would stand",
             ),
             (r#"{"text": "a"}"#, "c.jsonl:3: it is no chat"),
+            (
+                r#"{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": " "}]}"#,
+                "c.jsonl:3: the last turn of the assistant is blank",
+            ),
         ] {
             let error = ChatTask.sample(&row(json)).expect_err(json).to_string();
             assert!(error.starts_with(said), "{error}");

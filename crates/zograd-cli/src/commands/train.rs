@@ -51,10 +51,18 @@ pub fn run(args: &TrainArgs, ranks: &Ranks) -> Result<ExitCode> {
     }
     Ok(match (summary.stop, summary.gain) {
         (StopReason::Interrupted, _) => stop.exit_code(),
-        (StopReason::Finished, Some(Gain::BlewUp)) => ExitCode::from(1),
-        (StopReason::Finished, _) => ExitCode::SUCCESS,
+        (StopReason::Finished | StopReason::Patience, Some(Gain::BlewUp)) => ExitCode::from(1),
+        (StopReason::Finished | StopReason::Patience, _) => ExitCode::SUCCESS,
         _ => ExitCode::from(1),
     })
+}
+
+/// What the steps of a run began with.
+fn beginning(r: &Summary) -> &'static str {
+    match r.settings["head-fit"].as_u64() {
+        Some(1..) => "the model after its head fit",
+        _ => "the untuned model",
+    }
 }
 
 /// What there is to learn from a run that learnt nothing.
@@ -64,14 +72,15 @@ fn lesson(r: &Summary) -> Option<String> {
         (_, Some(Gain::Nothing)) => {
             "learnt nothing: on the development examples the score stayed and the loss moved by less than 0.5%"
         }
-        (_, Some(Gain::Worse)) => "the last weights are worse than the untuned model",
-        (_, Some(Gain::BlewUp)) => {
-            "it blew up: the last weights are far worse than the untuned model"
-        }
+        (_, Some(Gain::Worse)) => &format!("the last weights are worse than {}", beginning(r)),
+        (_, Some(Gain::BlewUp)) => &format!(
+            "it blew up: the last weights are far worse than {}",
+            beginning(r)
+        ),
         _ => return None,
     };
     let kept = match r.best_step {
-        Some(0) => "; best/ holds the untuned model".into(),
+        Some(0) => format!("; best/ holds {}", beginning(r)),
         Some(step) => format!("; best/ holds the weights of step {step}"),
         None => String::new(),
     };
@@ -134,8 +143,8 @@ fn print(r: &Summary) -> std::io::Result<()> {
     }
     if let Some(step) = r.best_step {
         let whose = match step {
-            0 => ", the untuned model",
-            _ => "",
+            0 => format!(", {}", beginning(r)),
+            _ => String::new(),
         };
         let score = r.best_dev();
         let score = score.map(|score| format!(", development {} {score:.4}", r.metric));

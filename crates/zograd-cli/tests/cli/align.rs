@@ -46,6 +46,7 @@ fn what_has_no_estimates_or_no_gradient_is_refused() {
     let dir = scratch();
     refused(dir.path(), &["align", "--method", "adam"], &["adam"]);
     refused(dir.path(), &["align", "--draws", "1"], &["draws"]);
+    refused(dir.path(), &["align", "--calibrate"], &["--calibrate"]);
     refused(
         dir.path(),
         &["align", "--objective", "accuracy", "--train-examples", "16"],

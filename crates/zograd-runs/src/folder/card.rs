@@ -11,8 +11,8 @@ pub(crate) const CARD: &str = "README.md";
 pub(crate) fn card(summary: &Summary) -> String {
     let mut card = String::from("---\n");
     let base = summary.settings["model"].as_str();
-    // a name on the hub; a place on this disk is nobody else's business
-    if let Some(name) = base.filter(|name| !is_a_place(name)) {
+    // a name on the hub: it has an owner; a place on this disk is nobody else's business
+    if let Some(name) = base.filter(|name| !names_a_place(name) && name.contains('/')) {
         let _ = writeln!(card, "base_model: {name}");
     }
     let library = match summary.tune.as_str() {
@@ -25,7 +25,7 @@ pub(crate) fn card(summary: &Summary) -> String {
         "library_name: {library}\ntags:\n- zograd\n---\n\n# {model}, tuned on {task}\n\n\
          Made with [zograd]({repository}) {version}: method {method}, tuned: {tune}, objective {objective}.\n\n\
          | on {test} test rows | before | after |\n|---|---|---|\n",
-        model = summary.model,
+        model = last(&summary.model),
         task = summary.task,
         repository = env!("CARGO_PKG_REPOSITORY"),
         version = env!("CARGO_PKG_VERSION"),
@@ -39,11 +39,7 @@ pub(crate) fn card(summary: &Summary) -> String {
         format!("| {name} | {} | {} |\n", number(before), number(after))
     };
     card += &named(summary.metric.name(), summary.before(), summary.after());
-    card += &named(
-        "loss, nats a row",
-        Some(summary.loss_before),
-        Some(summary.loss_after),
-    );
+    card += &named("loss", Some(summary.loss_before), Some(summary.loss_after));
     let _ = write!(
         card,
         "\n{train} training rows, {dev} development rows, by which the weights were chosen{step}. {steps} steps, \
@@ -68,13 +64,23 @@ fn settings(settings: &Value) -> String {
     };
     let told = settings
         .iter()
-        .filter(|(_, value)| !value.is_null() && !value.as_str().is_some_and(is_a_place));
+        .filter(|(_, value)| !value.is_null() && !value.as_str().is_some_and(names_a_place));
     told.map(|(key, value)| format!("{key} = {value}\n"))
         .collect()
 }
 
-fn is_a_place(text: &str) -> bool {
-    text.starts_with(['/', '.', '~']) || text.contains('\\')
+/// Whether a value, or a word of it, is a place on a disk.
+fn names_a_place(text: &str) -> bool {
+    let mut words = text.split_whitespace();
+    words.any(|word| word.starts_with(['/', '.', '~']) || word.contains('\\'))
+}
+
+/// The name at the end of a place.
+fn last(model: &str) -> &str {
+    match names_a_place(model) {
+        true => model.rsplit(['/', '\\']).next().unwrap_or(model),
+        false => model,
+    }
 }
 
 #[cfg(test)]
@@ -84,7 +90,8 @@ mod tests {
     #[test]
     fn places_on_the_disk_are_left_out() {
         let given = serde_json::json!({
-            "model": "/home/somebody/model", "method": "gv", "lr": 1e-5, "data": "./rows", "reward": null, "pool": 4
+            "model": "/home/somebody/model", "method": "gv", "lr": 1e-5, "data": "./rows", "reward": null, "pool": 4,
+            "reward-command": "python3 /home/somebody/judge.py"
         });
         assert_eq!(
             settings(&given),

@@ -44,10 +44,16 @@ impl TaskNote {
             .with_some("bos-id", inputs.bos_id.map(i64::from))
             .with_some("max-length", number(inputs.max_length))
             .with_some("max-new-tokens", number(inputs.max_new_tokens));
-        Self {
-            given,
-            file: file.map(String::from),
-        }
+        // a file that does not name its task is named after itself, which it is not here
+        let is_named = |text: &str| {
+            let table = text.parse::<toml::Table>();
+            table.is_ok_and(|table| table.contains_key("name"))
+        };
+        let file = file.map(|text| match is_named(text) {
+            true => text.to_owned(),
+            false => format!("name = {}\n{text}", toml::Value::from(name)),
+        });
+        Self { given, file }
     }
 
     /// Writes the files.
@@ -84,5 +90,23 @@ impl TaskNote {
             (Some(TASK), Some(file)) => given.with("task", file),
             _ => given,
         }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Beside weights every task's file is called task.toml.
+    #[test]
+    fn a_copied_file_keeps_the_name_of_its_task() {
+        let note = |text: &str| {
+            let note = TaskNote::new(&Inputs::default(), "mine", Some(text));
+            note.file.expect("a file")
+        };
+        let given = "template = \"{x}\"\n";
+        assert_eq!(note(given), format!("name = \"mine\"\n{given}"));
+        let named = "name = \"other\"\n";
+        assert_eq!(note(named), named);
     }
 }

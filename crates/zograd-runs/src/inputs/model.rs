@@ -110,6 +110,8 @@ pub fn score<B: RunBackend>(
     watch.work_ends();
     match evaluation {
         Err(TrainError::Stopped) => Err(given_up()),
+        // a program failed, and not the input
+        Err(error @ TrainError::Reward(_)) => Err(error).while_running(),
         other => other.or_input(),
     }
 }

@@ -150,6 +150,11 @@ impl Job for Aligning<'_> {
                     settings.method
                 );
             };
+            if settings.calibrates() {
+                refuse!(
+                    "`calibrate`: an alignment is of the loss itself, without biases of the options; leave it out"
+                );
+            }
             let beginning = begin::<B>(prepared, None, (self.ranks, &mut *self.watch), device)?;
             let Some(mut header) = beginning.header else {
                 refuse!("`method = {}`: it makes no estimates", settings.method);
