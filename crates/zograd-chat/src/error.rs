@@ -29,6 +29,16 @@ pub enum RowError {
         /// The field.
         field: &'static str,
     },
+    /// A list of more messages than are read.
+    #[error("field {field:?} has {messages} messages; at most {most} are read: divide the chat")]
+    TooMany {
+        /// The field.
+        field: &'static str,
+        /// How many there are.
+        messages: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// A message without one of its fields.
     #[error("message {message} has no {field:?}")]
     Missing {

@@ -16,6 +16,10 @@ pub const FIELDS: [&str; 6] = [
     "input",
 ];
 
+/// The most messages of a chat: where the assistant speaks is found by rendering what comes before each of its turns, so
+/// that time grows with the square of their number.
+const MAX_MESSAGES: usize = 1000;
+
 /// The lists of messages.
 const LISTS: [&str; 2] = ["messages", "conversations"];
 
@@ -176,6 +180,13 @@ fn list(field: &'static str, value: &Value) -> Result<Vec<Message>, RowError> {
     };
     if items.is_empty() {
         return Err(RowError::Empty { field });
+    }
+    if items.len() > MAX_MESSAGES {
+        return Err(RowError::TooMany {
+            field,
+            messages: items.len(),
+            most: MAX_MESSAGES,
+        });
     }
     items
         .iter()
@@ -402,5 +413,22 @@ mod tests {
             assert!(error.contains(said), "{json}: {error}");
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    /// Time grows with the square of the number of turns.
+    #[test]
+    fn a_chat_of_very_many_turns_is_refused() {
+        let turns = |n: usize| {
+            let one = r#"{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}"#;
+            let row = format!(r#"{{"messages": [{}]}}"#, vec![one; n].join(", "));
+            let row: Fields = serde_json::from_str(&row).expect("JSON");
+            Chat::of_row(&row)
+        };
+        assert!(turns(500).is_ok());
+        let error = turns(501).expect_err("too many").to_string();
+        assert!(
+            error.starts_with("field \"messages\" has 1002 messages"),
+            "{error}"
+        );
     }
 }

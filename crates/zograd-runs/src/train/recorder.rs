@@ -144,7 +144,11 @@ impl<'a> Recorder<'a> {
         }
         if summary.stop != StopReason::Interrupted {
             let path = self.folder.best().join(CARD);
-            zograd_files::write(&path, card(summary)).on_file(&path)?;
+            // it describes the weights, and is none of them
+            if let Err(error) = zograd_files::write(&path, card(summary)).on_file(&path) {
+                self.watch
+                    .note(&format!("note: no card is written: {error}"));
+            }
         }
         self.folder.summarise(summary)
     }

@@ -18,6 +18,9 @@ pub use pattern::Pattern;
 use std::fmt::Debug;
 pub use word_overlap::WordOverlap;
 
+/// The largest reward there is, either way: sums and squares of rewards are to be numbers, too.
+const LARGEST: f64 = 1e30;
+
 /// What an answer is worth: more is better. Training by rewards sees this number and nothing else.
 ///
 /// It has to be a function of the question and the answer, or a resumed run ends elsewhere than one that was never
@@ -83,7 +86,7 @@ pub fn told(reward: &dyn Reward, answers: &[(&Question, &str)]) -> Vec<Result<f6
     });
     match rewards {
         Ok(rewards) => {
-            let finite = |reward: f64| match reward.is_finite() {
+            let finite = |reward: f64| match reward.abs() <= LARGEST {
                 true => Ok(reward),
                 false => Err(RewardFailure::NotFinite),
             };
