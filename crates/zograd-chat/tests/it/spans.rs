@@ -108,7 +108,7 @@ proptest! {
             messages.push(serde_json::json!({"role": "assistant", "content": answer}));
         }
         let row = serde_json::json!({"messages": messages});
-        let chat = Chat::of_row(row.as_object().expect("an object")).expect("a chat");
+        let chat = Chat::of_row_to_answer(row.as_object().expect("an object")).expect("a chat");
         for (name, end) in [("chatml", "<|im_end|>\n"), ("marked", "</s>")] {
             let rendered = template(&fixture, name).assistant(&chat).expect(name);
             let expected: Vec<String> = turns.iter().map(|(_, answer)| format!("{answer}{end}")).collect();
