@@ -96,6 +96,17 @@ fn patience_ends_a_run_for_good() {
     }
 }
 
+/// The untuned model may stay the best of a run that goes on: what was kept of it is known.
+#[test]
+fn the_untuned_model_is_known_after_a_resume() {
+    let dir = scratch();
+    run(dir.path(), &short(&["--lr", "0", "--out", "run"]));
+    let longer = run(dir.path(), &["train", "--resume", "run", "--steps", "30"]);
+    let told = String::from_utf8_lossy(&longer.stderr);
+    assert!(!told.contains("as it was saved"), "{told}");
+    assert_eq!(json(&dir.path().join("run/summary.json"))["best_step"], 0);
+}
+
 /// The card beside the weights says what they are, and may be rewritten.
 #[test]
 fn the_best_weights_have_a_card() {

@@ -1,50 +1,14 @@
 //! The tail through the real binary.
 
+use crate::baselines::learns_in_every_mode;
 use crate::errors::refused;
-use crate::support::{metrics, run, run_json, scratch, short, unpack};
+use crate::support::{metrics, run, scratch, short};
 use std::fs;
 
 #[test]
 fn it_learns_in_every_mode_and_its_weights_load() {
-    for (tune, lr) in [
-        ("full", "3e-4"),
-        ("lora", "3e-3"),
-        ("prefix", "1e-2"),
-        ("head", "3e-3"),
-    ] {
-        let dir = scratch();
-        let sizes =
-            "--steps 60 --train-examples 64 --dev-examples 16 --test-examples 8 --batch-size 8";
-        let mut words = vec!["train", "--method", "tail", "--out", "run", "--json"];
-        words.extend(["--tune", tune, "--lr", lr]);
-        words.extend(sizes.split(' '));
-        let report = run_json(dir.path(), &words);
-        assert_eq!(report["method"], "tail");
-        assert_eq!(report["tune"], tune);
-        // a forward a step
-        assert_eq!(report["forwards"], 60, "{tune}");
-        let lines = metrics(&dir.path().join("run"));
-        let losses: Vec<f64> = lines
-            .iter()
-            .filter(|line| line["kind"] == "step")
-            .map(|line| line["loss"].as_f64().expect("a loss"))
-            .collect();
-        let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
-        let (first, last) = (mean(&losses[..10]), mean(&losses[50..]));
-        assert!(last < first, "{tune}: {first} to {last}");
-        // what was kept scores what the run says
-        let task = ["--task", "sst2", "--data", "data"];
-        let mut words = vec!["eval", "--test-examples", "8", "--json"];
-        match tune {
-            "lora" | "prefix" => words.extend(["--adapter", "run/best"]),
-            _ => {
-                unpack(dir.path());
-                words.extend([&["--model", "run/best"][..], &task].concat());
-            }
-        }
-        let eval = run_json(dir.path(), &words);
-        assert_eq!(eval["accuracy"], report["accuracy_after"], "{tune}");
-    }
+    // a forward a step
+    learns_in_every_mode("tail", 60, true);
 }
 
 /// Whatever was lost: a run that is resumed without its checkpoint and its best weights makes them again.

@@ -108,6 +108,7 @@ impl Interrupted {
         if evaluates {
             match lines.next() {
                 Some((Line::Eval(untuned), bytes)) if untuned.record.step == 0 => {
+                    self.best_hash = untuned.best_hash;
                     self.evals.push(untuned.record);
                     self.metrics_bytes += bytes;
                 }

@@ -78,7 +78,7 @@ impl Event {
             }
             Self::NonFiniteUpdate | Self::UpdateTooFar => "lower `lr`",
             Self::LossExplosion => "lower `lr`, or start again from an earlier step",
-            Self::FlatLoss => "raise `eps`, or use `dtype = f32`",
+            Self::FlatLoss => "raise `eps`, or use `dtype = f32` where it is not",
             Self::VanishingGradient => "raise `eps`: the losses differ by rounding alone",
             Self::UpdateBelowGrid => {
                 "raise `lr`, or use `arithmetic = plain`: exact steps round most of the update away"
