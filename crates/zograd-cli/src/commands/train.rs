@@ -59,16 +59,23 @@ pub fn run(args: &TrainArgs, ranks: &Ranks) -> Result<ExitCode> {
 
 /// What the steps of a run began with.
 fn beginning(r: &Summary) -> &'static str {
-    match r.settings["head-fit"].as_u64() {
-        Some(1..) => "the model after its head fit",
-        _ => "the untuned model",
+    match has_head_fit(r) {
+        true => "the model after its head fit",
+        false => "the untuned model",
     }
+}
+
+fn has_head_fit(r: &Summary) -> bool {
+    r.settings["head-fit"].as_u64() > Some(0)
 }
 
 /// What there is to learn from a run that learnt nothing.
 fn lesson(r: &Summary) -> Option<String> {
     let what = match (r.stop, r.gain) {
         (StopReason::Guard, _) => "a guard stopped it",
+        (_, Some(Gain::Nothing)) if has_head_fit(r) => {
+            "the steps added nothing to the head fit: on the development examples the score stayed and the loss moved by less than 0.5%"
+        }
         (_, Some(Gain::Nothing)) => {
             "learnt nothing: on the development examples the score stayed and the loss moved by less than 0.5%"
         }

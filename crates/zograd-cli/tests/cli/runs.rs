@@ -107,6 +107,29 @@ fn the_untuned_model_is_known_after_a_resume() {
     assert_eq!(json(&dir.path().join("run/summary.json"))["best_step"], 0);
 }
 
+/// Steps that add nothing to a fit are not said to have learnt nothing at all.
+#[test]
+fn a_head_fit_is_what_was_learnt() {
+    let dir = scratch();
+    let fitted = [
+        "--head-fit",
+        "64",
+        "--method",
+        "mezo",
+        "--lr",
+        "0",
+        "--out",
+        "run",
+    ];
+    let output = run(dir.path(), &short(&fitted));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("added nothing to the head fit"), "{text}");
+    assert!(
+        text.contains("best/ holds the model after its head fit"),
+        "{text}"
+    );
+}
+
 /// The card beside the weights says what they are, and may be rewritten.
 #[test]
 fn the_best_weights_have_a_card() {
