@@ -39,6 +39,8 @@ pub enum Kind {
     Count,
     /// A finite `f64`.
     Number,
+    /// A finite `f64`, or this word.
+    NumberOr(&'static str),
     /// Any text.
     Text,
     /// A path of a file or folder.
@@ -97,6 +99,16 @@ impl Setting {
         Self::of(Kind::Number, key, value, help)
     }
 
+    /// A number, or `word`.
+    pub const fn number_or(
+        key: &'static str,
+        value: &'static str,
+        word: &'static str,
+        help: &'static str,
+    ) -> Self {
+        Self::of(Kind::NumberOr(word), key, value, help)
+    }
+
     /// A text.
     pub const fn text(key: &'static str, value: &'static str, help: &'static str) -> Self {
         Self::of(Kind::Text, key, value, help)
@@ -151,7 +163,10 @@ impl Setting {
             (Kind::Switch, Value::Bool(_)) => Some(value.clone()),
             (Kind::Text | Kind::Path, Value::String(_)) => Some(value.clone()),
             (Kind::Count, _) => whole(value).map(Value::from),
-            (Kind::Number, _) => value.as_f64().filter(|x| x.is_finite()).map(Value::from),
+            (Kind::NumberOr(word), Value::String(text)) => (text == word).then(|| value.clone()),
+            (Kind::Number | Kind::NumberOr(_), _) => {
+                value.as_f64().filter(|x| x.is_finite()).map(Value::from)
+            }
             (Kind::Choice(choices), _) => chosen(choices, value),
             (Kind::Choices(choices), Value::Array(values)) => {
                 values.iter().map(|value| chosen(choices, value)).collect()
@@ -171,6 +186,7 @@ impl Setting {
             Kind::Switch => "use true or false".into(),
             Kind::Count => "use a whole number from 0 to 2^64 - 1".into(),
             Kind::Number => "use a number".into(),
+            Kind::NumberOr(word) => format!("use a number or {word}"),
             Kind::Text => "use a text".into(),
             Kind::Path => "use a path".into(),
             Kind::Choice(choices) => format!("the choices are {}", names(choices)),
@@ -240,6 +256,16 @@ mod tests {
             ),
             (Setting::number("x", "X", ""), json!(1), json!(1.0)),
             (Setting::number("x", "X", ""), json!(-2.5), json!(-2.5)),
+            (
+                Setting::number_or("x", "X", "auto", ""),
+                json!(2),
+                json!(2.0),
+            ),
+            (
+                Setting::number_or("x", "X", "auto", ""),
+                json!("auto"),
+                json!("auto"),
+            ),
             (Setting::switch("s", ""), json!(true), json!(true)),
             (Setting::text("t", "T", ""), json!("4"), json!("4")),
             (Setting::path("p", "P", ""), json!("a/b"), json!("a/b")),

@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         dimension: ParameterSpace::select(&model, &Selection::All)?.dimension(),
         selection: Selection::All,
         head_fit: None,
+        measured_rate: None,
         adapter: None,
         noise: NoiseKind::Gaussian,
         perturbation: PerturbationSpec::default(),

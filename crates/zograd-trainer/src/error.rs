@@ -44,6 +44,12 @@ pub enum TrainError {
         "`head-fit`: this model has no norm right before its head whose output is finite, so there is no gain to fit"
     )]
     NoLastNorm,
+    /// Losses that say nothing about how long a step may be.
+    #[error(
+        "`lr = auto`: along random directions the losses of the examples do not differ, or are not finite (curvature {0}), so \
+         that no learning rate follows from them; give a number"
+    )]
+    NoCurvature(f64),
     /// A prompt that asks nothing, where an answer is to be written.
     #[error("the prompt of row {row} has no question to be answered in words")]
     NoQuestion {

@@ -10,6 +10,7 @@
 //!   [`TeacherForcing`] on the right one, a metric itself ([`Accuracy`], [`AnswerF1`]), or what a
 //!   [`Reward`](zograd_tasks::rewards::Reward) says of written answers ([`ByReward`]); [`measure`] asks a model what it
 //!   wants to know;
+//! - [`MeasuredRate`]: a learning rate from the curvature of the loss, before the first step;
 //! - [`Training`]: the loop with its schedule, batches, evaluation and guards, which tells an [`Observer`]
 //!   what happens and stops when asked;
 //! - [`GradientTraining`] and [`fit_linear_probe`]: the baselines that know the gradient, with the same batches,
@@ -59,6 +60,7 @@ mod gradient;
 mod guard;
 mod head_fit;
 mod measure;
+mod measured_rate;
 mod memory;
 mod non_finite;
 mod objective;
@@ -85,6 +87,7 @@ pub use gradient::{
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
 pub use head_fit::{HeadFit, HeadFitStage};
 pub use measure::{Measured, measure, measure_at_each, measure_each};
+pub use measured_rate::MeasuredRate;
 pub use memory::{keep_freed_memory, peak_memory_bytes};
 pub use objective::{
     Accuracy, AnswerF1, ByReward, Calibrated, Classification, Objective, Scored, TeacherForcing,

@@ -144,6 +144,7 @@ fn typed(arg: Arg, key: &Key) -> Arg {
         ValueKind::Switch => arg.action(ArgAction::SetTrue),
         ValueKind::Count => arg.value_parser(count),
         ValueKind::Number => arg.value_parser(value_parser!(f64)),
+        ValueKind::NumberOr(word) => arg.value_parser(move |text: &str| number_or(text, word)),
         ValueKind::Path => arg.value_hint(ValueHint::AnyPath),
         ValueKind::Choices(_) => arg
             .action(ArgAction::Append)
@@ -161,6 +162,15 @@ fn count(text: &str) -> Result<u64, String> {
     let number = text.parse().ok().filter(|n| *n <= i64::MAX as u64);
     let number = number.or_else(written_otherwise);
     number.ok_or_else(|| format!("use a whole number from 0 to {}", i64::MAX))
+}
+
+/// A number as a file has it, or the word.
+fn number_or(text: &str, word: &str) -> Result<toml::Value, String> {
+    match text.parse::<f64>() {
+        Ok(number) => Ok(number.into()),
+        Err(_) if text == word => Ok(word.into()),
+        Err(_) => Err(format!("use a number or {word}")),
+    }
 }
 
 /// What the flag does, who has it, and its default.
@@ -186,6 +196,7 @@ fn value(key: &Key, matches: &mut ArgMatches) -> Option<toml::Value> {
             .and_then(|n| i64::try_from(n).ok())
             .map(Into::into),
         ValueKind::Number => matches.remove_one::<f64>(id).map(Into::into),
+        ValueKind::NumberOr(_) => matches.remove_one::<toml::Value>(id),
         ValueKind::Choices(_) => {
             let values = matches.remove_many::<String>(id)?;
             Some(toml::Value::Array(values.map(Into::into).collect()))

@@ -2,7 +2,7 @@
 
 use super::settings::{Flags, HasSettings};
 use super::train::Train;
-use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
 use zograd_runs::experiment::Lists;
 use zograd_runs::{Given, Keys, Result};
 
@@ -96,7 +96,8 @@ impl Args for SweepArgs {
         for (flag, help) in HELP {
             command = command.mut_arg(flag, |arg| arg.help(help));
         }
-        command
+        // rates are tried, not measured
+        command.mut_arg("lr", |arg| arg.value_parser(value_parser!(f64)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -1,7 +1,9 @@
 //! The values that a sweep tries.
 
 use crate::error::{Blame, Result, refuse};
-use crate::settings::{Draw, Given, Keys, MethodChoice, PerturbationOptions, StepSizes};
+use crate::settings::{
+    Draw, Given, Keys, LearningRate, MethodChoice, PerturbationOptions, StepSizes,
+};
 use std::path::Path;
 
 /// The settings of which a sweep takes several values.
@@ -73,7 +75,13 @@ impl Lists {
     /// With these values behind the others.
     fn and(mut self, mut given: Given) -> Result<Self> {
         self.method.extend(given.take::<MethodChoice>()?.method);
-        self.lr.extend(given.take::<StepSizes>()?.lr);
+        match given.take::<StepSizes>()?.lr {
+            Some(LearningRate::Auto) => {
+                refuse!("`lr = auto`: learning rates are tried here; name numbers, or leave it out")
+            }
+            Some(LearningRate::Number(lr)) => self.lr.push(lr),
+            None => {}
+        }
         self.eps.extend(given.take::<PerturbationOptions>()?.eps);
         self.seed.extend(given.take::<Draw>()?.seed);
         Ok(self)

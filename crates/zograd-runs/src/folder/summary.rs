@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use zograd_tasks::SplitCounts;
 use zograd_tasks::metrics::Metric;
-use zograd_trainer::{EvalRecord, Evaluation, Event, Gain, StopReason};
+use zograd_trainer::{EvalRecord, Evaluation, Event, Gain, MeasuredRate, StopReason};
 
 /// What came out of a run: `summary.json`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -55,6 +55,9 @@ pub struct Summary {
     /// biases are, where the weights have a place for them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logit_shift: Vec<(u32, f64)>,
+    /// What the learning rate was made of, if it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_rate: Option<MeasuredRate>,
     /// Steps done.
     pub steps: u64,
     /// Forward passes of training; a backward pass counts as two.
@@ -115,7 +118,8 @@ impl Summary {
     /// Learning rates that may do better, if it was not a good one: larger ones where nothing happened, smaller ones
     /// where the weights became worse or a guard stopped them on their way.
     pub fn rates_to_try(&self) -> Option<[f64; 3]> {
-        let lr = self.settings["lr"].as_f64()?;
+        let measured = self.measured_rate.as_ref().map(|rate| rate.lr);
+        let lr = measured.or(self.settings["lr"].as_f64())?;
         let smaller = [0.01, 0.03, 0.1];
         let factors = match (self.stop, self.gain) {
             (StopReason::Guard, _) if self.events.keys().any(Event::is_of_long_steps) => smaller,

@@ -1,6 +1,7 @@
 //! How long to run, in what steps, on how much at a time.
 
 use super::owner::Owner;
+use super::rate::LearningRate;
 use crate::error::{Blame, Result, refuse};
 use serde::{Deserialize, Serialize};
 use zograd_select::{Choice, Setting};
@@ -18,7 +19,7 @@ const BATCH_SIZE: usize = 16;
 #[non_exhaustive]
 pub struct StepSizes {
     /// Learning rate.
-    pub lr: Option<f64>,
+    pub lr: Option<LearningRate>,
     /// How it changes.
     pub schedule: Option<Schedule>,
     /// Weight decay.
@@ -44,10 +45,12 @@ impl Owner for StepSizes {
     const NAME: &'static str = "methods with steps";
     const HEADING: &'static str = "Method";
     const SETTINGS: &'static [Setting] = &[
-        Setting::number(
+        Setting::number_or(
             "lr",
             "LR",
-            "Learning rate: what these methods are most sensitive to; try a few",
+            LearningRate::AUTO,
+            "Learning rate: what these methods are most sensitive to; try a few. auto: measured from the losses of some \
+             probes before the first step, which count (zeroth-order methods)",
         )
         .or("1e-6, in the built-in run 2e-5; 5e-5 with lora, 5e-3 with prefix, 1e-4 with head; adam, tail: 1e-5, 1e-4, 1e-3, 1e-4"),
         Setting::choice(
@@ -56,7 +59,7 @@ impl Owner for StepSizes {
             "How the learning rate changes",
             SCHEDULES,
         )
-        .or("constant"),
+        .or("constant; linear with lr = auto"),
         Setting::number(
             "weight-decay",
             "L",
@@ -166,8 +169,8 @@ impl Budget {
         };
         match (steps, forwards) {
             (0, Some(n)) if before > 0 => refuse!(
-                "`forwards = {n}`: `head-fit` takes {before} forwards before the first step, and one step of this method \
-                 {per_step}"
+                "`forwards = {n}`: {before} forwards are made before the first step (`head-fit`, `lr = auto`), and one step of \
+                 this method takes {per_step}"
             ),
             (0, Some(n)) => {
                 refuse!("`forwards = {n}`: one step of this method takes {per_step} forwards")

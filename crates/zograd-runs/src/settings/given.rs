@@ -313,8 +313,18 @@ fn wrong(key: &str, value: &Value, why: &str) -> RunError {
 /// The value, if it is of the setting's type; whole numbers are numbers.
 fn check(setting: &Setting, value: &Value) -> Result<Value> {
     let what = match (setting.kind, value) {
-        (Kind::Number, Value::Integer(n)) => return Ok(Value::Float(*n as f64)),
-        (Kind::Number, Value::Float(_))
+        (Kind::NumberOr(word), Value::String(text)) if text == word => return Ok(value.clone()),
+        (Kind::NumberOr(word), Value::String(_)) => {
+            return Err(wrong(
+                setting.key,
+                value,
+                &format!("it takes a number, or {word}"),
+            ));
+        }
+        (Kind::Number | Kind::NumberOr(_), Value::Integer(n)) => {
+            return Ok(Value::Float(*n as f64));
+        }
+        (Kind::Number | Kind::NumberOr(_), Value::Float(_))
         | (Kind::Switch, Value::Boolean(_))
         | (Kind::Text | Kind::Path | Kind::Choice(_), Value::String(_)) => return Ok(value.clone()),
         (Kind::Count, Value::Integer(n)) if *n >= 0 => return Ok(value.clone()),
@@ -325,8 +335,10 @@ fn check(setting: &Setting, value: &Value) -> Result<Value> {
         (Kind::Choices(_), Value::Array(list)) if list.iter().all(Value::is_str) => {
             return Ok(value.clone());
         }
-        (Kind::Number, Value::Array(_)) => "it takes one number; `zograd sweep` tries several",
-        (Kind::Number, _) => "it takes a number",
+        (Kind::Number | Kind::NumberOr(_), Value::Array(_)) => {
+            "it takes one number; `zograd sweep` tries several"
+        }
+        (Kind::Number | Kind::NumberOr(_), _) => "it takes a number",
         (Kind::Switch, _) => "it takes true or false",
         (Kind::Count, _) => "it takes a whole number of at least 0",
         (Kind::Choices(_), _) => "it takes a list of names",

@@ -23,6 +23,7 @@ mod place;
 mod prediction;
 mod preset_files;
 mod presets;
+mod rate;
 mod reward;
 mod tail;
 mod tuning;
@@ -48,6 +49,7 @@ pub use owner::{Key, Keys, Owner};
 pub use place::{Place, PresetChoice};
 pub use prediction::PredictOptions;
 pub use presets::{Paper, Preset, Published, Start};
+pub use rate::LearningRate;
 pub use reward::{RewardOptions, RewardRule};
 pub use tail::TailOptions;
 pub(crate) use tuning::check_adapter;
@@ -63,7 +65,7 @@ use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
 use zograd_select::{MethodSpec, Methods};
 use zograd_tasks::{SplitSizes, Yields};
 use zograd_trainer::trajectory::{AdapterStart, Header};
-use zograd_trainer::{Schedule, TailStep, TrainConfig};
+use zograd_trainer::{MeasuredRate, Schedule, TailStep, TrainConfig};
 
 /// Learning rate of the built-in run, chosen for a curve that can be watched: 1e-4 is faster, 1e-3 diverges.
 const BUILT_IN_LR: f64 = 2e-5;
@@ -95,8 +97,12 @@ pub struct Settings {
     pub objective: Option<ObjectiveName>,
     /// What written answers are worth, if that is minimised.
     pub reward: Option<RewardOptions>,
-    /// The loop.
+    /// The loop. Where the learning rate is measured, it is 0 until then.
     pub config: TrainConfig,
+    /// Along how many directions the curvature is measured that the learning rate is made of, if it is.
+    pub rate_directions: Option<u64>,
+    /// What was measured.
+    measured: Option<MeasuredRate>,
     /// Where to compute.
     pub machine: Machine,
     /// The folder that was asked for.
@@ -194,7 +200,10 @@ impl Settings {
 
         let mut config = TrainConfig::new(
             steps.budget.steps.unwrap_or(1),
-            steps.sizes.lr.unwrap_or(0.0),
+            match steps.sizes.lr {
+                Some(LearningRate::Number(lr)) => lr,
+                Some(LearningRate::Auto) | None => 0.0,
+            },
         );
         config.guards = steps.budget.guards()?;
         if let Procedure::ZerothOrder(zo) = &procedure {
@@ -223,6 +232,8 @@ impl Settings {
             objective: steps.objective,
             reward: steps.reward,
             config,
+            rate_directions: steps.rate_directions,
+            measured: None,
             machine,
             out,
             taken,
@@ -298,6 +309,17 @@ impl Settings {
         self.arithmetic() == Some(Arithmetic::Exact)
     }
 
+    /// What the learning rate was made of, if it was measured.
+    pub fn measured_rate(&self) -> Option<&MeasuredRate> {
+        self.measured.as_ref()
+    }
+
+    /// Takes up the learning rate that was measured.
+    pub(crate) fn take_rate(&mut self, measured: MeasuredRate) {
+        self.config.lr = measured.lr;
+        self.measured = Some(measured);
+    }
+
     /// The same, but with plain arithmetic.
     pub(crate) fn make_plain(&mut self) {
         if let Procedure::ZerothOrder(zo) = &mut self.procedure {
@@ -316,9 +338,10 @@ impl Settings {
             .procedure
             .forwards_before(self.sizes.train, self.config.batch_size);
         let all = |forwards: u64| {
+            let measuring = self.rate_directions.map_or(0, rate::forwards);
             forwards
                 .saturating_mul(self.config.steps)
-                .saturating_add(before)
+                .saturating_add(before + measuring)
         };
         Ok(per_step.map(all))
     }
@@ -353,6 +376,7 @@ impl Settings {
             dimension: space.dimension(),
             selection: self.selection(),
             head_fit: None,
+            measured_rate: None,
             adapter,
             noise: zo.noise,
             perturbation: zo.perturbation.clone(),
@@ -393,6 +417,7 @@ impl Settings {
             eps: 0.0,
             method: MethodSpec::new(method::TAIL).with("step", step),
             head_fit: None,
+            measured_rate: None,
             config: config.clone(),
         })
     }
@@ -452,24 +477,47 @@ struct Stepped {
     budget: Budget,
     objective: Option<ObjectiveName>,
     reward: Option<RewardOptions>,
+    rate_directions: Option<u64>,
 }
 
 impl Stepped {
     /// Of a method whose steps take so many forward passes, after so many before the first.
-    fn take(given: &mut Given, chosen: &Chosen, forwards: (u64, u64)) -> Result<Self> {
+    fn take(
+        given: &mut Given,
+        chosen: &Chosen,
+        (per_step, mut before): (u64, u64),
+    ) -> Result<Self> {
         let (mut sizes, mut budget) = (given.take::<StepSizes>()?, given.take::<Budget>()?);
-        budget.resolve(forwards, chosen.built_in)?;
         let gradient = chosen.kind.has_gradient();
-        sizes.lr.get_or_insert(match chosen.tune {
-            Tune::Full if chosen.built_in && !gradient => BUILT_IN_LR,
-            tune => tune.default_lr(gradient),
+        let is_measured = sizes.lr == Some(LearningRate::Auto);
+        if is_measured && gradient {
+            refuse!(
+                "`lr = auto`: it is measured by the probes of zeroth-order methods; give this method a number"
+            );
+        }
+        let rate_directions = is_measured.then(|| rate::directions(budget.forwards));
+        before += rate_directions.map_or(0, rate::forwards);
+        budget.resolve((per_step, before), chosen.built_in)?;
+        sizes
+            .lr
+            .get_or_insert(LearningRate::Number(match chosen.tune {
+                Tune::Full if chosen.built_in && !gradient => BUILT_IN_LR,
+                tune => tune.default_lr(gradient),
+            }));
+        sizes.schedule.get_or_insert(match is_measured {
+            true => Schedule::Linear,
+            false => Schedule::Constant,
         });
-        sizes.schedule.get_or_insert(Schedule::Constant);
         sizes.weight_decay.get_or_insert(0.0);
         budget.best_by.get_or_insert_default();
         let batches = given.take()?;
         let ObjectiveChoice { objective } = given.take()?;
         let objective = objective.unwrap_or(ObjectiveName::Auto);
+        if is_measured && !objective.is_smooth() {
+            refuse!(
+                "`lr = auto`: what `objective = {objective}` minimises has no curvature to measure; give a number"
+            );
+        }
         if gradient {
             objective.check_differentiable()?;
             let never = [
@@ -505,6 +553,7 @@ impl Stepped {
             budget,
             objective: Some(objective),
             reward,
+            rate_directions,
         })
     }
 

@@ -69,6 +69,11 @@ impl ObjectiveName {
         })
     }
 
+    /// Whether the loss moves with the weights however little they move.
+    pub(super) fn is_smooth(self) -> bool {
+        !matches!(self, Self::Accuracy | Self::F1 | Self::Reward)
+    }
+
     /// Refuses an objective that has no gradient.
     ///
     /// # Errors

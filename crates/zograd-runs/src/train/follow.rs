@@ -6,7 +6,7 @@ use super::prepare::Prepared;
 use super::rebuild::Rebuild;
 use super::run::{
     Beginning, begin, best_weights, input_facts, last_biases, last_weights, settle_arithmetic,
-    sum_up, weight_facts,
+    settle_rate, sum_up, weight_facts,
 };
 use crate::backend::{Job, RunBackend};
 use crate::error::{Blame, Result, RunError, refuse};
@@ -59,6 +59,8 @@ impl Job for FollowJob<'_> {
         alike(ranks, &input_facts(&prepared)?)?;
         settle_arithmetic::<B>(&mut prepared, (is_resumed, ranks), device, watch)?;
         let before = resumed.as_ref().map(|(run, name)| run.resumed(name));
+        let run = before.as_ref();
+        settle_rate::<B>(&mut prepared, run, methods, (ranks, &mut *watch), device)?;
         let begun = begin::<B>(&prepared, before.as_ref(), (ranks, watch), device);
         let mut beginning = agreed(ranks, begun)?;
         alike(ranks, &weight_facts(&beginning))?;
@@ -136,12 +138,12 @@ impl Follower<'_> {
         let walk = Walk::from_start(&model, &header, originals).or_input()?;
         let mut model = walk.begin(model).while_running()?;
         let (mut state, mut records) = (TrainState::beginning(), Vec::new());
-        state = state.since(header.head_fit.as_ref());
+        state = state.since(header.paid_before());
         if let Some(run) = resumed {
             let strategy = strategy.as_mut();
             replay(&mut model, strategy, &header, &run.records, |_| ()).or_input()?;
             (state, records) = (run.state.clone(), run.records.clone());
-            state = state.since(header.head_fit.as_ref());
+            state = state.since(header.paid_before());
         }
         let (prepared, mut kept) = (self.prepared, Records(records));
         let examples = prepared.data.examples(&prepared.scoring);

@@ -10,6 +10,7 @@ mod nearest;
 mod option_bias;
 mod origin;
 mod prepare;
+mod rate;
 mod rebuild;
 mod recorder;
 mod run;

@@ -6,6 +6,7 @@ use super::linear_probe;
 use super::nearest::Start;
 use super::option_bias::Kept;
 use super::prepare::{Destination, Prepared};
+use super::rate;
 use super::rebuild::Rebuild;
 use super::recorder::Recorder;
 use super::start::{self, Resumed};
@@ -94,6 +95,8 @@ impl Job for TrainJob<'_> {
         alike(ranks, &input_facts(&prepared)?)?;
         let resumed = destination.interrupted().map(Resumed::from);
         settle_arithmetic::<B>(&mut prepared, (resumed.is_some(), ranks), device, watch)?;
+        let before = resumed.as_ref();
+        settle_rate::<B>(&mut prepared, before, methods, (ranks, &mut *watch), device)?;
         let begun = begin::<B>(&prepared, resumed.as_ref(), (ranks, &mut *watch), device);
         let mut beginning = agreed(ranks, begun)?;
         alike(ranks, &weight_facts(&beginning))?;
@@ -232,6 +235,34 @@ pub(super) fn settle_arithmetic<B: RunBackend>(
     Ok(())
 }
 
+/// Has the learning rate be a number where it is to be measured: that of the run that is resumed, or a new one. Every rank has the
+/// same.
+pub(super) fn settle_rate<B: RunBackend>(
+    prepared: &mut Prepared,
+    resumed: Option<&Resumed<'_>>,
+    methods: &Methods,
+    (ranks, watch): (&Ranks, &mut dyn Watch),
+    device: &B::Device,
+) -> Result<()> {
+    let Some(directions) = prepared.settings.rate_directions else {
+        return Ok(());
+    };
+    let rate = match resumed {
+        Some(run) => run.header.measured_rate.clone(),
+        None => {
+            let begun = begin::<B>(prepared, None, (ranks, &mut *watch), device);
+            let Beginning { model, header, .. } = agreed(ranks, begun)?;
+            let start = (model, header);
+            let found = rate::measure(prepared, start, methods, directions, (ranks, watch));
+            Some(agreed(ranks, found)?)
+        }
+    };
+    if let Some(rate) = rate {
+        prepared.settings.take_rate(rate);
+    }
+    Ok(())
+}
+
 fn fact(what: &str, value: impl Display) -> Fact {
     (what.into(), value.to_string())
 }
@@ -315,7 +346,8 @@ pub(super) fn begin<B: RunBackend>(
         Procedure::ZerothOrder(zo) => {
             let still = stands_still(&model, &space, prepared.objective.as_ref());
             let header = settings.header(zo, &space, &note, adapter.clone(), still);
-            Some(header.with_head_fit(fit))
+            let rate = settings.measured_rate().cloned();
+            Some(header.with_head_fit(fit).with_measured_rate(rate))
         }
         Procedure::Tail(step) => {
             Some(settings.tail_header(*step, &space, &note, adapter.clone())?)
@@ -580,6 +612,7 @@ pub(super) fn sum_up(
         option_biases: Vec::new(),
         logit_shift: Vec::new(),
         best_step: summary.best.as_ref().map(|b| b.step),
+        measured_rate: settings.measured_rate().cloned(),
         steps: summary.steps,
         forwards: summary.forwards,
         passes: summary.passes,

@@ -28,8 +28,7 @@ pub(super) fn train<B: RunBackend>(
     let mut strategy = work.methods.build(&header.method).or_input()?;
     let anchor = work.recorder.folder.anchor();
     let walk = Walk::from_start(&start.model, header, anchor).or_input()?;
-    let fit = header.head_fit.as_ref();
-    let mut state = TrainState::beginning().since(fit);
+    let mut state = TrainState::beginning().since(header.paid_before());
     // taken, not borrowed: what an interrupted run has done is not kept in memory
     let mut model = match interrupted {
         None => {
@@ -37,7 +36,7 @@ pub(super) fn train<B: RunBackend>(
             walk.begin(start.model).while_running()?
         }
         Some(run) => {
-            state = run.state().since(fit);
+            state = run.state().since(header.paid_before());
             work.recorder.begin(work.settings.config.steps, Some(&run));
             resume(&run, start, walk, strategy.as_mut(), &mut work)?
         }

@@ -29,6 +29,7 @@ fn run() -> (TempDir, Vec<String>) {
     config.eval_batch_size = 4;
     let header = Header {
         head_fit: None,
+        measured_rate: None,
         adapter: None,
         format: FORMAT_VERSION,
         model: "tiny".into(),

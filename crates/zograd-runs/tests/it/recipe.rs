@@ -38,6 +38,11 @@ fn recipes() -> Vec<Given> {
         calibrated()
             .with("head-fit", 20)
             .with("arithmetic", "plain"),
+        some().with("lr", "auto").with("method", "mezo"),
+        calibrated()
+            .with("lr", "auto")
+            .with("head-fit", 20)
+            .with("arithmetic", "plain"),
     ]
 }
 
@@ -187,6 +192,57 @@ fn a_head_fit_counts_and_is_the_first_candidate() {
     assert!(config.contains("head-fit = 140\n"), "{config}");
 }
 
+/// A rate that is measured counts what it took, is the same whenever it is measured, falls to 0, and moves no weight.
+#[test]
+fn a_learning_rate_is_measured_before_the_first_step() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let some = tiny().with("batch-size", 4).with("method", "mezo");
+    let plain = train(&some, &folder.path().join("plain"));
+    let run = folder.path().join("auto");
+    let auto = train(&some.clone().with("lr", "auto"), &run);
+    let rate = auto.measured_rate.clone().expect("measured");
+    // both sides of sixteen directions
+    assert_eq!(rate.forwards, 32);
+    assert_eq!(auto.forwards, plain.forwards + rate.forwards);
+    assert_eq!(auto.loss_before, plain.loss_before);
+    assert!((rate.reach - 1.0).abs() < 1e-6, "{rate:?}");
+    let record = RunRecord::read(&run).expect("a run");
+    let rates: Vec<f64> = record.steps.iter().map(|step| step.lr).collect();
+    let expected = [1.0, 0.75, 0.5, 0.25].map(|left| rate.lr * left);
+    for (found, expected) in rates.iter().zip(expected) {
+        assert!((found / expected - 1.0).abs() < 1e-12, "{rates:?}");
+    }
+    let config = fs::read_to_string(run.join(CONFIG)).expect("settings");
+    assert!(config.contains("lr = \"auto\"\n"), "{config}");
+    let again = train(&some.with("lr", "auto"), &folder.path().join("again"));
+    assert_eq!(
+        (again.measured_rate, again.weights),
+        (auto.measured_rate, auto.weights)
+    );
+    // a budget of forward passes holds all of them
+    let settings = tiny()
+        .without("steps")
+        .with("method", "mezo")
+        .with("forwards", 60);
+    let budget = train(&settings.with("lr", "auto"), &folder.path().join("budget"));
+    let rate = budget.measured_rate.expect("measured");
+    assert_eq!((rate.forwards, budget.forwards, budget.steps), (8, 60, 26));
+}
+
+#[test]
+fn a_learning_rate_is_not_measured_where_there_is_no_curvature() {
+    for (setting, value) in [
+        ("method", "tail"),
+        ("method", "adam"),
+        ("objective", "accuracy"),
+    ] {
+        let error = refusal(&Given::new().with("lr", "auto").with(setting, value));
+        assert!(error.starts_with("`lr = auto`: "), "{error}");
+    }
+    let error = refusal(&Given::new().with("lr", "fast"));
+    assert_eq!(error, "`lr = fast`: it takes a number, or auto");
+}
+
 #[test]
 fn what_does_not_go_together_is_refused_by_name() {
     let refused = |given: Given| {
@@ -234,6 +290,7 @@ fn what_does_not_go_together_is_refused_by_name() {
         "{error}"
     );
     let error = refusal(&Given::new().with("forwards", 10).with("head-fit", 160));
-    let said = "`forwards = 10`: `head-fit` takes 10 forwards before the first step, and one step of this method 6";
+    let said = "`forwards = 10`: 10 forwards are made before the first step (`head-fit`, `lr = auto`), and one step of this \
+                method takes 6";
     assert_eq!(error, said);
 }

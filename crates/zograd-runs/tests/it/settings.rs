@@ -292,7 +292,7 @@ fn fields_of<T: Owner>(declared: &mut Vec<&'static str>) {
         match setting.kind {
             Kind::Switch => true.into(),
             Kind::Count => 2.into(),
-            Kind::Number => 0.5.into(),
+            Kind::Number | Kind::NumberOr(_) => 0.5.into(),
             Kind::Text | Kind::Path => "x".into(),
             Kind::Choice(choices) => choices[0].name.into(),
             Kind::Choices(choices) => vec![choices[0].name].into(),

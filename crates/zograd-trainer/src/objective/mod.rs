@@ -112,11 +112,11 @@ impl Scored<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use zograd_tasks::EncodedCandidate;
 
-    pub(super) fn prompt(candidates: usize, correct: usize) -> Prompt {
+    pub(crate) fn prompt(candidates: usize, correct: usize) -> Prompt {
         let candidate = |k| EncodedCandidate {
             ids: vec![2, 5, k],
             option_len: 1,
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    pub(super) fn scored<'a>(prompt: &'a Prompt, scores: &[&[f32]]) -> Scored<'a> {
+    pub(crate) fn scored<'a>(prompt: &'a Prompt, scores: &[&[f32]]) -> Scored<'a> {
         Scored {
             prompt,
             candidates: scores.iter().map(|s| s.to_vec()).enumerate().collect(),

@@ -1,4 +1,4 @@
-use crate::{EvalRecord, HeadFit, Monitor, StepRecord, TrainSummary};
+use crate::{EvalRecord, Monitor, StepRecord, TrainSummary};
 
 /// Where a run stands: what it has done, and what is usual in it. With the weights and the memory of the strategy it
 /// is all that the rest of the run depends on.
@@ -29,12 +29,12 @@ impl TrainState {
         state
     }
 
-    /// The same with what was paid before the first step, which the records of steps count in.
+    /// The same with what was paid before the first step ([`Header::paid_before`](crate::trajectory::Header::paid_before)),
+    /// which the records of steps count in.
     #[must_use]
-    pub fn since(mut self, fit: Option<&HeadFit>) -> Self {
-        if let (Some(fit), 0) = (fit, self.summary.steps) {
-            self.summary.forwards = fit.forwards;
-            self.summary.tokens = fit.tokens;
+    pub fn since(mut self, (forwards, tokens): (u64, u64)) -> Self {
+        if self.summary.steps == 0 {
+            (self.summary.forwards, self.summary.tokens) = (forwards, tokens);
         }
         self
     }

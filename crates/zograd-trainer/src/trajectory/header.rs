@@ -1,7 +1,7 @@
 use super::AdapterStart;
 use super::format::Expected;
 use crate::train::step_seed;
-use crate::{HeadFit, TrainConfig};
+use crate::{HeadFit, MeasuredRate, TrainConfig};
 use burn::module::Module;
 use burn::tensor::backend::Backend;
 use serde::{Deserialize, Serialize};
@@ -23,11 +23,12 @@ const PERTURBATION: u64 = 3;
 /// | 4 | [`Header::stands_still`] |
 /// | 5 | [`Header::perturbation`] |
 /// | 6 | [`Header::head_fit`] |
+/// | 7 | [`Header::measured_rate`] |
 ///
 /// A log has the oldest version that can say what it says, so that programs which do not know adapters read
 /// logs without them, and refuse the others by their number. Before version 3 weight decay was rounded to the grid at
 /// every step, mostly to nothing; logs of such runs are refused.
-pub const FORMAT_VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 7;
 
 /// What a run started from and how it went on: everything that [`replay`](super::replay()) needs besides
 /// the start weights and the records.
@@ -49,6 +50,9 @@ pub struct Header {
     /// What the norm before the head was given before the first step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head_fit: Option<HeadFit>,
+    /// What the learning rate was made of before the first step, if it was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured_rate: Option<MeasuredRate>,
     /// What was put beside the weights before the first step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub adapter: Option<AdapterStart>,
@@ -99,6 +103,26 @@ impl Header {
             (self.head_fit, self.format) = (fit, 6);
         }
         self
+    }
+
+    /// The same of a run whose learning rate was measured, if it was.
+    #[must_use]
+    pub fn with_measured_rate(mut self, rate: Option<MeasuredRate>) -> Self {
+        if rate.is_some() {
+            (self.measured_rate, self.format) = (rate, 7);
+        }
+        self
+    }
+
+    /// Forward passes, and tokens that went through the layers, before the first step.
+    pub fn paid_before(&self) -> (u64, u64) {
+        let fit = self.head_fit.as_ref().map(|fit| (fit.forwards, fit.tokens));
+        let rate = self
+            .measured_rate
+            .as_ref()
+            .map(|rate| (rate.forwards, rate.tokens));
+        let paid = [fit, rate].into_iter().flatten();
+        paid.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
     }
 
     /// Makes the mask of a run that starts from `model`, if it has one, and notes its hash.

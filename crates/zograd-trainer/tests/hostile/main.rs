@@ -26,6 +26,7 @@ fn header() -> Header {
     (config.seed, config.eval_every) = (7, 3);
     Header {
         head_fit: None,
+        measured_rate: None,
         adapter: None,
         format: FORMAT_VERSION,
         model: "tiny".into(),

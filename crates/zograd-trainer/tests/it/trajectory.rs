@@ -96,6 +96,7 @@ fn header_of(arithmetic: Arithmetic, perturbation: PerturbationSpec) -> Header {
         dimension: space.dimension(),
         selection: Selection::All,
         head_fit: None,
+        measured_rate: None,
         adapter: None,
         noise: NoiseKind::Gaussian,
         perturbation,
