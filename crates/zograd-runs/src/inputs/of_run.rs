@@ -2,7 +2,7 @@
 
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{BEST, CONFIG, METRICS, TaskNote};
-use crate::settings::{BUILT_IN_MODEL, Columns, Given, Owner};
+use crate::settings::{BUILT_IN_MODEL, Columns, Given, Owner, RewardOptions};
 use crate::words::as_text;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
@@ -15,7 +15,7 @@ const ADAPTER: &str = "adapter_config.json";
 ///
 /// # Errors
 /// A run that kept no weights, or files in it that cannot be read.
-pub(crate) fn with_known(mut given: Given) -> Result<Given> {
+pub fn with_known(mut given: Given) -> Result<Given> {
     if let (Some(model), None) = (given.text("model"), given.text("adapter")) {
         let folder = PathBuf::from(model);
         // an adapter that a run kept says nothing of its model, which the run knows
@@ -27,15 +27,7 @@ pub(crate) fn with_known(mut given: Given) -> Result<Given> {
             given = of_run(given, &run)?;
         }
     }
-    let has_task = given.get("task").is_some()
-        || Columns::SETTINGS
-            .iter()
-            .any(|setting| setting.key != "split" && given.get(setting.key).is_some());
-    let weights = given
-        .text("adapter")
-        .or(given.text("model"))
-        .map(PathBuf::from);
-    let Some(weights) = weights.filter(|_| !has_task) else {
+    let Some(weights) = weights(&given).filter(|_| !names_task(&given)) else {
         return Ok(given);
     };
     Ok(match TaskNote::read(&weights)? {
@@ -44,15 +36,49 @@ pub(crate) fn with_known(mut given: Given) -> Result<Given> {
     })
 }
 
-/// The same with the rows of the run that the weights belong to, where none are given, and with how they were divided.
+/// Whether it says what rows are about.
+pub(crate) fn names_task(given: &Given) -> bool {
+    let mut columns = Columns::SETTINGS.iter();
+    given.get("task").is_some()
+        || columns.any(|setting| setting.key != "split" && given.get(setting.key).is_some())
+}
+
+/// The folder of what was tuned.
+fn weights(given: &Given) -> Option<PathBuf> {
+    let named = given.text("adapter").or(given.text("model"));
+    named.map(PathBuf::from)
+}
+
+/// What answers are worth in the run that the weights belong to, if it was told.
+///
+/// # Errors
+/// A run whose settings cannot be read.
+pub(crate) fn reward_of_run(given: &Given) -> Result<Option<RewardOptions>> {
+    let weights = weights(given);
+    let Some(run) = weights
+        .as_deref()
+        .and_then(Path::parent)
+        .filter(|run| is_run(run))
+    else {
+        return Ok(None);
+    };
+    let settings = settings(run)?;
+    let own = settings
+        .into_iter()
+        .filter(|(key, _)| RewardOptions::has(key));
+    let own: toml::Table = own.collect();
+    match own.is_empty() {
+        true => Ok(None),
+        false => own.try_into().about_file(&run.join(CONFIG)).map(Some),
+    }
+}
+
+/// What was given with the rows of the run that the weights belong to, where none are given, and with how they were divided.
 ///
 /// # Errors
 /// A run whose settings cannot be read.
 pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
-    let weights = given
-        .text("adapter")
-        .or(given.text("model"))
-        .map(PathBuf::from);
+    let weights = weights(&given);
     let Some(run) = weights
         .as_deref()
         .and_then(Path::parent)

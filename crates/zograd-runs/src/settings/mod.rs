@@ -24,6 +24,7 @@ mod prediction;
 mod preset_files;
 mod presets;
 mod reward;
+mod sampling;
 mod tail;
 mod tuning;
 mod zeroth_order;
@@ -49,6 +50,7 @@ pub use place::{Place, PresetChoice};
 pub use prediction::PredictOptions;
 pub use presets::{Paper, Preset, Published, Start};
 pub use reward::{RewardOptions, RewardRule};
+pub use sampling::SamplingOptions;
 pub use tail::TailOptions;
 pub(crate) use tuning::check_adapter;
 pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
@@ -57,7 +59,7 @@ pub use zeroth_order::{PerturbationOptions, ZerothOrder};
 use crate::error::{Blame, Result, refuse};
 use owner::table;
 use std::path::PathBuf;
-use zograd_models::{AdapterConfig, BaseNote};
+use zograd_models::{AdapterConfig, BaseNote, Sampling};
 use zograd_perturb::family::PerturbationSpec;
 use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
 use zograd_select::{MethodSpec, Methods};
@@ -95,6 +97,8 @@ pub struct Settings {
     pub objective: Option<ObjectiveName>,
     /// What written answers are worth, if that is minimised.
     pub reward: Option<RewardOptions>,
+    /// How the answers of steps are drawn, if they are.
+    pub sampling: Option<Sampling>,
     /// The loop.
     pub config: TrainConfig,
     /// Where to compute.
@@ -121,6 +125,7 @@ impl Settings {
             .and_methods(methods, MethodChoice::HEADING)
             .and::<ObjectiveChoice>()
             .and::<RewardOptions>()
+            .and::<SamplingOptions>()
             .and::<CalibrationOptions>()
             .and::<PerturbationOptions>()
             .and::<LowRankOptions>()
@@ -182,7 +187,7 @@ impl Settings {
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
         given.finish(&Self::keys(methods), |key| {
             match (steps.objective, &method) {
-                (Some(objective), _) if RewardOptions::has(key) => {
+                (Some(objective), _) if RewardOptions::has(key) || SamplingOptions::has(key) => {
                     format!("`objective = {objective}`")
                 }
                 _ if key.starts_with("lora") || key.starts_with("prefix") => {
@@ -222,6 +227,7 @@ impl Settings {
             procedure,
             objective: steps.objective,
             reward: steps.reward,
+            sampling: steps.sampling,
             config,
             machine,
             out,
@@ -452,6 +458,8 @@ struct Stepped {
     budget: Budget,
     objective: Option<ObjectiveName>,
     reward: Option<RewardOptions>,
+    drawn: SamplingOptions,
+    sampling: Option<Sampling>,
 }
 
 impl Stepped {
@@ -493,11 +501,11 @@ impl Stepped {
                 );
             }
         }
-        let mut reward = None;
+        let (mut reward, mut drawn) = (None, SamplingOptions::default());
         if objective == ObjectiveName::Reward {
             let mut options: RewardOptions = given.take()?;
             options.complete()?;
-            reward = Some(options);
+            (reward, drawn) = (Some(options), given.take()?);
         }
         Ok(Self {
             sizes,
@@ -505,6 +513,8 @@ impl Stepped {
             budget,
             objective: Some(objective),
             reward,
+            sampling: drawn.complete()?,
+            drawn,
         })
     }
 
@@ -515,6 +525,7 @@ impl Stepped {
         if let Some(reward) = &self.reward {
             written.extend(table(reward)?);
         }
+        written.extend(table(&self.drawn)?);
         Ok(written)
     }
 }
