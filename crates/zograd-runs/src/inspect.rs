@@ -154,6 +154,10 @@ impl Runs {
     /// # Errors
     /// Rows that cannot be read at all, columns that are not there, a tokenizer that cannot be loaded.
     pub fn inspect(&self, mut given: Given, watch: &mut dyn Watch) -> Result<DataReport> {
+        // lengths in tokens ask for its tokenizer and its positions alone
+        if let Some(tuned) = inputs::tuned(&given)? {
+            given = given.with("model", tuned.model);
+        }
         let inputs: Inputs = given.take()?;
         let columns: Columns = given.take()?;
         given.finish(&Self::inspection_keys(), |_| "this command".into())?;

@@ -66,7 +66,7 @@ fn print(report: &DataReport) -> std::io::Result<()> {
     }
     answer(splits.without_empty_columns().text())?;
     for split in &report.splits {
-        if let Some(chats) = &split.chats {
+        if let Some(chats) = split.chats.as_ref().filter(|chats| chats.chats > 0) {
             answer(chats_in_words(split, chats))?;
         }
     }

@@ -16,16 +16,8 @@ const ADAPTER: &str = "adapter_config.json";
 /// # Errors
 /// A run that kept no weights, or files in it that cannot be read.
 pub fn with_known(mut given: Given) -> Result<Given> {
-    if let (Some(model), None) = (given.text("model"), given.text("adapter")) {
-        let folder = PathBuf::from(model);
-        // an adapter that a run kept says nothing of its model, which the run knows
-        let of_adapter = folder
-            .parent()
-            .filter(|run| folder.ends_with(BEST) && folder.join(ADAPTER).is_file() && is_run(run));
-        let run = of_adapter.map_or(folder.clone(), Path::to_owned);
-        if is_run(&run) {
-            given = of_run(given, &run)?;
-        }
+    if let Some(Tuned { model, adapter }) = tuned(&given)? {
+        given = given.with("model", model).with_some("adapter", adapter);
     }
     let Some(weights) = weights(&given).filter(|_| !names_task(&given)) else {
         return Ok(given);
@@ -34,6 +26,32 @@ pub fn with_known(mut given: Given) -> Result<Given> {
         Some(known) => given.or_suggested(known),
         None => given,
     })
+}
+
+/// The model of the run that is named as one, with its best weights in it or as an adapter of it.
+pub(crate) struct Tuned {
+    pub(crate) model: String,
+    pub(crate) adapter: Option<String>,
+}
+
+/// What the model that was given stands for, if it is a run, or the adapter that one kept.
+///
+/// # Errors
+/// A run that kept no weights, or files in it that cannot be read.
+pub(crate) fn tuned(given: &Given) -> Result<Option<Tuned>> {
+    let (Some(model), None) = (given.text("model"), given.text("adapter")) else {
+        return Ok(None);
+    };
+    let folder = PathBuf::from(model);
+    // an adapter that a run kept says nothing of its model, which the run knows
+    let of_adapter = folder
+        .parent()
+        .filter(|run| folder.ends_with(BEST) && folder.join(ADAPTER).is_file() && is_run(run));
+    let run = of_adapter.map_or(folder.clone(), Path::to_owned);
+    match is_run(&run) {
+        true => of_run(&run).map(Some),
+        false => Ok(None),
+    }
 }
 
 /// Whether it says what rows are about.
@@ -113,10 +131,14 @@ pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
 }
 
 /// The best weights of a run.
-fn of_run(given: Given, run: &Path) -> Result<Given> {
+fn of_run(run: &Path) -> Result<Tuned> {
     let best = run.join(BEST);
     if best.join("config.json").is_file() {
-        return Ok(given.with("model", as_text(&best)?));
+        let model = as_text(&best)?.to_owned();
+        return Ok(Tuned {
+            model,
+            adapter: None,
+        });
     }
     if !best.join(ADAPTER).is_file() {
         refuse!(
@@ -124,11 +146,12 @@ fn of_run(given: Given, run: &Path) -> Result<Given> {
             run.display()
         );
     }
-    let model = settings(run)?.get("model").cloned();
-    let best = as_text(&best)?;
-    Ok(given
-        .with("model", model.unwrap_or_else(|| BUILT_IN_MODEL.into()))
-        .with("adapter", best))
+    let settings = settings(run)?;
+    let model = settings.get("model").and_then(toml::Value::as_str);
+    Ok(Tuned {
+        model: model.unwrap_or(BUILT_IN_MODEL).to_owned(),
+        adapter: Some(as_text(&best)?.to_owned()),
+    })
 }
 
 fn is_run(folder: &Path) -> bool {
