@@ -3,7 +3,7 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::classes::ClassReport;
-use crate::error::{Blame, Result, refuse};
+use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::{OptionBiases, json_hash, numbers, scores};
 use crate::inputs::{self, Calibration, ModelSource, Questions, Reading, TaskSource};
 use crate::predictions::{self, Asked};
@@ -12,7 +12,7 @@ use crate::settings::{
     Columns, EvalOptions, Given, Inputs, Keys, Machine, Measurement, RewardOptions, SplitName,
 };
 use crate::threads::with_threads;
-use crate::watch::Watch;
+use crate::watch::{Quiet, Watch};
 use crate::words::count;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -24,7 +24,7 @@ use zograd_perturb::Seed;
 use zograd_ranks::Ranks;
 use zograd_tasks::metrics::Metric;
 use zograd_tasks::rewards::Reward;
-use zograd_tasks::{Prompt, Row, Sample, Split, sample_indices};
+use zograd_tasks::{Prompt, Row, Sample, Split, Task, sample_indices};
 use zograd_trainer::{Evaluation, peak_memory_bytes};
 
 /// What a measurement gave.
@@ -145,7 +145,7 @@ impl Runs {
                 // a folder may be from anywhere: what it says is read, and not run
                 Some(command) => watch.note(&format!(
                     "note: in the run a program said what answers are worth; it is not started unless it is said again: \
-                     `reward-command = {command}`"
+                     `reward-command = {command:?}`"
                 )),
                 None => reward = known,
             }
@@ -181,7 +181,17 @@ impl Runs {
                 own: self.tasks(),
                 reading,
             };
-            let rows = TaskSource::find(asked, watch)?;
+            let rows = TaskSource::find(asked, watch).map_err(|error| {
+                let reading = Reading {
+                    label_optional: true,
+                    ..reading
+                };
+                let unlabelled = inputs::Asked { reading, ..asked };
+                match TaskSource::find(unlabelled, &mut Quiet) {
+                    Ok(source) => not_scored(&error, source.task.as_ref()),
+                    Err(_) => error,
+                }
+            })?;
             if reward.is_some() && !rows.task.is_generation() {
                 refuse!(
                     "`reward`: the answers of task {} are chosen, not written",
@@ -203,6 +213,17 @@ impl Runs {
         });
         ended(&ranks, measured)
     }
+}
+
+/// What to do about rows that would do if they said what is right.
+fn not_scored(error: &RunError, task: &dyn Task) -> RunError {
+    RunError::input(format!(
+        "{error}; rows that do not say what is right can be answered (`predictions`), not scored{}",
+        match task.is_generation() {
+            true => ", unless by a reward that does not ask for it (`reward`, `reward-command`)",
+            false => "",
+        }
+    ))
 }
 
 /// What a measurement asks.
@@ -241,14 +262,7 @@ impl Drawn {
                 sample.is_ok_and(|sample| sample.correct.is_empty())
             };
             match sample(row) {
-                Err(error) if is_unlabelled() => refuse!(
-                    "{error}; rows that do not say what is right can be answered (`predictions`), not scored{}",
-                    match source.task.is_generation() {
-                        true =>
-                            ", unless by a reward that does not ask for it (`reward`, `reward-command`)",
-                        false => "",
-                    }
-                ),
+                Err(error) if is_unlabelled() => Err(not_scored(&error, source.task.as_ref())),
                 other => other,
             }
         };

@@ -88,9 +88,9 @@ fn print(report: &DataReport) -> std::io::Result<()> {
         answer(format_args!("unreadable: {problem}"))?;
     }
     for split in &report.splits {
-        if let Some(tried) = split.tried {
+        if let Some(tried) = split.tried.filter(|tried| *tried > 0) {
             answer(format_args!(
-                "{}: {tried} of {} tried, as no prompt could be made, always for the same reason",
+                "{}: {tried} of {} tried, and no prompt could be made, always for the same reason: no other row was tried",
                 split.split,
                 these(split.rows, "row", ["was", "were"])
             ))?;

@@ -255,7 +255,7 @@ fn models_are_measured_by_rewards() {
     let words = run(dir.path(), &by_program);
     let words = String::from_utf8_lossy(&words.stdout).into_owned();
     // one answer to try it, so that the first of the eight is worth 0
-    let told = "reward 0.5000 with a standard deviation of 0.5345 (8 answers), exact_match";
+    let told = "reward 0.5000 with a standard deviation of 0.5345 (8 answers), exact match";
     assert!(words.contains(told), "{words}");
     let predictions = fs::read_to_string(dir.path().join("p.jsonl")).expect("a file");
     let worth: Vec<Value> = predictions
@@ -266,7 +266,7 @@ fn models_are_measured_by_rewards() {
     for (more, parts) in [
         (
             &["--task", "notes.toml"][..],
-            &["--reward", "--reward-command"][..],
+            &["no field \"note\"", "(--reward, --reward-command)"][..],
         ),
         (
             &["--task", "notes.toml", "--reward", "numeric"],
