@@ -1,10 +1,13 @@
 //! What is understood of rows, before anything is trained on them.
 
+mod failing;
+
 use crate::Runs;
 use crate::error::{Blame, Result, RunError};
 use crate::inputs::{self, Asked, Calibration, ModelSource, Reading, TaskSource};
 use crate::settings::{Columns, Given, Inputs, Keys};
 use crate::watch::Watch;
+use failing::Failing;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -14,10 +17,6 @@ use zograd_tasks::{Chat, ChatTask, Dataset, Prompt, PromptEncoder, Row, Split, T
 
 /// How many rows are looked at together.
 const CHUNK: usize = 4096;
-
-/// How many rows are tried at least, where the prompt of each fails for the same reason: a chat template that does not end
-/// takes seconds for each.
-const TRIED: usize = 3;
 
 /// How many rows say what a field holds.
 const FIELD_ROWS: usize = 10_000;
@@ -328,33 +327,6 @@ struct Looking<'a> {
     texts: HashMap<u64, Seen>,
     problems: Vec<String>,
     failing: Failing,
-}
-
-/// The prompts so far, if each of them failed for the same reason.
-#[derive(Default)]
-struct Failing {
-    /// One was made, or failed for another reason.
-    is_over: bool,
-    reason: Option<String>,
-    rows: usize,
-}
-
-impl Failing {
-    /// One more, which failed for this reason, or did not.
-    fn tell(&mut self, reason: Option<&str>) {
-        self.is_over |= match (&self.reason, reason) {
-            (_, None) => true,
-            (None, Some(_)) => false,
-            (Some(known), Some(reason)) => known != reason,
-        };
-        self.rows += 1;
-        self.reason = reason.map(str::to_owned);
-    }
-
-    /// Whether it is time to give up.
-    fn is_enough(&self) -> bool {
-        !self.is_over && self.rows >= TRIED
-    }
 }
 
 impl Looking<'_> {
