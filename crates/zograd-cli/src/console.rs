@@ -89,6 +89,12 @@ impl Watch for Console {
         }
     }
 
+    fn run_expects(&mut self, line: &str) {
+        if !self.quiet {
+            self.say(&one_line(line));
+        }
+    }
+
     fn training_begins(&mut self, run: &RunNote<'_>) {
         let mut points = Points::default();
         for step in run.done {

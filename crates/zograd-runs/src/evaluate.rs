@@ -3,23 +3,28 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::classes::ClassReport;
-use crate::error::{Blame, Result, refuse};
+use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::{OptionBiases, json_hash, numbers, scores};
 use crate::inputs::{self, Calibration, ModelSource, Questions, Reading, TaskSource};
 use crate::predictions::{self, Asked};
 use crate::ranks::{alike, ended};
-use crate::settings::{Columns, EvalOptions, Given, Inputs, Keys, Machine, Measurement, SplitName};
+use crate::settings::{
+    Columns, EvalOptions, Given, Inputs, Keys, Machine, Measurement, RewardOptions, SplitName,
+};
 use crate::threads::with_threads;
-use crate::watch::Watch;
+use crate::watch::{Quiet, Watch};
+use crate::words::count;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 use zograd_models::{ModelConfig, content_hash};
 use zograd_perturb::Seed;
 use zograd_ranks::Ranks;
 use zograd_tasks::metrics::Metric;
-use zograd_tasks::{Row, Sample, Split, sample_indices};
+use zograd_tasks::rewards::Reward;
+use zograd_tasks::{Prompt, Row, Sample, Split, Task, sample_indices};
 use zograd_trainer::{Evaluation, peak_memory_bytes};
 
 /// What a measurement gave.
@@ -46,11 +51,14 @@ pub struct EvalReport {
     /// The scores by the names of their metrics; none without labelled examples.
     #[serde(flatten)]
     pub scores: Map<String, Value>,
+    /// What the answers are worth, where that is the score.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewards: Option<RewardReport>,
     /// Scores of each class, their mean F1 and how classes were taken for one another; none where answers are written, rows
     /// have options of their own, or none is labelled.
     #[serde(flatten)]
     pub classes: Option<ClassReport>,
-    /// Mean loss, in nats an example; none without labelled examples.
+    /// Mean loss, in nats an example, or minus the mean reward; none where nothing is scored.
     pub loss: Option<f64>,
     /// Examples with a score or a logit that is not finite.
     pub non_finite: usize,
@@ -62,6 +70,44 @@ pub struct EvalReport {
     pub peak_memory_bytes: Option<u64>,
 }
 
+/// What answers are worth.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RewardReport {
+    /// How many answers were judged.
+    pub answers: usize,
+    /// Their mean; not finite if one of them has no reward, because a logit was not finite.
+    pub mean: f64,
+    /// Their standard deviation (of a sample, so divided by one less than there are); none of a single answer.
+    pub sd: Option<f64>,
+    /// The least of them.
+    pub min: f64,
+    /// The most.
+    pub max: f64,
+}
+
+impl RewardReport {
+    /// Of an evaluation by rewards.
+    fn new(evaluation: &Evaluation) -> Option<Self> {
+        let is_reward = evaluation.metric == Metric::Reward;
+        let rewards: Vec<f64> = evaluation.predictions.iter().map(|p| p.score).collect();
+        is_reward.then(|| Self::of(&rewards))
+    }
+
+    fn of(rewards: &[f64]) -> Self {
+        let n = rewards.len() as f64;
+        let mean = rewards.iter().sum::<f64>() / n;
+        let squares: f64 = rewards.iter().map(|reward| (reward - mean).powi(2)).sum();
+        Self {
+            answers: rewards.len(),
+            mean,
+            sd: (rewards.len() > 1).then(|| (squares / (n - 1.0)).sqrt()),
+            min: rewards.iter().copied().fold(f64::INFINITY, f64::min),
+            max: rewards.iter().copied().fold(f64::NEG_INFINITY, f64::max),
+        }
+    }
+}
+
 impl Runs {
     /// All settings that a measurement has.
     pub fn measurement_keys() -> Keys {
@@ -69,17 +115,24 @@ impl Runs {
             .and::<Inputs>()
             .and::<Columns>()
             .and::<Measurement>()
+            .and::<RewardOptions>()
             .and::<EvalOptions>()
             .and::<Machine>()
     }
 
     /// Measures a model on a task, and writes its predictions if `predictions` names a file. Then rows need not say what
-    /// is right.
+    /// is right, and neither need they where answers are worth something whatever is right.
     ///
     /// # Errors
     /// Wrong input, or a file that cannot be written.
     pub fn measure(&self, given: Given, watch: &mut dyn Watch) -> Result<EvalReport> {
+        let names_task = inputs::names_task(&given);
         let mut given = inputs::with_known_rows(inputs::with_known(given)?)?;
+        let of_run = match names_task {
+            true => None,
+            false => inputs::reward_of_run(&given)?,
+        };
+        let mut reward: RewardOptions = given.take()?;
         let inputs: Inputs = given.take()?;
         let columns: Columns = given.take()?;
         let measurement: Measurement = given.take()?;
@@ -87,6 +140,27 @@ impl Runs {
         let machine = given.take::<Machine>()?.complete()?;
         given.finish(&Self::measurement_keys(), |_| "an evaluation".into())?;
         let ranks = self.ranks();
+        if let (true, Some(known)) = (reward.is_empty(), of_run) {
+            match &known.reward_command {
+                // a folder may be from anywhere: what it says is read, and not run
+                Some(command) => watch.note(&format!(
+                    "note: in the run a program said what answers are worth; it is not started unless it is said again: \
+                     `reward-command = {command:?}`"
+                )),
+                None => reward = known,
+            }
+        }
+        let reward = match reward.is_empty() {
+            true => None,
+            false => {
+                reward.complete()?;
+                Some(reward.build()?)
+            }
+        };
+        let label_optional = measurement.predictions.is_some()
+            || reward
+                .as_ref()
+                .is_some_and(|reward| !reward.needs_right_answers());
         if let (Some(path), true) = (&measurement.predictions, ranks.leads()) {
             predictions::check("predictions", path)?;
         }
@@ -98,7 +172,7 @@ impl Runs {
             };
             let reading = Reading {
                 splits,
-                label_optional: measurement.predictions.is_some(),
+                label_optional,
             };
             // rows first: a model may have to be fetched
             let asked = inputs::Asked {
@@ -107,13 +181,30 @@ impl Runs {
                 own: self.tasks(),
                 reading,
             };
-            let rows = TaskSource::find(asked, watch)?;
-            let drawn = Drawn::new(&rows, &measurement, scored)?;
+            let rows = TaskSource::find(asked, watch).map_err(|error| {
+                let reading = Reading {
+                    label_optional: true,
+                    ..reading
+                };
+                let unlabelled = inputs::Asked { reading, ..asked };
+                match TaskSource::find(unlabelled, &mut Quiet) {
+                    Ok(source) => not_scored(&error, source.task.as_ref()),
+                    Err(_) => error,
+                }
+            })?;
+            if reward.is_some() && !rows.task.is_generation() {
+                refuse!(
+                    "`reward`: the answers of task {} are chosen, not written",
+                    rows.task.name()
+                );
+            }
+            let drawn = Drawn::new(&rows, &measurement, (scored, label_optional))?;
             let measuring = Measuring {
                 ranks: &ranks,
                 model: ModelSource::find(&inputs, watch)?,
                 inputs,
                 measurement,
+                reward,
                 batch_size,
                 machine,
                 rows,
@@ -122,6 +213,17 @@ impl Runs {
         });
         ended(&ranks, measured)
     }
+}
+
+/// What to do about rows that would do if they said what is right.
+fn not_scored(error: &RunError, task: &dyn Task) -> RunError {
+    RunError::input(format!(
+        "{error}; rows that do not say what is right can be answered (`predictions`), not scored{}",
+        match task.is_generation() {
+            true => ", unless by a reward that does not ask for it (`reward`, `reward-command`)",
+            false => "",
+        }
+    ))
 }
 
 /// What a measurement asks.
@@ -136,7 +238,12 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn new(source: &TaskSource, asked: &Measurement, split: Split) -> Result<Self> {
+    /// Of a split whose rows need not say what is right, or have to.
+    fn new(
+        source: &TaskSource,
+        asked: &Measurement,
+        (split, label_optional): (Split, bool),
+    ) -> Result<Self> {
         let seed = Seed::new(asked.seed.unwrap_or(0));
         let rows = source.data.count(split).or_input()?;
         let mut picked = sample_indices(seed.child(1), rows, asked.test_examples.unwrap_or(rows));
@@ -145,7 +252,7 @@ impl Drawn {
         }
         picked.sort_unstable();
         let mut rows = source.data.rows(split, &picked).or_input()?;
-        if asked.predictions.is_some() {
+        if label_optional {
             rows = rows.into_iter().map(Row::label_optional).collect();
         }
         let sample = |row: &Row| source.task.sample(row).or_input();
@@ -155,9 +262,7 @@ impl Drawn {
                 sample.is_ok_and(|sample| sample.correct.is_empty())
             };
             match sample(row) {
-                Err(error) if is_unlabelled() => refuse!(
-                    "{error}; rows that do not say what is right can be answered (`predictions`), not scored"
-                ),
+                Err(error) if is_unlabelled() => Err(not_scored(&error, source.task.as_ref())),
                 other => other,
             }
         };
@@ -166,7 +271,10 @@ impl Drawn {
             shots => {
                 let rows = source.data.count(Split::Train).or_input()?;
                 if shots > rows {
-                    refuse!("`shots = {shots}`: the train split has {rows} rows");
+                    refuse!(
+                        "`shots = {shots}`: the train split has {}",
+                        count(rows, "row")
+                    );
                 }
                 sample_indices(seed.child(0), rows, shots)
             }
@@ -189,6 +297,8 @@ struct Measuring<'a> {
     ranks: &'a Ranks,
     inputs: Inputs,
     measurement: Measurement,
+    /// What written answers are worth, if that is the score.
+    reward: Option<Arc<dyn Reward>>,
     batch_size: usize,
     machine: Machine,
     model: ModelSource,
@@ -223,8 +333,14 @@ impl Measuring<'_> {
             true => OptionBiases::of(weights, &self.rows.name)?,
             false => Vec::new(),
         };
-        let scoring =
+        let answering =
             inputs::scoring(task, &encoder, &config, asked.beams, None)?.with_biases(biases);
+        let scoring = match &self.reward {
+            Some(reward) => {
+                inputs::scoring(task, &encoder, &config, asked.beams, Some(reward.clone()))?
+            }
+            None => answering.clone(),
+        };
         let Drawn {
             split,
             ids,
@@ -240,35 +356,50 @@ impl Measuring<'_> {
             inputs::note_chats(&prompts, watch);
         }
         let truncated = inputs::truncated(&prompts);
-        let (mut labelled, mut unlabelled) = (Vec::new(), Vec::new());
-        for prompt in prompts {
-            match prompt.correct.is_empty() {
-                true => unlabelled.push(prompt),
-                false => labelled.push(prompt),
-            }
+        let labelled = prompts.iter().filter(|prompt| !prompt.correct.is_empty());
+        let labelled = labelled.count();
+        let reward = self.reward.as_deref();
+        let asks_nothing = reward.is_some_and(|reward| !reward.needs_right_answers());
+        let (mut counted, uncounted): (Vec<Prompt>, Vec<Prompt>) = prompts
+            .into_iter()
+            .partition(|prompt| asks_nothing || !prompt.correct.is_empty());
+        if !uncounted.is_empty() {
+            let (these, all) = (uncounted.len(), count(samples.len(), "row"));
+            watch.note(&match these {
+                1 => format!("note: 1 of {all} does not say what is right: it is answered, and counts in no score"),
+                _ => format!("note: {these} of {all} do not say what is right: they are answered, and count in no score"),
+            });
         }
-        if !unlabelled.is_empty() {
-            watch.note(&format!(
-                "note: {} of {} rows do not say what is right: they are answered, and count in no score",
-                unlabelled.len(),
-                samples.len()
-            ));
+        if let Some(reward) = reward {
+            inputs::give_fields(&mut counted, from, reward)?;
+            inputs::try_out(reward, &counted)?;
         }
 
         let start = Instant::now();
-        let questions = |prompts| Questions {
+        let questions = |prompts, scoring| Questions {
             prompts,
-            scoring: &scoring,
+            scoring,
             batch_size: self.batch_size,
             stop: None,
             ranks: self.ranks,
         };
         let job = MeasureJob {
             measuring: &self,
-            questions: [questions(&labelled), questions(&unlabelled)],
+            questions: [
+                questions(&counted, &scoring),
+                questions(&uncounted, &answering),
+            ],
             watch,
         };
         let [scored, answered] = dispatch(self.machine.backend(), job)?;
+        let of = |evaluation: &Evaluation| {
+            let mut scores = scores(evaluation, "");
+            if labelled == 0 {
+                // nothing is right to the word where nobody says what is right
+                scores.remove(Metric::ExactMatch.key());
+            }
+            scores
+        };
         if let (Some(path), true) = (&asked.predictions, self.ranks.leads()) {
             let asked = Asked {
                 task,
@@ -283,11 +414,12 @@ impl Measuring<'_> {
             model: self.model.name.clone(),
             adapter: asked.adapter.clone(),
             examples: samples.len(),
-            labelled: labelled.len(),
+            labelled,
             shots: shown.len(),
             demonstrations: numbers(&shown),
             metric: scoring.metric(),
-            scores: scored.as_ref().map(|e| scores(e, "")).unwrap_or_default(),
+            scores: scored.as_ref().map(of).unwrap_or_default(),
+            rewards: scored.as_ref().and_then(RewardReport::new),
             classes: scored
                 .as_ref()
                 .and_then(|e| ClassReport::new(task, &samples, &e.predictions)),
@@ -347,5 +479,22 @@ impl Job for MeasureJob<'_> {
             }
         }
         Ok(measured)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewards_have_the_spread_of_a_sample() {
+        let report = RewardReport::of(&[0.0, 1.0, 0.5, 0.5]);
+        assert_eq!((report.answers, report.mean), (4, 0.5));
+        assert_eq!((report.min, report.max), (0.0, 1.0));
+        // (0.25 + 0.25) / 3
+        let sd = report.sd.expect("of several");
+        assert!((sd - (0.5f64 / 3.0).sqrt()).abs() < 1e-15, "{sd}");
+        assert_eq!(RewardReport::of(&[2.0]).sd, None);
+        assert!(RewardReport::of(&[f64::NAN, 1.0]).mean.is_nan());
     }
 }

@@ -1,10 +1,13 @@
 //! What is understood of rows, before anything is trained on them.
 
+mod failing;
+
 use crate::Runs;
-use crate::error::{Blame, Result};
+use crate::error::{Blame, Result, RunError};
 use crate::inputs::{self, Asked, Calibration, ModelSource, Reading, TaskSource};
 use crate::settings::{Columns, Given, Inputs, Keys};
 use crate::watch::Watch;
+use failing::Failing;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -32,6 +35,12 @@ pub struct DataReport {
     /// How one file was divided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shares: Option<String>,
+    /// Why there are not all splits that a run reads: a file of few rows cannot be divided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undivided: Option<String>,
+    /// What the rows are about, where that is said or seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task: Option<String>,
     /// Their fields, by the first ten thousand rows.
     pub fields: Vec<FieldReport>,
     /// Their splits.
@@ -77,8 +86,12 @@ pub struct SplitReport {
     pub labels: Vec<(String, usize)>,
     /// Rows whose text another row of the split has, too.
     pub duplicates: usize,
-    /// Rows that cannot be read as the task's.
+    /// Rows that cannot be read as the task's, of those that were tried.
     pub unreadable: usize,
+    /// How many rows were tried, where that was given up because the prompts of the first ones could not be made, all for
+    /// the same reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tried: Option<usize>,
     /// Lengths of the prompts in tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens: Option<Lengths>,
@@ -140,6 +153,10 @@ impl Runs {
     /// # Errors
     /// Rows that cannot be read at all, columns that are not there, a tokenizer that cannot be loaded.
     pub fn inspect(&self, mut given: Given, watch: &mut dyn Watch) -> Result<DataReport> {
+        // lengths in tokens ask for its tokenizer and its positions alone
+        if let Some(tuned) = inputs::tuned(&given)? {
+            given = given.with("model", tuned.model);
+        }
         let inputs: Inputs = given.take()?;
         let columns: Columns = given.take()?;
         given.finish(&Self::inspection_keys(), |_| "this command".into())?;
@@ -154,9 +171,12 @@ impl Runs {
         };
         // the standard input is read once
         let is_read = inputs.data.as_deref() == Some(Path::new("-"));
-        let source = match has_task || (is_chat && !is_read) {
-            true => Some(self.first_that_opens(&inputs, &columns, watch)?),
-            false => None,
+        let (source, undivided) = match has_task || (is_chat && !is_read) {
+            true => {
+                let (source, why) = self.first_that_opens(&inputs, &columns, watch)?;
+                (Some(source), why.map(|why| why.to_string()))
+            }
+            false => (None, None),
         };
         let task = match &source {
             Some(source) => Some(source.task.as_ref()),
@@ -174,6 +194,7 @@ impl Runs {
             encoder: encoder.as_ref(),
             texts: HashMap::new(),
             problems: Vec::new(),
+            failing: Failing::default(),
         };
         let mut splits = Vec::new();
         for split in data.splits() {
@@ -186,6 +207,8 @@ impl Runs {
             format: format.map(|format| format.to_string()).unwrap_or_default(),
             separator: separator.flatten(),
             shares: data.shares().map(|shares| shares.to_string()),
+            undivided,
+            task: task.map(|task| task.name().to_string()),
             fields: fields(&data, first)?,
             prompt: looking.example(first)?,
             shared: looking.shared(),
@@ -196,13 +219,13 @@ impl Runs {
         })
     }
 
-    /// The rows with all splits, or with those that are there.
+    /// The rows with all splits, or with those that are there and why there are no others.
     fn first_that_opens(
         &self,
         inputs: &Inputs,
         columns: &Columns,
         watch: &mut dyn Watch,
-    ) -> Result<TaskSource> {
+    ) -> Result<(TaskSource, Option<RunError>)> {
         let mut open = |splits: &[Split]| {
             let reading = Reading {
                 splits,
@@ -216,15 +239,15 @@ impl Runs {
             };
             TaskSource::open(asked, watch)
         };
-        let all = open(Reading::ALL.splits);
-        let some = |error| {
-            let others = [&[Split::Validation][..], &[Split::Train]];
-            others
-                .into_iter()
-                .find_map(|splits| open(splits).ok())
-                .ok_or(error)
+        let error = match open(Reading::ALL.splits) {
+            Ok(source) => return Ok((source, None)),
+            Err(error) => error,
         };
-        all.or_else(some)
+        let others = [&[Split::Validation][..], &[Split::Train]];
+        match others.into_iter().find_map(|splits| open(splits).ok()) {
+            Some(source) => Ok((source, Some(error))),
+            None => Err(error),
+        }
     }
 }
 
@@ -303,6 +326,7 @@ struct Looking<'a> {
     /// By the hash of the text.
     texts: HashMap<u64, Seen>,
     problems: Vec<String>,
+    failing: Failing,
 }
 
 impl Looking<'_> {
@@ -311,12 +335,17 @@ impl Looking<'_> {
         let mut labels: BTreeMap<String, usize> = BTreeMap::new();
         let (mut lengths, mut cut, mut unreadable) = (Vec::new(), 0, 0);
         let mut chats = ChatCounts::default();
-        for start in (0..rows).step_by(CHUNK) {
+        let mut tried = 0;
+        'rows: for start in (0..rows).step_by(CHUNK) {
             for row in self
                 .data
                 .range(split, start..start + CHUNK)
                 .about("`data`")?
             {
+                if self.failing.is_enough() {
+                    break 'rows;
+                }
+                tried += 1;
                 match self.row(split, row.label_optional()) {
                     Ok(Looked {
                         label,
@@ -354,6 +383,7 @@ impl Looking<'_> {
             labels,
             duplicates: twice.map(|rows| rows.saturating_sub(1)).sum(),
             unreadable,
+            tried: (tried < rows).then_some(tried),
             tokens: Lengths::of(&lengths, cut),
             chats: self
                 .task
@@ -396,7 +426,13 @@ impl Looking<'_> {
         let from = (self.data, split);
         let samples = std::slice::from_ref(&sample);
         let prompts = inputs::prompts(encoder, task, from, samples, &[], Calibration::None);
-        let prompts = prompts.map_err(|error| error.to_string())?;
+        let prompts = prompts.map_err(|error| error.to_string());
+        // the same of any row
+        let place = format!("{}: ", row.location());
+        let reason = prompts.as_ref().err().map(String::as_str);
+        let reason = reason.map(|text| text.strip_prefix(&place).unwrap_or(text));
+        self.failing.tell(reason);
+        let prompts = prompts?;
         looked.prompt = prompts.into_iter().next();
         Ok(looked)
     }

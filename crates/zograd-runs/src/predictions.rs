@@ -4,6 +4,7 @@ use crate::error::{Blame, Result, refuse};
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
+use zograd_tasks::metrics::Metric;
 use zograd_tasks::{Row, Sample, Task};
 use zograd_trainer::{Answer, Evaluation, Prediction};
 
@@ -29,6 +30,9 @@ struct Line<'a> {
     id: Option<&'a Value>,
     #[serde(flatten)]
     answer: Answered<'a>,
+    /// What the answer is worth, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reward: Option<f64>,
 }
 
 /// What is right stands there where the row says it.
@@ -109,19 +113,22 @@ pub(crate) fn write(
     asked: &Asked<'_>,
     evaluations: [Option<&Evaluation>; 2],
 ) -> Result<()> {
-    let predictions = evaluations
-        .into_iter()
-        .flatten()
-        .flat_map(|e| &e.predictions);
-    let mut predictions: Vec<&Prediction> = predictions.collect();
-    predictions.sort_by_key(|prediction| prediction.index);
+    let predictions = evaluations.into_iter().flatten().flat_map(|e| {
+        let is_reward = e.metric == Metric::Reward;
+        let reward = move |p: &Prediction| is_reward.then_some(p.score);
+        e.predictions.iter().map(move |p| (p, reward(p)))
+    });
+    let mut predictions: Vec<(&Prediction, Option<f64>)> = predictions.collect();
+    predictions.sort_by_key(|(prediction, _)| prediction.index);
     let names = asked.task.option_names();
     let mut lines = Vec::new();
-    for ((prediction, id), sample) in predictions.iter().zip(asked.ids).zip(asked.samples) {
+    for (((prediction, reward), id), sample) in predictions.iter().zip(asked.ids).zip(asked.samples)
+    {
         let line = Line {
             index: prediction.index,
             id: id.as_ref(),
             answer: answered(&prediction.answer, sample, names.as_deref()),
+            reward: *reward,
         };
         serde_json::to_writer(&mut lines, &line).while_running()?;
         lines.push(b'\n');

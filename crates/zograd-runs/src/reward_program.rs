@@ -1,5 +1,6 @@
 //! Rewards that a program tells: a process that lives as long as the run, and is asked by a line an answer.
 
+use crate::descendants::Descendants;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -80,12 +81,15 @@ struct Running {
     lines: Receiver<Vec<u8>>,
     /// How it ended, once that was asked: then its number may be another's.
     ended: bool,
+    /// All that it started.
+    descendants: Descendants,
 }
 
 impl Running {
     fn start(command: &str) -> Result<Self, RewardError> {
         let mut shell = in_shell(command);
         shell.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let descendants = Descendants::of(&mut shell);
         let failed = |error: std::io::Error| {
             RewardError::ended(format!("the program cannot be started: {error}"))
         };
@@ -102,6 +106,7 @@ impl Running {
             input: Some(input),
             lines,
             ended: false,
+            descendants,
         };
         // dropped if there is none, and the process with it
         writing.and(reading).map_err(failed)?;
@@ -152,6 +157,7 @@ impl Running {
     fn has_ended(&mut self) -> RewardError {
         self.ended = true;
         kill_group(&mut self.child);
+        self.descendants.kill();
         let how = match self.child.wait() {
             Ok(status) => in_words(status),
             Err(error) => error.to_string(),
@@ -182,6 +188,7 @@ impl Drop for Running {
             kill_group(&mut self.child);
             // nothing can be done about one that cannot be waited for
             let _ = self.child.wait();
+            self.descendants.kill();
         }
     }
 }
@@ -388,6 +395,33 @@ mod tests {
         let error = error.expect("it is noticed");
         assert_eq!(error.failure, RewardFailure::Unreadable);
         assert!(error.words.contains("without being asked"), "{error}");
+    }
+
+    /// One that is in a session of its own, started by a process that has ended, and so in nobody's group.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_has_gone_elsewhere_is_killed_too() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let pid = dir.path().join("pid");
+        let command = format!(
+            "(setsid sh -c 'echo $$ > {0}.new; mv {0}.new {0}; exec tail -f /dev/null' > /dev/null 2>&1 &); \
+             until [ -e {0} ]; do :; done; while read -r line; do echo 1; done",
+            pid.display()
+        );
+        let program = RewardProgram::new(command, LONG);
+        assert_eq!(asked(&program, &["a"]), Ok(vec![1.0]));
+        let pid: i32 = text(&pid).trim().parse().expect("a number");
+        let pid = rustix::process::Pid::from_raw(pid).expect("above 0");
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+        assert!(state().is_ok(), "it lives");
+        drop(program);
+        // whoever is to wait for it may not have come to it yet
+        let is_gone = || state().is_err() || state().is_ok_and(|stat| stat.contains(") Z "));
+        let until = Instant::now() + LONG;
+        while !is_gone() {
+            assert!(Instant::now() < until, "it lives");
+            thread::yield_now();
+        }
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub trait Watch: Send {
     /// A run begins; what is going to be done, in a line.
     fn run_begins(&mut self, _line: &str) {}
 
+    /// What a long run will take from now on, in a line, as soon as its first steps tell.
+    fn run_expects(&mut self, _line: &str) {}
+
     /// Training begins in this run folder, or goes on after the steps and evaluations that it has already.
     fn training_begins(&mut self, _run: &RunNote<'_>) {}
 

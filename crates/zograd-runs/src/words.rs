@@ -40,6 +40,12 @@ pub fn count(n: impl std::fmt::Display, what: &str) -> String {
     }
 }
 
+/// So many of something, and what they do: `1 row is`, `2 rows are`.
+pub fn these(n: usize, what: &str, [does, do_]: [&str; 2]) -> String {
+    let verb = if n == 1 { does } else { do_ };
+    format!("{} {verb}", count(n, what))
+}
+
 /// A path as settings have it.
 pub(crate) fn as_text(path: &Path) -> Result<&str> {
     path.to_str()

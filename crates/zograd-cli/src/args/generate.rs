@@ -10,7 +10,7 @@ use zograd_runs::Storage;
 pub struct GenerateArgs {
     #[command(flatten)]
     pub model: ModelArgs,
-    /// Use this adapter with the model, such as RUN/best, or a folder of PEFT's
+    /// Use this adapter with the model, or a folder of PEFT's; a run or RUN/best as the model comes with its own
     #[arg(long, value_name = "DIR", help_heading = "Input")]
     pub adapter: Option<PathBuf>,
     /// The text to continue; may be given several times [default: all of the standard input]

@@ -61,6 +61,7 @@ pub struct PromptOptions {
     pub task: Option<String>,
     pub data: Option<PathBuf>,
     pub tokenizer: Option<PathBuf>,
+    pub chat_template: Option<PathBuf>,
     pub rows: Option<SplitName>,
     pub offset: Option<usize>,
     pub limit: Option<usize>,
@@ -90,6 +91,12 @@ impl Owner for PromptOptions {
             "DIR",
             "Folder with tokenizer.json, or vocab.json and merges.txt",
         ),
+        Setting::path(
+            "chat-template",
+            "FILE",
+            "File with the template that makes one text of a chat, in Jinja",
+        )
+        .or("the one in the folder of the tokenizer"),
         Setting::choice("rows", "SPLIT", "Which rows", SplitName::CHOICES).or("validation"),
         Setting::count("offset", "N", "First row to show").or("0"),
         Setting::count("limit", "N", "How many rows to show").or("5"),

@@ -9,6 +9,7 @@ use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
 use zograd_runs::experiment::{Lists, SweepPlan};
+use zograd_runs::words::count;
 use zograd_runs::{AlignReport, RunError, Runs};
 
 /// The methods where none is named.
@@ -52,11 +53,11 @@ fn print(report: &AlignReport) -> Result<()> {
         format!("; noise of a batch of {}: {noise:.3}", report.batch_size)
     });
     answer(format_args!(
-        "{} on {}: loss {:.4} on {} rows, length of its gradient {:.4} by {} numbers{noise}",
+        "{} on {}: loss {:.4} on {}, length of its gradient {:.4} by {} numbers{noise}",
         report.model,
         report.task,
         report.loss,
-        report.rows,
+        count(report.rows, "row"),
         report.gradient_norm,
         report.parameters
     ))?;

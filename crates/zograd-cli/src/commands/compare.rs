@@ -14,6 +14,7 @@ use zograd_runs::experiment::{
     Comparison, ComparisonReport, Interval, MethodReport, Reached, Rules, Target,
 };
 use zograd_runs::folder::RunRecord;
+use zograd_runs::words::count;
 use zograd_runs::words::number;
 use zograd_runs::{Blame, RunError, Runs};
 use zograd_tasks::metrics::Metric;
@@ -50,8 +51,8 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
     }
     if report.missing > 0 {
         say(format_args!(
-            "interrupted, {} runs to do; resume with: zograd compare --resume {}",
-            report.missing,
+            "interrupted, {} to do; resume with: zograd compare --resume {}",
+            count(report.missing, "run"),
             report.comparison.display()
         ));
         return Ok(stop.exit_code());

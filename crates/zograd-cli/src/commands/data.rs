@@ -6,6 +6,7 @@ use crate::output::answer;
 use crate::table::Table;
 use anyhow::Result;
 use std::process::ExitCode;
+use zograd_runs::words::{count, these};
 use zograd_runs::{ChatCounts, DataReport, Lengths, Runs, SplitReport};
 
 /// How many classes are listed.
@@ -41,6 +42,13 @@ fn print(report: &DataReport) -> std::io::Result<()> {
             as_flags("`split`")
         ))?;
     }
+    if let Some(why) = &report.undivided {
+        answer(format_args!(
+            "not enough to train on and to test on: {} ({})",
+            as_flags(why),
+            as_flags("`split`")
+        ))?;
+    }
     let mut fields = Table::new(["field", "holds", "such as", "blank"]).left(3);
     for field in &report.fields {
         fields.push(vec![
@@ -58,7 +66,7 @@ fn print(report: &DataReport) -> std::io::Result<()> {
     }
     answer(splits.without_empty_columns().text())?;
     for split in &report.splits {
-        if let Some(chats) = &split.chats {
+        if let Some(chats) = split.chats.as_ref().filter(|chats| chats.chats > 0) {
             answer(chats_in_words(split, chats))?;
         }
     }
@@ -66,18 +74,27 @@ fn print(report: &DataReport) -> std::io::Result<()> {
     for shared in &report.shared {
         let [a, b] = shared.splits;
         answer(format_args!(
-            "{} texts are in the {a} split and in the {b} split: scores on {b} will be too good",
-            shared.texts
+            "{} in the {a} split and in the {b} split: scores on {b} will be too good",
+            these(shared.texts, "text", ["is", "are"])
         ))?;
     }
     if report.contradictions > 0 {
         answer(format_args!(
-            "{} texts have different labels in different rows",
-            report.contradictions
+            "{} different labels in different rows",
+            these(report.contradictions, "text", ["has", "have"])
         ))?;
     }
     for problem in &report.problems {
         answer(format_args!("unreadable: {problem}"))?;
+    }
+    for split in &report.splits {
+        if let Some(tried) = split.tried.filter(|tried| *tried > 0) {
+            answer(format_args!(
+                "{}: {tried} of {} tried, and no prompt could be made, always for the same reason: no other row was tried",
+                split.split,
+                these(split.rows, "row", ["was", "were"])
+            ))?;
+        }
     }
     match (&report.prompt, report.max_length) {
         (Some(prompt), length) => {
@@ -88,6 +105,7 @@ fn print(report: &DataReport) -> std::io::Result<()> {
                 "the first prompt, with what is right:\n{prompt}"
             ))
         }
+        (None, _) if report.task.is_some() => Ok(()),
         (None, _) => answer(as_flags(
             "say which column is what for more: `text` and `label`, or `prompt` and `answer`",
         )),
@@ -111,19 +129,23 @@ fn line(split: &SplitReport) -> Vec<String> {
 /// What there is in the chats of a split, in a line.
 fn chats_in_words(split: &SplitReport, chats: &ChatCounts) -> String {
     let mut line = format!(
-        "{}: {} chats, {} turns, {} of them the assistant's",
-        split.split, chats.chats, chats.turns, chats.answers
+        "{}: {}, {}, {} of them the assistant's",
+        split.split,
+        count(chats.chats, "chat"),
+        count(chats.turns, "turn"),
+        chats.answers
     );
     if chats.scored > 0 {
         line.push_str(&format!(
-            "; {} tokens are the assistant's and count in the loss",
-            chats.scored
+            "; {} the assistant's and {} in the loss",
+            these(chats.scored, "token", ["is", "are"]),
+            if chats.scored == 1 { "counts" } else { "count" }
         ));
     }
     if chats.left_out > 0 {
         line.push_str(&format!(
-            "; {} earlier turns count in none, as the chat template writes them otherwise once the chat has gone on",
-            chats.left_out
+            "; {} in none, as the chat template writes earlier turns otherwise once the chat has gone on",
+            these(chats.left_out, "earlier turn", ["counts", "count"])
         ));
     }
     line

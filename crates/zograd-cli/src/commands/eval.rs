@@ -7,6 +7,7 @@ use crate::table::Table;
 use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
+use zograd_runs::words::count;
 use zograd_runs::{ClassReport, EvalReport, Ranks, Runs};
 use zograd_tasks::metrics::Metric;
 
@@ -21,8 +22,12 @@ pub fn run(args: &EvalArgs, ranks: &Ranks) -> Result<ExitCode> {
     let measured = runs.measure(given, &mut Console::default())?;
     if measured.non_finite > 0 {
         say(format_args!(
-            "note: {} examples have scores or logits that are not finite and count as wrong",
-            measured.non_finite
+            "note: scores or logits of {} are not finite, which {}",
+            count(measured.non_finite, "example"),
+            match measured.rewards {
+                Some(_) => "leaves no mean reward",
+                None => "counts as wrong",
+            }
         ));
     }
     if args.json {
@@ -33,13 +38,26 @@ pub fn run(args: &EvalArgs, ranks: &Ranks) -> Result<ExitCode> {
         Some(_) => " with its adapter",
         None => "",
     };
-    let scored = match measured.loss {
-        Some(loss) => format!(
-            "{} ({} examples), loss {loss:.4}",
-            in_words(&measured),
-            measured.labelled
+    let scored = match (measured.rewards, measured.loss) {
+        (Some(rewards), _) => format!(
+            "{}{} ({}){}",
+            in_words(&measured, Metric::Reward),
+            rewards.sd.map_or(String::new(), |sd| format!(
+                " with a standard deviation of {sd:.4}"
+            )),
+            count(rewards.answers, "answer"),
+            exact(&measured)
         ),
-        None => format!("{} examples answered, none scored", measured.examples),
+        (None, Some(loss)) => format!(
+            "{}{} ({}), loss {loss:.4}",
+            in_words(&measured, measured.metric),
+            exact(&measured),
+            count(measured.labelled, "example")
+        ),
+        (None, None) => format!(
+            "{} answered, none scored",
+            count(measured.examples, "example")
+        ),
     };
     answer(format_args!(
         "{}{with_adapter} on {}: {scored}, {:.1} s",
@@ -92,18 +110,21 @@ fn confusion(report: &ClassReport) -> String {
     table.text()
 }
 
-/// The scores for people: the task's own first.
-fn in_words(measured: &EvalReport) -> String {
-    let score = |metric: Metric| {
-        Some(format!(
-            "{metric} {:.4}",
-            measured.scores.get(metric.key())?.as_f64()?
-        ))
-    };
-    let exact = match measured.metric {
-        Metric::ExactMatch => None,
-        _ => score(Metric::ExactMatch),
-    };
-    let all: Vec<String> = score(measured.metric).into_iter().chain(exact).collect();
-    all.join(", ")
+/// A score for people.
+fn in_words(measured: &EvalReport, metric: Metric) -> String {
+    let score = measured
+        .scores
+        .get(metric.key())
+        .and_then(|score| score.as_f64());
+    // not a number, if one of the answers has none
+    format!("{metric} {:.4}", score.unwrap_or(f64::NAN))
+}
+
+/// The share of answers that are right to the word, where that is not the score, and is known.
+fn exact(measured: &EvalReport) -> String {
+    let exact = Metric::ExactMatch;
+    match measured.metric != exact && measured.scores.contains_key(exact.key()) {
+        true => format!(", {}", in_words(measured, exact)),
+        false => String::new(),
+    }
 }

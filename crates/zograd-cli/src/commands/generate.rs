@@ -6,12 +6,15 @@ use crate::output::{answer, harmless, say};
 use crate::threads::set_threads;
 use serde::Serialize;
 use std::io::{IsTerminal, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use zograd_models::{Continuation, Decoding, Finish, Generation, ModelConfig, Sampling};
 use zograd_perturb::Seed;
 use zograd_runs::inputs::{self, ModelSource};
-use zograd_runs::{Blame, Job, Result, RunBackend, RunError, Storage, dispatch, with_threads};
+use zograd_runs::words::count;
+use zograd_runs::{
+    Blame, Given, Job, Result, RunBackend, RunError, Storage, dispatch, with_threads,
+};
 use zograd_tasks::{Chat, PromptEncoder};
 
 /// The longest text that is read from a file: longer than any model reads.
@@ -26,13 +29,16 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     machine.dtype = args.dtype;
     let machine = machine.complete()?;
     set_threads(machine.threads)?;
-    let source = ModelSource::find(&args.model.inputs(), &mut Console::default())?;
+    let known = known(args)?;
+    let mut named = args.model.inputs();
+    named.model = known.text("model").map(str::to_owned);
+    let source = ModelSource::find(&named, &mut Console::default())?;
     let config = ModelConfig::from_folder(&source.folder).about("`model`")?;
     let positions = config.max_position_embeddings;
     let mut encoder = inputs::encoder(&source.tokenizer, args.bos_id, positions)?
         .with_end_ids(&config.eos_token_ids);
     if args.chat {
-        let given = args.chat_template.as_deref();
+        let given = known.text("chat-template").map(Path::new);
         encoder = inputs::with_chat_template(encoder, given, &source.tokenizer)?;
     }
     let generation = Generation {
@@ -57,11 +63,12 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     for ids in &prompts {
         check_prompt(ids, &config)?;
     }
-    let adapter = args.adapter.as_deref().or(source.own_adapter());
+    let named = known.text("adapter").map(Path::new);
+    let adapter = named.or(source.own_adapter());
     if let Some(folder) = adapter {
         inputs::check_adapter_folder(folder, &config)?;
     }
-    if let (None, Some(folder)) = (&args.adapter, adapter) {
+    if let (None, Some(folder)) = (named, adapter) {
         say(format_args!(
             "note: {} holds an adapter beside its weights, which is used with them",
             folder.display()
@@ -93,6 +100,19 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
         note_finish(continuation, positions);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Model, adapter and chat template: those that were given, and what the folder of a run says of itself.
+fn known(args: &GenerateArgs) -> Result<Given> {
+    let text = |key: &str, path: &Option<PathBuf>| match path.as_deref().map(Path::to_str) {
+        Some(None) => Err(RunError::input(format!("`{key}`: the path is no UTF-8"))),
+        text => Ok(text.flatten().map(str::to_owned)),
+    };
+    let given = Given::new()
+        .with_some("model", args.model.model.clone())
+        .with_some("adapter", text("adapter", &args.adapter)?)
+        .with_some("chat-template", text("chat-template", &args.chat_template)?);
+    inputs::with_known(given)
 }
 
 /// One prompt in JSON.
@@ -178,7 +198,9 @@ fn check_prompt(ids: &[u32], config: &ModelConfig) -> Result<()> {
     }
     if length > positions {
         return Err(RunError::input(format!(
-            "the prompt has {length} tokens, the model {positions} positions; shorten it"
+            "the prompt has {}, the model {}; shorten it",
+            count(length, "token"),
+            count(positions, "position")
         )));
     }
     let largest = ids.iter().max().copied().unwrap_or(0);
@@ -197,10 +219,13 @@ fn note_finish(continuation: &Continuation, positions: usize) {
     let n = continuation.ids.len();
     match continuation.finish {
         Finish::Positions => say(format_args!(
-            "note: ended after {n} tokens, because the model has {positions} positions"
+            "note: ended after {}, because the model has {}",
+            count(n, "token"),
+            count(positions, "position")
         )),
         Finish::NonFinite => say(format_args!(
-            "note: ended after {n} tokens, because the model's logits are not finite"
+            "note: ended after {}, because the model's logits are not finite",
+            count(n, "token")
         )),
         // as was asked for
         _ => {}

@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 use zograd_models::ModelConfig;
 use zograd_runs::inputs::{self, Asked, Reading, TaskSource};
+use zograd_runs::words::count;
 use zograd_runs::{Blame, Columns, Inputs, Result, RunError, SplitName};
 use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Split, Task};
 
@@ -37,6 +38,8 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
     let mut inputs = Inputs::default();
     inputs.task.clone_from(&options.task);
     inputs.data.clone_from(&options.data);
+    inputs.chat_template.clone_from(&options.chat_template);
+    inputs.bos_id = options.bos_id;
     let asked = Asked {
         inputs: &inputs,
         columns: &columns,
@@ -55,14 +58,13 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
     if let Ok(config) = ModelConfig::from_folder(tokenizer) {
         encoder = encoder.with_end_ids(&config.eos_token_ids);
     }
-    if task.is_chat() {
-        encoder = inputs::with_chat_template(encoder, None, tokenizer)?;
-    }
+    let encoder = inputs::with_template(encoder, task, &inputs, tokenizer)?;
     let rows = data.count(split).or_input()?;
     let offset = options.offset.unwrap_or(0);
     if offset >= rows {
         return Err(RunError::input(format!(
-            "`offset = {offset}`: the {split} split has {rows} rows"
+            "`offset = {offset}`: the {split} split has {}",
+            count(rows, "row")
         ))
         .into());
     }
@@ -117,7 +119,8 @@ fn shots(task: &dyn Task, data: &Dataset, shots: usize) -> Result<Demonstrations
     let rows = data.count(Split::Train).or_input()?;
     if shots > rows {
         return Err(RunError::input(format!(
-            "`shots = {shots}`: the train split has {rows} rows"
+            "`shots = {shots}`: the train split has {}",
+            count(rows, "row")
         )));
     }
     Ok(Demonstrations::new(

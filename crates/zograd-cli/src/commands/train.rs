@@ -7,7 +7,7 @@ use crate::signals::Stop;
 use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
-use zograd_runs::{MethodKind, Published, Ranks, RunError, Runs, Summary, words};
+use zograd_runs::{MethodKind, Published, Ranks, RunError, Runs, Storage, Summary, words};
 use zograd_trainer::{Gain, StopReason};
 
 /// Fine-tunes a model.
@@ -165,7 +165,7 @@ fn print(r: &Summary) -> std::io::Result<()> {
             "{:<14} {}; {}",
             event.name(),
             words::count(*count, "step"),
-            as_flags(event.advice())
+            as_flags(event.advice(r.dtype == Storage::F32.to_string()))
         ))?;
     }
     if r.skipped > 0 {

@@ -228,6 +228,61 @@ fn what_is_understood_and_cut_is_said() {
     );
 }
 
+/// A template that fails at every chat is given up soon, and nobody is told of columns.
+#[test]
+fn a_template_that_never_ends_is_tried_three_times() {
+    let dir = scratch();
+    let endless =
+        "{% for i in range(10000) %}{% for j in range(10000) %}{{ j }}{% endfor %}{% endfor %}";
+    with_template(dir.path(), endless);
+    write(&dir.path().join("chats.jsonl"), (0..60).map(chat));
+    let data = ["data", "chats.jsonl", "--model", "model"];
+    let report = run_json(dir.path(), &[&data[..], &["--json"]].concat());
+    let train = &report["splits"][0];
+    assert_eq!(
+        (&train["tried"], &train["unreadable"]),
+        (&json!(3), &json!(3))
+    );
+    assert_eq!(report["task"], "chat");
+    let words = run(dir.path(), &data);
+    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    assert!(
+        words.contains("train: 3 of ") && words.contains("same reason"),
+        "{words}"
+    );
+    assert!(!words.contains("--text"), "{words}");
+    // another template
+    fs::write(dir.path().join("t.jinja"), TEMPLATE).expect("written");
+    let template = ["--chat-template", "t.jinja"];
+    let whole = run_json(dir.path(), &[&data[..], &template, &["--json"]].concat());
+    assert_eq!(whole["splits"][0].get("tried"), None);
+    let prompts = [
+        "prompts",
+        "--task",
+        "chat",
+        "--data",
+        "chats.jsonl",
+        "--tokenizer",
+        "model",
+    ];
+    let prompts = [&prompts[..], &["--limit", "1"], &template].concat();
+    let shown = run(dir.path(), &prompts);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("assistant: great"), "{shown}");
+    // a chat alone cannot be divided
+    write(&dir.path().join("one.jsonl"), [chat(0)]);
+    let one = run(
+        dir.path(),
+        &[&["data", "one.jsonl"][..], &data[2..], &template].concat(),
+    );
+    let one = String::from_utf8_lossy(&one.stdout).into_owned();
+    assert!(
+        one.contains("not enough to train on") && one.contains("--split"),
+        "{one}"
+    );
+    assert!(one.contains("1 chat, 4 turns"), "{one}");
+}
+
 #[test]
 fn every_wrong_chat_is_a_line() {
     let dir = scratch();

@@ -34,6 +34,36 @@ fn a_prompt_comes_from_a_flag_a_file_or_the_standard_input() {
     assert_eq!(String::from_utf8_lossy(&piped.stdout), flag);
 }
 
+/// A run, and what it kept, come with their model and adapter.
+#[test]
+fn a_run_is_a_model() {
+    let dir = scratch();
+    for tune in ["full", "lora", "prefix"] {
+        let tuned = [
+            "--tune", tune, "--lr", "1e-1", "--method", "mezo", "--out", tune,
+        ];
+        run(dir.path(), &short(&tuned));
+        let best = format!("{tune}/best");
+        let write = |more: &[&str]| {
+            let args = [
+                "generate",
+                "--json",
+                "--max-new-tokens",
+                "4",
+                "--prompt",
+                "It was",
+            ];
+            run_json(dir.path(), &[&args[..], more].concat())
+        };
+        let by_parts = match tune {
+            "full" => write(&["--model", &best]),
+            _ => write(&["--adapter", &best]),
+        };
+        assert_eq!(write(&["--model", tune]), by_parts, "{tune}");
+        assert_eq!(write(&["--model", &best]), by_parts, "{tune}");
+    }
+}
+
 /// An adapter that is given counts as one that lies beside the weights.
 #[test]
 fn an_adapter_is_used() {

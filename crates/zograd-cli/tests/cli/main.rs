@@ -11,6 +11,8 @@ mod compare;
 mod environment;
 mod errors;
 mod families;
+#[cfg(unix)]
+mod first_model;
 mod generate;
 #[cfg(unix)]
 mod hostile;

@@ -154,6 +154,30 @@ fn every_format_has_the_same_answers_in_order() {
             assert_eq!(value, line.get(name).cloned().unwrap_or_default());
         }
     }
+    // Parquet by the standard input is what it is as a file; a part of it is no table
+    let look = |file: &str, args: &[&str]| {
+        let input = File::open(dir.path().join(file)).expect("a file");
+        let mut command = zograd(dir.path(), args);
+        command.stdin(input).output().expect("the binary starts")
+    };
+    let seen = |args: &[&str]| {
+        let output = look("a.parquet", args);
+        let mut seen: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        seen["data"] = Value::Null;
+        seen
+    };
+    let by_file = seen(&["data", "a.parquet", "--json"]);
+    assert_eq!(by_file["splits"][0]["rows"], 150);
+    assert_eq!(seen(&["data", "-", "--json"]), by_file);
+    let whole = fs::read(dir.path().join("a.parquet")).expect("a file");
+    for length in [4, 100, whole.len() / 2, whole.len() - 1] {
+        fs::write(dir.path().join("a.parquet"), &whole[..length]).expect("written");
+        let output = look("a.parquet", &["data", "-"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{length}: {said}");
+        let is_told = said.contains("standard input as Parquet") && said.lines().count() == 1;
+        assert!(is_told, "{length}: {said}");
+    }
     let piped = go("-", false);
     assert_eq!(
         lines(&String::from_utf8(piped.stdout).expect("text")),

@@ -192,6 +192,135 @@ fn rows_without_answers_are_learnt_from() {
     );
 }
 
+/// A model is measured by what its answers are worth: by the rule that is named, or by that of its run.
+#[test]
+fn models_are_measured_by_rewards() {
+    let dir = scratch();
+    sums(dir.path());
+    let length = ["--reward", "length", "--reward-length", "5"];
+    let mut train = small(&[&length[..], &["--tune", "lora", "--out", "run"]].concat());
+    train[4] = "notes.toml";
+    run(dir.path(), &train);
+    // the rows of the run say nothing of what is right, and its rule does not ask
+    let of_run = run_json(dir.path(), &["eval", "--json", "--model", "run"]);
+    assert_eq!(
+        (&of_run["metric"], &of_run["labelled"]),
+        (&json!("reward"), &json!(0))
+    );
+    let rewards = &of_run["rewards"];
+    assert_eq!(rewards["answers"], 8);
+    assert_eq!(
+        (&rewards["mean"], of_run.get("exact_match")),
+        (&of_run["reward"], None)
+    );
+    assert!(
+        rewards["sd"].as_f64().is_some_and(|sd| sd >= 0.0),
+        "{of_run}"
+    );
+    let named = [
+        "eval",
+        "--json",
+        "--model",
+        "run/best",
+        "--task",
+        "notes.toml",
+        "--data",
+        "data",
+    ];
+    let named = [&named[..], &length, &["--max-new-tokens", "5"]].concat();
+    assert_eq!(run_json(dir.path(), &named)["rewards"], *rewards);
+    // a program, of a model that knows nothing of rewards
+    let program = "n=0; while read -r line; do n=$((n+1)); echo $((n % 2)); done";
+    let model = [
+        "eval",
+        "--model",
+        "embedded",
+        "--data",
+        "data",
+        "--max-new-tokens",
+        "3",
+    ];
+    let by_program = [
+        &model[..],
+        &[
+            "--task",
+            "sums.toml",
+            "--reward-command",
+            program,
+            "--predictions",
+            "p.jsonl",
+        ],
+    ]
+    .concat();
+    let words = run(dir.path(), &by_program);
+    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    // one answer to try it, so that the first of the eight is worth 0
+    let told = "reward 0.5000 with a standard deviation of 0.5345 (8 answers), exact match";
+    assert!(words.contains(told), "{words}");
+    let predictions = fs::read_to_string(dir.path().join("p.jsonl")).expect("a file");
+    let worth: Vec<Value> = predictions
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["reward"].clone())
+        .collect();
+    assert_eq!(worth, [0.0, 1.0].repeat(4));
+    for (more, parts) in [
+        (
+            &["--task", "notes.toml"][..],
+            &["no field \"note\"", "(--reward, --reward-command)"][..],
+        ),
+        (
+            &["--task", "notes.toml", "--reward", "numeric"],
+            &["data/validation.jsonl:1"],
+        ),
+        (
+            &["--task", "sums.toml", "--reward", "length"],
+            &["--reward-length"],
+        ),
+        (
+            &["--task", "sums.toml", "--reward-timeout", "3"],
+            &["not said", "--reward-command"],
+        ),
+        (
+            &["--task", "sums.toml", "--temperature", "1"],
+            &["--temperature"],
+        ),
+    ] {
+        refused(dir.path(), &[&model[..], more].concat(), parts);
+    }
+    let chosen = [
+        "eval", "--model", "embedded", "--task", "toy", "--reward", "f1",
+    ];
+    refused(dir.path(), &chosen, &["--reward", "chosen, not written"]);
+}
+
+/// What the folder of a run says is read, and not run.
+#[test]
+fn a_program_of_a_run_is_not_started_unasked() {
+    let dir = scratch();
+    sums(dir.path());
+    let program = "echo x >> started; while read -r line; do echo 1; done";
+    run(
+        dir.path(),
+        &small(&["--reward-command", program, "--out", "run"]),
+    );
+    fs::remove_file(dir.path().join("started")).expect("it was started");
+    let eval = ["eval", "--json", "--model", "run"];
+    let output = run(dir.path(), &eval);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        said.contains("not started") && said.contains("--reward-command"),
+        "{said}"
+    );
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["metric"], "f1");
+    assert!(!dir.path().join("started").exists());
+    let again = run_json(
+        dir.path(),
+        &[&eval[..], &["--reward-command", program]].concat(),
+    );
+    assert_eq!(again["rewards"]["mean"], 1.0);
+}
+
 #[test]
 fn wrong_rewards_are_refused_before_anything_is_written() {
     let dir = scratch();
@@ -203,7 +332,7 @@ fn wrong_rewards_are_refused_before_anything_is_written() {
         fs::write(file, format!("{row}\n{row}\n")).expect("written");
     }
     let cases: [(&[&str], &[&str]); 19] = [
-        (&[], &["--objective reward", "--reward", "--reward-command"]),
+        (&[], &["not said", "--reward", "--reward-command"]),
         (
             &["--reward", "f1", "--reward-command", "cat"],
             &["--reward, --reward-command: give one"],

@@ -122,6 +122,10 @@ fn a_head_fit_is_what_was_learnt() {
         "run",
     ];
     let output = run(dir.path(), &short(&fitted));
+    // the fit was paid for before the first step, and the steps follow it
+    let longer = run(dir.path(), &["train", "--resume", "run", "--steps", "30"]);
+    let told = String::from_utf8_lossy(&longer.stderr);
+    assert!(!told.contains("made again"), "{told}");
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.contains("added nothing to the head fit"), "{text}");
     assert!(

@@ -1,6 +1,7 @@
 //! What chance leaves open: how far a score may be off, and which points nothing tells apart.
 
 use super::outcome::Outcome;
+use crate::words::count;
 use zograd_tasks::metrics::Metric;
 
 /// The points that may be the best.
@@ -26,8 +27,8 @@ pub fn near(best: &Outcome, points: &[&Outcome]) -> Option<Near> {
         .filter(|p| p.dev_score.is_some_and(|a| a.mean >= score - error))
         .count();
     let examples = match best.runs.len() {
-        1 => format!("{} examples", best.dev_examples),
-        seeds => format!("{} examples, {seeds} seeds", best.dev_examples),
+        1 => count(best.dev_examples, "example"),
+        seeds => format!("{}, {seeds} seeds", count(best.dev_examples, "example")),
     };
     let points = match best.metric {
         Some(Metric::Reward) => format!("{error:.3} on {examples}"),

@@ -3,6 +3,7 @@
 use super::plan::{Point, SweepPlan};
 use crate::Runs;
 use crate::error::Result;
+use crate::pace::Pace;
 use crate::words::{count, duration};
 
 /// The runs of a sweep by what they cost, and those of them that are done.
@@ -13,10 +14,8 @@ pub struct Estimate {
     costs: Vec<u64>,
     /// How many runs are done.
     done: usize,
-    /// Forward passes that were made here.
-    forwards: u64,
-    /// Seconds they took, with loading and evaluations.
-    seconds: f64,
+    /// Forward passes that were made here, with loading and evaluations.
+    pace: Pace,
 }
 
 impl Estimate {
@@ -38,8 +37,7 @@ impl Estimate {
             seeds: plan.seed.len(),
             costs,
             done: 0,
-            forwards: 0,
-            seconds: 0.0,
+            pace: Pace::default(),
         })
     }
 
@@ -77,7 +75,7 @@ impl Estimate {
     /// Seconds until all is done, once something was done here.
     fn left(&self) -> Option<f64> {
         let left: u64 = self.costs.get(self.done..)?.iter().sum();
-        (self.forwards > 0).then(|| self.seconds / self.forwards as f64 * left as f64)
+        self.pace.seconds_for(left)
     }
 
     /// The next run is done, and was before.
@@ -88,8 +86,7 @@ impl Estimate {
     /// The next run was done just now: so many forward passes in so many seconds.
     pub fn ran(&mut self, forwards: u64, seconds: f64) {
         self.done += 1;
-        self.forwards += forwards;
-        self.seconds += seconds;
+        self.pace.add(forwards, seconds);
     }
 }
 
@@ -109,8 +106,7 @@ mod tests {
             seeds: 2,
             costs: vec![600, 600, 600, 600],
             done: 0,
-            forwards: 0,
-            seconds: 0.0,
+            pace: Pace::default(),
         };
         assert_eq!(
             estimate.in_words(),

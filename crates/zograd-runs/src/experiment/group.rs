@@ -2,6 +2,7 @@
 
 use super::Spread;
 use crate::folder::RunRecord;
+use crate::inputs::task_word;
 use crate::settings::WITHOUT_EFFECT;
 use crate::words::value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -108,8 +109,19 @@ fn keys<'a>(runs: impl IntoIterator<Item = &'a RunRecord>) -> impl Iterator<Item
 fn setting(run: &RunRecord, key: &str) -> String {
     match run.settings.get(key) {
         Some(given) => value(given),
-        None if [MODEL, TASK].contains(&key) => BUILT_IN.into(),
+        None if key == TASK => task(run),
+        None if key == MODEL => BUILT_IN.into(),
         None => "-".into(),
+    }
+}
+
+/// The task of a run that names none: what its rows were taken for, or their name where it has not come that far.
+fn task(run: &RunRecord) -> String {
+    let data = run.settings.get("data").and_then(toml::Value::as_str);
+    match (data, &run.summary) {
+        (None, _) => BUILT_IN.into(),
+        (Some(_), Some(summary)) => summary.task.clone(),
+        (Some(data), None) => task_word(None, Some(data)),
     }
 }
 
@@ -287,6 +299,16 @@ mod tests {
                 .distinct
                 .contains(&("max-length".into(), "128".into()))
         );
+    }
+
+    #[test]
+    fn rows_without_a_task_are_not_the_built_in_ones() {
+        let runs = [
+            run("method = 'gv'\nmodel = '/m/chatty'\ndata = '/d/chats.jsonl'"),
+            run("method = 'gv'\nmodel = '/m/chatty'"),
+        ];
+        let tasks: Vec<_> = group(&runs).into_iter().map(|group| group.task).collect();
+        assert_eq!(tasks, ["chats", "built-in"]);
     }
 
     #[test]

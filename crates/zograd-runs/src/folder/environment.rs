@@ -1,6 +1,7 @@
 //! `environment.json`: what a run ran on. A list: a run resumed elsewhere has more than one.
 
 use crate::error::{Blame, Result};
+use crate::words::count;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use zograd_files::MAX_SMALL_BYTES;
@@ -90,7 +91,7 @@ impl Environment {
             ("processor", self.cpu.clone().unwrap_or_else(unknown)),
             (
                 "logical processors",
-                format!("{cores}, {} threads used", self.threads),
+                format!("{cores}, {} used", count(self.threads, "thread")),
             ),
             ("memory", self.memory_bytes.map_or_else(unknown, gib)),
             ("backend", self.backend.clone()),

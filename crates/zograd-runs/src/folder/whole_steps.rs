@@ -117,13 +117,19 @@ impl Interrupted {
         }
         while let Some((Line::Step(mut step), bytes)) = lines.next() {
             let number = self.steps.len() as u64 + 1;
+            let before = match (self.steps.last(), &self.log.header.head_fit) {
+                (Some(last), _) => Sums::of(last),
+                (None, Some(fit)) => Sums {
+                    forwards: fit.forwards,
+                    tokens: fit.tokens,
+                    ..Sums::default()
+                },
+                (None, None) => Sums::default(),
+            };
             let Some(record) = self.log.records.get(self.steps.len()) else {
                 return;
             };
-            if step.step != number
-                || again == Some(number)
-                || !follows(&step, self.steps.last(), record)
-            {
+            if step.step != number || again == Some(number) || !follows(&step, before, record) {
                 return;
             }
             (step.update, step.weight_decay) = (record.update.clone(), record.weight_decay);
@@ -276,18 +282,35 @@ pub fn check_unfinished(folder: &Path, longer: bool) -> Result<()> {
     }
 }
 
+/// What the steps of a run add up to, and what was paid before them.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    forwards: u64,
+    tokens: u64,
+    passes: u64,
+    seconds: f64,
+}
+
+impl Sums {
+    fn of(step: &StepRecord) -> Self {
+        Self {
+            forwards: step.forwards,
+            tokens: step.tokens,
+            passes: step.passes,
+            seconds: step.seconds,
+        }
+    }
+}
+
 /// Whether a line of the metrics can be what the step of this record wrote after the line before it. The log
 /// has a checksum and the metrics have none; the run is resumed from them, so that a number that was damaged would
 /// stay in the sums of the rest of the run.
-fn follows(step: &StepRecord, before: Option<&StepRecord>, record: &Record) -> bool {
+fn follows(step: &StepRecord, before: Sums, record: &Record) -> bool {
     let same = |a: f64, b: f64| a == b || (!a.is_finite() && !b.is_finite());
-    let (forwards, tokens, passes, seconds) = before.map_or((0, 0, 0, 0.0), |b| {
-        (b.forwards, b.tokens, b.passes, b.seconds)
-    });
-    let sums = [(tokens, step.tokens), (passes, step.passes)];
-    step.forwards == forwards + record.losses.len() as u64
+    let sums = [(before.tokens, step.tokens), (before.passes, step.passes)];
+    step.forwards == before.forwards + record.losses.len() as u64
         && sums.iter().all(|(old, new)| old <= new && *new <= MAX_SUM)
-        && seconds <= step.seconds
+        && before.seconds <= step.seconds
         && step.seconds.is_finite()
         && step.losses.len() == record.losses.len()
         && step

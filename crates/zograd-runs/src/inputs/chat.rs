@@ -87,19 +87,20 @@ pub fn note_chats(prompts: &[Prompt], watch: &mut dyn Watch) {
         answered().map(|candidate| candidate.scored()).sum(),
     );
     watch.note(&format!(
-        "note: of {} in {} {} the assistant's and count in the loss",
+        "note: of {} in {} {scored} {} in the loss",
         count(read, "token"),
         count(prompts.len(), "chat"),
         match scored {
-            1 => "1 is".into(),
-            n => format!("{n} are"),
+            1 => "is the assistant's and counts",
+            _ => "are the assistant's and count",
         }
     ));
     let left_out: usize = prompts.iter().map(|prompt| prompt.left_out).sum();
     if left_out > 0 {
         watch.note(&format!(
-            "note: {} of the assistant count in no loss: the chat template writes them otherwise once the chat has gone on",
-            count(left_out, "earlier turn")
+            "note: {} of the assistant {} in no loss: the chat template writes them otherwise once the chat has gone on",
+            count(left_out, "earlier turn"),
+            if left_out == 1 { "counts" } else { "count" }
         ));
     }
 }

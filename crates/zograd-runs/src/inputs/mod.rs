@@ -19,7 +19,8 @@ pub use adapter::{attach, check_adapter_folder, keep, tuned_hash};
 pub use chat::{note_chats, with_chat_template, with_template};
 pub use model::{Questions, load, score};
 pub(crate) use model::{load_own, with_own_adapter};
-pub(crate) use of_run::{with_known, with_known_rows};
+pub use of_run::with_known;
+pub(crate) use of_run::{names_task, reward_of_run, tuned, with_known_rows};
 pub use prompts::{
     Calibration, at_row, check_ids, encoder, max_length, note_first_tokens, note_lengths, prompts,
     truncated,

@@ -2,7 +2,7 @@
 
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{BEST, CONFIG, METRICS, TaskNote};
-use crate::settings::{BUILT_IN_MODEL, Columns, Given, Owner};
+use crate::settings::{BUILT_IN_MODEL, Columns, Given, Owner, RewardOptions};
 use crate::words::as_text;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
@@ -15,27 +15,11 @@ const ADAPTER: &str = "adapter_config.json";
 ///
 /// # Errors
 /// A run that kept no weights, or files in it that cannot be read.
-pub(crate) fn with_known(mut given: Given) -> Result<Given> {
-    if let (Some(model), None) = (given.text("model"), given.text("adapter")) {
-        let folder = PathBuf::from(model);
-        // an adapter that a run kept says nothing of its model, which the run knows
-        let of_adapter = folder
-            .parent()
-            .filter(|run| folder.ends_with(BEST) && folder.join(ADAPTER).is_file() && is_run(run));
-        let run = of_adapter.map_or(folder.clone(), Path::to_owned);
-        if is_run(&run) {
-            given = of_run(given, &run)?;
-        }
+pub fn with_known(mut given: Given) -> Result<Given> {
+    if let Some(Tuned { model, adapter }) = tuned(&given)? {
+        given = given.with("model", model).with_some("adapter", adapter);
     }
-    let has_task = given.get("task").is_some()
-        || Columns::SETTINGS
-            .iter()
-            .any(|setting| setting.key != "split" && given.get(setting.key).is_some());
-    let weights = given
-        .text("adapter")
-        .or(given.text("model"))
-        .map(PathBuf::from);
-    let Some(weights) = weights.filter(|_| !has_task) else {
+    let Some(weights) = weights(&given).filter(|_| !names_task(&given)) else {
         return Ok(given);
     };
     Ok(match TaskNote::read(&weights)? {
@@ -44,15 +28,75 @@ pub(crate) fn with_known(mut given: Given) -> Result<Given> {
     })
 }
 
-/// The same with the rows of the run that the weights belong to, where none are given, and with how they were divided.
+/// The model of the run that is named as one, with its best weights in it or as an adapter of it.
+pub(crate) struct Tuned {
+    pub(crate) model: String,
+    pub(crate) adapter: Option<String>,
+}
+
+/// What the model that was given stands for, if it is a run, or the adapter that one kept.
+///
+/// # Errors
+/// A run that kept no weights, or files in it that cannot be read.
+pub(crate) fn tuned(given: &Given) -> Result<Option<Tuned>> {
+    let (Some(model), None) = (given.text("model"), given.text("adapter")) else {
+        return Ok(None);
+    };
+    let folder = PathBuf::from(model);
+    // an adapter that a run kept says nothing of its model, which the run knows
+    let of_adapter = folder
+        .parent()
+        .filter(|run| folder.ends_with(BEST) && folder.join(ADAPTER).is_file() && is_run(run));
+    let run = of_adapter.map_or(folder.clone(), Path::to_owned);
+    match is_run(&run) {
+        true => of_run(&run).map(Some),
+        false => Ok(None),
+    }
+}
+
+/// Whether it says what rows are about.
+pub(crate) fn names_task(given: &Given) -> bool {
+    let mut columns = Columns::SETTINGS.iter();
+    given.get("task").is_some()
+        || columns.any(|setting| setting.key != "split" && given.get(setting.key).is_some())
+}
+
+/// The folder of what was tuned.
+fn weights(given: &Given) -> Option<PathBuf> {
+    let named = given.text("adapter").or(given.text("model"));
+    named.map(PathBuf::from)
+}
+
+/// What answers are worth in the run that the weights belong to, if it was told.
+///
+/// # Errors
+/// A run whose settings cannot be read.
+pub(crate) fn reward_of_run(given: &Given) -> Result<Option<RewardOptions>> {
+    let weights = weights(given);
+    let Some(run) = weights
+        .as_deref()
+        .and_then(Path::parent)
+        .filter(|run| is_run(run))
+    else {
+        return Ok(None);
+    };
+    let settings = settings(run)?;
+    let own = settings
+        .into_iter()
+        .filter(|(key, _)| RewardOptions::has(key));
+    let own: toml::Table = own.collect();
+    match own.is_empty() {
+        true => Ok(None),
+        false => own.try_into().about_file(&run.join(CONFIG)).map(Some),
+    }
+}
+
+/// What was given with the rows of the run that the weights belong to, where none are given, and with how they were divided.
 ///
 /// # Errors
 /// A run whose settings cannot be read.
 pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
-    let weights = given
-        .text("adapter")
-        .or(given.text("model"))
-        .map(PathBuf::from);
+    let weights = weights(&given);
     let Some(run) = weights
         .as_deref()
         .and_then(Path::parent)
@@ -87,10 +131,14 @@ pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
 }
 
 /// The best weights of a run.
-fn of_run(given: Given, run: &Path) -> Result<Given> {
+fn of_run(run: &Path) -> Result<Tuned> {
     let best = run.join(BEST);
     if best.join("config.json").is_file() {
-        return Ok(given.with("model", as_text(&best)?));
+        let model = as_text(&best)?.to_owned();
+        return Ok(Tuned {
+            model,
+            adapter: None,
+        });
     }
     if !best.join(ADAPTER).is_file() {
         refuse!(
@@ -98,11 +146,12 @@ fn of_run(given: Given, run: &Path) -> Result<Given> {
             run.display()
         );
     }
-    let model = settings(run)?.get("model").cloned();
-    let best = as_text(&best)?;
-    Ok(given
-        .with("model", model.unwrap_or_else(|| BUILT_IN_MODEL.into()))
-        .with("adapter", best))
+    let settings = settings(run)?;
+    let model = settings.get("model").and_then(toml::Value::as_str);
+    Ok(Tuned {
+        model: model.unwrap_or(BUILT_IN_MODEL).to_owned(),
+        adapter: Some(as_text(&best)?.to_owned()),
+    })
 }
 
 fn is_run(folder: &Path) -> bool {

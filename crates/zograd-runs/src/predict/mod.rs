@@ -13,6 +13,7 @@ use crate::predictions;
 use crate::settings::{Columns, EvalOptions, Given, Inputs, Keys, Machine, PredictOptions};
 use crate::threads::with_threads;
 use crate::watch::Watch;
+use crate::words::count;
 use answered::Names;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -245,7 +246,8 @@ impl Job for PredictJob<'_> {
         };
         if before > 0 {
             watch.note(&format!(
-                "note: going on behind the {before} rows in {}",
+                "note: going on behind the {} in {}",
+                count(before, "row"),
                 Unfinished::path(this.out).display()
             ));
         }

@@ -25,6 +25,7 @@ mod preset_files;
 mod presets;
 mod rate;
 mod reward;
+mod sampling;
 mod tail;
 mod tuning;
 mod zeroth_order;
@@ -51,6 +52,7 @@ pub use prediction::PredictOptions;
 pub use presets::{Paper, Preset, Published, Start};
 pub use rate::LearningRate;
 pub use reward::{RewardOptions, RewardRule};
+pub use sampling::SamplingOptions;
 pub use tail::TailOptions;
 pub(crate) use tuning::check_adapter;
 pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
@@ -59,7 +61,7 @@ pub use zeroth_order::{PerturbationOptions, ZerothOrder};
 use crate::error::{Blame, Result, refuse};
 use owner::table;
 use std::path::PathBuf;
-use zograd_models::{AdapterConfig, BaseNote};
+use zograd_models::{AdapterConfig, BaseNote, Sampling};
 use zograd_perturb::family::PerturbationSpec;
 use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
 use zograd_select::{MethodSpec, Methods};
@@ -97,6 +99,8 @@ pub struct Settings {
     pub objective: Option<ObjectiveName>,
     /// What written answers are worth, if that is minimised.
     pub reward: Option<RewardOptions>,
+    /// How the answers of steps are drawn, if they are.
+    pub sampling: Option<Sampling>,
     /// The loop. Where the learning rate is measured, it is 0 until then.
     pub config: TrainConfig,
     /// Along how many directions the curvature is measured that the learning rate is made of, if it is.
@@ -127,6 +131,7 @@ impl Settings {
             .and_methods(methods, MethodChoice::HEADING)
             .and::<ObjectiveChoice>()
             .and::<RewardOptions>()
+            .and::<SamplingOptions>()
             .and::<CalibrationOptions>()
             .and::<PerturbationOptions>()
             .and::<LowRankOptions>()
@@ -188,7 +193,7 @@ impl Settings {
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
         given.finish(&Self::keys(methods), |key| {
             match (steps.objective, &method) {
-                (Some(objective), _) if RewardOptions::has(key) => {
+                (Some(objective), _) if RewardOptions::has(key) || SamplingOptions::has(key) => {
                     format!("`objective = {objective}`")
                 }
                 _ if key.starts_with("lora") || key.starts_with("prefix") => {
@@ -231,6 +236,7 @@ impl Settings {
             procedure,
             objective: steps.objective,
             reward: steps.reward,
+            sampling: steps.sampling,
             config,
             rate_directions: steps.rate_directions,
             measured: None,
@@ -478,6 +484,8 @@ struct Stepped {
     objective: Option<ObjectiveName>,
     reward: Option<RewardOptions>,
     rate_directions: Option<u64>,
+    drawn: SamplingOptions,
+    sampling: Option<Sampling>,
 }
 
 impl Stepped {
@@ -541,11 +549,11 @@ impl Stepped {
                 );
             }
         }
-        let mut reward = None;
+        let (mut reward, mut drawn) = (None, SamplingOptions::default());
         if objective == ObjectiveName::Reward {
             let mut options: RewardOptions = given.take()?;
             options.complete()?;
-            reward = Some(options);
+            (reward, drawn) = (Some(options), given.take()?);
         }
         Ok(Self {
             sizes,
@@ -554,6 +562,8 @@ impl Stepped {
             objective: Some(objective),
             reward,
             rate_directions,
+            sampling: drawn.complete()?,
+            drawn,
         })
     }
 
@@ -564,6 +574,7 @@ impl Stepped {
         if let Some(reward) = &self.reward {
             written.extend(table(reward)?);
         }
+        written.extend(table(&self.drawn)?);
         Ok(written)
     }
 }

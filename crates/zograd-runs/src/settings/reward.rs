@@ -1,4 +1,4 @@
-//! What written answers are worth, and how they are decoded.
+//! What written answers are worth.
 
 use super::names::names;
 use super::objective::ObjectiveName;
@@ -8,8 +8,6 @@ use crate::reward_program::RewardProgram;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
-use zograd_models::{Decoding, Generation, Sampling};
-use zograd_perturb::Seed;
 use zograd_select::{Choice, Setting};
 use zograd_tasks::rewards::{
     ExactMatch, JsonObject, Length, Numeric, Pattern, Reward, WordOverlap,
@@ -50,12 +48,6 @@ pub struct RewardOptions {
     pub reward_keys: Option<String>,
     /// Characters of an answer.
     pub reward_length: Option<usize>,
-    /// Divides the logits of answers that are drawn.
-    pub temperature: Option<f64>,
-    /// Only so many of the most probable tokens.
-    pub top_k: Option<usize>,
-    /// Only the most probable tokens that together have this probability.
-    pub top_p: Option<f64>,
 }
 
 impl Owner for RewardOptions {
@@ -65,7 +57,7 @@ impl Owner for RewardOptions {
         Setting::choice(
             "reward",
             "RULE",
-            "What an answer is worth (with `objective = reward`)",
+            "What a written answer is worth",
             RewardRule::CHOICES,
         ),
         Setting::text(
@@ -97,39 +89,28 @@ impl Owner for RewardOptions {
             "N",
             "The characters of `reward = length`",
         ),
-        Setting::number(
-            "temperature",
-            "T",
-            "Draw the answers of steps, the logits divided by this; a draw is a function of seed, step and row",
-        )
-        .or("the most probable tokens, or 1 with top-k or top-p"),
-        Setting::count(
-            "top-k",
-            "K",
-            "Draw them from the K most probable tokens only",
-        ),
-        Setting::number(
-            "top-p",
-            "P",
-            "Draw them from the fewest tokens that together have this probability",
-        ),
     ];
 }
 
 impl RewardOptions {
     /// Whether this is the key of one of them.
-    pub(super) fn has(key: &str) -> bool {
+    pub(crate) fn has(key: &str) -> bool {
         Self::SETTINGS.iter().any(|setting| setting.key == key)
+    }
+
+    /// Whether nothing is said.
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
     }
 
     /// Fills in what was left open, and refuses what cannot be.
     ///
     /// # Errors
     /// No reward or two, a rule without what it needs or with what it does not, a value out of range.
-    pub(super) fn complete(&mut self) -> Result<()> {
+    pub(crate) fn complete(&mut self) -> Result<()> {
         match (&self.reward, &self.reward_command) {
             (None, None) => refuse!(
-                "`objective = reward`: say what answers are worth by `reward` (a rule) or `reward-command` (a program)"
+                "what answers are worth is not said: give `reward` (a rule) or `reward-command` (a program)"
             ),
             (Some(_), Some(_)) => refuse!("`reward`, `reward-command`: give one of them"),
             (None, Some(command)) => {
@@ -167,26 +148,7 @@ impl RewardOptions {
                 refuse!("`{key}`: only with `reward = {rule}`");
             }
         }
-        if let Some(sampling) = self.sampling() {
-            let generation = Generation {
-                decoding: Decoding::Sampling(sampling),
-                ..Generation::greedy(1)
-            };
-            generation.check().or_input()?;
-        }
         self.build().map(|_| ())
-    }
-
-    /// How answers are drawn, if they are.
-    pub(crate) fn sampling(&self) -> Option<Sampling> {
-        let draws = self.temperature.is_some() || self.top_k.is_some() || self.top_p.is_some();
-        draws.then(|| Sampling {
-            temperature: self.temperature.unwrap_or(1.0),
-            top_k: self.top_k,
-            top_p: self.top_p,
-            // each step has its own
-            ..Sampling::new(Seed::new(0))
-        })
     }
 
     /// The reward; a program is started when it is first asked.

@@ -4,6 +4,7 @@ use super::work::Work;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result, RunError};
 use crate::inputs::{Questions, score};
+use crate::words::count;
 use std::time::Instant;
 use zograd_models::Model;
 use zograd_trainer::{
@@ -35,8 +36,8 @@ pub(super) fn probe<B: RunBackend>(
     summary.tokens = probe.run;
     summary.seconds = start.elapsed().as_secs_f64();
     work.recorder.watch.note(&format!(
-        "linear probe of {} tokens, C = {:.3e}{}",
-        probe.tokens.len(),
+        "linear probe of {}, C = {:.3e}{}",
+        count(probe.tokens.len(), "token"),
         probe.c,
         match probe.validation {
             Some(share) => format!(", {:.1}% of held-out tokens right", 100.0 * share),

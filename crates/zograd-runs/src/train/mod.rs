@@ -9,6 +9,7 @@ mod linear_probe;
 mod nearest;
 mod option_bias;
 mod origin;
+mod outlook;
 mod prepare;
 mod rate;
 mod rebuild;

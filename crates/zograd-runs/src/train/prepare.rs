@@ -153,7 +153,7 @@ impl Prepared {
         watch: &mut dyn Watch,
     ) -> Result<(Self, Destination)> {
         let reward = match &settings.reward {
-            Some(options) => Some((options.build()?, options.sampling())),
+            Some(options) => Some((options.build()?, settings.sampling.clone())),
             None => None,
         };
         let label_optional = reward

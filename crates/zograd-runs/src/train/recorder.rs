@@ -1,6 +1,7 @@
 //! Writes what happens into the run folder, and tells whoever looks on.
 
 use super::option_bias::{Kept, option_tokens, shift_of};
+use super::outlook::Outlook;
 use super::prepare::Prepared;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Result, refuse};
@@ -11,6 +12,7 @@ use crate::folder::{
 use crate::inputs::{keep, load_own, tuned_hash, with_own_adapter};
 use crate::settings::Storage;
 use crate::watch::{RunNote, Watch};
+use crate::words::count;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -44,6 +46,7 @@ pub(super) struct Recorder<'a> {
     evaluates: Option<TrainConfig>,
     /// An evaluation is due after the last step.
     due: bool,
+    outlook: Outlook,
     /// Kinds of events that were told.
     told: BTreeSet<Event>,
     last_event: Option<Event>,
@@ -70,11 +73,12 @@ struct BestLine<'a> {
 }
 
 impl<'a> Recorder<'a> {
+    /// Of a run that keeps so many numbers of its own.
     pub(super) fn new(
         folder: RunFolder,
         log: Option<TrajectoryWriter>,
         base: BaseNote,
-        prepared: &Prepared,
+        (prepared, numbers): (&Prepared, u64),
         watch: &'a mut dyn Watch,
     ) -> Self {
         let sources = &prepared.sources;
@@ -94,6 +98,7 @@ impl<'a> Recorder<'a> {
             checkpointed: None,
             evaluates,
             due: false,
+            outlook: Outlook::new(prepared, numbers),
             told: BTreeSet::new(),
             last_event: None,
         }
@@ -109,9 +114,9 @@ impl<'a> Recorder<'a> {
             // the last step may have been half written down
             if run.left_out() > 1 {
                 self.watch.note(&format!(
-                    "note: the metrics of the last {} steps of the log are missing or were changed; these steps are \
-                     made again",
-                    run.left_out()
+                    "note: the metrics of the last {} of the log are missing or were changed, which {} made again",
+                    count(run.left_out(), "step"),
+                    if run.left_out() == 1 { "is" } else { "are" }
                 ));
             }
         }
@@ -182,7 +187,7 @@ impl<'a> Recorder<'a> {
             } else {
                 ""
             },
-            event.advice(),
+            event.advice(self.base.dtype == Storage::F32),
         );
         self.watch.note(&line);
     }
@@ -422,6 +427,9 @@ impl<B: RunBackend> Observer<Model<B>> for Recorder<'_> {
         self.warn(record);
         self.last_event = record.event;
         self.watch.on_step(record);
+        if let Some(line) = self.outlook.on_step(record, self.folder.path()) {
+            self.watch.run_expects(&line);
+        }
         Ok(())
     }
 
@@ -438,6 +446,7 @@ impl<B: RunBackend> Observer<Model<B>> for Recorder<'_> {
         };
         recorded.map_err(observer_error)?;
         self.due = false;
+        self.outlook.on_eval(record);
         self.watch.on_eval(record);
         self.checkpoint(model, record.step);
         Ok(())

@@ -20,7 +20,7 @@ use crate::folder::{
 };
 use crate::inputs::{Questions, load, note_lengths, score, truncated, tuned_hash};
 use crate::ranks::{Fact, agreed, alike, waited};
-use crate::settings::{MethodKind, Procedure, Settings, WITHOUT_EFFECT};
+use crate::settings::{MethodKind, Procedure, Settings, Storage, WITHOUT_EFFECT};
 use crate::watch::Watch;
 use crate::words::count;
 use burn::module::Module;
@@ -64,6 +64,14 @@ impl<B: RunBackend> Beginning<B> {
     pub(super) fn untuned(&mut self) -> Model<B> {
         let given = self.given.take();
         given.unwrap_or_else(|| self.model.clone().without_adapter())
+    }
+
+    /// How many numbers are kept: those of the adapter, or all.
+    fn kept(&self) -> u64 {
+        match self.adapter {
+            Some(_) => self.space.dimension(),
+            None => self.model.num_params() as u64,
+        }
     }
 
     /// Bytes of the weights in memory.
@@ -114,6 +122,7 @@ impl Job for TrainJob<'_> {
             note_lengths(prompts, 0, room, watch);
         }
         let weight_bytes = beginning.weight_bytes(&prepared);
+        let numbers = beginning.kept();
         let questions = Questions {
             prompts: &prepared.data.test,
             scoring: &prepared.scoring,
@@ -130,7 +139,7 @@ impl Job for TrainJob<'_> {
         drop(plain);
 
         let note = beginning.note.clone();
-        let mut recorder = Recorder::new(folder, log, note, &prepared, watch);
+        let mut recorder = Recorder::new(folder, log, note, (&prepared, numbers), watch);
         let work = Work {
             settings: &prepared.settings,
             methods,
@@ -151,7 +160,7 @@ impl Job for TrainJob<'_> {
             recorder.watch.note(&format!(
                 "stopped by a guard after step {}: {event}; {}",
                 summary.steps,
-                event.advice()
+                event.advice(prepared.settings.machine.storage() == Storage::F32)
             ));
         }
         if summary.stop == StopReason::Patience {

@@ -8,8 +8,8 @@ use zograd_runs::{
     BatchOptions, BlockOptions, Budget, CalibrationOptions, Columns, Draw, EvalOptions,
     ExampleCounts, Given, GradientOptions, Inputs, Key, LoraOptions, LowRankOptions, Machine,
     MethodChoice, ObjectiveChoice, Owner, PerturbationOptions, Place, PrefixOptions, Preset,
-    PresetChoice, RewardOptions, Runs, Settings, SparseOptions, StepSizes, TailOptions, Tune,
-    TuneChoice,
+    PresetChoice, RewardOptions, Runs, SamplingOptions, Settings, SparseOptions, StepSizes,
+    TailOptions, Tune, TuneChoice,
 };
 use zograd_select::{Kind, Setting};
 use zograd_tasks::PromptEncoder;
@@ -326,6 +326,7 @@ fn every_key_is_the_field_of_one_owner() {
     fields_of::<MethodChoice>(&mut declared);
     fields_of::<ObjectiveChoice>(&mut declared);
     fields_of::<RewardOptions>(&mut declared);
+    fields_of::<SamplingOptions>(&mut declared);
     fields_of::<CalibrationOptions>(&mut declared);
     fields_of::<PerturbationOptions>(&mut declared);
     fields_of::<LowRankOptions>(&mut declared);

@@ -154,7 +154,7 @@ pub enum DataError {
     },
     /// Rows of one file that were divided, so that no row fell to a split.
     #[error(
-        "none of the {rows} rows of {dataset} fell to the {split} split; there are too few, or its share is too small"
+        "of the rows of {dataset} ({rows} in all) none fell to the {split} split; there are too few, or its share is too small"
     )]
     EmptyPart {
         /// The file.

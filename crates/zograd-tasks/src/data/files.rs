@@ -313,7 +313,7 @@ mod tests {
                 let inside = path.strip_prefix(folder.path()).expect("inside");
                 inside.to_str().expect("text").to_owned()
             }
-            Shard::Text { name, .. } => name.clone(),
+            Shard::Memory { name, .. } => name.clone(),
         };
         Ok(shards.iter().map(name).collect())
     }

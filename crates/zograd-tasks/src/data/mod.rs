@@ -210,7 +210,7 @@ impl Dataset {
             };
             let name = format!("{name}/{split}");
             let format = Format::Json;
-            let shard = Shard::Text {
+            let shard = Shard::Memory {
                 name,
                 bytes: bytes.into(),
                 format,
@@ -357,14 +357,8 @@ fn standard_input() -> Result<Source, DataError> {
         let why = format!("it has more than {MAX_INPUT_BYTES} bytes; give it as a file");
         return Err(unreadable(std::io::Error::other(why)));
     }
-    let format = match Format::of_bytes(&bytes) {
-        Format::Parquet => {
-            let why = "it is Parquet, which is read from files alone";
-            return Err(unreadable(std::io::Error::other(why)));
-        }
-        format => format,
-    };
-    Ok(Source::new(vec![Shard::Text {
+    let format = Format::of_bytes(&bytes);
+    Ok(Source::new(vec![Shard::Memory {
         name: name.to_owned(),
         bytes,
         format,

@@ -5,7 +5,6 @@
 //! numbers are of interest here. (Format: parquet.thrift, `PageHeader`; Thrift's compact protocol.)
 
 use parquet::file::metadata::ColumnChunkMetaData;
-use std::fs::File;
 use std::io::{BufReader, Error, ErrorKind, Read, Result, Seek, SeekFrom};
 
 /// The most that the largest pages of all columns of a row group may have together, unpacked, beyond
@@ -20,17 +19,22 @@ const MAX_RATIO: u64 = 32;
 /// How deep the structs of a page header are nested: three in the format.
 const MAX_DEPTH: u32 = 8;
 
+/// A file, or what stands for one in memory.
+pub(super) trait Input: Read + Seek {}
+
+impl<T: Read + Seek> Input for T {}
+
 /// Refuses a row group whose pages claim more than a machine should spend on them.
 ///
 /// # Errors
 /// They do; a page header that is damaged; the file cannot be read.
-pub(super) fn check(mut file: &File, columns: &[ColumnChunkMetaData]) -> Result<()> {
-    let size = file.metadata()?.len();
+pub(super) fn check(file: &mut dyn Input, columns: &[ColumnChunkMetaData]) -> Result<()> {
+    let size = file.seek(SeekFrom::End(0))?;
     let (mut together, mut beyond) = (0u64, 0u64);
     for column in columns {
         let (start, length) = column.byte_range();
         let end = start.saturating_add(length).min(size);
-        let largest = largest(&mut file, start, end)?;
+        let largest = largest(file, start, end)?;
         let expected = largest.packed.saturating_mul(MAX_RATIO);
         together = together.saturating_add(largest.bytes);
         beyond = beyond.saturating_add(largest.bytes.saturating_sub(expected));
@@ -52,12 +56,12 @@ struct Page {
 }
 
 /// The largest page between two places of the file, both of which lie in it.
-fn largest(file: &mut &File, mut start: u64, end: u64) -> Result<Page> {
+fn largest(file: &mut dyn Input, mut start: u64, end: u64) -> Result<Page> {
     let mut largest = Page::default();
     while start < end {
         file.seek(SeekFrom::Start(start))?;
         let mut input = Counted {
-            input: BufReader::with_capacity(1 << 10, file.take(end - start)),
+            input: BufReader::with_capacity(1 << 10, (&mut *file).take(end - start)),
             bytes: 0,
         };
         let sizes = sizes(&mut input)?;

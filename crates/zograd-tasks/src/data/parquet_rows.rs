@@ -1,67 +1,111 @@
 //! Parquet through the crate's record interface, which needs no arrow.
 
+use super::parquet_pages::Input;
 use super::{DataError, parquet_pages};
 use crate::Row;
+use bytes::Bytes;
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row as Record};
 use serde_json::{Map, Number, Value};
 use std::fs::File;
+use std::io::Cursor;
 use std::path::Path;
+use std::sync::Arc;
 
-pub(super) fn count(path: &Path) -> Result<usize, DataError> {
-    guarded(path, || {
-        let rows = open(path)?.metadata().file_metadata().num_rows();
-        row_count(rows).map_err(|source| damaged(path, source))
+/// Where a file is.
+#[derive(Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// On a disk.
+    Disk(&'a Path),
+    /// In memory, under this name.
+    Memory(&'a str, &'a Arc<[u8]>),
+}
+
+impl Place<'_> {
+    /// What it is called.
+    fn name(&self) -> &Path {
+        match self {
+            Self::Disk(path) => path,
+            Self::Memory(name, _) => Path::new(name),
+        }
+    }
+
+    fn open(self) -> Result<Box<dyn FileReader>, DataError> {
+        let opened: Result<Box<dyn FileReader>, ParquetError> = match self {
+            Self::Disk(path) => {
+                SerializedFileReader::new(open(path)?).map(|file| Box::new(file) as _)
+            }
+            Self::Memory(_, bytes) => SerializedFileReader::new(Bytes::from_owner(bytes.clone()))
+                .map(|file| Box::new(file) as _),
+        };
+        opened.map_err(|source| damaged(self.name(), source))
+    }
+
+    /// Its bytes as they are.
+    fn raw(&self) -> Result<Box<dyn Input + '_>, DataError> {
+        Ok(match self {
+            Self::Disk(path) => Box::new(open(path)?),
+            Self::Memory(_, bytes) => Box::new(Cursor::new(&***bytes)),
+        })
+    }
+}
+
+pub(super) fn count(place: Place<'_>) -> Result<usize, DataError> {
+    guarded(place, || {
+        let rows = place.open()?.metadata().file_metadata().num_rows();
+        row_count(rows).map_err(|source| damaged(place.name(), source))
     })
 }
 
 /// See [`Shard::read`](super::Shard::read). Row groups without wanted rows are not decoded.
 pub(super) fn read(
-    path: &Path,
+    place: Place<'_>,
     first: usize,
     wanted: &[usize],
     rows: &mut Vec<Row>,
 ) -> Result<usize, DataError> {
-    guarded(path, || decode(path, first, wanted, rows))
+    guarded(place, || decode(place, first, wanted, rows))
 }
 
 /// The library's reader of records asserts that the levels of a value are those of its column, which a
 /// damaged page or schema contradicts: its panics are errors here.
-fn guarded<T>(path: &Path, read: impl FnOnce() -> Result<T, DataError>) -> Result<T, DataError> {
+fn guarded<T>(
+    place: Place<'_>,
+    read: impl FnOnce() -> Result<T, DataError>,
+) -> Result<T, DataError> {
     zograd_files::guarded(read)
-        .unwrap_or_else(|panic| Err(damaged(path, ParquetError::General(panic))))
+        .unwrap_or_else(|panic| Err(damaged(place.name(), ParquetError::General(panic))))
 }
 
 fn decode(
-    path: &Path,
+    place: Place<'_>,
     first: usize,
     wanted: &[usize],
     rows: &mut Vec<Row>,
 ) -> Result<usize, DataError> {
-    let file = open(path)?;
-    let raw = open_raw(path)?;
+    let damaged = |source| damaged(place.name(), source);
+    let file = place.open()?;
+    let mut raw = place.raw()?;
     let mut wanted = wanted.iter().peekable();
     let mut passed = 0;
     for (group, metadata) in file.metadata().row_groups().iter().enumerate() {
-        let group_rows = row_count(metadata.num_rows()).map_err(|source| damaged(path, source))?;
+        let group_rows = row_count(metadata.num_rows()).map_err(damaged)?;
         let start = first.saturating_add(passed);
         let end = start.saturating_add(group_rows);
         if wanted.peek().is_some_and(|&&next| next < end) {
-            parquet_pages::check(&raw, metadata.columns())
-                .map_err(|error| damaged(path, ParquetError::General(error.to_string())))?;
-            let reader = file
-                .get_row_group(group)
-                .map_err(|source| damaged(path, source))?;
-            let records = RowIter::from_row_group(None, reader.as_ref())
-                .map_err(|source| damaged(path, source))?;
+            parquet_pages::check(raw.as_mut(), metadata.columns())
+                .map_err(|error| damaged(ParquetError::General(error.to_string())))?;
+            let reader = file.get_row_group(group).map_err(damaged)?;
+            let records = RowIter::from_row_group(None, reader.as_ref()).map_err(damaged)?;
             for (number, record) in (start..end).zip(records) {
                 let Some(&&next) = wanted.peek() else { break };
-                let record = record.map_err(|source| damaged(path, source))?;
+                let record = record.map_err(damaged)?;
                 if number == next {
                     wanted.next();
-                    let location = format!("{} row {}", path.display(), number - first);
+                    let name = place.name().display();
+                    let location = format!("{name} row {}", number - first);
                     rows.push(Row::new(number, location, object(&record)));
                 }
             }
@@ -71,11 +115,7 @@ fn decode(
     Ok(passed)
 }
 
-fn open(path: &Path) -> Result<SerializedFileReader<File>, DataError> {
-    SerializedFileReader::new(open_raw(path)?).map_err(|source| damaged(path, source))
-}
-
-fn open_raw(path: &Path) -> Result<File, DataError> {
+fn open(path: &Path) -> Result<File, DataError> {
     zograd_files::open(path).map_err(|source| DataError::Read {
         path: path.display().to_string(),
         source,

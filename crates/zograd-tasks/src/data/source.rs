@@ -1,5 +1,6 @@
-//! Where the rows of a split come from: files or a text, all of their rows or some.
+//! Where the rows of a split come from: files or memory, all of their rows or some.
 
+use super::parquet_rows::Place;
 use super::{DataError, Format, csv_rows, encoding, json_lines, json_list, parquet_rows};
 use crate::Row;
 use std::fmt;
@@ -7,11 +8,12 @@ use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// One file of a split, or a text that stands for one.
+/// One file of a split, or what stands for one in memory.
 #[derive(Clone, Debug)]
 pub(super) enum Shard {
     File(PathBuf, Format),
-    Text {
+    /// What stands for a file in memory.
+    Memory {
         name: String,
         bytes: Arc<[u8]>,
         format: Format,
@@ -21,12 +23,17 @@ pub(super) enum Shard {
 impl Shard {
     fn count(&self) -> Result<usize, DataError> {
         match self {
-            Self::File(path, Format::Parquet) => parquet_rows::count(path),
+            Self::File(path, Format::Parquet) => parquet_rows::count(Place::Disk(path)),
+            Self::Memory {
+                name,
+                bytes,
+                format: Format::Parquet,
+            } => parquet_rows::count(Place::Memory(name, bytes)),
             Self::File(path, format) => {
                 let reader = json_lines::open(path)?;
                 text_rows(reader, *format, &path.display(), None)
             }
-            Self::Text {
+            Self::Memory {
                 name,
                 bytes,
                 format,
@@ -49,13 +56,18 @@ impl Shard {
         };
         match self {
             Self::File(path, Format::Parquet) => {
-                parquet_rows::read(path, first, wanted, asked.rows)
+                parquet_rows::read(Place::Disk(path), first, wanted, asked.rows)
             }
+            Self::Memory {
+                name,
+                bytes,
+                format: Format::Parquet,
+            } => parquet_rows::read(Place::Memory(name, bytes), first, wanted, asked.rows),
             Self::File(path, format) => {
                 let reader = json_lines::open(path)?;
                 text_rows(reader, *format, &path.display(), Some(asked))
             }
-            Self::Text {
+            Self::Memory {
                 name,
                 bytes,
                 format,
@@ -75,12 +87,12 @@ impl Shard {
                 })?;
                 Ok(of(begin))
             }
-            Self::Text {
+            Self::Memory {
                 bytes,
                 format: Format::Csv,
                 ..
             } => Ok(of(bytes)),
-            Self::File(..) | Self::Text { .. } => Ok(None),
+            Self::File(..) | Self::Memory { .. } => Ok(None),
         }
     }
 }
@@ -184,11 +196,11 @@ impl Source {
         Ok((passed, found))
     }
 
-    /// The files, in order; none of a text.
+    /// The files, in order; none of what is in memory.
     pub fn files(&self) -> Vec<&Path> {
         let files = self.shards.iter().filter_map(|shard| match shard {
             Shard::File(path, _) => Some(path.as_path()),
-            Shard::Text { .. } => None,
+            Shard::Memory { .. } => None,
         });
         files.collect()
     }
@@ -196,7 +208,7 @@ impl Source {
     /// The format of the first shard, and what separates its cells.
     pub fn format(&self) -> Result<(Format, Option<char>), DataError> {
         match self.shards.first() {
-            Some(shard @ (Shard::File(_, format) | Shard::Text { format, .. })) => {
+            Some(shard @ (Shard::File(_, format) | Shard::Memory { format, .. })) => {
                 Ok((*format, shard.separator()?))
             }
             None => Ok((Format::Json, None)),

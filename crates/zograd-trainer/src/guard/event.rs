@@ -70,15 +70,16 @@ impl Event {
         }
     }
 
-    /// What to change when it happens often.
-    pub fn advice(self) -> &'static str {
+    /// What to change when it happens often, in a run whose weights are f32 or coarser.
+    pub fn advice(self, is_f32: bool) -> &'static str {
         match self {
             Self::NonFiniteLoss => {
                 "lower `lr`, or `eps` if there is one; f16 overflows first, bf16 and f32 do not"
             }
             Self::NonFiniteUpdate | Self::UpdateTooFar => "lower `lr`",
             Self::LossExplosion => "lower `lr`, or start again from an earlier step",
-            Self::FlatLoss => "raise `eps`, or use `dtype = f32` where it is not",
+            Self::FlatLoss if is_f32 => "raise `eps`",
+            Self::FlatLoss => "raise `eps`, or use `dtype = f32`",
             Self::VanishingGradient => "raise `eps`: the losses differ by rounding alone",
             Self::UpdateBelowGrid => {
                 "raise `lr`, or use `arithmetic = plain`: exact steps round most of the update away"
@@ -207,7 +208,12 @@ mod tests {
                 event.skip_reason()
             );
             // settings as in a file: the command makes flags of them
-            assert!(!event.advice().contains("--"), "{event}");
+            for is_f32 in [true, false] {
+                let advice = event.advice(is_f32);
+                assert!(!advice.contains("--"), "{event}");
+                // nobody is told to use what is used
+                assert!(!(is_f32 && advice.contains("dtype")), "{event}");
+            }
         }
     }
 }

@@ -1,0 +1,145 @@
+//! What a run will take, as soon as its first steps tell: time, and room in its folder.
+
+use super::prepare::Prepared;
+use crate::pace::Pace;
+use crate::settings::MethodKind;
+use crate::words::duration;
+use std::path::Path;
+use zograd_files::Bytes;
+use zograd_trainer::{EvalRecord, StepRecord, TrainConfig};
+
+/// How many steps tell how long one takes, behind the first, which is slower.
+const STEPS: u64 = 4;
+
+/// Runs that take less time and room have no need of it.
+const SHORT_SECONDS: f64 = 60.0;
+const SMALL_BYTES: u64 = 1 << 30;
+
+/// What a run will take.
+pub(super) struct Outlook {
+    config: TrainConfig,
+    /// Whether there is anything to evaluate the model on.
+    evaluates: bool,
+    /// Seconds of the last evaluation.
+    eval_seconds: f64,
+    /// Test examples for each development example: what the score at the end will take.
+    tests: f64,
+    /// The best weights, and a checkpoint beside them.
+    bytes: u64,
+    /// Training seconds up to the last step, once there was one in this process.
+    before: Option<f64>,
+    pace: Pace,
+    is_told: bool,
+}
+
+impl Outlook {
+    /// Of a run that keeps so many numbers of its own.
+    pub(super) fn new(prepared: &Prepared, numbers: u64) -> Self {
+        let settings = &prepared.settings;
+        let has_log = MethodKind::of(&settings.method).has_log();
+        let copies = if has_log { 2 } else { 1 };
+        let [_, dev, test] = prepared.data.all().map(<[_]>::len);
+        Self {
+            config: settings.config.clone(),
+            evaluates: dev > 0,
+            eval_seconds: 0.0,
+            tests: test as f64 / dev.max(1) as f64,
+            bytes: numbers * settings.machine.storage().bytes() as u64 * copies,
+            before: None,
+            pace: Pace::default(),
+            is_told: false,
+        }
+    }
+
+    /// The model was evaluated.
+    pub(super) fn on_eval(&mut self, eval: &EvalRecord) {
+        self.eval_seconds = eval.eval_seconds;
+    }
+
+    /// A step was made; once it can be told, the line that tells what the run will take.
+    pub(super) fn on_step(&mut self, step: &StepRecord, folder: &Path) -> Option<String> {
+        if self.is_told {
+            return None;
+        }
+        if let Some(before) = self.before.replace(step.seconds) {
+            self.pace.add(1, step.seconds - before);
+        }
+        let training = self
+            .pace
+            .seconds_for(self.config.steps.saturating_sub(step.step))?;
+        let seconds = training + self.evaluations_from(step.step) * self.eval_seconds;
+        self.is_told = self.pace.done() >= STEPS;
+        let is_small = seconds < SHORT_SECONDS && self.bytes < SMALL_BYTES;
+        (self.is_told && !is_small).then(|| {
+            format!(
+                "about {} to go, and up to {} in {}",
+                duration(seconds),
+                Bytes(self.bytes),
+                folder.display()
+            )
+        })
+    }
+
+    /// Evaluations on the development examples that are left after this step, and the one at the end in terms of these.
+    fn evaluations_from(&self, step: u64) -> f64 {
+        if !self.evaluates {
+            return 0.0;
+        }
+        let (every, steps) = (self.config.eval_every, self.config.steps);
+        let until = |step: u64| step.checked_div(every).unwrap_or(0);
+        let last = u64::from(every == 0 || !steps.is_multiple_of(every));
+        (until(steps) - until(step.min(steps)) + last) as f64 + self.tests
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outlook(bytes: u64) -> Outlook {
+        let mut config = TrainConfig::new(1000, 1e-5);
+        config.eval_every = 300;
+        Outlook {
+            config,
+            evaluates: true,
+            eval_seconds: 10.0,
+            tests: 2.0,
+            bytes,
+            before: None,
+            pace: Pace::default(),
+            is_told: false,
+        }
+    }
+
+    /// What is told after steps of this many seconds, of which the first takes a minute more.
+    fn told(outlook: &mut Outlook, seconds: f64) -> Vec<(u64, String)> {
+        let line = |step: u64| {
+            let mut record = StepRecord::new(step, vec![0.5]);
+            record.seconds = 60.0 + step as f64 * seconds;
+            Some((step, outlook.on_step(&record, Path::new("runs/x"))?))
+        };
+        (1..=1000).filter_map(line).collect()
+    }
+
+    #[test]
+    fn time_and_room_are_told_once_after_a_few_steps() {
+        // 995 steps of a second; evaluations after steps 300, 600, 900 and 1000, and twice as many test examples
+        let line = "about 18 min to go, and up to 540.0 MB in runs/x";
+        assert_eq!(told(&mut outlook(540_000_000), 1.0), [(5, line.to_owned())]);
+        let mut alone = outlook(540_000_000);
+        alone.evaluates = false;
+        let line = "about 17 min to go, and up to 540.0 MB in runs/x";
+        assert_eq!(told(&mut alone, 1.0), [(5, line.to_owned())]);
+    }
+
+    #[test]
+    fn a_short_run_says_so_only_if_it_is_large() {
+        let mut small = outlook(1000);
+        small.eval_seconds = 0.1;
+        assert_eq!(told(&mut small, 0.01), []);
+        let mut large = outlook(3 << 30);
+        large.eval_seconds = 0.1;
+        let line = "about 11 s to go, and up to 3.2 GB in runs/x";
+        assert_eq!(told(&mut large, 0.01), [(5, line.to_owned())]);
+    }
+}
