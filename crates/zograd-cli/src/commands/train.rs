@@ -51,8 +51,8 @@ pub fn run(args: &TrainArgs, ranks: &Ranks) -> Result<ExitCode> {
     }
     Ok(match (summary.stop, summary.gain) {
         (StopReason::Interrupted, _) => stop.exit_code(),
-        (StopReason::Finished | StopReason::Patience, Some(Gain::BlewUp)) => ExitCode::from(1),
-        (StopReason::Finished | StopReason::Patience, _) => ExitCode::SUCCESS,
+        (StopReason::Guard, _) | (_, Some(Gain::BlewUp)) => ExitCode::from(1),
+        (StopReason::Finished | StopReason::Patience | StopReason::Budget, _) => ExitCode::SUCCESS,
         _ => ExitCode::from(1),
     })
 }

@@ -4,6 +4,7 @@ mod adapters;
 mod align;
 mod baselines;
 #[cfg(unix)]
+mod budgets;
 mod cases;
 mod chats;
 mod columns;

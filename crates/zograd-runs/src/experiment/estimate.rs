@@ -1,20 +1,24 @@
 //! What a sweep costs, and how long it will take.
 
+use super::curve::Axis;
 use super::plan::{Point, SweepPlan};
 use crate::Runs;
 use crate::error::Result;
 use crate::words::{count, duration};
+use zograd_trainer::Allowance;
 
 /// The runs of a sweep by what they cost, and those of them that are done.
 pub struct Estimate {
     points: usize,
     seeds: usize,
-    /// Forward passes of every run, in their order.
+    /// What budgets are counted in: forward passes, unless they are given in tokens or seconds.
+    unit: Axis,
+    /// The budget of every run, in their order.
     costs: Vec<u64>,
     /// How many runs are done.
     done: usize,
-    /// Forward passes that were made here.
-    forwards: u64,
+    /// How much of it was spent here.
+    spent: f64,
     /// Seconds they took, with loading and evaluations.
     seconds: f64,
 }
@@ -26,19 +30,30 @@ impl Estimate {
     /// Settings that no run can have.
     pub fn of(plan: &SweepPlan, runs: &Runs) -> Result<Self> {
         let points = plan.points();
-        let mut costs = Vec::new();
+        let (mut costs, mut unit) = (Vec::new(), Axis::Forwards);
         for point in &points {
             for &seed in &plan.seed {
                 let settings = runs.check(plan.settings(point, seed, runs.methods()))?;
-                costs.push(settings.forwards(runs.methods())?.unwrap_or(0));
+                costs.push(match settings.config.limit.map(|limit| limit.of) {
+                    Some(Allowance::Tokens(tokens)) => {
+                        unit = Axis::Tokens;
+                        tokens
+                    }
+                    Some(Allowance::Seconds(seconds)) => {
+                        unit = Axis::Seconds;
+                        seconds.ceil() as u64
+                    }
+                    _ => settings.forwards(runs.methods())?.unwrap_or(0),
+                });
             }
         }
         Ok(Self {
             points: points.len(),
             seeds: plan.seed.len(),
+            unit,
             costs,
             done: 0,
-            forwards: 0,
+            spent: 0.0,
             seconds: 0.0,
         })
     }
@@ -52,9 +67,9 @@ impl Estimate {
                 count(self.costs.len(), "run")
             ),
         };
-        let forwards: u64 = self.costs.iter().sum();
+        let (budget, unit) = (self.costs.iter().sum::<u64>(), self.unit.description());
         let points = count(self.points, "point");
-        format!("sweep of {points}{runs}: {forwards} forward passes of training")
+        format!("sweep of {points}{runs}: {budget} {unit} of training")
     }
 
     /// What is next, and when all will be done.
@@ -77,7 +92,7 @@ impl Estimate {
     /// Seconds until all is done, once something was done here.
     fn left(&self) -> Option<f64> {
         let left: u64 = self.costs.get(self.done..)?.iter().sum();
-        (self.forwards > 0).then(|| self.seconds / self.forwards as f64 * left as f64)
+        (self.spent > 0.0).then(|| self.seconds / self.spent * left as f64)
     }
 
     /// The next run is done, and was before.
@@ -85,10 +100,15 @@ impl Estimate {
         self.done += 1;
     }
 
-    /// The next run was done just now: so many forward passes in so many seconds.
-    pub fn ran(&mut self, forwards: u64, seconds: f64) {
+    /// What budgets are counted in.
+    pub fn unit(&self) -> Axis {
+        self.unit
+    }
+
+    /// The next run was done just now: so much of its budget in so many seconds.
+    pub fn ran(&mut self, spent: f64, seconds: f64) {
         self.done += 1;
-        self.forwards += forwards;
+        self.spent += spent;
         self.seconds += seconds;
     }
 }
@@ -103,13 +123,15 @@ mod tests {
             method: "gv".into(),
             lr: 1e-5,
             eps: Some(1e-3),
+            batch_size: None,
         };
         let mut estimate = Estimate {
             points: 2,
             seeds: 2,
+            unit: Axis::Forwards,
             costs: vec![600, 600, 600, 600],
             done: 0,
-            forwards: 0,
+            spent: 0.0,
             seconds: 0.0,
         };
         assert_eq!(
@@ -120,7 +142,7 @@ mod tests {
         assert_eq!(estimate.next(&point, 0), first);
         estimate.was_done();
         // a guard stopped it half way: a second for 30 forwards, and 1200 are left
-        estimate.ran(300, 10.0);
+        estimate.ran(300.0, 10.0);
         let third = "point 2 of 2: gv, lr 1e-5, eps 1e-3, seed 0 (run 3 of 4); about 40 s left";
         assert_eq!(estimate.next(&point, 0), third);
     }

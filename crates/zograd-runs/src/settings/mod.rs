@@ -28,6 +28,7 @@ mod tail;
 mod tuning;
 mod zeroth_order;
 
+pub(crate) use budget::LENGTHS;
 pub use budget::{Budget, Draw, EvalOptions, StepSizes};
 pub use calibration::{BatchOptions, CalibrationOptions};
 pub use columns::Columns;
@@ -55,6 +56,7 @@ pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
 pub use zeroth_order::{PerturbationOptions, ZerothOrder};
 
 use crate::error::{Blame, Result, refuse};
+use budget::StepCost;
 use owner::table;
 use std::path::PathBuf;
 use zograd_models::{AdapterConfig, BaseNote};
@@ -176,7 +178,12 @@ impl Settings {
         let mut steps = Stepped::default();
         if let Some(per_step) = procedure.forwards(methods)? {
             let before = procedure.forwards_before(sizes.train, batch_size);
-            steps = Stepped::take(&mut given, &chosen, (per_step, before))?;
+            let cost = StepCost {
+                forwards: per_step,
+                before,
+                batch_size: batch_size as u64,
+            };
+            steps = Stepped::take(&mut given, &chosen, cost)?;
             taken.extend(steps.written()?);
         }
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
@@ -192,10 +199,13 @@ impl Settings {
             }
         })?;
 
+        let limit = steps.budget.limit();
+        let unlimited = limit.map_or(1, |_| u64::MAX);
         let mut config = TrainConfig::new(
-            steps.budget.steps.unwrap_or(1),
+            steps.budget.steps.unwrap_or(unlimited),
             steps.sizes.lr.unwrap_or(0.0),
         );
+        config.limit = limit;
         config.guards = steps.budget.guards()?;
         if let Procedure::ZerothOrder(zo) = &procedure {
             config.anchor_every = zo.anchor_every;
@@ -205,7 +215,8 @@ impl Settings {
         config.batch_size = batch_size;
         config.balanced = steps.batches.balanced;
         config.seed = draw.seed.unwrap_or(0);
-        config.eval_every = steps.budget.eval_every.unwrap_or(1);
+        let every = limit.map_or(1, |_| 0);
+        config.eval_every = steps.budget.eval_every.unwrap_or(every);
         config.patience = steps.budget.patience.unwrap_or(0);
         config.best_by = steps.budget.best_by.unwrap_or_default();
         config.eval_batch_size = eval_batch_size;
@@ -306,11 +317,15 @@ impl Settings {
         }
     }
 
-    /// Forward passes of training, of all steps; none for a method without steps.
+    /// Forward passes of training, of all steps; none for a method without steps, or where nobody knows how many there will
+    /// be.
     ///
     /// # Errors
     /// A method that is not there.
     pub fn forwards(&self, methods: &Methods) -> Result<Option<u64>> {
+        if self.config.limit.is_some() {
+            return Ok(None);
+        }
         let per_step = self.procedure.forwards(methods)?;
         let before = self
             .procedure
@@ -455,16 +470,22 @@ struct Stepped {
 }
 
 impl Stepped {
-    /// Of a method whose steps take so many forward passes, after so many before the first.
-    fn take(given: &mut Given, chosen: &Chosen, forwards: (u64, u64)) -> Result<Self> {
+    /// Of a method whose steps have this cost.
+    fn take(given: &mut Given, chosen: &Chosen, cost: StepCost) -> Result<Self> {
         let (mut sizes, mut budget) = (given.take::<StepSizes>()?, given.take::<Budget>()?);
-        budget.resolve(forwards, chosen.built_in)?;
+        budget.resolve(cost, chosen.built_in)?;
         let gradient = chosen.kind.has_gradient();
         sizes.lr.get_or_insert(match chosen.tune {
             Tune::Full if chosen.built_in && !gradient => BUILT_IN_LR,
             tune => tune.default_lr(gradient),
         });
-        sizes.schedule.get_or_insert(Schedule::Constant);
+        let schedule = *sizes.schedule.get_or_insert(Schedule::Constant);
+        if budget.limit().is_some() && schedule != Schedule::Constant {
+            refuse!(
+                "`schedule`: a learning rate that falls to 0 at the end needs to know the end; give `steps`, `forwards` or \
+                 `examples`, or leave it constant"
+            );
+        }
         sizes.weight_decay.get_or_insert(0.0);
         budget.best_by.get_or_insert_default();
         let batches = given.take()?;

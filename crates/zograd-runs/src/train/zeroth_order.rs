@@ -33,12 +33,12 @@ pub(super) fn train<B: RunBackend>(
     // taken, not borrowed: what an interrupted run has done is not kept in memory
     let mut model = match interrupted {
         None => {
-            work.recorder.begin(work.settings.config.steps, None);
+            work.recorder.begin(&work.settings.config, None);
             walk.begin(start.model).while_running()?
         }
         Some(run) => {
             state = run.state().since(fit);
-            work.recorder.begin(work.settings.config.steps, Some(&run));
+            work.recorder.begin(&work.settings.config, Some(&run));
             resume(&run, start, walk, strategy.as_mut(), &mut work)?
         }
     };

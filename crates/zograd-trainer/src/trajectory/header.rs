@@ -23,11 +23,12 @@ const PERTURBATION: u64 = 3;
 /// | 4 | [`Header::stands_still`] |
 /// | 5 | [`Header::perturbation`] |
 /// | 6 | [`Header::head_fit`] |
+/// | 7 | [`TrainConfig::limit`] |
 ///
 /// A log has the oldest version that can say what it says, so that programs which do not know adapters read
 /// logs without them, and refuse the others by their number. Before version 3 weight decay was rounded to the grid at
 /// every step, mostly to nothing; logs of such runs are refused.
-pub const FORMAT_VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 7;
 
 /// What a run started from and how it went on: everything that [`replay`](super::replay()) needs besides
 /// the start weights and the records.
@@ -84,6 +85,7 @@ impl Header {
         config: &TrainConfig,
     ) -> u32 {
         match adapter {
+            _ if config.limit.is_some() => 7,
             _ if !perturbation.is_dense() => 5,
             _ if stands_still => 4,
             _ if decays_on_grids(arithmetic, config) => 3,
@@ -96,7 +98,7 @@ impl Header {
     #[must_use]
     pub fn with_head_fit(mut self, fit: Option<HeadFit>) -> Self {
         if fit.is_some() {
-            (self.head_fit, self.format) = (fit, 6);
+            (self.head_fit, self.format) = (fit, self.format.max(6));
         }
         self
     }
