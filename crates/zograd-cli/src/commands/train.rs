@@ -187,8 +187,12 @@ fn print(r: &Summary) -> std::io::Result<()> {
         ))?;
     }
     if let Some(peak) = r.peak_memory_bytes {
+        let state = match r.state_bytes {
+            0 => String::new(),
+            bytes => format!(", what the method keeps of them {:.1} MiB", mib(bytes)),
+        };
         answer(format_args!(
-            "memory         {:.0} MiB at most, weights {:.1} MiB",
+            "memory         {:.0} MiB at most, weights {:.1} MiB{state}",
             mib(peak),
             mib(r.weight_bytes)
         ))?;

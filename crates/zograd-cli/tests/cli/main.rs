@@ -3,8 +3,8 @@
 mod adapters;
 mod align;
 mod baselines;
-#[cfg(unix)]
 mod budgets;
+#[cfg(unix)]
 mod cases;
 mod chats;
 mod columns;
@@ -13,6 +13,7 @@ mod environment;
 mod errors;
 mod families;
 mod generate;
+mod hizoo;
 #[cfg(unix)]
 mod hostile;
 mod integrity;

@@ -601,6 +601,10 @@ pub(super) fn sum_up(
         waited: Vec::new(),
         peak_memory_bytes: peak_memory_bytes(),
         weight_bytes,
+        state_bytes: match &settings.procedure {
+            Procedure::ZerothOrder(zo) => parameters * zo.state_bytes_per_weight as u64,
+            _ => 0,
+        },
         gain,
         stop: summary.stop,
         paper: prepared.published.clone(),
