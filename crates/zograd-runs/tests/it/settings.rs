@@ -44,6 +44,7 @@ const FREE: &[(&str, &[&str])] = &[
     ("faithful-cost", &["true", "false"]),
     ("queries", &["1", "3"]),
     ("shaping", &["'z-score'", "'ranks'"]),
+    ("hessian-share", &["1e-8", "0.5"]),
     ("noise", &["'gaussian'", "'rademacher'"]),
     ("eps", &["1", "1e-3", "1e-12"]),
     ("scale-1d", &["0", "5", "1"]),
@@ -72,13 +73,14 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 30] = [
+const BOUND: [&str; 33] = [
     "anchor-every",
     "answer",
     "arithmetic",
     "backend",
     "dtype",
     "eval-every-forwards",
+    "examples",
     "forwards",
     "guard",
     "head-fit",
@@ -95,10 +97,12 @@ const BOUND: [&str; 30] = [
     "reward-length",
     "reward-pattern",
     "reward-timeout",
+    "seconds",
     "steps",
     "temperature",
     "template",
     "text",
+    "tokens",
     "top-k",
     "top-p",
     "tune",
@@ -609,6 +613,8 @@ impl Choices {
         if method != PROBING && !gradient {
             let plain = "arithmetic = 'plain'";
             match is_narrow {
+                // what it keeps beside the weights no originals know
+                true if method == "hizoo" => add(&["", plain], self.arithmetic),
                 true => {
                     let anchored = "arithmetic = 'anchored'";
                     let often = "arithmetic = 'anchored'\nanchor-every = 7";
@@ -618,7 +624,8 @@ impl Choices {
             }
         }
         if method != PROBING {
-            add(&["", "steps = 7", "forwards = 700"], self.budget);
+            let budgets = ["", "steps = 7", "forwards = 700", "examples = 7000"];
+            add(&budgets, self.budget);
             let guards = [
                 "",
                 "guard = 'loss-explosion=stop'",
@@ -638,7 +645,11 @@ impl Choices {
             if let Some(which) = which
                 && has(known, method, tune, family)
             {
-                text.push(format!("{key} = {}", one_of(values, *which)));
+                let value = one_of(values, *which);
+                // signs have no square to learn from
+                if method != "hizoo" || value != "'rademacher'" {
+                    text.push(format!("{key} = {value}"));
+                }
             }
         }
         given(&text.join("\n"))
@@ -664,7 +675,7 @@ proptest! {
         // nothing that was given is lost
         for (key, value) in asked.values() {
             match key.as_str() {
-                "forwards" => prop_assert!(read.get("steps").is_some()),
+                "forwards" | "examples" => prop_assert!(read.get("steps").is_some()),
                 "out" => prop_assert_eq!(read.get(key), None),
                 "lora-targets" | "task" | "tokenizer" | "data" | "chat-template" => {
                     prop_assert!(read.get(key).is_some(), "{}", key);
