@@ -72,8 +72,8 @@ fn quadratic(curvature: &[f64], x: &[f64]) -> f64 {
 /// `H = A (d + 2) / 2`. So far the estimate comes from 1, whatever the curvatures; the released code leaves it at 1 with its
 /// default, and never reaches it where it lets the noise of the update be another than that of the probes.
 ///
-/// The logarithm of a ratio to that, averaged over 25,000 steps, has a standard deviation of about 0.04, and a share of
-/// 0.002 puts it off by 0.01: the threshold is five times the former.
+/// The logarithm of a ratio to that, averaged over 25,000 steps, is -0.03 with a share of 0.002 and has a standard deviation of
+/// 0.025, by a simulation with other noise: the threshold is five of these further.
 #[test]
 fn the_estimate_tends_to_a_multiple_of_the_hessian() {
     let (eps, curvature) = (1e-2, [0.25, 1.0, 4.0]);
@@ -96,7 +96,7 @@ fn the_estimate_tends_to_a_multiple_of_the_hessian() {
         }
     }
     let means = sums.map(|sum| sum / (steps - from) as f64);
-    assert!(means.iter().all(|mean| mean.abs() < 0.2), "{means:?}");
+    assert!(means.iter().all(|mean| mean.abs() < 0.16), "{means:?}");
 }
 
 /// Three steps by hand. The second one's noise is divided by the root of what the first one has learnt, in its probes and in
