@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_runs::{RunNote, Watch};
-use zograd_trainer::{DevScore, EvalRecord, StepRecord};
+use zograd_trainer::{Allowance, DevScore, EvalRecord, Limit, StepRecord};
 
 /// Bars, notes and `loss.svg`.
 #[derive(Default)]
@@ -29,6 +29,8 @@ struct Training {
     title: String,
     /// None for a method without steps.
     bar: Option<Progress>,
+    /// What the bar counts instead of steps.
+    limit: Option<Limit>,
     /// Not the steps themselves: a long run must not grow.
     points: Points,
     evals: Vec<EvalRecord>,
@@ -101,14 +103,21 @@ impl Watch for Console {
             points.push(step.forwards, step.loss);
         }
         let bar = (run.steps > 0).then(|| {
-            let mut bar = Progress::new("train", run.steps);
-            bar.set(run.done.len() as u64, String::new);
+            let total = match run.limit.map(|limit| limit.of) {
+                Some(Allowance::Tokens(tokens)) => tokens,
+                Some(Allowance::Seconds(seconds)) => seconds.ceil() as u64,
+                _ => run.steps,
+            };
+            let mut bar = Progress::new("train", total);
+            let done = run.done.last();
+            bar.set(done.map_or(0, |step| place(run.limit, step)), String::new);
             bar
         });
         self.training = Some(Training {
             folder: run.folder.to_owned(),
             title: run.title.to_owned(),
             bar,
+            limit: run.limit,
             points,
             evals: run.evals.to_vec(),
         });
@@ -120,7 +129,7 @@ impl Watch for Console {
         };
         if let Some(bar) = &mut training.bar {
             let dev = training.evals.last().map(|e| e.dev_score);
-            bar.set(step.step, || in_words(step.loss, dev));
+            bar.set(place(training.limit, step), || in_words(step.loss, dev));
         }
         training.points.push(step.forwards, step.loss);
     }
@@ -163,6 +172,15 @@ impl Watch for Console {
             &training.evals,
         )
         .map_err(Into::into)
+    }
+}
+
+/// How far a run is with this step, in what its bar counts.
+fn place(limit: Option<Limit>, step: &StepRecord) -> u64 {
+    match limit.map(|limit| limit.of) {
+        Some(Allowance::Tokens(_)) => step.tokens,
+        Some(Allowance::Seconds(_)) => step.seconds as u64,
+        _ => step.step,
     }
 }
 

@@ -167,6 +167,10 @@ fn note_end(replay: &Replay, log: &Trajectory, promise: Option<&Promise>, watch:
     }
     let (steps, due) = (log.records.len() as u64, log.header.config.steps);
     match promise {
+        None if log.header.config.limit.is_some() => watch.note(&format!(
+            "note: {}; no file beside the log says whether there are more",
+            count(steps, "step")
+        )),
         None if steps < due => watch.note(&format!(
             "note: {steps} of the run's {}; no file beside the log says whether there are more",
             count(due, "step")

@@ -227,6 +227,11 @@ impl Runs {
     fn longer(&self, given: &Given, steps: i64) -> Result<Longer> {
         let settings = self.check(given.clone()).about("`resume`")?;
         let (config, asked) = (settings.config, u64::try_from(steps).unwrap_or(0));
+        if config.limit.is_some() {
+            refuse!(
+                "`steps = {steps}`: the run ends by its `tokens` or `seconds`, not by a number of steps; resume it without"
+            );
+        }
         if asked <= config.steps {
             refuse!(
                 "`steps = {steps}`: the run has {} already; give a larger number, or resume it without",

@@ -46,13 +46,17 @@ impl Runs {
         };
         let (steps_due, said_by) = match &promise {
             Some(promise) => (promise.steps, promise.file),
+            // only the end of the run says it
+            None if log.header.config.limit.is_some() => (steps, "nothing"),
             None => (log.header.config.steps, "its header"),
         };
+        // of a run with a limit on tokens or seconds nothing but a file beside the log says that it came to its end
+        let ended = promise.is_some() || log.header.config.limit.is_none();
         Ok(Verified {
             steps,
             steps_due,
             torn_bytes,
-            whole: torn_bytes == 0 && steps == steps_due,
+            whole: torn_bytes == 0 && steps == steps_due && ended,
             said_by,
         })
     }

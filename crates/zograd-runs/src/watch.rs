@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::Path;
-use zograd_trainer::{EvalRecord, StepRecord};
+use zograd_trainer::{EvalRecord, Limit, StepRecord};
 
 /// Looks on while something runs: shows bars, prints notes, draws curves. All methods do nothing unless they are
 /// written.
@@ -59,6 +59,8 @@ pub struct RunNote<'a> {
     pub title: &'a str,
     /// Steps it is to have in all; 0 if it has none.
     pub steps: u64,
+    /// What ends it instead, if its number of steps is not known.
+    pub limit: Option<Limit>,
     /// Steps that were done before, in a run that is resumed.
     pub done: &'a [StepRecord],
     /// Evaluations among them.

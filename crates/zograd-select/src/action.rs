@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use zograd_direction::{Direction, Seed};
+use zograd_direction::{Curvature, Direction, Seed};
 
 /// What a strategy knows of the step it is in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,6 +71,8 @@ pub struct Update {
     /// The slope that was measured, for the record; where several directions were measured, their mean
     /// absolute slope.
     pub projected_gradient: f64,
+    /// What the step has learnt of the curvature, if it looked at it: it shapes the noise of the steps after it.
+    pub curvature: Option<Curvature>,
 }
 
 impl Update {
@@ -84,12 +86,25 @@ impl Update {
         Self {
             direction,
             projected_gradient,
+            curvature: None,
+        }
+    }
+
+    /// The same, with what was learnt of the curvature.
+    #[must_use]
+    pub fn with_curvature(self, curvature: Curvature) -> Self {
+        Self {
+            curvature: Some(curvature),
+            ..self
         }
     }
 
     /// Whether every number of it is finite. An update that is not must not reach the weights.
     pub fn is_finite(&self) -> bool {
-        self.projected_gradient.is_finite() && self.direction.is_finite()
+        let curvature = self.curvature.as_ref();
+        self.projected_gradient.is_finite()
+            && self.direction.is_finite()
+            && curvature.is_none_or(Curvature::is_finite)
     }
 }
 

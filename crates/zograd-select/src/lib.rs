@@ -55,8 +55,8 @@ pub use error::StrategyError;
 pub use known::Methods;
 pub use method::{Configured, Method, NoSettings};
 pub use methods::{
-    Fzoo, Greedy, GuidingVector, GuidingVectorHistory, GuidingVectorSettings, Mezo, NSpsa,
-    NSpsaSettings, PoolRegression, PoolRegressionSettings, PoolSettings, Shaping,
+    Fzoo, Greedy, GuidingVector, GuidingVectorHistory, GuidingVectorSettings, Hizoo, HizooSettings,
+    Mezo, NSpsa, NSpsaSettings, PoolRegression, PoolRegressionSettings, PoolSettings, Shaping,
 };
 pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step, try_run_step_together};
 pub use setting::{Choice, Kind, Setting, SettingError};

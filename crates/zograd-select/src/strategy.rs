@@ -2,7 +2,7 @@ use crate::{Action, StepContext, StrategyError, Told};
 
 /// A zeroth-order method: which directions a step evaluates, and the update it makes of their losses.
 ///
-/// All three methods are mandatory: `next` decides, `name` and `forwards` say what it is and costs.
+/// Three methods are mandatory: `next` decides, `name` and `forwards` say what it is and costs.
 /// [`Strategy::next`] is called with everything told so far **in this step**, first with nothing; so a
 /// strategy keeps no state within a step. What it remembers from step to step it changes in the call that
 /// ends the step.
@@ -30,4 +30,10 @@ pub trait Strategy: Send {
 
     /// How many evaluations a step takes: what budgets of forward passes are computed with.
     fn forwards(&self) -> usize;
+
+    /// Bytes that are kept for each weight that moves, beside it: 4 if updates come with what was learnt of the curvature
+    /// ([`Update::curvature`](crate::Update::curvature)), by default none.
+    fn state_bytes_per_weight(&self) -> usize {
+        0
+    }
 }

@@ -1,5 +1,5 @@
 use crate::{Event, Guards, Prober, Ruling, TrainError, Verdict};
-use zograd_perturb::{AppliedUpdate, Direction};
+use zograd_perturb::{AppliedUpdate, Curvature, Direction};
 use zograd_select::{SkipReason, StepContext, Strategy, Told, Update, try_run_step_together};
 use zograd_tasks::rewards::RewardFailure;
 
@@ -29,6 +29,8 @@ pub struct StepReport {
     pub tokens: u64,
     /// What was subtracted from the weights, before the factor of the learning rate; zero if skipped.
     pub direction: Direction,
+    /// What was learnt of the curvature, if something was; nothing if the step was skipped.
+    pub curvature: Option<Curvature>,
     /// The projected gradient as it was measured; 0 if none was.
     pub projected_gradient: f64,
     /// The learning rate, after the factor of the verdict.
@@ -142,6 +144,7 @@ fn attempt(
         evaluations: outcome.evaluations,
         tokens,
         direction: Direction::zero(),
+        curvature: None,
         projected_gradient: 0.0,
         lr: rule.lr,
         skipped: outcome.skipped,
@@ -162,10 +165,12 @@ fn attempt(
         Verdict::Apply(factor) => {
             report.lr = rule.lr * factor;
             let update = AppliedUpdate::new(update.direction, report.lr)
-                .with_decay(rule.decay, context.step);
+                .with_decay(rule.decay, context.step)
+                .with_curvature(update.curvature);
             report.skipped = prober.update(&update)?;
             if report.skipped.is_none() {
                 report.direction = update.direction;
+                report.curvature = update.curvature;
             }
         }
     }

@@ -35,12 +35,15 @@ const HELP: [(&str, &str); 3] = [
 ];
 
 /// What matters to those only who train.
-const HIDDEN: [&str; 10] = [
+const HIDDEN: [&str; 13] = [
     "lr",
     "schedule",
     "weight-decay",
     "steps",
     "forwards",
+    "examples",
+    "tokens",
+    "seconds",
     "eval-every",
     "eval-every-forwards",
     "patience",

@@ -2,7 +2,7 @@
 
 use super::sweep::SweepArgs;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use zograd_runs::experiment::Rules;
+use zograd_runs::experiment::{Amount, Axis, Rules};
 
 /// `zograd compare`
 #[derive(Clone, Debug)]
@@ -17,9 +17,22 @@ pub struct CompareArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Comparison")]
 struct Own {
-    /// Forward passes of every point that a learning rate is chosen by [default: a third of those of a run]
+    /// Forward passes of every point that a learning rate is chosen by [default: a third of the budget of a run]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     tune_forwards: Option<u64>,
+    /// Examples of every such point instead, each counted as often as it goes through the model
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    tune_examples: Option<u64>,
+    /// Tokens of every such point instead
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    tune_tokens: Option<u64>,
+    /// Seconds of training of every such point instead
+    #[arg(long, value_name = "S")]
+    tune_seconds: Option<f64>,
+    /// Batch sizes that each method is tuned over, too, separated by commas; not with a budget in forward passes [default:
+    /// the batch size of all]
+    #[arg(long, value_name = "B,..", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
+    tune_batch_size: Vec<u64>,
     /// Seeds of the runs that rates are chosen by; none of those that are compared [default: 0]
     #[arg(long, value_name = "N,..", value_delimiter = ',')]
     tune_seed: Vec<u64>,
@@ -32,7 +45,7 @@ struct Own {
 }
 
 /// Flags that mean something a little different here.
-const HELP: [(&str, &str); 7] = [
+const HELP: [(&str, &str); 10] = [
     (
         "resume",
         "Resume the comparison in this folder: finished runs are kept, an interrupted one is resumed",
@@ -53,7 +66,19 @@ const HELP: [(&str, &str); 7] = [
     ),
     (
         "forwards",
-        "Forward passes of every run that is compared [default: 1800]",
+        "Budget of every run that is compared, in forward passes [default: 1800]",
+    ),
+    (
+        "examples",
+        "Its budget in examples instead, each counted as often as it goes through the model",
+    ),
+    (
+        "tokens",
+        "Its budget in tokens instead that go through the layers",
+    ),
+    (
+        "seconds",
+        "Its budget in seconds of training instead, evaluations not counted",
     ),
     (
         "test-examples",
@@ -71,7 +96,7 @@ impl Args for CompareArgs {
         for (flag, help) in HELP {
             command = command.mut_arg(flag, |arg| arg.help(help));
         }
-        // methods are compared at equal forward passes
+        // methods are compared at equal budgets, and steps cost what the method makes of them
         command.mut_arg("steps", |arg| arg.hide(true))
     }
 
@@ -88,7 +113,17 @@ impl FromArgMatches for CompareArgs {
     fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
         let own = Own::from_arg_matches_mut(matches)?;
         let mut rules = Rules::default();
-        rules.tune_forwards = own.tune_forwards;
+        let count = |n: Option<u64>| n.map(|n| n as f64);
+        let amounts = [
+            count(own.tune_forwards),
+            count(own.tune_examples),
+            count(own.tune_tokens),
+            own.tune_seconds,
+        ];
+        let amounts = Axis::BUDGETS.into_iter().zip(amounts);
+        let given = amounts.filter_map(|(unit, amount)| Some(Amount::new(unit, amount?)));
+        rules.tuning = given.collect();
+        rules.tune_batch_size = own.tune_batch_size;
         rules.tune_seed = own.tune_seed;
         rules.target_loss = own.target_loss;
         rules.target_score = own.target_score;

@@ -11,7 +11,7 @@ use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::process::ExitCode;
 use zograd_runs::experiment::{
-    Comparison, ComparisonReport, Interval, MethodReport, Reached, Rules, Target,
+    Axis, Comparison, ComparisonReport, Interval, MethodReport, Reached, Rules, Target,
 };
 use zograd_runs::folder::RunRecord;
 use zograd_runs::words::count;
@@ -70,7 +70,11 @@ fn write(report: &ComparisonReport) -> Result<()> {
         .collect::<zograd_runs::Result<_>>()?;
     if !runs.is_empty() {
         let page = report.comparison.join("compare.html");
-        zograd_files::write(&page, report::page(&runs)?).on_file(&page)?;
+        let mut axes = Axis::USUAL.to_vec();
+        if !axes.contains(&report.budget) {
+            axes.push(report.budget);
+        }
+        zograd_files::write(&page, report::page(&runs, &axes)?).on_file(&page)?;
     }
     Ok(())
 }
@@ -78,7 +82,15 @@ fn write(report: &ComparisonReport) -> Result<()> {
 /// One line a method and quantity.
 fn numbers(report: &ComparisonReport) -> Vec<u8> {
     let heads = [
-        "method", "lr", "eps", "quantity", "runs", "median", "low", "high",
+        "method",
+        "lr",
+        "eps",
+        "batch_size",
+        "quantity",
+        "runs",
+        "median",
+        "low",
+        "high",
     ];
     let mut csv = Csv::new(&heads);
     for m in &report.methods {
@@ -89,15 +101,19 @@ fn numbers(report: &ComparisonReport) -> Vec<u8> {
             |x: Option<Interval>| x.map(|x| (x.runs, Some(x.median), Some(x.low), Some(x.high)));
         for (name, cell) in [
             ("forwards", interval(m.forwards)),
+            ("examples", interval(m.examples)),
+            ("tokens", interval(m.tokens)),
             ("test_before", interval(m.test_before)),
             ("test_after", interval(m.test_after)),
             ("dev_score", interval(m.dev_score)),
             ("dev_loss", interval(m.dev_loss)),
             ("mean_dev_loss", interval(m.mean_dev_loss)),
             ("forwards_to_loss", reached(m.to_loss, |r| r.forwards)),
+            ("examples_to_loss", reached(m.to_loss, |r| r.examples)),
             ("tokens_to_loss", reached(m.to_loss, |r| r.tokens)),
             ("seconds_to_loss", reached(m.to_loss, |r| r.seconds)),
             ("forwards_to_score", reached(m.to_score, |r| r.forwards)),
+            ("examples_to_score", reached(m.to_score, |r| r.examples)),
             ("tokens_to_score", reached(m.to_score, |r| r.tokens)),
             ("seconds_to_score", reached(m.to_score, |r| r.seconds)),
             ("seconds", interval(m.seconds)),
@@ -107,7 +123,10 @@ fn numbers(report: &ComparisonReport) -> Vec<u8> {
                 continue;
             };
             let [lr, eps, median, low, high] = [m.lr, m.eps, median, low, high].map(Maybe);
-            csv.line(&[&m.method, &lr, &eps, &name, &runs, &median, &low, &high]);
+            let batch = Maybe(m.batch_size.map(|size| size as f64));
+            csv.line(&[
+                &m.method, &lr, &eps, &batch, &name, &runs, &median, &low, &high,
+            ]);
         }
     }
     csv.into_bytes()
@@ -156,19 +175,31 @@ fn target(target: &Target, metric: Option<Metric>) -> Option<String> {
 }
 
 fn table(report: &ComparisonReport) -> Table {
+    let (budget, unit) = (report.budget, report.budget.name());
+    // seconds have a column in any case
+    let (head, spent): (_, fn(&MethodReport) -> Option<Interval>) = match budget {
+        Axis::Examples => (unit, |m| m.examples),
+        Axis::Tokens => (unit, |m| m.tokens),
+        _ => ("forwards", |m| m.forwards),
+    };
+    let (to_loss, to_score) = (
+        format!("{unit} to the loss"),
+        format!("{unit} to the score"),
+    );
     let mut table = Table::new([
         "method",
         "lr",
         "eps",
+        "batch",
         "seeds",
-        "forwards",
+        head,
         "test before %",
         "test after %",
         "dev %",
         "dev loss",
         "mean dev loss",
-        "forwards to the loss",
-        "forwards to the score",
+        &to_loss,
+        &to_score,
         "seconds to the loss",
         "seconds",
         "peak MiB",
@@ -181,16 +212,20 @@ fn table(report: &ComparisonReport) -> Table {
             m.method.clone(),
             m.lr.map_or("-".into(), number),
             m.eps.map_or("-".into(), number),
+            m.batch_size.map_or("-".into(), |size| size.to_string()),
             seeds(m),
-            cell(m.forwards, 0, 1.0),
+            cell(spent(m), 0, 1.0),
             cell(m.test_before, 1, 100.0),
             cell(m.test_after, 1, 100.0),
             cell(m.dev_score, 1, 100.0),
             cell(m.dev_loss, 4, 1.0),
             cell(m.mean_dev_loss, 4, 1.0),
-            reached(m.to_loss, |r| r.forwards),
-            reached(m.to_score, |r| r.forwards),
-            reached(m.to_loss, |r| r.seconds),
+            reached(m.to_loss, |r| r.on(budget)),
+            reached(m.to_score, |r| r.on(budget)),
+            match budget {
+                Axis::Seconds => "-".into(),
+                _ => reached(m.to_loss, |r| r.seconds),
+            },
             cell(m.seconds, 1, 1.0),
             cell(m.peak_memory_bytes, 0, 1.0 / f64::from(1 << 20)),
         ]);

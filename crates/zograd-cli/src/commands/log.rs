@@ -57,10 +57,14 @@ fn show(args: &LogArgs) -> Result<ExitCode> {
         let perturbation = serde_json::to_string(&h.perturbation)?;
         answer(format_args!("perturbed {perturbation}"))?;
     }
+    let of = match h.config.limit {
+        // how many there will be is known at the end
+        Some(_) => String::new(),
+        None => format!(" of {}", h.config.steps),
+    };
     answer(format_args!(
-        "steps     {} of {}, {skipped} skipped",
-        log.records.len(),
-        h.config.steps
+        "steps     {}{of}, {skipped} skipped",
+        log.records.len()
     ))?;
     answer(format_args!(
         "size      {bytes} bytes, {per_step:.1} a step"
@@ -80,6 +84,9 @@ fn verify(args: &LogArgs) -> Result<ExitCode> {
         ))?;
         match (found.whole, found.steps == found.steps_due) {
             (true, _) => answer("whole")?,
+            (false, true) if found.torn_bytes == 0 => answer(
+                "no file beside the log says whether there are more: the run's budget was in tokens or seconds",
+            )?,
             (false, true) => answer("NOT whole")?,
             (false, false) => answer(format_args!(
                 "NOT whole: {} says {}; the run did not come to its end, or the log was cut or lengthened",

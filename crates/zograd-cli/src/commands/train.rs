@@ -51,8 +51,8 @@ pub fn run(args: &TrainArgs, ranks: &Ranks) -> Result<ExitCode> {
     }
     Ok(match (summary.stop, summary.gain) {
         (StopReason::Interrupted, _) => stop.exit_code(),
-        (StopReason::Finished | StopReason::Patience, Some(Gain::BlewUp)) => ExitCode::from(1),
-        (StopReason::Finished | StopReason::Patience, _) => ExitCode::SUCCESS,
+        (StopReason::Guard, _) | (_, Some(Gain::BlewUp)) => ExitCode::from(1),
+        (StopReason::Finished | StopReason::Patience | StopReason::Budget, _) => ExitCode::SUCCESS,
         _ => ExitCode::from(1),
     })
 }
@@ -187,8 +187,12 @@ fn print(r: &Summary) -> std::io::Result<()> {
         ))?;
     }
     if let Some(peak) = r.peak_memory_bytes {
+        let state = match r.state_bytes {
+            0 => String::new(),
+            bytes => format!(", what the method keeps of them {:.1} MiB", mib(bytes)),
+        };
         answer(format_args!(
-            "memory         {:.0} MiB at most, weights {:.1} MiB",
+            "memory         {:.0} MiB at most, weights {:.1} MiB{state}",
             mib(peak),
             mib(r.weight_bytes)
         ))?;

@@ -1,6 +1,6 @@
 //! `zograd compare`, end to end, with the built-in model.
 
-use crate::support::{json, run, run_json, scratch, zograd};
+use crate::support::{json, metrics, run, run_json, scratch, zograd};
 use serde_json::Value;
 use std::fs;
 
@@ -110,6 +110,107 @@ fn each_method_runs_at_its_own_best_rate_with_seeds_it_was_not_tuned_with() {
     );
 }
 
+/// The budget of a comparison in tokens: every run ends with the step that reaches it, batch sizes are tuned with the rates,
+/// and curves and targets go by tokens.
+#[test]
+fn methods_are_compared_at_equal_tokens_with_their_own_batch_sizes() {
+    let dir = scratch();
+    let args = [
+        "compare",
+        "--train-examples",
+        "64",
+        "--dev-examples",
+        "32",
+        "--test-examples",
+        "16",
+        "--tokens",
+        "6000",
+        "--tune-batch-size",
+        "2,8",
+        "--method",
+        "mezo,greedy",
+        "--lr",
+        "1e-4",
+        "--seed",
+        "1",
+        "--json",
+        "--out",
+        "c",
+    ];
+    let report = run_json(dir.path(), &args);
+    assert_eq!(
+        (&report["missing"], &report["budget"]),
+        (&0.into(), &"tokens".into())
+    );
+    let sweep = json(&dir.path().join("c/tune/sweep.json"));
+    let sizes = sweep["points"].as_array().expect("points").iter();
+    let sizes: Vec<_> = sizes
+        .map(|p| (p["method"].as_str(), p["batch_size"].as_u64()))
+        .collect();
+    let grid = ["mezo", "greedy"].map(|m| [2, 8].map(|size| (Some(m), Some(size))));
+    assert_eq!(sizes, grid.concat());
+    for method in report["methods"].as_array().expect("methods") {
+        let best = sweep["best_of_each"].as_array().expect("points").iter();
+        let best = best.into_iter().find(|b| b["method"] == method["method"]);
+        assert_eq!(best.expect("its best")["batch_size"], method["batch_size"]);
+        let folder = dir
+            .path()
+            .join(method["runs"][0].as_str().expect("a folder"));
+        let summary = json(&folder.join("summary.json"));
+        assert_eq!(summary["stop"], "budget");
+        assert_eq!(summary["settings"]["batch-size"], method["batch_size"]);
+        let lines = metrics(&folder);
+        let tokens: Vec<u64> = lines.iter().filter_map(|l| l["tokens"].as_u64()).collect();
+        let (last, before) = (tokens[tokens.len() - 1], tokens[tokens.len() - 2]);
+        assert!(before < 6000 && 6000 <= last, "{before}, {last}");
+        assert_eq!(method["tokens"]["median"], last as f64);
+        let batch = method["batch_size"].as_f64().expect("a size");
+        let forwards = method["forwards"]["median"].as_f64().expect("a number");
+        assert_eq!(method["examples"]["median"], forwards * batch);
+        // the mean of the loss along the tokens, and not along the steps
+        let evals: Vec<(f64, f64)> = lines
+            .iter()
+            .filter_map(|line| {
+                let loss = line["dev_loss"].as_f64()?;
+                let at = line["step"].as_u64()?;
+                let step = lines
+                    .iter()
+                    .find(|l| l["tokens"].is_u64() && l["step"] == at);
+                Some((
+                    step.map_or(0.0, |l| l["tokens"].as_f64().unwrap_or(0.0)),
+                    loss,
+                ))
+            })
+            .collect();
+        assert!(evals.len() > 3, "{evals:?}");
+        let area = evals
+            .windows(2)
+            .map(|w| (w[1].0 - w[0].0) * (w[0].1 + w[1].1) / 2.0);
+        let mean = area.sum::<f64>() / last as f64;
+        let told = method["mean_dev_loss"]["median"]
+            .as_f64()
+            .expect("a number");
+        assert!((told - mean).abs() < 1e-9, "{told}, {mean}");
+    }
+    let csv = fs::read_to_string(dir.path().join("c/compare.csv")).expect("a table");
+    assert!(
+        csv.starts_with("method,lr,eps,batch_size,quantity,"),
+        "{csv}"
+    );
+    assert!(csv.contains("examples_to_loss"), "{csv}");
+    let page = fs::read_to_string(dir.path().join("c/compare.html")).expect("a page");
+    assert!(page.contains("against tokens"));
+    let text = run(dir.path(), &["compare", "--resume", "c"]).stdout;
+    let text = String::from_utf8(text).expect("UTF-8");
+    assert!(
+        text.contains("tokens to the loss") && text.contains("batch"),
+        "{text}"
+    );
+    // all that was made is kept
+    let again = run_json(dir.path(), &["compare", "--resume", "c", "--json"]);
+    assert_eq!(again, report);
+}
+
 #[test]
 fn what_would_be_no_fair_comparison_is_refused() {
     let dir = scratch();
@@ -118,6 +219,15 @@ fn what_would_be_no_fair_comparison_is_refused() {
         (&["--steps", "10"][..], "--steps"),
         (&["--method", "mezo,linear-probing"][..], "linear-probing"),
         (&["--lr", "-1"][..], "--lr -1"),
+        (
+            &["--tokens", "9", "--seconds", "9"][..],
+            "--tokens, --seconds",
+        ),
+        (&["--tune-batch-size", "4,8"][..], "--tune-batch-size 4"),
+        (
+            &["--tune-tokens", "9", "--tune-seconds", "9"][..],
+            "--tune-tokens, --tune-seconds",
+        ),
     ] {
         let args = [&["compare", "--out", "c"][..], args].concat();
         let output = zograd(dir.path(), &args)

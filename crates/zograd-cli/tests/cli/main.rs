@@ -3,6 +3,7 @@
 mod adapters;
 mod align;
 mod baselines;
+mod budgets;
 #[cfg(unix)]
 mod cases;
 mod chats;
@@ -14,6 +15,7 @@ mod families;
 #[cfg(unix)]
 mod first_model;
 mod generate;
+mod hizoo;
 #[cfg(unix)]
 mod hostile;
 mod integrity;

@@ -176,6 +176,7 @@ fn every_method_trains() {
         ("greedy", &["--pool", "3"], 4),
         ("pool-regression", &["--pool", "4"], 4),
         ("fzoo", &["--pool", "4", "--noise", "rademacher"], 5),
+        ("hizoo", &["--hessian-share", "1e-4"], 3),
     ] {
         let mut args = short(&["--method", method]);
         args.extend(more);

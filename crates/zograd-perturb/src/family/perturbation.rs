@@ -1,7 +1,9 @@
 use super::{Dense, Family, Part, Scales, Values};
 use crate::grid::odd;
+use crate::hessian::Hessian;
+use crate::kernel::DenseNoise;
 use crate::noise::LARGEST_NOISE;
-use crate::{NoiseKind, ParameterSpace, ParameterSpec, Seed};
+use crate::{Curvature, NoiseKind, ParameterSpace, ParameterSpec, Seed};
 use std::sync::Arc;
 
 /// How seeds become noise: what a seed means, of what numbers dense noise is made, and how it is scaled.
@@ -19,6 +21,8 @@ pub struct Perturbation {
     kind: NoiseKind,
     family: Arc<dyn Family>,
     scales: Scales,
+    /// What was learnt of the curvature, if something was.
+    hessian: Option<Arc<Hessian>>,
 }
 
 impl From<NoiseKind> for Perturbation {
@@ -39,6 +43,7 @@ impl Perturbation {
             kind,
             family,
             scales: Scales::default(),
+            hessian: None,
         }
     }
 
@@ -52,9 +57,49 @@ impl Perturbation {
         self.kind
     }
 
-    /// [`Family::since`]
+    /// [`Family::since`]; where curvature is learnt, every step may give seeds another meaning.
     pub(crate) fn since(&self, step: u64) -> u64 {
-        self.family.since(step)
+        match self.hessian {
+            None => self.family.since(step),
+            Some(_) => step,
+        }
+    }
+
+    /// From now on noise is shaped by this, too, which was learnt in the step after `step` others.
+    pub(crate) fn learn(&mut self, space: &ParameterSpace, step: u64, curvature: &Curvature) {
+        let mut hessian = self.hessian.take().unwrap_or_default();
+        let own = Arc::make_mut(&mut hessian);
+        for parameter in space.parameters() {
+            if self.moves(parameter, step) {
+                let noise = self.values(parameter, step, curvature.seed);
+                own.learn(parameter, noise.as_ref(), curvature);
+            }
+        }
+        self.hessian = Some(hessian);
+    }
+
+    /// The estimated diagonal of the Hessian of a parameter, if something was learnt of it.
+    pub(crate) fn hessian(&self, parameter: &ParameterSpec) -> Option<Vec<f32>> {
+        self.hessian.as_ref()?.of(parameter)
+    }
+
+    /// The noise of a seed on a parameter as numbers, which no curvature has shaped.
+    fn values(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Arc<dyn Values> {
+        match self.family.part(parameter, step, seed) {
+            Part::Dense => Arc::new(DenseNoise::new(seed, parameter.id, self.kind)),
+            Part::Made(values) => values,
+        }
+    }
+
+    /// The noise of a seed on a parameter.
+    fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Part {
+        match &self.hessian {
+            None => self.family.part(parameter, step, seed),
+            Some(hessian) => {
+                let values = self.values(parameter, step, seed);
+                Part::Made(hessian.shaped(parameter, values))
+            }
+        }
     }
 
     /// Whether `parameter` moves in the step after `step` others.
@@ -70,7 +115,11 @@ impl Perturbation {
                 let scale = self.scales.of(parameter).abs();
                 match scale == 0.0 {
                     true => 0.0,
-                    false => scale * self.family.largest(parameter, step) / LARGEST_NOISE,
+                    false => {
+                        let hessian = self.hessian.as_ref();
+                        let shaped = hessian.map_or(1.0, |hessian| hessian.largest(parameter));
+                        scale * shaped * self.family.largest(parameter, step) / LARGEST_NOISE
+                    }
                 }
             })
             .collect()
@@ -83,7 +132,9 @@ impl Perturbation {
         moving
             .map(|parameter| {
                 let scale = self.scales.of(parameter);
-                let square = scale * scale * self.family.mean_square(parameter);
+                let hessian = self.hessian.as_ref();
+                let shaped = hessian.map_or(1.0, |hessian| hessian.mean_square(parameter));
+                let square = scale * scale * shaped * self.family.mean_square(parameter);
                 parameter.len() as f64 * square
             })
             .sum()
@@ -114,7 +165,7 @@ impl Perturbation {
             }
         };
         for same in terms.chunk_by(|a, b| a.0 == b.0) {
-            match self.family.part(parameter, step, same[0].0) {
+            match self.part(parameter, step, same[0].0) {
                 Part::Dense => {
                     let dense = same.iter().map(|(seed, c)| (*seed, scaled(*c)));
                     streams.terms.extend(dense);

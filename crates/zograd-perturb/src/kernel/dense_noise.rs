@@ -1,5 +1,6 @@
 use super::add_part;
 use super::stream::Stream;
+use crate::values::Values;
 use crate::vector::Instructions;
 use crate::{NoiseKind, NoisePass, Seed, TensorId};
 
@@ -16,9 +17,10 @@ impl DenseNoise {
     pub(crate) fn new(seed: Seed, tensor: TensorId, kind: NoiseKind) -> Self {
         Self { seed, tensor, kind }
     }
+}
 
-    /// Writes the elements from `start` on into `out`.
-    pub(crate) fn fill(&self, start: usize, out: &mut [f32]) {
+impl Values for DenseNoise {
+    fn fill(&self, start: usize, out: &mut [f32]) {
         let terms = [(self.seed, 1.0)];
         let pass = NoisePass::new(self.tensor, self.kind, &terms);
         let instructions = Instructions::in_use();

@@ -2,6 +2,7 @@
 
 use super::{CHUNK, DenseNoise, Shift, Weight};
 use crate::NoisePass;
+use crate::values::Values;
 use crate::vector::{Instructions, Loop, compiled};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;

@@ -8,8 +8,8 @@ use zograd_params::ParameterPath;
 use crate::family::Perturbation;
 use crate::grids::check_dtypes;
 use crate::{
-    Arithmetic, Grids, NoiseBackend, Originals, ParameterSpace, ParameterSpec, PerturbError,
-    Resolution, Seed, Selection, Sides,
+    Arithmetic, Curvature, Grids, NoiseBackend, Originals, ParameterSpace, ParameterSpec,
+    PerturbError, Resolution, Seed, Selection, Sides,
 };
 use burn::module::{Module, ParamId};
 pub(crate) use decay::Decay;
@@ -56,10 +56,21 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
     originals: Option<Originals>,
     /// Updates that the originals lack.
     queued: Vec<AppliedUpdate>,
+    /// What the last step has learnt: it shapes the noise of the next one.
+    learnt: Option<Learnt>,
     at: Direction,
     passes: u64,
     streams: u64,
     backend: PhantomData<B>,
+}
+
+/// What a step has learnt.
+#[derive(Clone, Copy)]
+struct Learnt {
+    step: u64,
+    /// The first of the steps in which seeds mean what they meant then.
+    since: u64,
+    curvature: Curvature,
 }
 
 impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
@@ -97,6 +108,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             room: f64::NEG_INFINITY,
             originals: None,
             queued: Vec::new(),
+            learnt: None,
             at: Direction::zero(),
             passes: 0,
             streams: 0,
@@ -209,11 +221,17 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     }
 
     /// From now on seeds mean what they mean in the step after `step` others. If that is something else, the module
-    /// returns to `theta` first. Dense noise is the same in all steps.
+    /// returns to `theta` first. Dense noise is the same in all steps, unless curvature was learnt in the one before.
     ///
     /// # Errors
     /// As [`Self::move_to`].
     pub fn begin(&mut self, step: u64) -> Result<(), PerturbError> {
+        if let Some(learnt) = self.learnt.filter(|learnt| learnt.step != step) {
+            self.move_to(&Direction::zero())?;
+            self.noise
+                .learn(&self.space, learnt.since, &learnt.curvature);
+            self.learnt = None;
+        }
         let since = self.noise.since(step);
         if since != self.since {
             self.move_to(&Direction::zero())?;
@@ -221,6 +239,29 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             self.amplitudes = self.noise.amplitudes(&self.space, since);
         }
         Ok(())
+    }
+
+    /// Takes up what was learnt of the curvature in the step of this update, which the weights have already: a run that is
+    /// resumed does so with every update of its past.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub fn recall(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
+        if let Some(curvature) = update.curvature {
+            self.begin(update.step)?;
+            self.learnt = Some(Learnt {
+                step: update.step,
+                since: self.since,
+                curvature,
+            });
+        }
+        Ok(())
+    }
+
+    /// The estimated diagonal of the Hessian of the parameter with this name, which shapes noise in the present step: 1 at
+    /// first. `None` if nothing was learnt of it ([`AppliedUpdate::curvature`]).
+    pub fn hessian(&self, name: &str) -> Option<Vec<f32>> {
+        self.noise.hessian(self.space.get(name)?)
     }
 
     /// The expected length of `direction` as a change of all weights, in the present step: for dense noise the root of
@@ -325,6 +366,10 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// [`PerturbError::OtherStep`] if seeds mean something else in the step of the update than in the one that
     /// [`Self::begin`] was told.
     pub fn update(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
+        if update.curvature.is_some() && self.originals.is_some() {
+            let why = "their originals do not know the curvature that was learnt";
+            return Err(PerturbError::Originals(why.into()));
+        }
         if self.noise.since(update.step) != self.since {
             return Err(PerturbError::OtherStep {
                 update: update.step,
@@ -362,6 +407,11 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         if self.originals.is_some() {
             self.queue(update.clone());
         }
+        self.learnt = update.curvature.map(|curvature| Learnt {
+            step: update.step,
+            since: self.since,
+            curvature,
+        });
         Ok(())
     }
 
@@ -372,7 +422,8 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// As [`Self::update`]; the updates before the one that is refused have been made, but on grids only if a weight has
     /// outgrown them.
     pub fn update_all(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
-        let Some(grids) = &self.grids else {
+        let learns = updates.iter().any(|update| update.curvature.is_some());
+        let Some(grids) = self.grids.as_ref().filter(|_| !learns) else {
             let mut updates = updates.iter();
             return updates.try_for_each(|update| {
                 self.begin(update.step)?;

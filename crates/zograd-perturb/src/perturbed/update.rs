@@ -1,4 +1,4 @@
-use crate::Direction;
+use crate::{Curvature, Direction};
 
 /// An update that was made, or is to be made: `theta <- theta - lr * (direction + decay * theta)`.
 ///
@@ -21,6 +21,8 @@ pub struct AppliedUpdate {
     /// Steps of the run before this one. On grids the decay is rounded by it: up at some steps and down at others, so
     /// that it adds up however small it is.
     pub step: u64,
+    /// What was learnt of the curvature in that step, if it was: it shapes the noise of the steps after it.
+    pub curvature: Option<Curvature>,
 }
 
 impl AppliedUpdate {
@@ -31,6 +33,7 @@ impl AppliedUpdate {
             lr,
             decay: 0.0,
             step: 0,
+            curvature: None,
         }
     }
 
@@ -41,5 +44,10 @@ impl AppliedUpdate {
             step,
             ..self
         }
+    }
+
+    /// With what was learnt of the curvature, if something was.
+    pub fn with_curvature(self, curvature: Option<Curvature>) -> Self {
+        Self { curvature, ..self }
     }
 }

@@ -18,6 +18,9 @@ pub struct Advice {
     /// The perturbation scale; gradient methods have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f64>,
+    /// The batch size, if it is varied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u64>,
     /// Its score on the development examples: the mean over the seeds, from 0 to 1.
     pub dev_score: f64,
     /// The loss on them, which decides between equal scores: the mean over the seeds, in nats an example.
@@ -27,7 +30,7 @@ pub struct Advice {
 }
 
 impl Advice {
-    /// The better one first: the higher score, then the lower loss, the lower rate, the lower eps.
+    /// The better one first: the higher score, then the lower loss, the lower rate, the lower eps, the smaller batch.
     pub(super) fn order(&self, other: &Self) -> Ordering {
         let loss = |a: &Self| a.dev_loss.unwrap_or(f64::INFINITY);
         let eps = |a: &Self| a.eps.unwrap_or(0.0);
@@ -37,6 +40,7 @@ impl Advice {
             .then(loss(self).total_cmp(&loss(other)))
             .then(self.lr.total_cmp(&other.lr))
             .then(eps(self).total_cmp(&eps(other)))
+            .then(self.batch_size.cmp(&other.batch_size))
     }
 
     /// That of this point, if it has a score; nothing is said about it yet.
@@ -45,6 +49,7 @@ impl Advice {
             method: point.method.clone(),
             lr: point.lr,
             eps: point.eps,
+            batch_size: point.batch_size,
             dev_score: point.dev_score?.mean,
             dev_loss: point.dev_loss.map(|loss| loss.mean),
             remarks: Vec::new(),
@@ -67,11 +72,13 @@ impl Axis {
         }
     }
 
-    fn other(self, point: &Outcome) -> Option<f64> {
-        match self {
+    /// What is the same in a row along this axis.
+    fn others(self, point: &Outcome) -> (Option<f64>, Option<u64>) {
+        let other = match self {
             Self::Lr => point.eps,
             Self::Eps => Some(point.lr),
-        }
+        };
+        (other, point.batch_size)
     }
 
     fn name(self) -> &'static str {
@@ -118,9 +125,10 @@ fn best_of(method: &str, points: &[Outcome]) -> Option<Advice> {
 /// Whether the best points of several methods are as good as each other.
 pub fn compare(best: &[Advice], points: &[Outcome]) -> Option<String> {
     let first = best.iter().min_by(|a, b| a.order(b))?;
-    let point = points
-        .iter()
-        .find(|p| p.method == first.method && p.lr == first.lr && p.eps == first.eps)?;
+    let point = points.iter().find(|p| {
+        let same = p.method == first.method && p.batch_size == first.batch_size;
+        same && p.lr == first.lr && p.eps == first.eps
+    })?;
     let error = standard_error(point)?;
     let alike = best
         .iter()
@@ -139,7 +147,9 @@ pub fn compare(best: &[Advice], points: &[Outcome]) -> Option<String> {
 /// Whether the best value is the last of its row of the grid, and which way to go on then.
 fn edge(axis: Axis, best: &Outcome, points: &[&Outcome]) -> Option<String> {
     let row = points.iter().copied();
-    let row: Vec<&Outcome> = row.filter(|p| axis.other(p) == axis.other(best)).collect();
+    let row: Vec<&Outcome> = row
+        .filter(|p| axis.others(p) == axis.others(best))
+        .collect();
     let at = row.iter().position(|p| axis.of(p) == axis.of(best))?;
     let (name, value) = (axis.name(), axis.of(best)?);
     let onwards = |from: &Outcome| {
@@ -199,6 +209,7 @@ mod tests {
             method: "gv".into(),
             lr,
             eps: Some(eps),
+            batch_size: None,
         };
         Outcome::of(&point, dev.iter().enumerate().map(run).collect())
     }
@@ -349,6 +360,7 @@ mod tests {
             method: "gv".into(),
             lr: 3e-5,
             eps: Some(1e-3),
+            batch_size: None,
         };
         let lost = Outcome::of(&place, lost);
         assert_eq!(lost.diverged.as_deref(), Some("loss rose (seed 1)"));

@@ -1,20 +1,24 @@
 //! What a sweep costs, and how long it will take.
 
+use super::curve::Axis;
 use super::plan::{Point, SweepPlan};
 use crate::Runs;
 use crate::error::Result;
 use crate::pace::Pace;
 use crate::words::{count, duration};
+use zograd_trainer::Allowance;
 
 /// The runs of a sweep by what they cost, and those of them that are done.
 pub struct Estimate {
     points: usize,
     seeds: usize,
-    /// Forward passes of every run, in their order.
+    /// What budgets are counted in: forward passes, unless they are given in tokens or seconds.
+    unit: Axis,
+    /// The budget of every run, in their order.
     costs: Vec<u64>,
     /// How many runs are done.
     done: usize,
-    /// Forward passes that were made here, with loading and evaluations.
+    /// How much of it was spent here, with loading and evaluations.
     pace: Pace,
 }
 
@@ -25,16 +29,27 @@ impl Estimate {
     /// Settings that no run can have.
     pub fn of(plan: &SweepPlan, runs: &Runs) -> Result<Self> {
         let points = plan.points();
-        let mut costs = Vec::new();
+        let (mut costs, mut unit) = (Vec::new(), Axis::Forwards);
         for point in &points {
             for &seed in &plan.seed {
                 let settings = runs.check(plan.settings(point, seed, runs.methods()))?;
-                costs.push(settings.forwards(runs.methods())?.unwrap_or(0));
+                costs.push(match settings.config.limit.map(|limit| limit.of) {
+                    Some(Allowance::Tokens(tokens)) => {
+                        unit = Axis::Tokens;
+                        tokens
+                    }
+                    Some(Allowance::Seconds(seconds)) => {
+                        unit = Axis::Seconds;
+                        seconds.ceil() as u64
+                    }
+                    _ => settings.forwards(runs.methods())?.unwrap_or(0),
+                });
             }
         }
         Ok(Self {
             points: points.len(),
             seeds: plan.seed.len(),
+            unit,
             costs,
             done: 0,
             pace: Pace::default(),
@@ -50,9 +65,9 @@ impl Estimate {
                 count(self.costs.len(), "run")
             ),
         };
-        let forwards: u64 = self.costs.iter().sum();
+        let (budget, unit) = (self.costs.iter().sum::<u64>(), self.unit.description());
         let points = count(self.points, "point");
-        format!("sweep of {points}{runs}: {forwards} forward passes of training")
+        format!("sweep of {points}{runs}: {budget} {unit} of training")
     }
 
     /// What is next, and when all will be done.
@@ -83,10 +98,15 @@ impl Estimate {
         self.done += 1;
     }
 
-    /// The next run was done just now: so many forward passes in so many seconds.
-    pub fn ran(&mut self, forwards: u64, seconds: f64) {
+    /// What budgets are counted in.
+    pub fn unit(&self) -> Axis {
+        self.unit
+    }
+
+    /// The next run was done just now: so much of its budget in so many seconds.
+    pub fn ran(&mut self, spent: f64, seconds: f64) {
         self.done += 1;
-        self.pace.add(forwards, seconds);
+        self.pace.add(spent, seconds);
     }
 }
 
@@ -100,10 +120,12 @@ mod tests {
             method: "gv".into(),
             lr: 1e-5,
             eps: Some(1e-3),
+            batch_size: None,
         };
         let mut estimate = Estimate {
             points: 2,
             seeds: 2,
+            unit: Axis::Forwards,
             costs: vec![600, 600, 600, 600],
             done: 0,
             pace: Pace::default(),
@@ -116,7 +138,7 @@ mod tests {
         assert_eq!(estimate.next(&point, 0), first);
         estimate.was_done();
         // a guard stopped it half way: a second for 30 forwards, and 1200 are left
-        estimate.ran(300, 10.0);
+        estimate.ran(300.0, 10.0);
         let third = "point 2 of 2: gv, lr 1e-5, eps 1e-3, seed 0 (run 3 of 4); about 40 s left";
         assert_eq!(estimate.next(&point, 0), third);
     }

@@ -19,6 +19,8 @@ pub struct Lists {
     pub lr: Vec<f64>,
     /// Perturbation scales.
     pub eps: Vec<f64>,
+    /// Batch sizes.
+    pub batch_size: Vec<u64>,
     /// Seeds: every point is run once with each.
     pub seed: Vec<u64>,
 }
@@ -39,6 +41,7 @@ impl Lists {
             method: filled(self.method, weaker.method),
             lr: filled(self.lr, weaker.lr),
             eps: filled(self.eps, weaker.eps),
+            batch_size: filled(self.batch_size, weaker.batch_size),
             seed: filled(self.seed, weaker.seed),
         }
     }

@@ -14,7 +14,7 @@ mod sweep;
 
 pub use advice::Advice;
 pub use compare::{
-    COMPARISON, Comparison, ComparisonPlan, ComparisonReport, Interval, Kind, MethodReport,
+    Amount, COMPARISON, Comparison, ComparisonPlan, ComparisonReport, Interval, Kind, MethodReport,
     Reached, Rules, Target,
 };
 pub use curve::{Axis, Curve, smooth};

@@ -58,6 +58,9 @@ pub struct Outcome {
     /// The perturbation scale; gradient methods have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f64>,
+    /// The batch size, if it is varied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u64>,
     /// Steps done, of all runs together.
     pub steps: u64,
     /// Forward passes of training, of all runs together.
@@ -124,6 +127,7 @@ impl Outcome {
             method: point.method.clone(),
             lr: point.lr,
             eps: point.eps,
+            batch_size: point.batch_size,
             steps: runs.iter().map(|run| run.steps).sum(),
             forwards: runs.iter().map(|run| run.forwards).sum(),
             first_loss: mean(|run| run.first_loss),

@@ -4,8 +4,8 @@ use super::lists::Lists;
 use crate::error::{Result, RunError, refuse};
 use crate::inputs::task_word;
 use crate::settings::{
-    BUILT_IN_MODEL, BUILT_IN_TASK, DEFAULT_METHOD, ExampleCounts, Given, MethodKind, Preset,
-    Settings, Tune,
+    BUILT_IN_MODEL, BUILT_IN_TASK, DEFAULT_METHOD, ExampleCounts, Given, LENGTHS, MethodKind,
+    Preset, Settings, Tune,
 };
 use crate::words::number;
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,9 @@ pub struct SweepPlan {
     pub lr: Vec<f64>,
     /// Perturbation scales, ascending; none for gradient methods.
     pub eps: Vec<f64>,
+    /// Batch sizes, ascending; where there are none, all points have that of the other settings.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batch_size: Vec<u64>,
     /// Seeds: every point is run once with each.
     pub seed: Vec<u64>,
     /// The other settings.
@@ -54,6 +57,8 @@ pub struct Point {
     pub lr: f64,
     /// The perturbation scale; gradient methods have none.
     pub eps: Option<f64>,
+    /// The batch size, if it is varied.
+    pub batch_size: Option<u64>,
 }
 
 impl SweepPlan {
@@ -89,6 +94,7 @@ impl SweepPlan {
             lr: sorted("lr", first_filled([lists.lr, default_lr]))?,
             // empty for gradient methods
             eps: sorted("eps", first_filled([lists.eps, default_eps]))?,
+            batch_size: sizes(lists.batch_size)?,
             seed: distinct(first_filled([lists.seed, vec![0]])),
             train: train.values().clone(),
         };
@@ -121,11 +127,14 @@ impl SweepPlan {
         for key in ["preset", "method", "lr", "eps", "seed", "out"] {
             train = train.without(key);
         }
+        if !self.batch_size.is_empty() {
+            train = train.without("batch-size");
+        }
         self.train = train.values().clone();
         Ok(())
     }
 
-    /// All points: method by method, eps by eps, rates ascending.
+    /// All points: method by method, batch size by batch size, eps by eps, rates ascending.
     pub fn points(&self) -> Vec<Point> {
         let mut points = Vec::new();
         for method in &self.method {
@@ -133,12 +142,19 @@ impl SweepPlan {
                 true => vec![None],
                 false => self.eps.iter().copied().map(Some).collect(),
             };
-            for eps in eps {
-                points.extend(self.lr.iter().map(|&lr| Point {
-                    method: method.clone(),
-                    lr,
-                    eps,
-                }));
+            let sizes: Vec<Option<u64>> = match self.batch_size.is_empty() {
+                true => vec![None],
+                false => self.batch_size.iter().copied().map(Some).collect(),
+            };
+            for batch_size in sizes {
+                for &eps in &eps {
+                    points.extend(self.lr.iter().map(|&lr| Point {
+                        method: method.clone(),
+                        lr,
+                        eps,
+                        batch_size,
+                    }));
+                }
             }
         }
         points
@@ -158,7 +174,10 @@ impl SweepPlan {
             1 => String::new(),
             _ => format!("-seed{seed}"),
         };
-        format!("{}-lr{:e}{eps}{seed}", point.method, point.lr)
+        let batch = point
+            .batch_size
+            .map_or(String::new(), |size| format!("-batch{size}"));
+        format!("{}-lr{:e}{eps}{batch}{seed}", point.method, point.lr)
     }
 
     /// These settings at a point. Of several methods each takes the settings that it has; what none of them has is
@@ -174,6 +193,10 @@ impl SweepPlan {
             .with("method", point.method.as_str())
             .with("lr", point.lr)
             .with_some("seed", i64::try_from(seed).ok());
+        let train = match point.batch_size.and_then(|size| i64::try_from(size).ok()) {
+            Some(size) => train.with("batch-size", size),
+            None => train,
+        };
         match point.eps {
             Some(eps) => train.with("eps", eps),
             None => train.without("eps"),
@@ -197,8 +220,11 @@ impl fmt::Display for Point {
     /// In words: `gv, lr 1e-5, eps 1e-3`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}, lr {}", self.method, number(self.lr))?;
-        match self.eps {
-            Some(eps) => write!(f, ", eps {}", number(eps)),
+        if let Some(eps) = self.eps {
+            write!(f, ", eps {}", number(eps))?;
+        }
+        match self.batch_size {
+            Some(size) => write!(f, ", batch {size}"),
             None => Ok(()),
         }
     }
@@ -238,7 +264,7 @@ fn values(train: &Given, preset: Option<Preset>, gradient: bool) -> Result<(Vec<
 
 /// What a point has where nothing was given.
 fn completed(mut train: Given, gradient: bool) -> Result<Given> {
-    if train.get("steps").is_none() && train.get("forwards").is_none() {
+    if LENGTHS.iter().all(|key| train.get(key).is_none()) {
         train = train.with("forwards", FORWARDS);
     }
     if train.get("test-examples").is_none() {
@@ -283,6 +309,16 @@ fn distinct<T: Ord + Clone>(mut values: Vec<T>) -> Vec<T> {
     let mut seen = BTreeSet::new();
     values.retain(|value| seen.insert(value.clone()));
     values
+}
+
+/// The batch sizes in their order, each once.
+fn sizes(mut sizes: Vec<u64>) -> Result<Vec<u64>> {
+    if let Some(size) = sizes.iter().find(|size| !(1..=65536).contains(*size)) {
+        refuse!("`tune-batch-size = {size}`: use 1 to 65536");
+    }
+    sizes.sort_unstable();
+    sizes.dedup();
+    Ok(sizes)
 }
 
 fn sorted(key: &str, mut values: Vec<f64>) -> Result<Vec<f64>> {

@@ -172,7 +172,10 @@ impl Sweep {
                     break 'points;
                 }
                 match before {
-                    State::New => estimate.ran(run.forwards(), start.elapsed().as_secs_f64()),
+                    State::New => {
+                        let spent = run.place(estimate.unit());
+                        estimate.ran(spent, start.elapsed().as_secs_f64());
+                    }
                     State::Begun | State::Over => estimate.was_done(),
                 }
                 done.push(RunOutcome::of(seed, &run));

@@ -80,10 +80,13 @@ impl RunRecord {
         Ok(run)
     }
 
-    /// Whether all its steps are done, or as many as its patience allowed.
+    /// Whether all its steps are done, or as many as its patience or its budget allowed.
     pub fn finished(&self) -> bool {
         let stop = self.summary.as_ref().map(|summary| summary.stop);
-        matches!(stop, Some(StopReason::Finished | StopReason::Patience))
+        matches!(
+            stop,
+            Some(StopReason::Finished | StopReason::Patience | StopReason::Budget)
+        )
     }
 
     /// Whether nothing is left to do: all steps are done, or a guard stopped it.

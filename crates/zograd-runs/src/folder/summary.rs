@@ -84,6 +84,9 @@ pub struct Summary {
     pub peak_memory_bytes: Option<u64>,
     /// Memory of the weights in bytes.
     pub weight_bytes: u64,
+    /// Memory of what the method keeps for every weight that moves, in bytes; most keep nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub state_bytes: u64,
     /// What was gained over the model the run began with, on the development examples; `None` if it was not measured,
     /// or the run was interrupted.
     #[serde(default)]
@@ -102,6 +105,10 @@ pub struct Summary {
     /// like.
     #[serde(flatten)]
     pub scores: Map<String, Value>,
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 impl Summary {

@@ -17,7 +17,7 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
 use zograd_trainer::trajectory::{Header, Record, Trajectory, TrajectoryWriter};
-use zograd_trainer::{BestBy, EvalRecord, StepRecord, TrainState};
+use zograd_trainer::{BestBy, EvalRecord, Spent, StepRecord, TrainState};
 
 /// The largest sum that is resumed from: no run of any length counts so far.
 const MAX_SUM: u64 = 1 << 60;
@@ -134,7 +134,8 @@ impl Interrupted {
             }
             (step.update, step.weight_decay) = (record.update.clone(), record.weight_decay);
             let mut whole = bytes;
-            if evaluates && config.evaluates_after(number) {
+            let before = self.steps.last().map(Spent::with).unwrap_or_default();
+            if evaluates && config.evaluates_with(number, before, Spent::with(&step)) {
                 match lines.next() {
                     Some((Line::Eval(eval), bytes)) if eval.record.step == number => {
                         if eval.record.best {
@@ -268,6 +269,10 @@ pub fn check_unfinished(folder: &Path, longer: bool) -> Result<()> {
         ),
         Some("patience") => refuse!(
             "{}: the run was ended by its `patience`; its weights are in best/; begin a new one with a larger number",
+            named()
+        ),
+        Some("budget") => refuse!(
+            "{}: the run has spent its `tokens` or `seconds`; its weights are in best/; begin a new one with more",
             named()
         ),
         Some("finished") if longer => Ok(()),

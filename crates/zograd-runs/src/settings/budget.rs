@@ -5,13 +5,30 @@ use super::rate::LearningRate;
 use crate::error::{Blame, Result, refuse};
 use serde::{Deserialize, Serialize};
 use zograd_select::{Choice, Setting};
-use zograd_trainer::{BestBy, Guards, Schedule};
+use zograd_trainer::{BestBy, Guards, Limit, Schedule};
 
 /// Forward passes of the built-in run: about a minute on two cores.
 const BUILT_IN_FORWARDS: u64 = 4800;
 
 /// Examples of a step.
 const BATCH_SIZE: usize = 16;
+
+/// Evaluations along a run.
+const EVALUATIONS: u64 = 10;
+
+/// Ways to say how long a run is, of which one is given.
+pub(crate) const LENGTHS: [&str; 5] = ["steps", "forwards", "examples", "tokens", "seconds"];
+
+/// What the steps of a method cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StepCost {
+    /// Forward passes of a step.
+    pub forwards: u64,
+    /// Forward passes before the first one.
+    pub before: u64,
+    /// Examples of each of them.
+    pub batch_size: u64,
+}
 
 /// How large the steps are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -78,6 +95,12 @@ pub struct Budget {
     pub steps: Option<u64>,
     /// Number of forward passes instead.
     pub forwards: Option<u64>,
+    /// Number of examples in them instead.
+    pub examples: Option<u64>,
+    /// Number of tokens in them instead.
+    pub tokens: Option<u64>,
+    /// Seconds of training instead.
+    pub seconds: Option<f64>,
     /// What to do about a step that is not as it should be.
     pub guard: Option<String>,
     /// Steps between evaluations.
@@ -112,6 +135,22 @@ impl Owner for Budget {
             "N",
             "Number of forward passes instead: as many steps as fit, to compare methods at equal cost",
         ),
+        Setting::count(
+            "examples",
+            "N",
+            "Number of examples instead, each counted as often as it goes through the model (forward passes times the batch \
+             size): as many steps as fit",
+        ),
+        Setting::count(
+            "tokens",
+            "N",
+            "Number of tokens instead that go through the layers: the step that reaches it is the last",
+        ),
+        Setting::number(
+            "seconds",
+            "S",
+            "Seconds of training instead, evaluations not counted: the step that reaches them is the last",
+        ),
         Setting::text(
             "guard",
             "EVENT=POLICY",
@@ -126,7 +165,7 @@ impl Owner for Budget {
             "N",
             "Evaluate on the development examples every N steps; 0: only at the end",
         )
-        .or("a tenth of the steps"),
+        .or("a tenth of the run"),
         Setting::count(
             "eval-every-forwards",
             "N",
@@ -149,54 +188,100 @@ impl Owner for Budget {
 }
 
 impl Budget {
-    /// How many steps, if one costs so many forward passes, after so many before the first; from here on the budget is in
-    /// steps.
+    /// How many steps of this cost, which are not known before where the budget is in tokens or seconds; one in forward
+    /// passes or examples is in steps from here on.
     ///
     /// # Errors
     /// Too little for one step, the same thing said twice.
-    pub(super) fn resolve(
-        &mut self,
-        (per_step, before): (u64, u64),
-        built_in: bool,
-    ) -> Result<u64> {
-        let (asked, forwards) = (self.steps, self.forwards);
-        let steps = match (asked, forwards) {
-            (Some(_), Some(_)) => refuse!("`steps`, `forwards`: give one of them"),
-            (Some(steps), None) => steps,
-            (None, Some(forwards)) => forwards.saturating_sub(before) / per_step,
-            (None, None) if built_in => BUILT_IN_FORWARDS.saturating_sub(before) / per_step,
-            (None, None) => 1000,
-        };
-        match (steps, forwards) {
-            (0, Some(n)) if before > 0 => refuse!(
-                "`forwards = {n}`: {before} forwards are made before the first step (`head-fit`, `lr = auto`), and one step of \
-                 this method takes {per_step}"
-            ),
-            (0, Some(n)) => {
-                refuse!("`forwards = {n}`: one step of this method takes {per_step} forwards")
-            }
-            (0, None) => refuse!("`steps = 0`: use at least 1"),
-            _ => {}
+    pub(super) fn resolve(&mut self, cost: StepCost, built_in: bool) -> Result<()> {
+        let given = self.lengths();
+        if let [first, second, ..] = given[..] {
+            refuse!("`{first}`, `{second}`: give one of them");
         }
-        (self.steps, self.forwards) = (Some(steps), None);
+        if self.tokens == Some(0) {
+            refuse!("`tokens = 0`: use at least 1");
+        }
+        if let Some(seconds) = self.seconds.filter(|s| !(s.is_finite() && *s > 0.0)) {
+            refuse!("`seconds = {seconds}`: use a number above 0");
+        }
+        let limited = self.tokens.is_some() || self.seconds.is_some();
+        if !limited {
+            self.steps = Some(self.in_steps(cost, built_in)?);
+        }
+        (self.forwards, self.examples) = (None, None);
         let every = match (self.eval_every, self.eval_every_forwards.take()) {
             (Some(_), Some(_)) => refuse!("`eval-every`, `eval-every-forwards`: give one of them"),
             (_, Some(0)) => {
                 refuse!("`eval-every-forwards = 0`: use at least 1, or `eval-every = 0`")
             }
-            (None, Some(forwards)) => forwards.div_ceil(per_step),
-            (every, None) => every.unwrap_or(steps.div_ceil(10)),
+            (None, Some(forwards)) => Some(forwards.div_ceil(cost.forwards)),
+            (None, None) => self.steps.map(|steps| steps.div_ceil(EVALUATIONS)),
+            (every, None) => every,
         };
-        self.eval_every = Some(every);
+        self.eval_every = every;
         if self.patience == Some(0) {
             refuse!("`patience = 0`: use at least 1");
         }
-        if self.patience.is_some() && every == 0 {
+        if self.patience.is_some() && every == Some(0) {
             refuse!(
                 "`patience`: without evaluations there is nothing to wait for; use `eval-every` of at least 1"
             );
         }
-        Ok(steps)
+        Ok(())
+    }
+
+    /// The lengths that were given, by their keys.
+    fn lengths(&self) -> Vec<&'static str> {
+        let given = [
+            self.steps.is_some(),
+            self.forwards.is_some(),
+            self.examples.is_some(),
+            self.tokens.is_some(),
+            self.seconds.is_some(),
+        ];
+        let given = LENGTHS.into_iter().zip(given);
+        given.filter(|(_, is)| *is).map(|(key, _)| key).collect()
+    }
+
+    /// The number of steps of a budget that says it.
+    fn in_steps(&self, cost: StepCost, built_in: bool) -> Result<u64> {
+        let (per_step, before) = (cost.forwards, cost.before);
+        let fit = |forwards: u64| forwards.saturating_sub(before) / per_step;
+        let (key, n, unit, steps) = match (self.steps, self.forwards, self.examples) {
+            (Some(0), ..) => refuse!("`steps = 0`: use at least 1"),
+            (Some(steps), ..) => return Ok(steps),
+            (None, Some(n), _) => ("forwards", n, 1, fit(n)),
+            (None, None, Some(n)) => {
+                let unit = cost.batch_size;
+                ("examples", n, unit, fit(n / unit))
+            }
+            (None, None, None) if built_in => {
+                ("forwards", BUILT_IN_FORWARDS, 1, fit(BUILT_IN_FORWARDS))
+            }
+            (None, None, None) => return Ok(1000),
+        };
+        match steps {
+            0 if before > 0 => refuse!(
+                "`{key} = {n}`: `head-fit` takes {} {key} before the first step, and one step of this method {}",
+                before * unit,
+                per_step * unit
+            ),
+            0 => refuse!(
+                "`{key} = {n}`: one step of this method takes {} {key}",
+                per_step * unit
+            ),
+            steps => Ok(steps),
+        }
+    }
+
+    /// What ends the run, if not a number of steps.
+    pub(super) fn limit(&self) -> Option<Limit> {
+        let tokens = self.tokens.map(Limit::tokens);
+        let limit = tokens.or_else(|| self.seconds.map(Limit::seconds))?;
+        Some(limit.evaluated(match self.eval_every {
+            Some(_) => 0,
+            None => EVALUATIONS,
+        }))
     }
 
     pub(super) fn guards(&self) -> Result<Guards> {

@@ -1,5 +1,6 @@
 //! Settings as users give them: by flags, in a file, by a preset, or in code.
 
+use super::budget::LENGTHS;
 use super::owner::{Keys, Owner};
 use crate::error::{Blame, Result, RunError, refuse};
 use serde::de::DeserializeOwned;
@@ -89,8 +90,8 @@ impl Given {
     /// These settings, completed by weaker ones.
     #[must_use]
     pub fn or(mut self, weaker: Self) -> Self {
-        // two ways to say how long to run: the stronger replaces the weaker, whichever it is
-        let length = ["steps", "forwards"];
+        // several ways to say how long to run: the stronger replaces the weaker, whichever it is
+        let length = LENGTHS;
         let replaced = length.iter().any(|key| self.values.contains_key(*key));
         for (key, value) in weaker.values {
             if self.values.contains_key(&key) || replaced && length.contains(&key.as_str()) {
@@ -165,8 +166,9 @@ impl Given {
         for (key, value) in &mut values {
             *value = check(&keys.named(key)?.setting, value)?;
         }
-        if values.contains_key("steps") && values.contains_key("forwards") {
-            refuse!("give `steps` or `forwards`, not both");
+        let lengths = LENGTHS.iter().filter(|key| values.contains_key(**key));
+        if let [first, second, ..] = lengths.collect::<Vec<_>>()[..] {
+            refuse!("give `{first}` or `{second}`, not both");
         }
         Ok(Self {
             values,

@@ -11,6 +11,7 @@ use super::tuning::Tune;
 use super::zeroth_order::{PerturbationOptions, ZerothOrder};
 use crate::error::{Blame, Result, refuse};
 use serde::{Deserialize, Serialize};
+use zograd_perturb::{Arithmetic, NoiseKind};
 use zograd_select::{Choice, MethodSpec, Methods, Setting};
 use zograd_trainer::{Backpropagation, GradientOptimizer, TailStep};
 
@@ -148,6 +149,7 @@ impl Procedure {
                 let (family, scales) = options.family();
                 let (perturbation, of_family) = family::take(given, family, scales)?;
                 let mut how = options.complete((spec, perturbation), tune, storage)?;
+                how.state_bytes_per_weight = state_bytes(&how, methods)?;
                 let calibration: CalibrationOptions = given.take()?;
                 how.calibrate = calibration.calibrate;
                 how.head_fit = calibration.rows(tune)?;
@@ -207,6 +209,30 @@ impl Procedure {
             Self::LinearProbe => None,
         })
     }
+}
+
+/// What the method keeps for each weight that moves.
+///
+/// # Errors
+/// A setting that does not go with a state of the weights' size.
+fn state_bytes(how: &ZerothOrder, methods: &Methods) -> Result<usize> {
+    let strategy = methods.build(&how.method).or_input()?;
+    let bytes = strategy.state_bytes_per_weight();
+    if bytes == 0 {
+        return Ok(0);
+    }
+    let name = strategy.name();
+    if how.arithmetic == Arithmetic::Anchored {
+        refuse!(
+            "`arithmetic = anchored`: {name} shapes noise by what it has learnt, and the originals do not know it; use plain"
+        );
+    }
+    if how.noise == NoiseKind::Rademacher {
+        refuse!(
+            "`noise = rademacher`: signs have the same square everywhere, and {name} would learn nothing of them; use gaussian"
+        );
+    }
+    Ok(bytes)
 }
 
 /// The settings of a method as a file has them. A switch that is off is left out.

@@ -30,6 +30,7 @@ mod tail;
 mod tuning;
 mod zeroth_order;
 
+pub(crate) use budget::LENGTHS;
 pub use budget::{Budget, Draw, EvalOptions, StepSizes};
 pub use calibration::{BatchOptions, CalibrationOptions};
 pub use columns::Columns;
@@ -59,6 +60,7 @@ pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
 pub use zeroth_order::{PerturbationOptions, ZerothOrder};
 
 use crate::error::{Blame, Result, refuse};
+use budget::StepCost;
 use owner::table;
 use std::path::PathBuf;
 use zograd_models::{AdapterConfig, BaseNote, Sampling};
@@ -187,7 +189,12 @@ impl Settings {
         let mut steps = Stepped::default();
         if let Some(per_step) = procedure.forwards(methods)? {
             let before = procedure.forwards_before(sizes.train, batch_size);
-            steps = Stepped::take(&mut given, &chosen, (per_step, before))?;
+            let cost = StepCost {
+                forwards: per_step,
+                before,
+                batch_size: batch_size as u64,
+            };
+            steps = Stepped::take(&mut given, &chosen, cost)?;
             taken.extend(steps.written()?);
         }
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
@@ -203,13 +210,16 @@ impl Settings {
             }
         })?;
 
+        let limit = steps.budget.limit();
+        let unlimited = limit.map_or(1, |_| u64::MAX);
         let mut config = TrainConfig::new(
-            steps.budget.steps.unwrap_or(1),
+            steps.budget.steps.unwrap_or(unlimited),
             match steps.sizes.lr {
                 Some(LearningRate::Number(lr)) => lr,
                 Some(LearningRate::Auto) | None => 0.0,
             },
         );
+        config.limit = limit;
         config.guards = steps.budget.guards()?;
         if let Procedure::ZerothOrder(zo) = &procedure {
             config.anchor_every = zo.anchor_every;
@@ -219,7 +229,8 @@ impl Settings {
         config.batch_size = batch_size;
         config.balanced = steps.batches.balanced;
         config.seed = draw.seed.unwrap_or(0);
-        config.eval_every = steps.budget.eval_every.unwrap_or(1);
+        let every = limit.map_or(1, |_| 0);
+        config.eval_every = steps.budget.eval_every.unwrap_or(every);
         config.patience = steps.budget.patience.unwrap_or(0);
         config.best_by = steps.budget.best_by.unwrap_or_default();
         config.eval_batch_size = eval_batch_size;
@@ -334,11 +345,15 @@ impl Settings {
         }
     }
 
-    /// Forward passes of training, of all steps; none for a method without steps.
+    /// Forward passes of training, of all steps; none for a method without steps, or where nobody knows how many there will
+    /// be.
     ///
     /// # Errors
     /// A method that is not there.
     pub fn forwards(&self, methods: &Methods) -> Result<Option<u64>> {
+        if self.config.limit.is_some() {
+            return Ok(None);
+        }
         let per_step = self.procedure.forwards(methods)?;
         let before = self
             .procedure
@@ -489,12 +504,8 @@ struct Stepped {
 }
 
 impl Stepped {
-    /// Of a method whose steps take so many forward passes, after so many before the first.
-    fn take(
-        given: &mut Given,
-        chosen: &Chosen,
-        (per_step, mut before): (u64, u64),
-    ) -> Result<Self> {
+    /// Of a method whose steps have this cost.
+    fn take(given: &mut Given, chosen: &Chosen, mut cost: StepCost) -> Result<Self> {
         let (mut sizes, mut budget) = (given.take::<StepSizes>()?, given.take::<Budget>()?);
         let gradient = chosen.kind.has_gradient();
         let is_measured = sizes.lr == Some(LearningRate::Auto);
@@ -503,19 +514,27 @@ impl Stepped {
                 "`lr = auto`: it is measured by the probes of zeroth-order methods; give this method a number"
             );
         }
-        let rate_directions = is_measured.then(|| rate::directions(budget.forwards));
-        before += rate_directions.map_or(0, rate::forwards);
-        budget.resolve((per_step, before), chosen.built_in)?;
+        let examples = budget.examples.map(|n| n / cost.batch_size);
+        let rate_directions = is_measured.then(|| rate::directions(budget.forwards.or(examples)));
+        cost.before += rate_directions.map_or(0, rate::forwards);
+        budget.resolve(cost, chosen.built_in)?;
+        let limited = budget.limit().is_some();
         sizes
             .lr
             .get_or_insert(LearningRate::Number(match chosen.tune {
                 Tune::Full if chosen.built_in && !gradient => BUILT_IN_LR,
                 tune => tune.default_lr(gradient),
             }));
-        sizes.schedule.get_or_insert(match is_measured {
+        let schedule = *sizes.schedule.get_or_insert(match is_measured && !limited {
             true => Schedule::Linear,
             false => Schedule::Constant,
         });
+        if limited && schedule != Schedule::Constant {
+            refuse!(
+                "`schedule`: a learning rate that falls to 0 at the end needs to know the end; give `steps`, `forwards` or \
+                 `examples`, or leave it constant"
+            );
+        }
         sizes.weight_decay.get_or_insert(0.0);
         budget.best_by.get_or_insert_default();
         let batches = given.take()?;

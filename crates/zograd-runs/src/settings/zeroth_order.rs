@@ -121,6 +121,8 @@ pub struct ZerothOrder {
     pub calibrate: bool,
     /// To how many training examples the norm before the head is fitted before the first step, if it is.
     pub head_fit: Option<usize>,
+    /// Bytes that the method keeps for each weight that moves.
+    pub state_bytes_per_weight: usize,
 }
 
 impl PerturbationOptions {
@@ -167,6 +169,7 @@ impl PerturbationOptions {
             anchor_every,
             calibrate: false,
             head_fit: None,
+            state_bytes_per_weight: 0,
         })
     }
 }

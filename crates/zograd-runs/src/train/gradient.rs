@@ -17,7 +17,7 @@ pub(super) fn train<B: RunBackend>(
     how: &Backpropagation,
     work: Work<'_, '_>,
 ) -> Result<(Model<B>, TrainSummary)> {
-    work.recorder.begin(work.settings.config.steps, None);
+    work.recorder.begin(&work.settings.config, None);
     let config = &work.settings.config;
     let training = GradientTraining::new(how, work.objective, work.examples, config);
     let (model, summary) = training

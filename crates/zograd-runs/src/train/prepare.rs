@@ -17,7 +17,9 @@ use zograd_perturb::Seed;
 use zograd_ranks::Ranks;
 use zograd_tasks::rewards::Reward;
 use zograd_tasks::{Dataset, Prompt, Row, Split, SplitCounts, Splits, Task};
-use zograd_trainer::{ByReward, Examples, Objective, Scoring, answer_tokens};
+use zograd_trainer::{
+    Allowance, ByReward, Examples, Objective, Scoring, TrainConfig, answer_tokens,
+};
 
 /// The prompts of a run.
 pub(super) struct Data {
@@ -126,6 +128,15 @@ fn note_classes(train: &[Prompt], batch_size: usize, watch: &mut dyn Watch) {
     }
 }
 
+/// How long a run is, in words.
+fn length(config: &TrainConfig) -> String {
+    match config.limit.map(|limit| limit.of) {
+        Some(Allowance::Tokens(tokens)) => count(tokens, "token"),
+        Some(Allowance::Seconds(seconds)) => format!("{} s", number(seconds)),
+        _ => count(config.steps, "step"),
+    }
+}
+
 /// A run that can begin, or be resumed.
 pub(crate) struct Prepared {
     pub(super) settings: Settings,
@@ -152,6 +163,13 @@ impl Prepared {
         ranks: &Ranks,
         watch: &mut dyn Watch,
     ) -> Result<(Self, Destination)> {
+        let limit = settings.config.limit.map(|limit| limit.of);
+        if let (Some(Allowance::Seconds(seconds)), false) = (limit, ranks.is_alone()) {
+            refuse!(
+                "`seconds = {seconds}`: ranks have clocks of their own, and would not end after the same step; give `steps`, \
+                 `forwards`, `examples` or `tokens`"
+            );
+        }
         let reward = match &settings.reward {
             Some(options) => Some((options.build()?, settings.sampling.clone())),
             None => None,
@@ -319,7 +337,7 @@ impl Prepared {
             };
             format!(
                 ", {} on {objective}, lr {}{more}",
-                count(config.steps, "step"),
+                length(config),
                 number(config.lr)
             )
         };

@@ -20,7 +20,8 @@ use std::path::{Path, PathBuf};
 use zograd_models::{BaseNote, Model};
 use zograd_trainer::trajectory::{Record, TrajectoryWriter};
 use zograd_trainer::{
-    EvalRecord, Event, Observer, StepRecord, StopReason, TrainConfig, TrainError, TrainSummary,
+    EvalRecord, Event, Observer, Spent, StepRecord, StopReason, TrainConfig, TrainError,
+    TrainSummary,
 };
 
 /// Writes what happens into the run folder, and tells whoever looks on.
@@ -47,6 +48,8 @@ pub(super) struct Recorder<'a> {
     /// An evaluation is due after the last step.
     due: bool,
     outlook: Outlook,
+    /// What is spent with the last step.
+    spent: Spent,
     /// Kinds of events that were told.
     told: BTreeSet<Event>,
     last_event: Option<Event>,
@@ -99,13 +102,14 @@ impl<'a> Recorder<'a> {
             evaluates,
             due: false,
             outlook: Outlook::new(prepared, numbers),
+            spent: Spent::default(),
             told: BTreeSet::new(),
             last_event: None,
         }
     }
 
     /// Training begins, or is resumed behind the whole steps of a run.
-    pub(super) fn begin(&mut self, steps: u64, interrupted: Option<&Interrupted>) {
+    pub(super) fn begin(&mut self, config: &TrainConfig, interrupted: Option<&Interrupted>) {
         let (done, evals) = interrupted.map_or((&[][..], &[][..]), |run| {
             (run.steps.as_slice(), run.evals.as_slice())
         });
@@ -130,10 +134,12 @@ impl<'a> Recorder<'a> {
         });
         self.told.extend(done.iter().filter_map(|step| step.event));
         self.last_event = done.last().and_then(|step| step.event);
+        self.spent = done.last().map(Spent::with).unwrap_or_default();
         self.watch.training_begins(&RunNote {
             folder: self.folder.path(),
             title: &self.title,
-            steps,
+            steps: config.steps,
+            limit: config.limit,
             done,
             evals,
         });
@@ -422,8 +428,10 @@ impl<B: RunBackend> Observer<Model<B>> for Recorder<'_> {
                 .map_err(observer_error)?;
         }
         self.folder.record("step", record).map_err(observer_error)?;
+        let (before, with) = (self.spent, Spent::with(record));
         let evaluates = self.evaluates.as_ref();
-        self.due = evaluates.is_some_and(|config| config.evaluates_after(record.step));
+        self.due = evaluates.is_some_and(|config| config.evaluates_with(record.step, before, with));
+        self.spent = with;
         self.warn(record);
         self.last_event = record.event;
         self.watch.on_step(record);

@@ -33,8 +33,8 @@ use zograd_ranks::Ranks;
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{AdapterStart, Header, Trajectory, TrajectoryWriter};
 use zograd_trainer::{
-    Evaluation, StopReason, TrainSummary, bias_examples, option_biases, peak_memory_bytes,
-    stands_still,
+    Allowance, Evaluation, StopReason, TrainSummary, bias_examples, option_biases,
+    peak_memory_bytes, stands_still,
 };
 
 /// A run, to be begun or resumed on a backend.
@@ -170,6 +170,15 @@ impl Job for TrainJob<'_> {
                 prepared.settings.config.steps,
                 count(summary.stale, "evaluation"),
                 prepared.settings.config.patience
+            ));
+        }
+        if let (StopReason::Budget, Some(Allowance::Seconds(_))) =
+            (summary.stop, prepared.settings.config.limit.map(|l| l.of))
+        {
+            recorder.watch.note(&format!(
+                "the seconds are over after {}; `steps = {}` makes the same steps without a clock",
+                count(summary.steps, "step"),
+                summary.steps
             ));
         }
         let has_log = MethodKind::of(&prepared.settings.method).has_log();
@@ -634,6 +643,10 @@ pub(super) fn sum_up(
         waited: Vec::new(),
         peak_memory_bytes: peak_memory_bytes(),
         weight_bytes,
+        state_bytes: match &settings.procedure {
+            Procedure::ZerothOrder(zo) => parameters * zo.state_bytes_per_weight as u64,
+            _ => 0,
+        },
         gain,
         stop: summary.stop,
         paper: prepared.published.clone(),

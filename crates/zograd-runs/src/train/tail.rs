@@ -28,12 +28,12 @@ pub(super) fn train<B: RunBackend>(
     let mut state = TrainState::beginning();
     let model = match interrupted {
         None => {
-            work.recorder.begin(config.steps, None);
+            work.recorder.begin(config, None);
             start.model
         }
         Some(run) => {
             state = run.state();
-            work.recorder.begin(config.steps, Some(&run));
+            work.recorder.begin(config, Some(&run));
             resume(&run, start, step, &mut work)?
         }
     };

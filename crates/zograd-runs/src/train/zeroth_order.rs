@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use zograd_models::Model;
 use zograd_perturb::{Arithmetic, Perturbed};
 use zograd_select::Strategy;
-use zograd_trainer::trajectory::{Header, Record, Walk, replay, retell};
+use zograd_trainer::trajectory::{Header, Record, Walk, replay, retell, retold};
 use zograd_trainer::{StopReason, TrainState, TrainSummary, Training};
 
 /// Steps that are replayed at once, before it is looked whether to stop.
@@ -32,12 +32,12 @@ pub(super) fn train<B: RunBackend>(
     // taken, not borrowed: what an interrupted run has done is not kept in memory
     let mut model = match interrupted {
         None => {
-            work.recorder.begin(work.settings.config.steps, None);
+            work.recorder.begin(&work.settings.config, None);
             walk.begin(start.model).while_running()?
         }
         Some(run) => {
             state = run.state().since(header.paid_before());
-            work.recorder.begin(work.settings.config.steps, Some(&run));
+            work.recorder.begin(&work.settings.config, Some(&run));
             resume(&run, start, walk, strategy.as_mut(), &mut work)?
         }
     };
@@ -75,7 +75,18 @@ fn resume<B: RunBackend>(
         _ => walk.resume(model).while_running()?,
     };
     let (before, after) = run.records().split_at(step);
-    retell(strategy, run.header(), before).or_input()?;
+    match strategy.state_bytes_per_weight() {
+        0 => retell(strategy, run.header(), before).or_input()?,
+        // what is kept beside the weights is in no checkpoint
+        _ => {
+            for records in before.chunks(STEPS_BETWEEN_LOOKS) {
+                let updates = retold(strategy, run.header(), records).or_input()?;
+                for update in &updates {
+                    model.recall(update).or_input()?;
+                }
+            }
+        }
+    }
     if run.header().arithmetic == Arithmetic::Anchored {
         // the originals lack what happened since they were last in place
         let anchors = |record: &Record| settings.config.anchors_after(record.step);

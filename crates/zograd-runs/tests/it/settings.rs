@@ -13,6 +13,7 @@ use zograd_runs::{
 };
 use zograd_select::{Kind, Setting};
 use zograd_tasks::PromptEncoder;
+use zograd_trainer::Limit;
 
 const PROBING: &str = "linear-probing";
 const GRADIENTS: [&str; 2] = ["adam", "adamw"];
@@ -43,6 +44,7 @@ const FREE: &[(&str, &[&str])] = &[
     ("faithful-cost", &["true", "false"]),
     ("queries", &["1", "3"]),
     ("shaping", &["'z-score'", "'ranks'"]),
+    ("hessian-share", &["1e-8", "0.5"]),
     ("noise", &["'gaussian'", "'rademacher'"]),
     ("eps", &["1", "1e-3", "1e-12"]),
     ("scale-1d", &["0", "5", "1"]),
@@ -71,13 +73,14 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 30] = [
+const BOUND: [&str; 33] = [
     "anchor-every",
     "answer",
     "arithmetic",
     "backend",
     "dtype",
     "eval-every-forwards",
+    "examples",
     "forwards",
     "guard",
     "head-fit",
@@ -94,10 +97,12 @@ const BOUND: [&str; 30] = [
     "reward-length",
     "reward-pattern",
     "reward-timeout",
+    "seconds",
     "steps",
     "temperature",
     "template",
     "text",
+    "tokens",
     "top-k",
     "top-p",
     "tune",
@@ -444,17 +449,62 @@ fn a_run_is_as_long_as_steps_or_forwards_say() {
         ("forwards = 20\nhead-fit = 100", 2),
         ("forwards = 20\nhead-fit = 100\ntrain-examples = 16", 3),
         ("steps = 5\nhead-fit = 100", 5),
+        // 16 examples a forward
+        ("examples = 200", 2),
+        ("examples = 200\nbatch-size = 4", 8),
+        ("examples = 320\nhead-fit = 100", 2),
+        ("examples = 200\nmethod = 'adam'", 4),
     ] {
         let settings = check(&given(settings));
         assert_eq!(settings.config.steps, steps);
         let written = settings.given().expect("TOML");
-        assert_eq!(written.get("forwards"), None);
+        assert_eq!(
+            (written.get("forwards"), written.get("examples")),
+            (None, None)
+        );
     }
+    let error = refusal(&given("examples = 90"));
+    assert_eq!(
+        error,
+        "`examples = 90`: one step of this method takes 96 examples"
+    );
     let error = refusal(&given("forwards = 5"));
     assert_eq!(
         error,
         "`forwards = 5`: one step of this method takes 6 forwards"
     );
+}
+
+/// A budget whose steps nobody knows before is written as it was given, and ends the run by itself.
+#[test]
+fn a_run_may_be_as_long_as_tokens_or_seconds_say() {
+    for (settings, limit) in [
+        ("tokens = 5000", Limit::tokens(5000).evaluated(10)),
+        ("seconds = 2.5", Limit::seconds(2.5).evaluated(10)),
+        ("tokens = 5000\neval-every = 7", Limit::tokens(5000)),
+    ] {
+        let settings = check(&given(settings));
+        assert_eq!(settings.config.limit, Some(limit));
+        let written = settings.given().expect("TOML");
+        assert_eq!(written.get("steps"), None);
+        assert_eq!(check(&written).config, settings.config);
+    }
+    for (settings, said) in [
+        ("tokens = 0", "`tokens = 0`: use at least 1"),
+        ("seconds = 0", "`seconds = 0`: use a number above 0"),
+        (
+            "tokens = 9\nschedule = 'linear'",
+            "`schedule`: a learning rate that falls",
+        ),
+    ] {
+        let error = refusal(&given(settings));
+        assert!(error.starts_with(said), "{error}");
+    }
+    let both = Given::new().with("seconds", 3).with("tokens", 60);
+    assert_eq!(refusal(&both), "`tokens`, `seconds`: give one of them");
+    // the stronger replaces the weaker, whichever it is
+    let flags = Given::new().with("tokens", 60).or(given("steps = 3"));
+    assert_eq!(flags.get("steps"), None);
 }
 
 #[test]
@@ -564,6 +614,8 @@ impl Choices {
         if method != PROBING && !gradient {
             let plain = "arithmetic = 'plain'";
             match is_narrow {
+                // what it keeps beside the weights no originals know
+                true if method == "hizoo" => add(&["", plain], self.arithmetic),
                 true => {
                     let anchored = "arithmetic = 'anchored'";
                     let often = "arithmetic = 'anchored'\nanchor-every = 7";
@@ -573,7 +625,8 @@ impl Choices {
             }
         }
         if method != PROBING {
-            add(&["", "steps = 7", "forwards = 700"], self.budget);
+            let budgets = ["", "steps = 7", "forwards = 700", "examples = 7000"];
+            add(&budgets, self.budget);
             let guards = [
                 "",
                 "guard = 'loss-explosion=stop'",
@@ -593,7 +646,11 @@ impl Choices {
             if let Some(which) = which
                 && has(known, method, tune, family)
             {
-                text.push(format!("{key} = {}", one_of(values, *which)));
+                let value = one_of(values, *which);
+                // signs have no square to learn from
+                if method != "hizoo" || value != "'rademacher'" {
+                    text.push(format!("{key} = {value}"));
+                }
             }
         }
         given(&text.join("\n"))
@@ -619,7 +676,7 @@ proptest! {
         // nothing that was given is lost
         for (key, value) in asked.values() {
             match key.as_str() {
-                "forwards" => prop_assert!(read.get("steps").is_some()),
+                "forwards" | "examples" => prop_assert!(read.get("steps").is_some()),
                 "out" => prop_assert_eq!(read.get(key), None),
                 "lora-targets" | "task" | "tokenizer" | "data" | "chat-template" => {
                     prop_assert!(read.get(key).is_some(), "{}", key);

@@ -5,6 +5,7 @@ mod fzoo;
 mod greedy;
 mod guiding_vector;
 mod guiding_vector_history;
+mod hizoo;
 mod mezo;
 mod n_spsa;
 mod pool;
@@ -15,6 +16,7 @@ pub use fzoo::Fzoo;
 pub use greedy::Greedy;
 pub use guiding_vector::{GuidingVector, GuidingVectorSettings};
 pub use guiding_vector_history::GuidingVectorHistory;
+pub use hizoo::{Hizoo, HizooSettings};
 pub use mezo::Mezo;
 pub use n_spsa::{NSpsa, NSpsaSettings};
 pub use pool::PoolSettings;
@@ -32,4 +34,5 @@ pub(crate) const BUILT_IN: &[Method] = &[
     Method::of::<Greedy>(),
     Method::of::<PoolRegression>(),
     Method::of::<Fzoo>(),
+    Method::of::<Hizoo>(),
 ];

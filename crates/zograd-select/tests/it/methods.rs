@@ -11,7 +11,7 @@ use zograd_select::{
 };
 
 /// The built-in methods as they stand in logs, which stay readable.
-const IN_LOGS: [&str; 7] = [
+const IN_LOGS: [&str; 8] = [
     r#"{"method":"mezo"}"#,
     r#"{"method":"n-spsa","queries":2}"#,
     r#"{"method":"gv","pool":4,"alpha":0.5,"faithful_cost":false}"#,
@@ -19,6 +19,7 @@ const IN_LOGS: [&str; 7] = [
     r#"{"method":"greedy","pool":4}"#,
     r#"{"method":"pool-regression","pool":4}"#,
     r#"{"method":"fzoo","pool":4}"#,
+    r#"{"method":"hizoo","hessian_share":1e-8}"#,
 ];
 
 fn refused(spec: &MethodSpec) -> String {
@@ -132,7 +133,8 @@ fn numbers_are_read_with_care() {
 
 #[test]
 fn unknown_names_are_refused_with_a_hint() {
-    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression and fzoo";
+    let known =
+        "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression, fzoo and hizoo";
     for (spec, expected) in [
         (
             MethodSpec::new("greedily"),

@@ -43,6 +43,7 @@ fn any_method() -> impl Strategy<Value = MethodSpec> {
         (1usize..9).prop_map(|pool| with_pool("greedy", pool)),
         (2usize..9).prop_map(|pool| with_pool("pool-regression", pool)),
         (2usize..9).prop_map(|pool| with_pool("fzoo", pool)),
+        (1e-9f64..0.9).prop_map(|share| spec("hizoo").with("hessian-share", share)),
     ]
 }
 
@@ -379,6 +380,8 @@ fn settings_out_of_range_are_named() {
         (with_pool("fzoo", 1), "pool"),
         (with_pool("fzoo", MAX_EVALUATIONS), "pool"),
         (with_pool("fzoo", usize::MAX), "pool"),
+        (spec("hizoo").with("hessian-share", 0.0), "hessian-share"),
+        (spec("hizoo").with("hessian-share", 1.0), "hessian-share"),
         (spec("n-spsa").with("queries", 0), "queries"),
         // more than any machine evaluates, and more than adds up
         (gv(MAX_EVALUATIONS, 0.5, false), "pool"),

@@ -6,7 +6,7 @@ use crate::{LanguageModel, Objective, Rule, TrainError, Walking, run_step};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use zograd_perturb::{Direction, NoiseBackend, Perturbed, Selection};
+use zograd_perturb::{AppliedUpdate, Direction, NoiseBackend, Perturbed, Selection};
 use zograd_select::{StepContext, Strategy};
 use zograd_tasks::Prompt;
 
@@ -62,6 +62,9 @@ impl Reference<'_> {
         let mut walking = Walking::new(model, loss);
         let report = run_step(strategy, context, &mut walking, Rule::new(0.0, 0.0))?;
         let forwards = report.evaluations.len() as u64;
+        // from the next draw on both have noise of the same shape
+        let nothing = AppliedUpdate::new(Direction::zero(), 0.0).with_decay(0.0, context.step);
+        numbers.recall(&nothing.with_curvature(report.curvature))?;
         let estimate = report.direction;
         if estimate.is_zero() {
             return Ok(Alignment {

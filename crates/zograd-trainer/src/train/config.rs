@@ -1,4 +1,4 @@
-use super::BestBy;
+use super::{BestBy, Limit, Spent};
 use crate::{Guards, Schedule, TrainError};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -19,8 +19,11 @@ const MAX_BATCH: usize = 1 << 16;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TrainConfig {
-    /// Number of steps.
+    /// Number of steps; with a limit, which ends the run earlier, `u64::MAX`.
     pub steps: u64,
+    /// What ends the run instead of a number of steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
     /// Learning rate.
     pub lr: f64,
     /// How it changes.
@@ -60,6 +63,7 @@ impl TrainConfig {
     pub fn new(steps: u64, lr: f64) -> Self {
         Self {
             steps,
+            limit: None,
             lr,
             schedule: Schedule::Constant,
             weight_decay: 0.0,
@@ -80,10 +84,22 @@ impl TrainConfig {
         self.lr * self.schedule.factor(step, self.steps)
     }
 
-    /// Whether an evaluation is due after `step` steps.
+    /// Whether an evaluation is due after `step` steps, whatever they have spent.
     pub fn evaluates_after(&self, step: u64) -> bool {
         step == self.steps
             || (self.eval_every > 0 && step > 0 && step.is_multiple_of(self.eval_every))
+    }
+
+    /// Whether the run is over after `step` steps, with which so much is spent.
+    pub fn ends_after(&self, step: u64, with: Spent) -> bool {
+        step >= self.steps || self.limit.is_some_and(|limit| limit.is_reached(with))
+    }
+
+    /// Whether an evaluation is due after `step` steps, before the last of which so much was spent, and with which so much
+    /// is.
+    pub fn evaluates_with(&self, step: u64, before: Spent, with: Spent) -> bool {
+        let limit = self.limit.as_ref();
+        self.evaluates_after(step) || limit.is_some_and(|limit| limit.is_evaluated(before, with))
     }
 
     /// Whether weights with an anchor are brought back to their originals after `step` steps.

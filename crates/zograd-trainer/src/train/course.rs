@@ -1,4 +1,6 @@
-use super::{BestBy, Examples, StopReason, TrainConfig, TrainState, TrainSummary, batches_of};
+use super::{
+    BestBy, Examples, Spent, StopReason, TrainConfig, TrainState, TrainSummary, batches_of,
+};
 use crate::{
     DevScore, EvalRecord, LanguageModel, Objective, Observer, Silent, StepRecord, TrainError,
     bias_examples, evaluate_loss, evaluate_on, option_biases, peak_memory_bytes,
@@ -90,12 +92,14 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
                 other => other?,
             };
             training += start.elapsed();
+            let before = Spent::by(self.state.summary());
             let record = self.summed(done.record, seconds_before + training.as_secs_f64());
             self.state.count(&record);
             self.observer.on_step(&record)?;
             self.note_stop(done.stops);
             let drift = stepper.settle(&record)?;
-            if self.examples.evaluates_after(record.step, config) {
+            let with = Spent::by(self.state.summary());
+            if config.evaluates_with(record.step, before, with) && !examples.dev.is_empty() {
                 self.evaluate(&stepper.model(), drift)?;
             }
         }
@@ -106,12 +110,22 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
 
     fn is_over(&mut self) -> bool {
         let (steps, patience) = (self.config.steps, self.config.patience);
+        let is_spent = self.is_spent();
         let summary = self.state.summary_mut();
         let is_left = summary.steps < steps && summary.stop == StopReason::Finished;
         if is_left && patience > 0 && summary.stale >= patience {
             summary.stop = StopReason::Patience;
         }
+        if is_left && is_spent {
+            summary.stop = StopReason::Budget;
+        }
         summary.steps >= steps || summary.stop != StopReason::Finished
+    }
+
+    /// Whether as much is spent as the run may.
+    fn is_spent(&self) -> bool {
+        let limit = self.config.limit.as_ref();
+        limit.is_some_and(|limit| limit.is_reached(Spent::by(self.state.summary())))
     }
 
     /// The record of a step with the sums of the whole run.
@@ -148,7 +162,8 @@ impl<'a, M: LanguageModel + Clone> Course<'a, M> {
         let ranks = self.ranks.unwrap_or(&alone);
         let (config, steps) = (self.config, self.state.summary().steps);
         let batch_size = config.eval_batch_size;
-        let by_loss = config.best_by == BestBy::Loss && steps != config.steps;
+        let is_last = config.ends_after(steps, Spent::by(self.state.summary()));
+        let by_loss = config.best_by == BestBy::Loss && !is_last;
         let mut biases = Vec::new();
         let mut measuring = || match scoring.writer() {
             // nobody asks for the score, and answers take long to write

@@ -16,6 +16,8 @@ pub enum StopReason {
     Guard,
     /// Too many evaluations in a row were no better than the best one.
     Patience,
+    /// As much was spent as the run might ([`Limit`](super::Limit)).
+    Budget,
 }
 
 /// What a run did.

@@ -23,7 +23,7 @@ const PERTURBATION: u64 = 3;
 /// | 4 | [`Header::stands_still`] |
 /// | 5 | [`Header::perturbation`] |
 /// | 6 | [`Header::head_fit`] |
-/// | 7 | [`Header::measured_rate`] |
+/// | 7 | [`Header::measured_rate`], [`TrainConfig::limit`] |
 ///
 /// A log has the oldest version that can say what it says, so that programs which do not know adapters read
 /// logs without them, and refuse the others by their number. Before version 3 weight decay was rounded to the grid at
@@ -88,6 +88,7 @@ impl Header {
         config: &TrainConfig,
     ) -> u32 {
         match adapter {
+            _ if config.limit.is_some() => 7,
             _ if !perturbation.is_dense() => 5,
             _ if stands_still => 4,
             _ if decays_on_grids(arithmetic, config) => 3,
@@ -100,7 +101,7 @@ impl Header {
     #[must_use]
     pub fn with_head_fit(mut self, fit: Option<HeadFit>) -> Self {
         if fit.is_some() {
-            (self.head_fit, self.format) = (fit, 6);
+            (self.head_fit, self.format) = (fit, self.format.max(6));
         }
         self
     }

@@ -21,7 +21,7 @@ pub use adapter_start::{AdapterStart, AdapterStartError};
 pub use format::{MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record};
 pub use header::{FORMAT_VERSION, Header};
 pub use reader::{Tail, Trajectory};
-pub use replay::{ReplayError, replay, retell};
+pub use replay::{ReplayError, replay, retell, retold};
 pub use start::Walk;
 pub use writer::TrajectoryWriter;
 

@@ -2,7 +2,9 @@ use super::{Header, Record};
 use crate::{Logged, NoWeights, Rule, TrainError, Weights, run_step};
 use burn::module::Module;
 use thiserror::Error;
-use zograd_perturb::{Arithmetic, NoiseBackend, PerturbError, Perturbed, noise};
+use zograd_perturb::{
+    AppliedUpdate, Arithmetic, Direction, NoiseBackend, PerturbError, Perturbed, noise,
+};
 use zograd_select::{StepContext, Strategy};
 
 /// Steps whose updates are handed over together, between two reports of progress.
@@ -69,14 +71,12 @@ pub fn replay<B: NoiseBackend, M: Module<B>>(
         });
     }
     if model.arithmetic() == Arithmetic::Exact {
-        retell(strategy, header, records)?;
-        return merge(model, records, progress);
+        return merge(model, strategy, header, records, progress);
     }
     // among the records that are left there is none after which weights with an anchor were brought back to it
     let records = to_last_anchor(model, strategy, header, records)?;
     if header.stands_still {
-        retell(strategy, header, records)?;
-        return merge(model, records, progress);
+        return merge(model, strategy, header, records, progress);
     }
     for record in records {
         again(strategy, header, record, model)?;
@@ -98,6 +98,42 @@ pub fn retell(
         again(strategy, header, record, &mut NoWeights)?;
     }
     Ok(())
+}
+
+/// The updates that a run made in the steps of `records`, with what they have learnt, which the log does not say: `strategy`
+/// takes its decisions again, as in [`retell`].
+///
+/// # Errors
+/// The log contradicts itself.
+pub fn retold(
+    strategy: &mut dyn Strategy,
+    header: &Header,
+    records: &[Record],
+) -> Result<Vec<AppliedUpdate>, ReplayError> {
+    let mut made = Made::default();
+    for record in records {
+        again(strategy, header, record, &mut made)?;
+    }
+    Ok(made.0)
+}
+
+/// No weights, but the updates that they would be moved by.
+#[derive(Default)]
+struct Made(Vec<AppliedUpdate>);
+
+impl Weights for Made {
+    fn begin(&mut self, _step: u64) -> Result<(), PerturbError> {
+        Ok(())
+    }
+
+    fn move_to(&mut self, _there: &Direction) -> Result<(), PerturbError> {
+        Ok(())
+    }
+
+    fn make(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
+        self.0.push(update.clone());
+        Ok(())
+    }
 }
 
 /// The step of `record`, made again.
@@ -152,12 +188,13 @@ fn to_last_anchor<'r, B: NoiseBackend, M: Module<B>>(
 /// exact steps as many as fit are merged into one pass.
 fn merge<B: NoiseBackend, M: Module<B>>(
     model: &mut Perturbed<B, M>,
+    strategy: &mut dyn Strategy,
+    header: &Header,
     records: &[Record],
     mut progress: impl FnMut(u64),
 ) -> Result<(), ReplayError> {
     for records in records.chunks(STEPS_TOGETHER) {
-        let updates: Vec<_> = records.iter().filter_map(Record::applied).collect();
-        model.update_all(&updates)?;
+        model.update_all(&retold(strategy, header, records)?)?;
         model.check_range()?;
         if let Some(last) = records.last() {
             progress(last.step);

@@ -11,6 +11,7 @@ mod gaps;
 mod given_up;
 mod gradient;
 mod head;
+mod hizoo;
 mod probers;
 mod ranks;
 mod rewards;

@@ -64,6 +64,8 @@ pub fn methods() -> Vec<MethodSpec> {
         MethodSpec::new("greedy").with("pool", 4),
         MethodSpec::new("pool-regression").with("pool", 4),
         MethodSpec::new("fzoo").with("pool", 4),
+        // so small that it shows in the bits alone
+        MethodSpec::new("hizoo").with("hessian-share", 1e-9),
     ]
 }
 

@@ -9,11 +9,16 @@ use zograd_runs::Summary;
 use zograd_runs::experiment::{Axis, Group, shared, smooth};
 use zograd_runs::folder::{Environment, RunRecord};
 
-/// The page of these runs.
+/// The page of these runs, with their curves along these axes.
 ///
 /// # Errors
 /// A chart that cannot be drawn.
-pub fn page(runs: &[RunRecord], groups: &[Group<'_>], rows: &[Row]) -> Result<String> {
+pub fn page(
+    runs: &[RunRecord],
+    groups: &[Group<'_>],
+    rows: &[Row],
+    axes: &[Axis],
+) -> Result<String> {
     let title = title(groups);
     let mut html = String::new();
     html.push_str("<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
@@ -46,7 +51,7 @@ pub fn page(runs: &[RunRecord], groups: &[Group<'_>], rows: &[Row]) -> Result<St
         ""
     });
     html.push_str("Test: the weights that did best on the development examples. Forward passes and seconds are those of training, without evaluation.</p>\n");
-    curves(&mut html, groups)?;
+    curves(&mut html, groups, axes)?;
     each_run(&mut html, groups);
     html.push_str("<div class=\"columns\">\n");
     settings(&mut html, runs, groups);
@@ -148,7 +153,7 @@ fn pairs<'a>(html: &mut String, pairs: impl IntoIterator<Item = (&'a str, String
     html.push_str("</tbody>\n</table>\n");
 }
 
-fn curves(html: &mut String, groups: &[Group<'_>]) -> Result<()> {
+fn curves(html: &mut String, groups: &[Group<'_>], axes: &[Axis]) -> Result<()> {
     html.push_str("<h2 id=\"curves\">Curves</h2>\n<ul class=\"legend\">\n");
     for (number, group) in groups.iter().enumerate() {
         let colour = number % palette::SERIES.len();
@@ -164,7 +169,7 @@ fn curves(html: &mut String, groups: &[Group<'_>]) -> Result<()> {
     html.push_str("</ul>\n<p class=\"soft\">Losses: every step faint, their running mean clear. One line a run.</p>\n");
     for quantity in Quantity::ALL {
         html.push_str("<div class=\"charts\">\n");
-        for axis in Axis::ALL {
+        for &axis in axes {
             let Some(svg) = charts::svg(quantity, axis, groups, Place::Page)? else {
                 continue;
             };

@@ -14,7 +14,7 @@ use results::Row;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use zograd_runs::experiment::{SWEEP, group};
+use zograd_runs::experiment::{Axis, SWEEP, group};
 use zograd_runs::folder::{CONFIG, RunRecord};
 use zograd_runs::{Blame, RunError};
 
@@ -61,7 +61,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     if let Some(path) = &page {
         files.push((
             path.clone(),
-            html::page(&runs, &groups, &rows)?.into_bytes(),
+            html::page(&runs, &groups, &rows, &Axis::USUAL)?.into_bytes(),
         ));
     }
     if let Some(folder) = &args.csv {
@@ -92,14 +92,14 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The page of these runs.
+/// The page of these runs, with their curves along these axes.
 ///
 /// # Errors
 /// A chart that cannot be drawn.
-pub fn page(runs: &[RunRecord]) -> Result<String> {
+pub fn page(runs: &[RunRecord], axes: &[Axis]) -> Result<String> {
     let groups = group(runs);
     let rows: Vec<Row> = groups.iter().map(Row::of).collect();
-    html::page(runs, &groups, &rows)
+    html::page(runs, &groups, &rows, axes)
 }
 
 /// A file for the page that does not exist yet.

@@ -19,7 +19,7 @@ const SCALE: f32 = 2.0;
 pub fn svg(groups: &[Group<'_>]) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for quantity in Quantity::ALL {
-        for axis in Axis::ALL {
+        for axis in Axis::USUAL {
             if let Some(svg) = charts::svg(quantity, axis, groups, Place::File)? {
                 let name = format!("{}-{}.svg", quantity.name(), axis.name());
                 files.push((name, svg.into_bytes()));

@@ -8,7 +8,7 @@ mod plan;
 mod report;
 
 pub use interval::Interval;
-pub use plan::{ComparisonPlan, Kind, Rules};
+pub use plan::{Amount, ComparisonPlan, Kind, Rules};
 pub use report::{ComparisonReport, MethodReport, Reached, Target};
 
 use super::lists::Lists;
@@ -103,12 +103,17 @@ impl Comparison {
         };
         let done = self.done(tuned.unwrap_or_default())?;
         let target = self.plan.target().completed(done.first());
+        let budget = self.plan.budget();
         let report = ComparisonReport {
             metric: done
                 .iter()
                 .flat_map(|d| &d.runs)
                 .find_map(RunRecord::metric),
-            methods: done.iter().map(|d| MethodReport::of(d, &target)).collect(),
+            methods: done
+                .iter()
+                .map(|d| MethodReport::of(d, &target, budget))
+                .collect(),
+            budget,
             target,
             missing,
             comparison: self.folder.clone(),
@@ -137,6 +142,7 @@ impl Comparison {
                 method: method.clone(),
                 lr: best.lr,
                 eps: best.eps,
+                batch_size: best.batch_size,
             });
             (method, point)
         });

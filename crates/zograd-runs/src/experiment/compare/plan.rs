@@ -2,6 +2,7 @@
 
 use super::report::Target;
 use crate::error::{Result, refuse};
+use crate::experiment::curve::Axis;
 use crate::experiment::lists::Lists;
 use crate::experiment::plan::SweepPlan;
 use crate::settings::{Given, MethodKind};
@@ -15,20 +16,74 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 /// Seed of the runs that rates are chosen by.
 const TUNE_SEED: u64 = 0;
 /// Forward passes of a run.
-const FORWARDS: i64 = 1800;
+const FORWARDS: f64 = 1800.0;
 
 /// How it is compared; what is not said has a default.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct Rules {
-    /// Forward passes of every point of the tuning: a third of those of a run.
-    pub tune_forwards: Option<u64>,
+    /// The budget of every point of the tuning, in what it is given: a third of that of a run.
+    pub tuning: Vec<Amount>,
+    /// Batch sizes that the tuning tries, too.
+    pub tune_batch_size: Vec<u64>,
     /// Seeds of the tuning, none of which is among those of the runs: 0.
     pub tune_seed: Vec<u64>,
     /// A loss on the development examples to be reached: what more than half of the runs of the first method reach.
     pub target_loss: Option<f64>,
     /// A score on them, from 0 to 1: likewise.
     pub target_score: Option<f64>,
+}
+
+/// A budget of a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Amount {
+    /// What it is counted in.
+    pub unit: Axis,
+    /// How much.
+    pub amount: f64,
+}
+
+impl Amount {
+    /// So much of it.
+    pub fn new(unit: Axis, amount: f64) -> Self {
+        Self { unit, amount }
+    }
+
+    /// These settings with this budget.
+    fn put(self, given: Given) -> Given {
+        match self.unit {
+            Axis::Seconds => given.with("seconds", self.amount),
+            // amounts of 2^53 and more are beyond any run
+            unit => given.with(unit.name(), self.amount as i64),
+        }
+    }
+
+    /// The budget that was given, and the settings without it.
+    fn take(mut given: Given) -> Result<(Self, Given)> {
+        let mut found = None;
+        for unit in Axis::BUDGETS {
+            let key = unit.name();
+            let value = given.get(key).cloned();
+            let Some(value) = value else { continue };
+            let amount = value.as_float().or(value.as_integer().map(|n| n as f64));
+            if let Some(Self { unit: first, .. }) = found {
+                refuse!("`{}`, `{key}`: give one of them", first.name());
+            }
+            found = amount.map(|amount| Self::new(unit, amount));
+            given = given.without(key);
+        }
+        Ok((found.unwrap_or(Self::new(Axis::Forwards, FORWARDS)), given))
+    }
+
+    /// A third of it, for each point of the tuning.
+    fn third(self) -> Self {
+        let amount = match self.unit {
+            Axis::Seconds => self.amount / 3.0,
+            _ => (self.amount / 3.0).floor().max(1.0),
+        };
+        Self { amount, ..self }
+    }
 }
 
 /// `compare.toml`.
@@ -38,6 +93,8 @@ pub struct Rules {
 pub struct ComparisonPlan {
     /// The methods, in the order of the report.
     method: Vec<String>,
+    /// What the budget of a run is counted in, and so what curves and targets are told by.
+    budget: Axis,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     target_loss: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,7 +133,10 @@ impl ComparisonPlan {
     /// Settings that no run can have, seeds that are tuned with and compared, a number of steps.
     pub fn new(lists: Lists, rules: Rules, given: Given, methods: &Methods) -> Result<Self> {
         if given.get("steps").is_some() {
-            refuse!("`steps`: methods are compared at equal forward passes; give `forwards`");
+            refuse!(
+                "`steps`: those of one method cost more than those of another; give `forwards`, `examples`, `tokens` or \
+                 `seconds`"
+            );
         }
         let lists = lists.completed(&given)?;
         let given = ["method", "lr", "eps", "seed"]
@@ -97,12 +157,25 @@ impl ComparisonPlan {
                  flatters it; use another"
             );
         }
-        let forwards = given.get("forwards").and_then(toml::Value::as_integer);
-        let forwards = forwards.unwrap_or(FORWARDS);
-        let tune_forwards = rules.tune_forwards.map(i64::try_from).transpose();
-        let tune_forwards = tune_forwards
-            .unwrap_or(Some(i64::MAX))
-            .unwrap_or_else(|| (forwards / 3).max(1));
+        let (budget, given) = Amount::take(given)?;
+        let tuning = match rules.tuning[..] {
+            [] => budget.third(),
+            [one] => one,
+            [first, second, ..] => refuse!(
+                "`tune-{}`, `tune-{}`: give one of them",
+                first.unit.name(),
+                second.unit.name()
+            ),
+        };
+        if let (Some(size), true) = (
+            rules.tune_batch_size.first(),
+            [budget, tuning].iter().any(|b| b.unit == Axis::Forwards),
+        ) {
+            refuse!(
+                "`tune-batch-size = {size}`: a forward pass of a larger batch costs more; give the budget in `examples`, \
+                 `tokens` or `seconds`"
+            );
+        }
         let kinds: Vec<bool> = [false, true]
             .into_iter()
             .filter(|gradient| method.iter().any(|name| has_gradient(name) == *gradient))
@@ -118,20 +191,22 @@ impl ComparisonPlan {
                     lists.lr = Vec::new();
                 }
             }
-            let plan = |seeds: &[u64], forwards: i64| {
+            let plan = |seeds: &[u64], budget: Amount| {
                 let mut lists = lists.clone();
                 lists.seed = seeds.to_vec();
-                SweepPlan::new(lists, given.clone().with("forwards", forwards), methods)
+                lists.batch_size = rules.tune_batch_size.clone();
+                SweepPlan::new(lists, budget.put(given.clone()), methods)
             };
             Ok(Kind {
                 gradient,
-                tuning: plan(&tune_seeds, tune_forwards)?,
-                runs: plan(&seeds, forwards)?,
+                tuning: plan(&tune_seeds, tuning)?,
+                runs: plan(&seeds, budget)?,
             })
         });
         Ok(Self {
             kind: kind.collect::<Result<_>>()?,
             method,
+            budget: budget.unit,
             target_loss: rules.target_loss,
             target_score: rules.target_score,
         })
@@ -140,6 +215,11 @@ impl ComparisonPlan {
     /// The methods, in the order of the report.
     pub fn methods(&self) -> Vec<String> {
         self.method.clone()
+    }
+
+    /// What the budget of a run is counted in.
+    pub fn budget(&self) -> Axis {
+        self.budget
     }
 
     /// The seeds of the runs that are compared.

@@ -1,7 +1,7 @@
 //! What a comparison says.
 
 use super::interval::{Interval, median};
-use crate::experiment::Point;
+use crate::experiment::{Axis, Point};
 use crate::folder::{RunRecord, Summary};
 use serde::Serialize;
 use std::path::PathBuf;
@@ -16,6 +16,8 @@ pub struct ComparisonReport {
     pub metric: Option<Metric>,
     /// What has to be reached.
     pub target: Target,
+    /// What the budget of a run is counted in.
+    pub budget: Axis,
     /// The methods, in the order they were asked for.
     pub methods: Vec<MethodReport>,
     /// Runs that are not done yet, those of the tuning not counted.
@@ -47,12 +49,19 @@ pub struct MethodReport {
     /// The perturbation scale; gradient methods have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eps: Option<f64>,
+    /// The batch size that did best, if it was tuned.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch_size: Option<u64>,
     /// The folders of its runs, one a seed.
     pub runs: Vec<PathBuf>,
     /// How many a guard stopped.
     pub stopped: usize,
     /// Forward passes of training of a run.
     pub forwards: Option<Interval>,
+    /// Examples that go through the model in them.
+    pub examples: Option<Interval>,
+    /// Tokens that go through the layers in them.
+    pub tokens: Option<Interval>,
     /// Score of the start weights on the test examples, from 0 to 1.
     pub test_before: Option<Interval>,
     /// Score of the best weights on the test examples.
@@ -61,7 +70,7 @@ pub struct MethodReport {
     pub dev_score: Option<Interval>,
     /// The lowest loss on them, in nats an example.
     pub dev_loss: Option<Interval>,
-    /// The loss on them along the run: its mean over the forward passes.
+    /// The loss on them along the run: its mean over what the budget is counted in.
     pub mean_dev_loss: Option<Interval>,
     /// What it takes to the target's loss.
     pub to_loss: Option<Reached>,
@@ -83,6 +92,8 @@ pub struct Reached {
     pub of: usize,
     /// Median of the forward passes until then; `None` if half of the runs or more did not reach it.
     pub forwards: Option<f64>,
+    /// Median of the examples until then.
+    pub examples: Option<f64>,
     /// Median of the tokens until then.
     pub tokens: Option<f64>,
     /// Median of the seconds of training until then.
@@ -113,7 +124,7 @@ impl Target {
 }
 
 impl MethodReport {
-    pub(super) fn of(done: &Done, target: &Target) -> Self {
+    pub(super) fn of(done: &Done, target: &Target, budget: Axis) -> Self {
         let runs = &done.runs;
         let over = |number: &dyn Fn(&RunRecord) -> Option<f64>| {
             Interval::of(runs.iter().filter_map(number))
@@ -125,14 +136,17 @@ impl MethodReport {
             method: done.method.clone(),
             lr: done.point.as_ref().map(|point| point.lr),
             eps: done.point.as_ref().and_then(|point| point.eps),
+            batch_size: done.point.as_ref().and_then(|point| point.batch_size),
             runs: runs.iter().map(|run| run.folder.clone()).collect(),
             stopped: runs.iter().filter(|run| !run.finished()).count(),
-            forwards: over(&|run| Some(run.forwards() as f64)),
+            forwards: over(&|run| Some(run.place(Axis::Forwards))),
+            examples: over(&|run| Some(run.place(Axis::Examples))),
+            tokens: over(&|run| Some(run.place(Axis::Tokens))),
             test_before: summary(Summary::before),
             test_after: summary(Summary::after),
             dev_score: over(&highest_score),
             dev_loss: over(&lowest_loss),
-            mean_dev_loss: over(&|run| mean_along(&run.evals)),
+            mean_dev_loss: over(&|run| mean_along(run, budget)),
             to_loss: target
                 .loss
                 .and_then(|loss| Reached::by(runs, |eval| eval.dev_loss <= loss)),
@@ -154,22 +168,32 @@ impl Reached {
             .iter()
             .map(|run| Some((run, run.evals.iter().find(|eval| is_there(eval))?)))
             .collect();
-        let middle = |number: &dyn Fn(&RunRecord, &EvalRecord) -> f64| {
+        let middle = |axis: Axis| {
             // a run that does not reach it takes longer than any that does
+            let place = |(run, eval): (&RunRecord, &EvalRecord)| run.place_of_eval(axis, eval);
             let values = firsts.iter();
-            let values = values.map(|first| first.map_or(f64::INFINITY, |(r, e)| number(r, e)));
+            let values = values.map(|first| first.map_or(f64::INFINITY, place));
             median(values.collect()).filter(|median| median.is_finite())
         };
         (!runs.is_empty()).then(|| Self {
             runs: firsts.iter().flatten().count(),
             of: runs.len(),
-            forwards: middle(&|_, eval| eval.forwards as f64),
-            tokens: middle(&|run, eval| {
-                let step = run.steps.iter().find(|step| step.step == eval.step);
-                step.map_or(0.0, |step| step.tokens as f64)
-            }),
-            seconds: middle(&|_, eval| eval.seconds),
+            forwards: middle(Axis::Forwards),
+            examples: middle(Axis::Examples),
+            tokens: middle(Axis::Tokens),
+            seconds: middle(Axis::Seconds),
         })
+    }
+
+    /// The median along this axis.
+    pub fn on(&self, axis: Axis) -> Option<f64> {
+        match axis {
+            Axis::Forwards => self.forwards,
+            Axis::Examples => self.examples,
+            Axis::Tokens => self.tokens,
+            Axis::Seconds => self.seconds,
+            Axis::Steps => None,
+        }
     }
 }
 
@@ -190,12 +214,13 @@ fn highest_score(run: &RunRecord) -> Option<f64> {
     scores.reduce(f64::max)
 }
 
-/// The mean of the loss over the forward passes, straight between two evaluations.
-fn mean_along(evals: &[EvalRecord]) -> Option<f64> {
-    let finite: Vec<(f64, f64)> = evals
+/// The mean of the loss over an axis, straight between two evaluations.
+fn mean_along(run: &RunRecord, axis: Axis) -> Option<f64> {
+    let finite: Vec<(f64, f64)> = run
+        .evals
         .iter()
         .filter(|eval| eval.dev_loss.is_finite())
-        .map(|eval| (eval.forwards as f64, eval.dev_loss))
+        .map(|eval| (run.place_of_eval(axis, eval), eval.dev_loss))
         .collect();
     let length = finite.last()?.0 - finite.first()?.0;
     let area: f64 = finite
@@ -247,7 +272,7 @@ mod tests {
         };
         let target = Target::default().completed(Some(&done));
         assert_eq!((target.loss, target.score), (Some(0.5), Some(0.5)));
-        let report = MethodReport::of(&done, &target);
+        let report = MethodReport::of(&done, &target, Axis::Forwards);
         let reached = report.to_loss.expect("runs");
         assert_eq!((reached.runs, reached.of), (2, 3));
         assert_eq!(
@@ -263,17 +288,33 @@ mod tests {
         let target = Target::default().completed(Some(&two));
         assert_eq!((target.loss, target.score), (Some(0.5), Some(0.5)));
         assert_eq!(
-            MethodReport::of(&two, &target).to_loss.map(|r| r.runs),
+            MethodReport::of(&two, &target, Axis::Forwards)
+                .to_loss
+                .map(|r| r.runs),
             Some(2)
         );
         // 0.7 and 0.55, 0.85 and 0.6, 0.85 and 0.75 between the evaluations
         let along = report.mean_dev_loss.expect("runs").median;
         assert!((along - 0.725).abs() < 1e-12, "{along}");
+        // where the second half took nine times as long it counts nine times as much: 0.565, 0.625, 0.76
+        let mut timed = runs.to_vec();
+        for run in &mut timed {
+            (run.evals[1].seconds, run.evals[2].seconds) = (1.0, 10.0);
+        }
+        let timed = Done {
+            runs: timed,
+            ..done_of("mezo")
+        };
+        let along = MethodReport::of(&timed, &target, Axis::Seconds).mean_dev_loss;
+        let along = along.expect("runs").median;
+        assert!((along - 0.625).abs() < 1e-12, "{along}");
         let given = Target {
             loss: Some(0.1),
             ..Target::default()
         };
-        let never = MethodReport::of(&done, &given).to_loss.expect("runs");
+        let never = MethodReport::of(&done, &given, Axis::Forwards)
+            .to_loss
+            .expect("runs");
         assert_eq!((never.runs, never.forwards), (0, None));
     }
 }
