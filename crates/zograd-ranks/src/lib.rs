@@ -24,6 +24,7 @@
 struct Readme;
 
 mod communicator;
+mod deal;
 mod error;
 mod ranks;
 mod share;
@@ -31,6 +32,7 @@ mod threads;
 mod wire;
 
 pub use communicator::{Alone, Communicator};
+pub use deal::{Dealt, Ended, Failed};
 pub use error::RankError;
 pub use ranks::Ranks;
 pub use share::{Share, block, share};
