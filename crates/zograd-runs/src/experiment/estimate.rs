@@ -11,8 +11,10 @@ pub struct Estimate {
     seeds: usize,
     /// Forward passes of every run, in their order.
     costs: Vec<u64>,
-    /// How many runs are done.
-    done: usize,
+    /// Those of them that are to be made yet.
+    left: Vec<u64>,
+    /// Ranks that share them.
+    ranks: usize,
     /// Forward passes that were made here.
     forwards: u64,
     /// Seconds they took, with loading and evaluations.
@@ -36,8 +38,9 @@ impl Estimate {
         Ok(Self {
             points: points.len(),
             seeds: plan.seed.len(),
+            left: costs.clone(),
             costs,
-            done: 0,
+            ranks: runs.ranks().size(),
             forwards: 0,
             seconds: 0.0,
         })
@@ -54,40 +57,42 @@ impl Estimate {
         };
         let forwards: u64 = self.costs.iter().sum();
         let points = count(self.points, "point");
-        format!("sweep of {points}{runs}: {forwards} forward passes of training")
+        let shared = match self.ranks {
+            1 => String::new(),
+            ranks => format!(", shared by {ranks} ranks"),
+        };
+        format!("sweep of {points}{runs}: {forwards} forward passes of training{shared}")
     }
 
-    /// What is next, and when all will be done.
-    pub fn next(&self, point: &Point, seed: u64) -> String {
-        let number = self.done / self.seeds + 1;
+    /// That this run, by its place, is made now, and when all will be done.
+    pub fn next(&self, place: usize, point: &Point, seed: u64) -> String {
+        let number = place / self.seeds + 1;
         let mut line = format!("point {number} of {}: {point}", self.points);
         if self.seeds > 1 {
-            line += &format!(
-                ", seed {seed} (run {} of {})",
-                self.done + 1,
-                self.costs.len()
-            );
+            line += &format!(", seed {seed} (run {} of {})", place + 1, self.costs.len());
         }
-        match self.left() {
+        match self.seconds_left(place) {
             Some(seconds) => format!("{line}; about {} left", duration(seconds)),
             None => line,
         }
     }
 
-    /// Seconds until all is done, once something was done here.
-    fn left(&self) -> Option<f64> {
-        let left: u64 = self.costs.get(self.done..)?.iter().sum();
-        (self.forwards > 0).then(|| self.seconds / self.forwards as f64 * left as f64)
+    /// Seconds until all is done, once something was done here and this run is the next of all.
+    fn seconds_left(&self, place: usize) -> Option<f64> {
+        let left: u64 = self.left.get(place..)?.iter().sum();
+        let each = |forwards: u64| self.seconds / forwards as f64 / self.ranks as f64;
+        (self.forwards > 0).then(|| each(self.forwards) * left as f64)
     }
 
-    /// The next run is done, and was before.
-    pub fn was_done(&mut self) {
-        self.done += 1;
+    /// This run was done before.
+    pub fn was_done(&mut self, place: usize) {
+        if let Some(left) = self.left.get_mut(place) {
+            *left = 0;
+        }
     }
 
-    /// The next run was done just now: so many forward passes in so many seconds.
+    /// A run was done here: so many forward passes in so many seconds.
     pub fn ran(&mut self, forwards: u64, seconds: f64) {
-        self.done += 1;
         self.forwards += forwards;
         self.seconds += seconds;
     }
@@ -108,7 +113,8 @@ mod tests {
             points: 2,
             seeds: 2,
             costs: vec![600, 600, 600, 600],
-            done: 0,
+            left: vec![600, 600, 600, 600],
+            ranks: 1,
             forwards: 0,
             seconds: 0.0,
         };
@@ -117,11 +123,18 @@ mod tests {
             "sweep of 2 points with 2 seeds each, 4 runs: 2400 forward passes of training"
         );
         let first = "point 1 of 2: gv, lr 1e-5, eps 1e-3, seed 0 (run 1 of 4)";
-        assert_eq!(estimate.next(&point, 0), first);
-        estimate.was_done();
+        assert_eq!(estimate.next(0, &point, 0), first);
+        estimate.was_done(0);
         // a guard stopped it half way: a second for 30 forwards, and 1200 are left
         estimate.ran(300, 10.0);
         let third = "point 2 of 2: gv, lr 1e-5, eps 1e-3, seed 0 (run 3 of 4); about 40 s left";
-        assert_eq!(estimate.next(&point, 0), third);
+        assert_eq!(estimate.next(2, &point, 0), third);
+        // the last was done before, and another rank helps
+        estimate.was_done(3);
+        estimate.ranks = 2;
+        let shared = third.replace("40 s", "10 s");
+        assert_eq!(estimate.next(2, &point, 0), shared);
+        let words = estimate.in_words();
+        assert!(words.ends_with("2400 forward passes of training, shared by 2 ranks"));
     }
 }
