@@ -268,7 +268,7 @@ impl Measuring<'_> {
             questions: [questions(&labelled), questions(&unlabelled)],
             watch,
         };
-        let [scored, answered] = dispatch(self.machine.backend(), job)?;
+        let [scored, answered] = dispatch(&self.machine, job)?;
         if let (Some(path), true) = (&asked.predictions, self.ranks.leads()) {
             let asked = Asked {
                 task,

@@ -167,7 +167,7 @@ impl Runs {
                 output,
                 watch,
             };
-            dispatch(machine.backend(), job)
+            dispatch(&machine, job)
         });
         ended(&ranks, predicted)
     }
