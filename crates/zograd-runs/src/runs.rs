@@ -84,8 +84,9 @@ impl Runs {
         self
     }
 
-    /// Shares the evaluations of zeroth-order runs, and of measurements, among ranks, each of which does the same calls in
-    /// the same order. The first of them writes the folder and tells the watch; the others return the same summary. When
+    /// Shares the evaluations of zeroth-order runs, and of measurements, the rows of predictions, and the runs of sweeps and
+    /// comparisons among ranks, each of which does the same calls in the same order. The first of them writes the folder and
+    /// tells the watch; the others return the same summary. (A run of a sweep is written by the rank that makes it.) When
     /// one of them is asked to stop all do.
     #[must_use]
     pub fn on_ranks(mut self, ranks: Ranks) -> Self {

@@ -71,11 +71,12 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 30] = [
+const BOUND: [&str; 31] = [
     "anchor-every",
     "answer",
     "arithmetic",
     "backend",
+    "device",
     "dtype",
     "eval-every-forwards",
     "forwards",
