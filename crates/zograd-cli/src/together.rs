@@ -39,8 +39,10 @@ pub fn ranks(world: Option<&World>) -> Ranks {
 
 /// The error of a command that is for one process.
 pub fn refused() -> anyhow::Error {
-    RunError::input("only train and eval share their work among ranks; start one process for this")
-        .into()
+    RunError::input(
+        "only train, eval, predict, sweep and compare share their work among ranks; start one process for this",
+    )
+    .into()
 }
 
 /// The threads of a process that was started with others on the same machine, unless each has processors of its own: its

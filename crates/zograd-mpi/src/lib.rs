@@ -20,8 +20,7 @@
 
 #[cfg(feature = "mpi")]
 mod gather;
-mod launched;
 mod world;
 
-pub use launched::Launched;
 pub use world::{MpiError, World};
+pub use zograd_ranks::Launched;

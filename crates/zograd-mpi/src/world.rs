@@ -1,6 +1,5 @@
-use crate::Launched;
 use thiserror::Error;
-use zograd_ranks::Ranks;
+use zograd_ranks::{Launched, Ranks};
 
 /// Why the processes that were started do not find one another.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

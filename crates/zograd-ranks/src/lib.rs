@@ -24,14 +24,18 @@
 struct Readme;
 
 mod communicator;
+mod deal;
 mod error;
+mod launched;
 mod ranks;
 mod share;
 mod threads;
 mod wire;
 
 pub use communicator::{Alone, Communicator};
+pub use deal::{Dealt, Ended, Failed};
 pub use error::RankError;
+pub use launched::Launched;
 pub use ranks::Ranks;
 pub use share::{Share, block, share};
 pub use threads::{Threads, threads};

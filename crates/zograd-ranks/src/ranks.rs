@@ -16,7 +16,7 @@ const FAILED: u8 = 2;
 pub struct Ranks {
     communicator: Arc<dyn Communicator>,
     /// This rank was asked to stop.
-    asked: Arc<AtomicBool>,
+    pub(crate) asked: Arc<AtomicBool>,
     /// All ranks know that one was.
     agreed: Arc<AtomicBool>,
     /// There is nobody to gather with any more.

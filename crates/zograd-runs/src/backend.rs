@@ -1,7 +1,7 @@
 //! The edge where the backend is chosen: everything behind it is generic.
 
 use crate::error::{Result, refuse};
-use crate::settings::BackendName;
+use crate::settings::{BackendName, Machine};
 use zograd_models::ModelBackend;
 use zograd_perturb::NoiseBackend;
 
@@ -21,18 +21,21 @@ pub trait Job {
     fn run<B: RunBackend>(self, device: &B::Device) -> Result<Self::Output>;
 }
 
-/// Runs `job` on the backend with this name.
+/// Runs `job` on the backend and the device that are asked for.
 ///
 /// # Errors
-/// The job's, or a backend that was not compiled in.
-pub fn dispatch<J: Job>(backend: BackendName, job: J) -> Result<J::Output> {
-    match backend {
+/// The job's, a backend that was not compiled in, or a rank whose device is not known.
+pub fn dispatch<J: Job>(machine: &Machine, job: J) -> Result<J::Output> {
+    match machine.backend() {
         #[cfg(feature = "ndarray")]
         BackendName::Ndarray => on::<burn_ndarray::NdArray<f32>, J>(job),
         #[cfg(feature = "flex")]
         BackendName::Flex => on::<burn_flex::Flex, J>(job),
         #[cfg(feature = "cuda")]
-        BackendName::Cuda => on::<burn_cuda::Cuda, J>(job),
+        BackendName::Cuda => {
+            let index = machine.device()?;
+            job.run::<burn_cuda::Cuda>(&burn_cuda::CudaDevice { index })
+        }
         #[cfg(feature = "wgpu")]
         BackendName::Wgpu => on::<burn_wgpu::Wgpu, J>(job),
         #[allow(unreachable_patterns, reason = "reachable without all features")]

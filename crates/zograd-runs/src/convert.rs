@@ -37,7 +37,7 @@ impl Runs {
             written,
             out,
         };
-        dispatch(machine.backend(), job)
+        dispatch(&machine, job)
     }
 }
 

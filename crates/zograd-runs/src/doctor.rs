@@ -4,7 +4,7 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::Result;
 use crate::folder::Environment;
-use crate::settings::BackendName;
+use crate::settings::{BackendName, Machine, Storage};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use zograd_files::{free_bytes, guarded};
@@ -115,7 +115,7 @@ impl BackendHealth {
         };
         if built {
             // a backend whose driver or device is missing panics
-            match guarded(|| dispatch(backend, Exactness)) {
+            match guarded(|| dispatch(&Machine::new(backend, Storage::F32), Exactness)) {
                 Ok(Ok(exact)) => health.exact = Some(exact),
                 Ok(Err(error)) => health.problem = Some(error.to_string()),
                 Err(words) => health.problem = Some(words),

@@ -391,7 +391,7 @@ impl Measuring<'_> {
             ],
             watch,
         };
-        let [scored, answered] = dispatch(self.machine.backend(), job)?;
+        let [scored, answered] = dispatch(&self.machine, job)?;
         let of = |evaluation: &Evaluation| {
             let mut scores = scores(evaluation, "");
             if labelled == 0 {

@@ -93,7 +93,7 @@ impl Runs {
             base_weights: log.header.weights.clone(),
             step,
             logit_shift: summary.logit_shift,
-            weights: dispatch(machine.backend(), job).about(AGAIN)?,
+            weights: dispatch(&machine, job).about(AGAIN)?,
         };
         if summary
             .best_weights

@@ -42,7 +42,7 @@ impl Runs {
             storage,
             watch,
         };
-        let weights = dispatch(machine.backend(), job)?;
+        let weights = dispatch(&machine, job)?;
         begun.finish()?;
         Ok(weights)
     }

@@ -25,35 +25,52 @@ pub(crate) fn agreed<T>(ranks: &Ranks, mine: Result<T>) -> Result<T> {
     match &mine {
         Ok(_) => sent.number(0),
         Err(error) => {
-            sent.number(match error {
-                RunError::Input(_) => 1,
-                RunError::Running(_) => 2,
-                RunError::Stopped(_) => 3,
-            });
-            sent.text(Some(&error.to_string()));
+            sent.number(1);
+            sent.bytes(told(error).as_bytes());
         }
     }
-    let mut first: Option<(usize, u64, String)> = None;
+    let mut first: Option<RunError> = None;
     for (rank, bytes) in ranks.gather(sent.as_bytes())?.iter().enumerate() {
         let mut from = Incoming::of(rank, bytes);
-        let kind = from.number("an outcome")?;
-        let line = match kind {
-            0 => String::new(),
-            _ => from.text("an error")?.unwrap_or_default(),
-        };
-        if kind != 0 && first.is_none() {
-            first = Some((rank, kind, line));
+        let failed = from.number("an outcome")? != 0;
+        if failed && first.is_none() {
+            first = Some(heard(rank, from.bytes("an error")?)?);
         }
     }
-    let Some((rank, kind, line)) = first else {
-        return mine;
-    };
-    ranks.end();
+    match first {
+        None => mine,
+        Some(error) => {
+            ranks.end();
+            Err(error)
+        }
+    }
+}
+
+/// An error, for other ranks.
+pub(crate) fn told(error: &RunError) -> Outgoing {
+    let mut sent = Outgoing::new();
+    sent.number(match error {
+        RunError::Input(_) => 1,
+        RunError::Running(_) => 2,
+        RunError::Stopped(_) => 3,
+    });
+    sent.text(Some(&error.to_string()));
+    sent
+}
+
+/// The error that this rank told the others; it is named, unless it is rank 0, which says so.
+///
+/// # Errors
+/// The bytes are no error.
+pub(crate) fn heard(rank: usize, bytes: &[u8]) -> Result<RunError> {
+    let mut from = Incoming::of(rank, bytes);
+    let kind = from.number("an error")?;
+    let line = from.text("an error")?.unwrap_or_default();
     let line = match rank {
         0 => line,
         _ => format!("rank {rank}: {line}"),
     };
-    Err(match kind {
+    Ok(match kind {
         1 => RunError::input(line),
         3 => RunError::Stopped(Problem::new(line)),
         _ => RunError::running(line),
@@ -77,6 +94,19 @@ pub(crate) fn ended<T>(ranks: &Ranks, mine: Result<T>) -> Result<T> {
         }
     }
     mine
+}
+
+/// What the first rank says, on all of them.
+///
+/// # Errors
+/// A rank failed or is gone.
+pub(crate) fn from_first(ranks: &Ranks, mine: Outgoing) -> Result<Vec<u8>> {
+    let said = match ranks.leads() {
+        true => mine,
+        false => Outgoing::new(),
+    };
+    let all = ranks.gather(said.as_bytes())?;
+    Ok(all.into_iter().next().unwrap_or_default())
 }
 
 /// Refuses ranks that are not alike: the first rank and the first fact that differs from rank 0's is named.

@@ -131,7 +131,7 @@ impl Runs {
         };
         note_end(replay, &log, promise.as_ref(), job.watch);
         let backend = machine.backend();
-        let weights = with_threads(machine.threads, || dispatch(backend, job))?;
+        let weights = with_threads(machine.threads, || dispatch(&machine, job))?;
         begun.finish()?;
         let kept = |promise: &Promise| promise.kept((steps, replay.best), &weights, backend);
         let as_exported = promise.as_ref().and_then(kept);

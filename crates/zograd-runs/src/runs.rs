@@ -84,8 +84,9 @@ impl Runs {
         self
     }
 
-    /// Shares the evaluations of zeroth-order runs, and of measurements, among ranks, each of which does the same calls in
-    /// the same order. The first of them writes the folder and tells the watch; the others return the same summary. When
+    /// Shares the evaluations of zeroth-order runs, and of measurements, the rows of predictions, and the runs of sweeps and
+    /// comparisons among ranks, each of which does the same calls in the same order. The first of them writes the folder and
+    /// tells the watch; the others return the same summary. (A run of a sweep is written by the rank that makes it.) When
     /// one of them is asked to stop all do.
     #[must_use]
     pub fn on_ranks(mut self, ranks: Ranks) -> Self {
@@ -136,7 +137,7 @@ impl Runs {
     }
 
     /// Resumes the run in this folder, to the end or until asked to stop. It ends in the same bits as one that was
-    /// never interrupted. `more` may hold `threads`, and `model`, `tokenizer` and `data` if they have moved: that they
+    /// never interrupted. `more` may hold `threads` and `device`, and `model`, `tokenizer` and `data` if they have moved: that they
     /// are the same is made sure of. With a larger number of `steps` a run goes on behind its end, and ends in the same
     /// bits as one that was asked for so many from the start.
     ///
@@ -145,10 +146,10 @@ impl Runs {
     /// else; a run that is to be longer and whose learning rate falls to 0 at its end; something that failed while
     /// running; [`RunError::Stopped`](crate::RunError::Stopped) if it was asked to stop before its next step.
     pub fn resume(&self, run: &Path, more: Given, watch: &mut dyn Watch) -> Result<Summary> {
-        if let Err(key) = more.only(&["threads", "steps", "model", "tokenizer", "data"]) {
+        if let Err(key) = more.only(&["threads", "device", "steps", "model", "tokenizer", "data"]) {
             refuse!(
-                "`resume`: a run is resumed with the settings it had ({}); only `threads` goes with it, a larger number \
-                 of `steps`, and `model`, `tokenizer` and `data` where they have moved; not `{key}`",
+                "`resume`: a run is resumed with the settings it had ({}); only `threads` goes with it, `device`, a \
+                 larger number of `steps`, and `model`, `tokenizer` and `data` where they have moved; not `{key}`",
                 run.join(CONFIG).display()
             );
         }
@@ -188,7 +189,9 @@ impl Runs {
         agreed(ranks, Ok(()))?;
         let handed = Handed::taken(ranks)?;
         let given = Given::parse(&handed.config, &self.keys())?;
-        let given = given.with_some("threads", more.get("threads").cloned());
+        let given = given
+            .with_some("threads", more.get("threads").cloned())
+            .with_some("device", more.get("device").cloned());
         self.follow(self.check(given)?, Some((handed, run)), ranks, watch)
     }
 
@@ -270,7 +273,7 @@ impl Runs {
             let prepared = Prepared::new(settings, self.tasks(), resumed, ranks, watch);
             let (prepared, destination) = agreed(ranks, prepared)?;
             agreed(ranks, Ok(()))?;
-            let backend = prepared.backend();
+            let machine = prepared.machine().clone();
             let job = TrainJob {
                 prepared,
                 destination,
@@ -278,7 +281,7 @@ impl Runs {
                 ranks,
                 watch,
             };
-            dispatch(backend, job)
+            dispatch(&machine, job)
         })
     }
 
@@ -296,7 +299,7 @@ impl Runs {
             agreed(ranks, Ok(()))?;
             let prepared = Prepared::new(settings, self.tasks(), None, ranks, watch);
             let (prepared, _) = agreed(ranks, prepared)?;
-            let backend = prepared.backend();
+            let machine = prepared.machine().clone();
             let job = FollowJob {
                 prepared,
                 resumed,
@@ -304,7 +307,7 @@ impl Runs {
                 ranks,
                 watch,
             };
-            dispatch(backend, job)
+            dispatch(&machine, job)
         })
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use std::path::PathBuf;
 use std::str::FromStr;
-use zograd_runs::{BackendName, Inputs, Machine, STORAGES, Storage};
+use zograd_runs::{BackendName, DeviceChoice, Inputs, Machine, STORAGES, Storage};
 use zograd_select::Choice;
 
 /// Parses one of these names.
@@ -56,6 +56,9 @@ pub struct MachineArgs {
     /// Where to compute [default: ndarray]
     #[arg(long, value_parser = backend(), help_heading = "Run")]
     pub backend: Option<BackendName>,
+    /// Which GPU, by its number; local-rank: each rank of a machine takes another one [default: 0]
+    #[arg(long, value_name = "N|local-rank", help_heading = "Run")]
+    pub device: Option<DeviceChoice>,
     /// CPU threads [default: all cores]
     #[arg(long, value_name = "N", help_heading = "Run")]
     pub threads: Option<usize>,
@@ -66,6 +69,7 @@ impl MachineArgs {
     pub fn machine(&self) -> Machine {
         let mut machine = Machine::default();
         machine.backend = self.backend;
+        machine.device = self.device;
         machine.threads = self.threads;
         machine
     }

@@ -16,16 +16,17 @@ use zograd_runs::experiment::{
 use zograd_runs::folder::RunRecord;
 use zograd_runs::words::count;
 use zograd_runs::words::number;
-use zograd_runs::{Blame, RunError, Runs};
+use zograd_runs::{Blame, Ranks, RunError, Runs};
 use zograd_tasks::metrics::Metric;
 
-/// Tunes and runs what is not done yet, then compares all.
+/// Tunes and runs what is not done yet, which ranks share, then compares all.
 ///
 /// # Errors
 /// Wrong input, or something that failed while running.
-pub fn run(args: &CompareArgs) -> Result<ExitCode> {
+pub fn run(args: &CompareArgs, ranks: &Ranks) -> Result<ExitCode> {
     let stop = Stop::on_signal()?;
     let runs = Runs::new().stopped_by(stop.asked.clone());
+    let runs = runs.on_ranks(ranks.clone());
     let train = &args.sweep.train;
     let comparison = match train.resumed()? {
         Some(_) if !args.sweep.lists.is_empty() || args.rules != Rules::default() => {
@@ -34,7 +35,7 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
             )
             .into());
         }
-        Some(folder) => Comparison::reopen(folder, &train.given)?,
+        Some(folder) => Comparison::reopen(folder, &train.given, &runs)?,
         None => {
             let (lists, given) = args.sweep.with_file()?;
             set_threads(asked_threads(&given))?;
@@ -44,7 +45,9 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
     set_threads(comparison.plan.threads())?;
     let mut console = Console::default().raising(stop.saves.clone());
     let report = comparison.run(&runs, &mut console)?;
-    write(&report)?;
+    if ranks.leads() {
+        write(&report)?;
+    }
     match train.json {
         true => answer(serde_json::to_string(&report)?)?,
         false => print(&report)?,

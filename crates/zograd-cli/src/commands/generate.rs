@@ -84,7 +84,7 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
         streams: prompts.len() == 1 && !args.json && std::io::stdout().is_terminal(),
     };
     let streams = job.streams;
-    let written = with_threads(machine.threads, || dispatch(machine.backend(), job))?;
+    let written = with_threads(machine.threads, || dispatch(&machine, job))?;
     for (prompt, continuation) in texts.iter().zip(&written) {
         let text = encoder.text(&continuation.ids)?;
         if args.json {

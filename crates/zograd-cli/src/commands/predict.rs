@@ -7,16 +7,17 @@ use crate::threads::{asked_threads, set_threads};
 use anyhow::Result;
 use std::path::Path;
 use std::process::ExitCode;
-use zograd_runs::{Predicted, Runs, words};
+use zograd_runs::{Predicted, Ranks, Runs, words};
 
-/// Answers rows.
+/// Answers rows, which ranks share.
 ///
 /// # Errors
 /// Wrong input, or a file that cannot be written.
-pub fn run(args: &PredictArgs) -> Result<ExitCode> {
+pub fn run(args: &PredictArgs, ranks: &Ranks) -> Result<ExitCode> {
     let given = args.flags.with_file()?;
     set_threads(asked_threads(&given))?;
-    let done = Runs::new().predict(given, &mut std::io::stdout(), &mut Console::default())?;
+    let runs = Runs::new().on_ranks(ranks.clone());
+    let done = runs.predict(given, &mut std::io::stdout(), &mut Console::default())?;
     let is_out = done.out == Path::new("-");
     match (args.flags.json, is_out) {
         // the standard output has the rows

@@ -101,6 +101,17 @@ fn flags_out_of_range() {
         (&["train", "--threads", "0"], &["--threads 0"]),
         (&["train", "--dtype", "f16"], &["--dtype", "--backend flex"]),
         (
+            &["train", "--device", "local-rank"],
+            &[
+                "--device local-rank: the backend ndarray has no devices",
+                "--backend cuda",
+            ],
+        ),
+        (
+            &["predict", "--device", "gpu0"],
+            &["--device gpu0", "a number from 0, or local-rank"],
+        ),
+        (
             &["train", "--max-length", "100000"],
             &["--max-length 100000", "positions"],
         ),

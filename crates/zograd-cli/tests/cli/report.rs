@@ -79,6 +79,34 @@ fn assert_nested(html: &str) {
     assert_eq!(open, [""; 0], "left open");
 }
 
+/// A run that ranks shared has their waiting on its page, beside one that a process made alone.
+#[test]
+fn the_page_says_how_long_ranks_waited() {
+    let dir = scratch();
+    for out in ["shared", "alone"] {
+        two_steps(dir.path(), out, &[]);
+    }
+    let page = |out: &str, runs: &[&str]| {
+        run(dir.path(), &[&["report", "--out", out], runs].concat());
+        fs::read_to_string(dir.path().join(out)).expect("a page")
+    };
+    let none = page("none.html", &["shared", "alone"]);
+    assert!(!none.contains("id=\"ranks\""), "{none}");
+    // what three ranks would have left
+    let file = dir.path().join("shared/summary.json");
+    let text = fs::read_to_string(&file).expect("a summary");
+    let mut summary: Value = serde_json::from_str(&text).expect("JSON");
+    summary["waited"] = serde_json::json!([0.25, 12.04, 3.0]);
+    fs::write(&file, summary.to_string()).expect("written");
+    let html = page("some.html", &["shared", "alone"]);
+    assert_nested(&html);
+    let (_, ranks) = html.split_once("id=\"ranks\"").expect("a part for ranks");
+    let (table, _) = ranks.split_once("</table>").expect("a table");
+    assert!(table.contains("<td>shared</td><td>3</td>"), "{table}");
+    assert!(table.contains("<td>0.2, 12.0, 3.0</td>"), "{table}");
+    assert!(!table.contains("<td>alone</td>"), "{table}");
+}
+
 /// Rows as JSON are something else than a page, so that there is no file in the way of the next report.
 #[test]
 fn a_report_as_json_can_be_made_twice() {

@@ -1,6 +1,7 @@
 //! The real binary as several processes that `mpirun` starts: `cargo test --features zograd-cli/mpi --test mpi`.
 
 mod mpirun;
+mod shared_runs;
 
 use mpirun::{Mpirun, alone, assert_same, ended, error_of, rank, scratch, summary, until};
 use std::fs;
@@ -246,7 +247,10 @@ fn a_mistake_is_told_once() {
         (&["train", "--nosuch"], "--nosuch"),
         (&["train", "--method", "adam"], "--method adam: only"),
         (&["train", "--method", "tail"], "--method tail: only"),
-        (&["presets"], "only train and eval"),
+        (&["presets"], "only train, eval, predict, sweep and compare"),
+        (&["sweep", "--lr", "0"], "a sweep takes numbers above 0"),
+        (&["compare", "--steps", "3"], "--steps"),
+        (&["sweep", "--resume", "nowhere"], "nowhere"),
         (&["train", "--resume", "nowhere"], "nowhere"),
     ] {
         let output = Mpirun::of(3).output(dir.path(), args);
@@ -277,4 +281,47 @@ fn an_evaluation_is_shared() {
     Mpirun::of(3).run(dir.path(), &args("together.jsonl"));
     let read = |file| fs::read(dir.path().join(file)).expect("predictions");
     assert_eq!(read("alone.jsonl"), read("together.jsonl"));
+}
+
+/// Answers to rows too.
+#[test]
+fn rows_are_answered_together() {
+    let dir = scratch();
+    let dir = dir.path();
+    // one of them is blank
+    let line = |k: usize| match k {
+        5 => "5,\n".to_owned(),
+        k => format!("{k},\"film {k}, all of it\"\n"),
+    };
+    let rows: String = (0..150).map(line).collect();
+    fs::write(dir.join("new.csv"), format!("id,review\n{rows}")).expect("written");
+    let args = |data, out| {
+        [
+            "predict",
+            "--model",
+            "embedded",
+            "--text",
+            "review",
+            "--verbalizer",
+            "bad=terrible,good=great",
+            "--eval-batch-size",
+            "4",
+            "--data",
+            data,
+            "--out",
+            out,
+        ]
+    };
+    let answers = |out: &str| fs::read(dir.join(out)).expect("answers");
+    alone(dir, &args("new.csv", "alone.jsonl"));
+    Mpirun::of(3).run(dir, &args("new.csv", "together.jsonl"));
+    assert_eq!(answers("alone.jsonl"), answers("together.jsonl"));
+    let printed = Mpirun::of(2).run(dir, &args("new.csv", "-"));
+    assert_eq!(printed.stdout, answers("alone.jsonl"));
+    let input = error_of(&Mpirun::of(2).output(dir, &args("-", "x.jsonl")));
+    assert_eq!(
+        input.matches("--data -: the standard input").count(),
+        1,
+        "{input}"
+    );
 }

@@ -9,12 +9,13 @@
 //! ```
 
 mod chart;
+mod here;
 mod model;
 
+use here::Processors;
 use model::{Net, Rank, Step};
 use std::error::Error;
 use std::fmt::Write;
-use zograd_ranks::share;
 
 /// Steps whose stragglers are drawn.
 const DRAWS: u64 = 200;
@@ -72,31 +73,18 @@ fn main() -> Result<(), Box<dyn Error>> {
         [] => print!("{}", table()),
         ["svg"] => print!("{}", chart::svg(&speedups(), &RANKS)),
         ["here", fixed, each, processors] => {
-            let (fixed, each) = (fixed.parse()?, each.parse()?);
-            let processors = processors.parse()?;
-            let seconds = (1..=4).map(|ranks| here(ranks, processors, fixed, each));
+            let processors = Processors {
+                number: processors.parse()?,
+                fixed: fixed.parse()?,
+                each: each.parse()?,
+            };
+            let (_, gv, _) = STEPS[1];
+            let seconds = (1..=4).map(|ranks| processors.seconds(&gv, ranks));
             println!("{:?}", seconds.collect::<Vec<f64>>());
         }
         _ => return Err("give nothing, svg, or here with three numbers".into()),
     }
     Ok(())
-}
-
-/// Seconds of a step of GV on one machine: for each ask the time of the rank that has most to do, or of all of them on the
-/// processors there are.
-fn here(ranks: usize, processors: usize, fixed: f64, each: f64) -> f64 {
-    let (_, gv, _) = STEPS[1];
-    let asks = gv.asks.iter().map(|asked| {
-        let work = (0..ranks).map(|rank| {
-            let mine = share(rank, ranks, *asked, gv.examples);
-            let one = fixed + each * mine.examples.len() as f64;
-            one * mine.candidates.len() as f64
-        });
-        let work: Vec<f64> = work.collect();
-        let longest = work.iter().copied().fold(0.0, f64::max);
-        longest.max(work.iter().sum::<f64>() / processors as f64)
-    });
-    asks.sum()
 }
 
 /// How many times as fast as one rank each number of ranks is.

@@ -16,8 +16,10 @@ pub struct Estimate {
     unit: Axis,
     /// The budget of every run, in their order.
     costs: Vec<u64>,
-    /// How many runs are done.
-    done: usize,
+    /// Those of them that are to be made yet.
+    left: Vec<u64>,
+    /// Ranks that share them.
+    ranks: usize,
     /// How much of it was spent here, with loading and evaluations.
     pace: Pace,
 }
@@ -50,8 +52,9 @@ impl Estimate {
             points: points.len(),
             seeds: plan.seed.len(),
             unit,
+            left: costs.clone(),
             costs,
-            done: 0,
+            ranks: runs.ranks().size(),
             pace: Pace::default(),
         })
     }
@@ -67,35 +70,38 @@ impl Estimate {
         };
         let (budget, unit) = (self.costs.iter().sum::<u64>(), self.unit.description());
         let points = count(self.points, "point");
-        format!("sweep of {points}{runs}: {budget} {unit} of training")
+        let shared = match self.ranks {
+            1 => String::new(),
+            ranks => format!(", shared by {ranks} ranks"),
+        };
+        format!("sweep of {points}{runs}: {budget} {unit} of training{shared}")
     }
 
-    /// What is next, and when all will be done.
-    pub fn next(&self, point: &Point, seed: u64) -> String {
-        let number = self.done / self.seeds + 1;
+    /// That this run, by its place, is made now, and when all will be done.
+    pub fn next(&self, place: usize, point: &Point, seed: u64) -> String {
+        let number = place / self.seeds + 1;
         let mut line = format!("point {number} of {}: {point}", self.points);
         if self.seeds > 1 {
-            line += &format!(
-                ", seed {seed} (run {} of {})",
-                self.done + 1,
-                self.costs.len()
-            );
+            line += &format!(", seed {seed} (run {} of {})", place + 1, self.costs.len());
         }
-        match self.left() {
+        match self.seconds_left(place) {
             Some(seconds) => format!("{line}; about {} left", duration(seconds)),
             None => line,
         }
     }
 
-    /// Seconds until all is done, once something was done here.
-    fn left(&self) -> Option<f64> {
-        let left: u64 = self.costs.get(self.done..)?.iter().sum();
-        self.pace.seconds_for(left)
+    /// Seconds until all is done, once something was done here and this run is the next of all.
+    fn seconds_left(&self, place: usize) -> Option<f64> {
+        let left: u64 = self.left.get(place..)?.iter().sum();
+        let alone = self.pace.seconds_for(left)?;
+        Some(alone / self.ranks as f64)
     }
 
-    /// The next run is done, and was before.
-    pub fn was_done(&mut self) {
-        self.done += 1;
+    /// This run was done before.
+    pub fn was_done(&mut self, place: usize) {
+        if let Some(left) = self.left.get_mut(place) {
+            *left = 0;
+        }
     }
 
     /// What budgets are counted in.
@@ -103,9 +109,8 @@ impl Estimate {
         self.unit
     }
 
-    /// The next run was done just now: so much of its budget in so many seconds.
+    /// A run was done here: so much of its budget in so many seconds.
     pub fn ran(&mut self, spent: f64, seconds: f64) {
-        self.done += 1;
         self.pace.add(spent, seconds);
     }
 }
@@ -127,7 +132,8 @@ mod tests {
             seeds: 2,
             unit: Axis::Forwards,
             costs: vec![600, 600, 600, 600],
-            done: 0,
+            left: vec![600, 600, 600, 600],
+            ranks: 1,
             pace: Pace::default(),
         };
         assert_eq!(
@@ -135,11 +141,18 @@ mod tests {
             "sweep of 2 points with 2 seeds each, 4 runs: 2400 forward passes of training"
         );
         let first = "point 1 of 2: gv, lr 1e-5, eps 1e-3, seed 0 (run 1 of 4)";
-        assert_eq!(estimate.next(&point, 0), first);
-        estimate.was_done();
+        assert_eq!(estimate.next(0, &point, 0), first);
+        estimate.was_done(0);
         // a guard stopped it half way: a second for 30 forwards, and 1200 are left
         estimate.ran(300.0, 10.0);
         let third = "point 2 of 2: gv, lr 1e-5, eps 1e-3, seed 0 (run 3 of 4); about 40 s left";
-        assert_eq!(estimate.next(&point, 0), third);
+        assert_eq!(estimate.next(2, &point, 0), third);
+        // the last was done before, and another rank helps
+        estimate.was_done(3);
+        estimate.ranks = 2;
+        let shared = third.replace("40 s", "10 s");
+        assert_eq!(estimate.next(2, &point, 0), shared);
+        let words = estimate.in_words();
+        assert!(words.ends_with("2400 forward passes of training, shared by 2 ranks"));
     }
 }

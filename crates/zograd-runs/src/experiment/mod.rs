@@ -4,6 +4,7 @@ mod advice;
 mod chance;
 mod compare;
 mod curve;
+mod dealt;
 mod estimate;
 mod group;
 mod lists;
@@ -11,6 +12,7 @@ mod outcome;
 mod plan;
 mod spread;
 mod sweep;
+mod together;
 
 pub use advice::Advice;
 pub use compare::{

@@ -4,13 +4,16 @@
 //! it.
 
 use super::advice::{Advice, advise, compare};
+use super::dealt::{self, State};
 use super::estimate::Estimate;
 use super::lists::Lists;
 use super::outcome::{Outcome, RunOutcome};
 use super::plan::{Point, SweepPlan};
+use super::together::{self, withdraw};
 use crate::Runs;
 use crate::error::{Blame, Result, RunError, refuse};
-use crate::folder::{CONFIG, LOCK, Lock, RunFolder, RunRecord};
+use crate::folder::{Lock, RunFolder, RunRecord};
+use crate::ranks::{Fact, ended};
 use crate::settings::{Given, Machine, MethodKind};
 use crate::watch::Watch;
 use crate::words::as_text;
@@ -31,8 +34,8 @@ pub struct Sweep {
     pub folder: PathBuf,
     /// Its points.
     pub plan: SweepPlan,
-    /// No other process works on it.
-    _lock: Arc<Lock>,
+    /// No other process works on it but the other ranks.
+    _lock: Option<Arc<Lock>>,
 }
 
 /// What `sweep.json` says.
@@ -53,35 +56,25 @@ pub struct SweepReport {
     pub sweep: PathBuf,
 }
 
-/// How far a point is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Nothing there to resume.
-    New,
-    Begun,
-    Over,
-}
-
 impl Sweep {
-    /// A new sweep: its folder, in which nothing but `sweep.toml` has been written.
+    /// A new sweep: its folder, in which nothing but `sweep.toml` has been written. The first of several ranks makes it.
     ///
     /// # Errors
-    /// As [`SweepPlan::new`], or the folder cannot be made.
+    /// As [`SweepPlan::new`], or the folder cannot be made; ranks that were asked for other things, or do not see it.
     pub fn new(lists: Lists, given: Given, runs: &Runs) -> Result<Self> {
-        let out = given.text("out").map(PathBuf::from);
-        let plan = SweepPlan::new(lists, given, runs.methods())?;
-        let text = toml::to_string(&plan).or_input()?;
-        let claimed = match out {
-            Some(out) => RunFolder::claim(out)?,
-            None => RunFolder::claim_free(&format!("{}-sweep", plan.task()))?,
-        };
-        let (folder, lock) = (claimed.path, claimed.lock.into());
-        zograd_files::write(&folder.join(SWEEP), text)
-            .about(format!("`out = {}`", folder.display()))?;
-        Ok(Self {
-            folder,
-            plan,
-            _lock: lock,
+        let asked = together::asked(&given, &[("the lists of the sweep", format!("{lists:?}"))]);
+        Self::opened(runs, &asked, || {
+            let out = given.text("out").map(PathBuf::from);
+            let plan = SweepPlan::new(lists, given, runs.methods())?;
+            let text = toml::to_string(&plan).or_input()?;
+            let claimed = match out {
+                Some(out) => RunFolder::claim(out)?,
+                None => RunFolder::claim_free(&format!("{}-sweep", plan.task()))?,
+            };
+            let folder = claimed.path;
+            zograd_files::write(&folder.join(SWEEP), text)
+                .about(format!("`out = {}`", folder.display()))?;
+            Ok((folder, plan, claimed.lock))
         })
     }
 
@@ -89,7 +82,22 @@ impl Sweep {
     ///
     /// # Errors
     /// A folder without a sweep.
-    pub fn reopen(folder: &Path, more: &Given) -> Result<Self> {
+    pub fn reopen(folder: &Path, more: &Given, runs: &Runs) -> Result<Self> {
+        let asked = together::asked(more, &[("`resume`", folder.display().to_string())]);
+        Self::opened(runs, &asked, || Self::read(folder, more))
+    }
+
+    fn opened(
+        runs: &Runs,
+        asked: &[Fact],
+        open: impl FnOnce() -> Result<(PathBuf, SweepPlan, Lock)>,
+    ) -> Result<Self> {
+        let opened = together::opened(&runs.ranks(), asked, SWEEP, open)?;
+        Ok(Self::in_folder(opened.folder, opened.plan, opened.lock))
+    }
+
+    /// A sweep that is there.
+    fn read(folder: &Path, more: &Given) -> Result<(PathBuf, SweepPlan, Lock)> {
         let file = folder.join(SWEEP);
         let named = || format!("`resume = {}`", file.display());
         if let Err(key) = more.only(&["threads"]) {
@@ -102,36 +110,32 @@ impl Sweep {
         let text = zograd_files::read_text(&file, MAX_SMALL_BYTES)
             .about("this folder holds no sweep")
             .about(named())?;
-        let lock = Lock::take(folder).about("`resume`")?.into();
+        let lock = Lock::take(folder).about("`resume`")?;
         let mut plan: SweepPlan = toml::from_str(&text)
             .map_err(|e| RunError::input(e.message().trim()))
             .about(named())?;
         if let Some(threads) = more.get("threads") {
             plan.train.insert("threads".into(), threads.clone());
         }
-        Ok(Self {
-            folder: folder.to_owned(),
-            plan,
-            _lock: lock,
-        })
+        Ok((folder.to_owned(), plan, lock))
     }
 
-    /// The sweep of this plan in a folder that belongs to whoever holds `lock`, begun or not.
+    /// The sweep of this plan in a folder that belongs to whoever holds `lock`, begun or not; the first rank makes it.
     ///
     /// # Errors
     /// The folder cannot be made, or holds something else.
-    pub(super) fn within(folder: &Path, plan: SweepPlan, lock: &Arc<Lock>) -> Result<Self> {
+    pub(super) fn within(folder: &Path, plan: SweepPlan, lock: Option<&Arc<Lock>>) -> Result<Self> {
         let file = folder.join(SWEEP);
-        if !zograd_files::exists(&file) {
+        if lock.is_some() && !zograd_files::exists(&file) {
             let text = toml::to_string(&plan).or_input()?;
             std::fs::create_dir_all(folder).on_file(folder)?;
             zograd_files::write(&file, text).on_file(&file)?;
         }
-        Ok(Self::in_folder(folder.to_owned(), plan, lock.clone()))
+        Ok(Self::in_folder(folder.to_owned(), plan, lock.cloned()))
     }
 
     /// Runs of this plan in a folder that belongs to whoever holds `lock`.
-    pub(super) fn in_folder(folder: PathBuf, plan: SweepPlan, lock: Arc<Lock>) -> Self {
+    pub(super) fn in_folder(folder: PathBuf, plan: SweepPlan, lock: Option<Arc<Lock>>) -> Self {
         Self {
             folder,
             plan,
@@ -144,57 +148,96 @@ impl Sweep {
         self.folder.join(self.plan.folder(point, seed))
     }
 
-    /// Runs the points that are not done yet, then compares all; `sweep.json` says the same.
+    /// Runs the points that are not done yet, then compares all; `sweep.json` says the same. Ranks share the runs, each of
+    /// which one of them makes by itself; the first writes the report, and all return it.
     ///
     /// # Errors
     /// Wrong input, or something that failed while running.
     pub fn run(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<SweepReport> {
-        let points = self.plan.points();
+        ended(&runs.ranks(), self.tried(runs, watch))
+    }
+
+    /// [`Self::run`] of ranks that have more to do.
+    pub(super) fn tried(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<SweepReport> {
+        let leads = runs.ranks().leads();
+        self.make(runs, watch).inspect_err(|_| {
+            if leads {
+                withdraw(&self.folder, SWEEP);
+            }
+        })?;
+        let report = self.report()?;
+        if leads {
+            let path = self.folder.join("sweep.json");
+            let text = serde_json::to_string_pretty(&report).while_running()? + "\n";
+            zograd_files::write(&path, text).on_file(&path)?;
+        }
+        Ok(report)
+    }
+
+    /// Every point with every seed, in their order.
+    fn all(&self) -> Vec<(Point, u64)> {
+        let points = self.plan.points().into_iter();
+        let each = points.flat_map(|point| {
+            let seeds = self.plan.seed.iter();
+            seeds.map(move |seed| (point.clone(), *seed))
+        });
+        each.collect()
+    }
+
+    /// Makes the runs that are not over, as far as nobody asks for a stop.
+    fn make(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<()> {
         let mut estimate = Estimate::of(&self.plan, runs)?;
         watch.note(&estimate.in_words());
+        let all = self.all();
+        let folders = all
+            .iter()
+            .map(|(point, seed)| self.run_folder(point, *seed));
+        let folders: Vec<PathBuf> = folders.collect();
+        let to_do = dealt::to_do(runs, &folders)?;
+        for place in (0..all.len()).filter(|place| !to_do.contains(place)) {
+            estimate.was_done(place);
+        }
+        together::begin(&self.plan.train, runs, watch)?;
+        dealt::make(runs, (&folders, &to_do), |place, runs| {
+            let (point, seed) = &all[place];
+            let is_new = State::of(&folders[place])? == State::New;
+            let start = Instant::now();
+            watch.note(&estimate.next(place, point, *seed));
+            self.work(point, *seed, runs, watch)?;
+            if is_new {
+                let run = RunRecord::read(&folders[place])?;
+                let spent = run.place(estimate.unit());
+                estimate.ran(spent, start.elapsed().as_secs_f64());
+            }
+            Ok(())
+        })
+    }
+
+    /// What came out of the points whose runs are all over: one that was interrupted is no result.
+    fn report(&self) -> Result<SweepReport> {
+        let points = self.plan.points();
         let mut outcomes = Vec::new();
-        'points: for point in &points {
+        for point in &points {
             let mut done = Vec::new();
             for &seed in &self.plan.seed {
                 let folder = self.run_folder(point, seed);
-                let before = state(&folder)?;
-                let start = Instant::now();
-                if before != State::Over {
-                    watch.note(&estimate.next(point, seed));
-                    match self.work(point, seed, runs, watch) {
-                        Err(RunError::Stopped(_)) => break 'points,
-                        other => other.inspect_err(|_| withdraw(&self.folder))?,
-                    }
+                if State::of(&folder)? == State::Over {
+                    done.push(RunOutcome::of(seed, &RunRecord::read(&folder)?));
                 }
-                // a run that was interrupted is no result, nor is a point without all its runs
-                let run = RunRecord::read(&folder)?;
-                if !run.over() {
-                    break 'points;
-                }
-                match before {
-                    State::New => {
-                        let spent = run.place(estimate.unit());
-                        estimate.ran(spent, start.elapsed().as_secs_f64());
-                    }
-                    State::Begun | State::Over => estimate.was_done(),
-                }
-                done.push(RunOutcome::of(seed, &run));
             }
-            outcomes.push(Outcome::of(point, done));
+            if done.len() == self.plan.seed.len() {
+                outcomes.push(Outcome::of(point, done));
+            }
         }
         let best_of_each = advise(&outcomes);
-        let report = SweepReport {
+        Ok(SweepReport {
             missing: points.len() - outcomes.len(),
             best: best_of_each.iter().min_by(|a, b| a.order(b)).cloned(),
             remarks: compare(&best_of_each, &outcomes).into_iter().collect(),
             best_of_each,
             points: outcomes,
             sweep: self.folder.clone(),
-        };
-        let path = self.folder.join("sweep.json");
-        let text = serde_json::to_string_pretty(&report).while_running()? + "\n";
-        zograd_files::write(&path, text).on_file(&path)?;
-        Ok(report)
+        })
     }
 
     /// Makes the run of a point with this seed, or resumes it; a gradient method keeps no log to resume from and begins
@@ -213,7 +256,7 @@ impl Sweep {
                 run.display()
             );
         }
-        match state(run)? {
+        match State::of(run)? {
             State::Over => {}
             State::Begun if MethodKind::of(&point.method).has_log() => {
                 let threads = self.plan.train.get("threads").cloned();
@@ -230,32 +273,5 @@ impl Sweep {
             }
         }
         Ok(())
-    }
-}
-
-fn state(run: &Path) -> Result<State> {
-    if !run.join(CONFIG).exists() {
-        return Ok(State::New);
-    }
-    let read = RunRecord::read(run)?;
-    Ok(match (read.over(), read.steps.is_empty()) {
-        (true, _) => State::Over,
-        // killed before the first step was written down
-        (false, true) => State::New,
-        (false, false) => State::Begun,
-    })
-}
-
-/// Takes away a sweep that has not begun: input that is wrong leaves nothing behind.
-fn withdraw(folder: &Path) {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.into_iter().map(|entry| entry.file_name());
-    let own = [SWEEP, LOCK];
-    if names
-        .into_iter()
-        .all(|name| own.iter().any(|own| name == *own))
-    {
-        // what stays is in nobody's way
-        let _ = std::fs::remove_dir_all(folder);
     }
 }

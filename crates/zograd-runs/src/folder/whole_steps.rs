@@ -117,15 +117,13 @@ impl Interrupted {
         }
         while let Some((Line::Step(mut step), bytes)) = lines.next() {
             let number = self.steps.len() as u64 + 1;
-            let before = match (self.steps.last(), &self.log.header.head_fit) {
-                (Some(last), _) => Sums::of(last),
-                (None, Some(fit)) => Sums {
-                    forwards: fit.forwards,
-                    tokens: fit.tokens,
-                    ..Sums::default()
-                },
-                (None, None) => Sums::default(),
+            let (forwards, tokens) = self.log.header.paid_before();
+            let paid = Sums {
+                forwards,
+                tokens,
+                ..Sums::default()
             };
+            let before = self.steps.last().map_or(paid, Sums::of);
             let Some(record) = self.log.records.get(self.steps.len()) else {
                 return;
             };

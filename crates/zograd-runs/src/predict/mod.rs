@@ -10,6 +10,7 @@ use crate::error::{Blame, Result, refuse};
 use crate::folder::{Hash, OptionBiases};
 use crate::inputs::{self, Asked, Calibration, ModelSource, Reading, TaskSource};
 use crate::predictions;
+use crate::ranks::{alike, ended, from_first};
 use crate::settings::{Columns, EvalOptions, Given, Inputs, Keys, Machine, PredictOptions};
 use crate::threads::with_threads;
 use crate::watch::Watch;
@@ -24,8 +25,9 @@ use std::time::Instant;
 use table::TableFormat;
 use unfinished::Unfinished;
 use zograd_models::{Model, ModelConfig, content_hash};
+use zograd_ranks::{Incoming, Outgoing, Ranks};
 use zograd_tasks::{DataError, PromptEncoder, Row, Sample, Split};
-use zograd_trainer::{Scoring, evaluate};
+use zograd_trainer::{Scoring, evaluate_on};
 
 /// Rows that are in memory at a time.
 const CHUNK: usize = 4096;
@@ -80,7 +82,8 @@ impl Runs {
     }
 
     /// Answers rows, which need not say what is right, and writes them with the answers: into the file that `out` names,
-    /// or to `output` if that is `-`. What an interrupted command left in `FILE.unfinished` is gone on with.
+    /// or to `output` if that is `-`. What an interrupted command left in `FILE.unfinished` is gone on with. Ranks share the
+    /// rows; the first of them writes.
     ///
     /// # Errors
     /// Wrong input, an unfinished file of other rows or another model, or a file that cannot be written.
@@ -97,6 +100,7 @@ impl Runs {
         let batch_size = given.take::<EvalOptions>()?.batch_size()?;
         let machine = given.take::<Machine>()?.complete()?;
         given.finish(&Self::prediction_keys(), |_| "a prediction".into())?;
+        let ranks = self.ranks();
         let Some(out) = options.out.clone() else {
             refuse!("`out` is missing: a file that ends in .csv, .tsv, .jsonl or .parquet, or -");
         };
@@ -104,13 +108,19 @@ impl Runs {
             true => None,
             false => Some(TableFormat::of(&out)?),
         };
-        if format.is_some() {
+        if format.is_some() && ranks.leads() {
             predictions::check("out", &out)?;
         }
-        if inputs.data.is_none() {
-            refuse!("`data` is missing: the file with the rows, or - for the standard input");
+        match &inputs.data {
+            None => {
+                refuse!("`data` is missing: the file with the rows, or - for the standard input")
+            }
+            Some(data) if data == Path::new("-") && !ranks.is_alone() => refuse!(
+                "`data = -`: the standard input reaches one rank alone; name a file that all of them see, or start one process"
+            ),
+            Some(_) => {}
         }
-        with_threads(machine.threads, || {
+        let predicted = with_threads(machine.threads, || {
             let asked = Asked {
                 inputs: &inputs,
                 columns: &columns,
@@ -121,7 +131,7 @@ impl Runs {
                 },
             };
             let source = TaskSource::find(asked, watch)?;
-            let rows = check(&source)?;
+            let (rows, rows_hash) = check(&source, &ranks)?;
             let model = ModelSource::find(&inputs, watch)?;
             if options.adapter.is_none() {
                 options.adapter = model.own_adapter().map(Path::to_owned);
@@ -141,6 +151,7 @@ impl Runs {
                 .with_biases(OptionBiases::of(weights, &source.name)?);
             let job = PredictJob {
                 predicting: &Predicting {
+                    ranks: &ranks,
                     source: &source,
                     model: &model,
                     config: &config,
@@ -150,28 +161,33 @@ impl Runs {
                     machine: &machine,
                     batch_size,
                     rows,
+                    rows_hash,
                     out: &out,
                     format,
                 },
                 output,
                 watch,
             };
-            dispatch(machine.backend(), job)
-        })
+            dispatch(&machine, job)
+        });
+        ended(&ranks, predicted)
     }
 }
 
-/// Reads all rows as the task's, before a model is loaded, and says how many there are.
-fn check(source: &TaskSource) -> Result<usize> {
-    let mut rows = 0;
+/// Reads all rows as the task's, before a model is loaded, and says how many there are; of several ranks also their hash.
+fn check(source: &TaskSource, ranks: &Ranks) -> Result<(usize, String)> {
+    let (mut rows, mut hash) = (0, Hash::new());
     source
         .data
         .each(ROWS, |row| {
             rows += 1;
+            if !ranks.is_alone() {
+                hash.part(Value::from(row.fields().clone()).to_string().as_bytes());
+            }
             sample(source, row).map(drop)
         })
         .or_input()?;
-    Ok(rows)
+    Ok((rows, hash.short()))
 }
 
 /// What the task makes of a row; none if there is nothing in it to answer.
@@ -190,6 +206,7 @@ fn sample(source: &TaskSource, row: Row) -> Result<Option<Sample>, DataError> {
 
 /// A prediction whose settings are known.
 struct Predicting<'a> {
+    ranks: &'a Ranks,
     source: &'a TaskSource,
     model: &'a ModelSource,
     config: &'a ModelConfig,
@@ -199,6 +216,8 @@ struct Predicting<'a> {
     machine: &'a Machine,
     batch_size: usize,
     rows: usize,
+    /// Their hash, of several ranks.
+    rows_hash: String,
     out: &'a Path,
     /// None on the standard output.
     format: Option<TableFormat>,
@@ -236,14 +255,23 @@ impl Job for PredictJob<'_> {
             Some(folder) => inputs::attach(base, folder, storage, watch)?,
             None => base,
         };
+        let ranks = this.ranks;
+        if !ranks.is_alone() {
+            let facts = [
+                ("the model, the task or the settings", this.seal(&model)?),
+                ("the rows", this.rows_hash.clone()),
+            ];
+            alike(ranks, &facts.map(|(what, hash)| (what.into(), hash)))?;
+        }
         let mut to = match this.format {
-            Some(_) => Some(Unfinished::open(this.out, &this.seal(&model)?)?),
-            None => None,
+            Some(_) if ranks.leads() => Some(Unfinished::open(this.out, &this.seal(&model)?)?),
+            _ => None,
         };
         let before = match &mut to {
             Some(unfinished) => unfinished.check(&this.source.data, ROWS)?,
             None => 0,
         };
+        let before = all_know(ranks, before)?;
         if before > 0 {
             watch.note(&format!(
                 "note: going on behind the {} in {}",
@@ -262,11 +290,12 @@ impl Job for PredictJob<'_> {
                 .data
                 .range(ROWS, done..done + CHUNK)
                 .or_input()?;
-            for block in chunk.chunks(BLOCK.max(this.batch_size)) {
+            for block in chunk.chunks(BLOCK.max(this.batch_size * ranks.size())) {
                 let lines = this.answer(&model, block, &mut counts)?;
                 match &mut to {
                     Some(unfinished) => unfinished.append(&lines)?,
-                    None => write_lines(output, lines)?,
+                    None if ranks.leads() => write_lines(output, lines)?,
+                    None => {}
                 }
                 done += block.len();
                 watch.work_done(done as u64);
@@ -349,8 +378,15 @@ impl Predicting<'_> {
         let mut answers = Vec::new();
         if !prompts.is_empty() {
             let on = |_| ControlFlow::Continue(());
-            let evaluation =
-                evaluate(model, &prompts, self.scoring, self.batch_size, on).or_input()?;
+            let evaluation = evaluate_on(
+                self.ranks,
+                model,
+                &prompts,
+                self.scoring,
+                self.batch_size,
+                on,
+            )
+            .or_input()?;
             counts.non_finite += evaluation.non_finite;
             answers = evaluation.predictions;
         }
@@ -370,6 +406,14 @@ impl Predicting<'_> {
         };
         Ok(rows.iter().zip(&samples).map(line).collect())
     }
+}
+
+/// A number of the first rank, on all of them.
+fn all_know(ranks: &Ranks, number: usize) -> Result<usize> {
+    let mut sent = Outgoing::new();
+    sent.number(number as u64);
+    let said = from_first(ranks, sent)?;
+    Ok(Incoming::of(0, &said).number("a number of rows")? as usize)
 }
 
 /// Hands rows with their answers to whoever reads the output.

@@ -1,11 +1,13 @@
 //! Where to compute, and how weights are stored.
 
+use super::device::DeviceChoice;
 use super::names::names;
 use super::owner::Owner;
 use crate::error::{Result, refuse};
 use crate::threads::MAX_THREADS;
 use serde::{Deserialize, Serialize};
 pub use zograd_models::Storage;
+use zograd_ranks::Launched;
 use zograd_select::{Choice, Setting};
 
 names! {
@@ -41,6 +43,8 @@ pub const STORAGES: &[Choice] = &[
 pub struct Machine {
     /// Where tensors live.
     pub backend: Option<BackendName>,
+    /// Which of the devices of the machine.
+    pub device: Option<DeviceChoice>,
     /// How weights are stored.
     pub dtype: Option<Storage>,
     /// CPU threads.
@@ -58,6 +62,12 @@ impl Owner for Machine {
             BackendName::CHOICES,
         )
         .or("ndarray"),
+        Setting::text(
+            "device",
+            "N|local-rank",
+            "Which GPU, by its number; local-rank: each rank of a machine takes another one",
+        )
+        .or("0"),
         Setting::choice("dtype", "DTYPE", "How to store the weights", STORAGES).or("f32"),
         Setting::count("threads", "N", "CPU threads").or("all cores"),
     ];
@@ -69,7 +79,7 @@ impl Machine {
         Self {
             backend: Some(backend),
             dtype: Some(dtype),
-            threads: None,
+            ..Self::default()
         }
     }
 
@@ -88,6 +98,15 @@ impl Machine {
         self.backend.unwrap_or(BackendName::Ndarray)
     }
 
+    /// The number of the device of this process.
+    ///
+    /// # Errors
+    /// As [`DeviceChoice::number`].
+    pub fn device(&self) -> Result<usize> {
+        let choice = self.device.unwrap_or(DeviceChoice::Number(0));
+        choice.number(Launched::here())
+    }
+
     /// How weights are stored.
     pub fn storage(&self) -> Storage {
         self.dtype.unwrap_or(Storage::F32)
@@ -96,7 +115,7 @@ impl Machine {
     /// The same, nothing left open.
     ///
     /// # Errors
-    /// A type that the backend does not have, a number of threads out of range.
+    /// A type or a choice of devices that the backend does not have, a number of threads out of range.
     pub fn complete(self) -> Result<Self> {
         let (backend, dtype) = (self.backend(), self.storage());
         match (backend, dtype) {
@@ -108,6 +127,12 @@ impl Machine {
                 refuse!("`dtype`: the backend wgpu stores f32 only; use `dtype = f32`")
             }
             _ => {}
+        }
+        if let (Some(device), true) = (self.device, backend != BackendName::Cuda) {
+            refuse!(
+                "`device = {device}`: the backend {backend} has no devices to choose from; leave it out, or use \
+                 `backend = cuda`"
+            );
         }
         if let Some(n) = self.threads
             && !(1..=MAX_THREADS).contains(&n)

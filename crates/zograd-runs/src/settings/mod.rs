@@ -8,6 +8,7 @@ mod budget;
 mod calibration;
 mod columns;
 mod cost;
+mod device;
 mod elsewhere;
 mod evaluation;
 mod family;
@@ -36,6 +37,7 @@ pub use calibration::{BatchOptions, CalibrationOptions};
 pub use columns::Columns;
 pub(crate) use columns::Roles;
 pub use cost::Cost;
+pub use device::DeviceChoice;
 pub use elsewhere::elsewhere;
 pub use evaluation::{Measurement, SplitName};
 pub use family::{BlockOptions, FamilyName, LowRankOptions, SparseOptions};
@@ -75,7 +77,7 @@ use zograd_trainer::{MeasuredRate, Schedule, TailStep, TrainConfig};
 const BUILT_IN_LR: f64 = 2e-5;
 
 /// Settings that do not alter a number of a run.
-pub(crate) const WITHOUT_EFFECT: [&str; 3] = ["threads", "preset", "out"];
+pub(crate) const WITHOUT_EFFECT: [&str; 4] = ["threads", "device", "preset", "out"];
 
 /// Everything that was decided before a run.
 #[derive(Clone, Debug)]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use zograd_select::{MethodSpec, Methods};
 
 /// Settings that do not change what is computed, only where.
-const OF_THE_MACHINE: [&str; 2] = ["backend", "threads"];
+const OF_THE_MACHINE: [&str; 3] = ["backend", "device", "threads"];
 
 /// A preset.
 #[derive(Clone, Debug, Deserialize)]

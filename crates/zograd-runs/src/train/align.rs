@@ -116,7 +116,7 @@ impl Runs {
             let Some(first) = prepared.first() else {
                 refuse!("`method`: name at least one");
             };
-            let backend = first.backend();
+            let machine = first.machine().clone();
             let job = Aligning {
                 prepared: &prepared,
                 methods: self.methods(),
@@ -124,7 +124,7 @@ impl Runs {
                 draws,
                 watch,
             };
-            dispatch(backend, job)
+            dispatch(&machine, job)
         })
     }
 }

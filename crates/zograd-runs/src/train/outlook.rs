@@ -9,7 +9,7 @@ use zograd_files::Bytes;
 use zograd_trainer::{EvalRecord, StepRecord, TrainConfig};
 
 /// How many steps tell how long one takes, behind the first, which is slower.
-const STEPS: u64 = 4;
+const STEPS: f64 = 4.0;
 
 /// Runs that take less time and room have no need of it.
 const SHORT_SECONDS: f64 = 60.0;
@@ -58,11 +58,12 @@ impl Outlook {
 
     /// A step was made; once it can be told, the line that tells what the run will take.
     pub(super) fn on_step(&mut self, step: &StepRecord, folder: &Path) -> Option<String> {
-        if self.is_told {
+        // how many steps a budget of tokens or seconds has is not known
+        if self.is_told || self.config.limit.is_some() {
             return None;
         }
         if let Some(before) = self.before.replace(step.seconds) {
-            self.pace.add(1, step.seconds - before);
+            self.pace.add(1.0, step.seconds - before);
         }
         let training = self
             .pace

@@ -5,7 +5,7 @@ use super::origin::origin;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
 use crate::inputs::{self, Asked, Calibration, ModelSource, Reading, Room, Sources, TaskSource};
-use crate::settings::{BackendName, ObjectiveName, Preset, Procedure, Published, Settings};
+use crate::settings::{Machine, ObjectiveName, Preset, Procedure, Published, Settings};
 use crate::watch::Watch;
 use crate::words::{count, number};
 use std::collections::BTreeSet;
@@ -321,8 +321,8 @@ impl Prepared {
     }
 
     /// Where it is to be computed.
-    pub(crate) fn backend(&self) -> BackendName {
-        self.settings.machine.backend()
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.settings.machine
     }
 
     /// What is going to be done, in a line.

@@ -2,6 +2,7 @@
 
 mod folder;
 mod library;
+mod ranks;
 mod recipe;
 mod settings;
 mod summary;

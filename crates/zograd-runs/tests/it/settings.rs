@@ -73,11 +73,12 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 33] = [
+const BOUND: [&str; 34] = [
     "anchor-every",
     "answer",
     "arithmetic",
     "backend",
+    "device",
     "dtype",
     "eval-every-forwards",
     "examples",

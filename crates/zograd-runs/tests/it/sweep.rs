@@ -197,11 +197,11 @@ fn an_interrupted_sweep_is_reopened_and_ends_as_if_it_had_not_been() {
 
     let threads = Given::new().with("threads", 1);
     // one at a time
-    let error = Sweep::reopen(&at("parts"), &threads).expect_err("begun has it");
+    let error = Sweep::reopen(&at("parts"), &threads, &Runs::new()).expect_err("begun has it");
     assert!(error.to_string().contains("another process"), "{error}");
     let points = begun.plan.points();
     drop(begun);
-    let again = Sweep::reopen(&at("parts"), &threads).expect("a sweep");
+    let again = Sweep::reopen(&at("parts"), &threads, &Runs::new()).expect("a sweep");
     assert_eq!(again.plan.points(), points);
     assert_eq!(again.plan.threads(), Some(1));
     let rest: SweepReport = again.run(&runs, &mut Quiet).expect("a report");
@@ -215,7 +215,7 @@ fn an_interrupted_sweep_is_reopened_and_ends_as_if_it_had_not_been() {
     assert_eq!((first.steps.len(), threads), (4, 1));
 
     // nothing is left to do, and saying so does nothing
-    let done = Sweep::reopen(&at("parts"), &Given::new()).expect("a sweep");
+    let done = Sweep::reopen(&at("parts"), &Given::new(), &Runs::new()).expect("a sweep");
     let report = done.run(&runs, &mut Quiet).expect("a report");
     assert_eq!(results(&report.points), results(&whole.points));
 }
@@ -226,7 +226,7 @@ fn a_sweep_is_reopened_with_threads_and_nothing_else() {
     let sweep = folder.path().join("sweep");
     new(&sweep);
     let error = |more: Given| {
-        Sweep::reopen(&sweep, &more)
+        Sweep::reopen(&sweep, &more, &Runs::new())
             .expect_err("refused")
             .to_string()
     };
@@ -234,7 +234,7 @@ fn a_sweep_is_reopened_with_threads_and_nothing_else() {
     assert!(lr.contains("only `threads` goes with it, not `lr`"), "{lr}");
     let threads = error(Given::new().with("threads", 0));
     assert_eq!(threads, "`threads = 0`: use 1 to 1024");
-    let none = Sweep::reopen(folder.path(), &Given::new()).expect_err("no sweep");
+    let none = Sweep::reopen(folder.path(), &Given::new(), &Runs::new()).expect_err("no sweep");
     assert!(
         none.to_string().contains("this folder holds no sweep"),
         "{none}"

@@ -2,6 +2,7 @@
 
 use super::results::{self, Row};
 use super::style;
+use super::waits;
 use crate::charts::{self, Place, Quantity, palette};
 use anyhow::Result;
 use std::fmt::Write;
@@ -53,6 +54,7 @@ pub fn page(
     html.push_str("Test: the weights that did best on the development examples. Forward passes and seconds are those of training, without evaluation.</p>\n");
     curves(&mut html, groups, axes)?;
     each_run(&mut html, groups);
+    ranks(&mut html, runs);
     html.push_str("<div class=\"columns\">\n");
     settings(&mut html, runs, groups);
     environments(&mut html, runs);
@@ -254,6 +256,16 @@ fn each_run(html: &mut String, groups: &[Group<'_>]) {
     }
     html.push_str("<h2 id=\"runs\">Runs</h2>\n");
     table(html, "runs", &rows);
+}
+
+/// How long the ranks of a run waited for one another, where there were several.
+fn ranks(html: &mut String, runs: &[RunRecord]) {
+    let rows = waits::rows(runs);
+    if !rows.is_empty() {
+        html.push_str("<h2 id=\"ranks\">Ranks</h2>\n");
+        table(html, "ranks", &rows);
+        html.push_str("<p class=\"soft\">From rank 0 on. The rank that waited least is the one that the others waited for.</p>\n");
+    }
 }
 
 fn settings(html: &mut String, runs: &[RunRecord], groups: &[Group<'_>]) {

@@ -6,6 +6,7 @@ mod pictures;
 mod results;
 mod style;
 mod tensorboard;
+mod waits;
 
 use crate::args::ReportArgs;
 use crate::output::{answer, say};

@@ -12,16 +12,17 @@ use anyhow::Result;
 use std::process::ExitCode;
 use zograd_runs::experiment::{Advice, Spread, Sweep, SweepReport};
 use zograd_runs::words::number;
-use zograd_runs::{Blame, RunError, Runs};
+use zograd_runs::{Blame, Ranks, RunError, Runs};
 use zograd_tasks::metrics::Metric;
 
-/// Runs the points that are not done yet, then compares all.
+/// Runs the points that are not done yet, which ranks share, then compares all.
 ///
 /// # Errors
 /// Wrong input, or something that failed while running.
-pub fn run(args: &SweepArgs) -> Result<ExitCode> {
+pub fn run(args: &SweepArgs, ranks: &Ranks) -> Result<ExitCode> {
     let stop = Stop::on_signal()?;
     let runs = Runs::new().stopped_by(stop.asked.clone());
+    let runs = runs.on_ranks(ranks.clone());
     let sweep = match args.train.resumed()? {
         Some(_) if !args.lists.is_empty() => {
             return Err(RunError::input(
@@ -29,7 +30,7 @@ pub fn run(args: &SweepArgs) -> Result<ExitCode> {
             )
             .into());
         }
-        Some(folder) => Sweep::reopen(folder, &args.train.given)?,
+        Some(folder) => Sweep::reopen(folder, &args.train.given, &runs)?,
         None => {
             let (lists, given) = args.with_file()?;
             set_threads(asked_threads(&given))?;
@@ -39,7 +40,9 @@ pub fn run(args: &SweepArgs) -> Result<ExitCode> {
     set_threads(sweep.plan.threads())?;
     let mut console = Console::default().raising(stop.saves.clone());
     let report = sweep.run(&runs, &mut console)?;
-    draw(&report)?;
+    if ranks.leads() {
+        draw(&report)?;
+    }
     if args.train.json {
         answer(serde_json::to_string(&report)?)?;
     } else {

@@ -11,12 +11,15 @@ pub use interval::Interval;
 pub use plan::{Amount, ComparisonPlan, Kind, Rules};
 pub use report::{ComparisonReport, MethodReport, Reached, Target};
 
+use super::dealt;
 use super::lists::Lists;
 use super::plan::Point;
 use super::sweep::Sweep;
+use super::together::{self, withdraw};
 use crate::Runs;
 use crate::error::{Blame, Result, RunError, refuse};
-use crate::folder::{LOCK, Lock, RunFolder, RunRecord};
+use crate::folder::{Lock, RunFolder, RunRecord};
+use crate::ranks::{Fact, agreed, alike, ended};
 use crate::settings::Given;
 use crate::watch::Watch;
 use report::Done;
@@ -35,29 +38,32 @@ pub struct Comparison {
     pub folder: PathBuf,
     /// What is compared.
     pub plan: ComparisonPlan,
-    lock: Arc<Lock>,
+    lock: Option<Arc<Lock>>,
 }
 
 impl Comparison {
-    /// A new comparison: its folder, in which nothing but `compare.toml` has been written.
+    /// A new comparison: its folder, in which nothing but `compare.toml` has been written. The first of several ranks makes
+    /// it.
     ///
     /// # Errors
-    /// As [`ComparisonPlan::new`], or the folder cannot be made.
+    /// As [`ComparisonPlan::new`], or the folder cannot be made; ranks that were asked for other things, or do not see it.
     pub fn new(lists: Lists, rules: Rules, given: Given, runs: &Runs) -> Result<Self> {
-        let out = given.text("out").map(PathBuf::from);
-        let plan = ComparisonPlan::new(lists, rules, given.without("out"), runs.methods())?;
-        let text = toml::to_string(&plan).or_input()?;
-        let claimed = match out {
-            Some(out) => RunFolder::claim(out)?,
-            None => RunFolder::claim_free(&format!("{}-compare", plan.task()))?,
-        };
-        let folder = claimed.path;
-        zograd_files::write(&folder.join(COMPARISON), text)
-            .about(format!("`out = {}`", folder.display()))?;
-        Ok(Self {
-            folder,
-            plan,
-            lock: claimed.lock.into(),
+        let more = [
+            ("the lists of the comparison", format!("{lists:?}")),
+            ("the rules of the comparison", format!("{rules:?}")),
+        ];
+        Self::opened(runs, &together::asked(&given, &more), || {
+            let out = given.text("out").map(PathBuf::from);
+            let plan = ComparisonPlan::new(lists, rules, given.without("out"), runs.methods())?;
+            let text = toml::to_string(&plan).or_input()?;
+            let claimed = match out {
+                Some(out) => RunFolder::claim(out)?,
+                None => RunFolder::claim_free(&format!("{}-compare", plan.task()))?,
+            };
+            let folder = claimed.path;
+            zograd_files::write(&folder.join(COMPARISON), text)
+                .about(format!("`out = {}`", folder.display()))?;
+            Ok((folder, plan, claimed.lock))
         })
     }
 
@@ -65,7 +71,26 @@ impl Comparison {
     ///
     /// # Errors
     /// A folder without a comparison.
-    pub fn reopen(folder: &Path, more: &Given) -> Result<Self> {
+    pub fn reopen(folder: &Path, more: &Given, runs: &Runs) -> Result<Self> {
+        let asked = together::asked(more, &[("`resume`", folder.display().to_string())]);
+        Self::opened(runs, &asked, || Self::read(folder, more))
+    }
+
+    fn opened(
+        runs: &Runs,
+        asked: &[Fact],
+        open: impl FnOnce() -> Result<(PathBuf, ComparisonPlan, Lock)>,
+    ) -> Result<Self> {
+        let opened = together::opened(&runs.ranks(), asked, COMPARISON, open)?;
+        Ok(Self {
+            folder: opened.folder,
+            plan: opened.plan,
+            lock: opened.lock,
+        })
+    }
+
+    /// A comparison that is there.
+    fn read(folder: &Path, more: &Given) -> Result<(PathBuf, ComparisonPlan, Lock)> {
         let file = folder.join(COMPARISON);
         let named = || format!("`resume = {}`", file.display());
         if let Err(key) = more.only(&["threads"]) {
@@ -77,26 +102,32 @@ impl Comparison {
         let text = zograd_files::read_text(&file, MAX_SMALL_BYTES)
             .about("this folder holds no comparison")
             .about(named())?;
-        let lock = Lock::take(folder).about("`resume`")?.into();
+        let lock = Lock::take(folder).about("`resume`")?;
         let mut plan: ComparisonPlan = toml::from_str(&text)
             .map_err(|e| RunError::input(e.message().trim()))
             .about(named())?;
         if let Some(threads) = more.get("threads") {
             plan.set_threads(threads);
         }
-        Ok(Self {
-            folder: folder.to_owned(),
-            plan,
-            lock,
-        })
+        Ok((folder.to_owned(), plan, lock))
     }
 
-    /// Tunes and runs what is not done yet, then compares all; `compare.json` says the same.
+    /// Tunes and runs what is not done yet, then compares all; `compare.json` says the same. Ranks share the runs, each of
+    /// which one of them makes by itself; the first chooses the rates and writes the report, and all return it.
     ///
     /// # Errors
     /// Wrong input, or something that failed while running.
     pub fn run(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<ComparisonReport> {
-        let tuned = self.tune(runs, watch).inspect_err(|_| self.withdraw())?;
+        ended(&runs.ranks(), self.tried(runs, watch))
+    }
+
+    fn tried(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<ComparisonReport> {
+        let leads = runs.ranks().leads();
+        let tuned = self.tune(runs, watch).inspect_err(|_| {
+            if leads {
+                withdraw(&self.folder, COMPARISON);
+            }
+        })?;
         let missing = match &tuned {
             Some(points) => self.work(points, runs, watch)?,
             None => self.plan.methods().len() * self.plan.seeds().len(),
@@ -118,19 +149,22 @@ impl Comparison {
             missing,
             comparison: self.folder.clone(),
         };
-        let path = self.folder.join("compare.json");
-        let text = serde_json::to_string_pretty(&report).while_running()? + "\n";
-        zograd_files::write(&path, text).on_file(&path)?;
+        if leads {
+            let path = self.folder.join("compare.json");
+            let text = serde_json::to_string_pretty(&report).while_running()? + "\n";
+            zograd_files::write(&path, text).on_file(&path)?;
+        }
         Ok(report)
     }
 
     /// The best point of each method, in their order, none where all diverged; `None` if it was interrupted.
     fn tune(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<Option<Tuned>> {
+        let ranks = runs.ranks();
         let mut found = Vec::new();
         for kind in self.plan.kinds() {
             let folder = self.folder.join(kind.folder());
-            let sweep = Sweep::within(&folder, kind.tuning.clone(), &self.lock)?;
-            let report = sweep.run(runs, watch)?;
+            let sweep = Sweep::within(&folder, kind.tuning.clone(), self.lock.as_ref());
+            let report = agreed(&ranks, sweep)?.tried(runs, watch)?;
             if report.missing > 0 {
                 return Ok(None);
             }
@@ -146,28 +180,28 @@ impl Comparison {
             });
             (method, point)
         });
-        Ok(Some(points.collect()))
+        let tuned: Tuned = points.collect();
+        // what was chosen is gone on with by all of them, or by none
+        let chosen = format!("{tuned:?}");
+        alike(&ranks, &[("what was chosen by the tuning".into(), chosen)])?;
+        Ok(Some(tuned))
     }
 
     /// Makes the runs that are compared, seed by seed, so that what is done at any time is fair. Says how many are left.
     fn work(&self, tuned: &Tuned, runs: &Runs, watch: &mut dyn Watch) -> Result<usize> {
         let all = self.todo(tuned);
-        for (place, (point, seed)) in all.iter().enumerate() {
-            let sweep = self.runs_of(&point.method)?;
-            if RunRecord::read(&sweep.run_folder(point, *seed)).is_ok_and(|run| run.over()) {
-                continue;
-            }
+        let mut folders = Vec::with_capacity(all.len());
+        for (point, seed) in &all {
+            folders.push(self.runs_of(&point.method)?.run_folder(point, *seed));
+        }
+        let to_do = dealt::to_do(runs, &folders)?;
+        dealt::make(runs, (&folders, &to_do), |place, runs| {
+            let (point, seed) = &all[place];
             let of = all.len();
             watch.note(&format!("run {} of {of}: {point}, seed {seed}", place + 1));
-            match sweep.work(point, *seed, runs, watch) {
-                Err(RunError::Stopped(_)) => return Ok(of - place),
-                other => other?,
-            }
-            if !RunRecord::read(&sweep.run_folder(point, *seed))?.over() {
-                return Ok(of - place);
-            }
-        }
-        Ok(0)
+            self.runs_of(&point.method)?.work(point, *seed, runs, watch)
+        })?;
+        Ok(dealt::to_do(runs, &folders)?.len())
     }
 
     /// The runs in their order.
@@ -210,20 +244,6 @@ impl Comparison {
             })
         });
         each.collect()
-    }
-
-    /// Takes away a comparison that has not begun: input that is wrong leaves nothing behind.
-    fn withdraw(&self) {
-        let entries = std::fs::read_dir(&self.folder)
-            .into_iter()
-            .flatten()
-            .flatten();
-        let own = [COMPARISON, LOCK];
-        let mut names = entries.map(|entry| entry.file_name());
-        if names.all(|name| own.iter().any(|own| name == *own)) {
-            // what stays is in nobody's way
-            let _ = std::fs::remove_dir_all(&self.folder);
-        }
     }
 }
 

@@ -1,0 +1,180 @@
+//! The folder of several runs, in which all ranks work.
+
+use crate::Runs;
+use crate::error::{Blame, Result, RunError};
+use crate::folder::{LOCK, Lock};
+use crate::inputs::ModelSource;
+use crate::ranks::{Fact, agreed, alike, from_first};
+use crate::settings::{Given, Inputs, WITHOUT_EFFECT};
+use crate::watch::Watch;
+use crate::words::as_text;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::NamedTempFile;
+use zograd_perturb::noise;
+use zograd_ranks::{Incoming, Outgoing, Ranks};
+
+/// A folder and the plan of its runs.
+pub(super) struct Opened<P> {
+    pub(super) folder: PathBuf,
+    pub(super) plan: P,
+    /// Keeps other programs out. The first rank has it, for all.
+    pub(super) lock: Option<Arc<Lock>>,
+}
+
+/// What ranks that open a folder of runs were asked for, and with which program.
+pub(super) fn asked(given: &Given, more: &[(&str, String)]) -> Vec<Fact> {
+    let mut facts = vec![
+        (
+            "the version of zograd".into(),
+            env!("CARGO_PKG_VERSION").into(),
+        ),
+        (
+            "the version of the noise".into(),
+            noise::VERSION.to_string(),
+        ),
+    ];
+    for (key, value) in given.values() {
+        if !WITHOUT_EFFECT.contains(&key.as_str()) {
+            facts.push((format!("`{key}`"), value.to_string()));
+        }
+    }
+    let more = more.iter();
+    facts.extend(more.map(|(what, value)| ((*what).to_owned(), value.clone())));
+    facts
+}
+
+/// What the first rank opens, on all of them: the others have the plan from it. `file` is the one that has the plan.
+///
+/// # Errors
+/// Those of `open`; ranks that were asked for other things, or do not see the folder.
+pub(super) fn opened<P: Serialize + DeserializeOwned>(
+    ranks: &Ranks,
+    asked: &[Fact],
+    file: &str,
+    open: impl FnOnce() -> Result<(PathBuf, P, Lock)>,
+) -> Result<Opened<P>> {
+    alike(ranks, asked)?;
+    let mine = match ranks.leads() {
+        true => open().and_then(|(folder, plan, lock)| {
+            let handed = match ranks.is_alone() {
+                true => None,
+                false => Some(Handed::of(&folder, &plan)?),
+            };
+            let here = Opened {
+                folder,
+                plan,
+                lock: Some(lock.into()),
+            };
+            Ok(Some((here, handed)))
+        }),
+        false => Ok(None),
+    };
+    let here = agreed(ranks, mine)?;
+    if ranks.is_alone()
+        && let Some((here, _)) = here
+    {
+        return Ok(here);
+    }
+    let (mine, handed) = here.map_or((None, None), |(here, handed)| (Some(here), handed));
+    let (seen, sent) = handed.map_or((None, Outgoing::new()), |h| (Some(h.seen), h.sent));
+    let said = from_first(ranks, sent)?;
+    let folder = mine.as_ref().map(|mine| mine.folder.clone());
+    let all = agreed(ranks, mine.map_or_else(|| there(&said), Ok));
+    drop(seen);
+    if let (Err(_), Some(folder)) = (&all, folder) {
+        withdraw(&folder, file);
+    }
+    all
+}
+
+/// What the first rank hands to the others.
+struct Handed {
+    /// A file whose name nothing else has, by which they know that they see the folder.
+    seen: NamedTempFile,
+    /// Its name, the folder, the plan.
+    sent: Outgoing,
+}
+
+impl Handed {
+    fn of<P: Serialize>(folder: &Path, plan: &P) -> Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        let seen = builder.prefix("ranks-").tempfile_in(folder);
+        let seen = seen.on_file(folder)?;
+        // by the way that leads to the folder, which the others take too
+        let name = folder.join(seen.path().file_name().unwrap_or_default());
+        let mut sent = Outgoing::new();
+        sent.text(Some(as_text(&name)?));
+        sent.text(Some(as_text(folder)?));
+        sent.text(Some(&toml::to_string(plan).or_input()?));
+        Ok(Self { seen, sent })
+    }
+}
+
+/// What the first rank has opened, on another one.
+fn there<P: DeserializeOwned>(bytes: &[u8]) -> Result<Opened<P>> {
+    let mut from = Incoming::of(0, bytes);
+    let mut text = |what| from.text(what).map(Option::unwrap_or_default);
+    let (seen, folder) = (text("a file")?, text("a folder")?);
+    let plan = text("a plan")?;
+    if !Path::new(&seen).exists() {
+        return Err(RunError::input(format!(
+            "{folder}: the folder that rank 0 writes into is not to be seen here; ranks share runs by a folder that all of \
+             them see, so start them in one folder of a disk that they share"
+        )));
+    }
+    Ok(Opened {
+        folder: folder.into(),
+        plan: toml::from_str(&plan).or_input()?,
+        lock: None,
+    })
+}
+
+/// Finds the model on all ranks, on the first one first: what has to be fetched is fetched once. From then on a rank that is
+/// asked to stop tells the others, which may have something to save. A process alone finds it with its first run.
+///
+/// # Errors
+/// It is not found, or a rank has files of other sizes.
+pub(super) fn begin(train: &toml::Table, runs: &Runs, watch: &mut dyn Watch) -> Result<()> {
+    let ranks = &runs.ranks();
+    if ranks.is_alone() {
+        return Ok(());
+    }
+    let inputs = Given::from(train.clone()).take::<Inputs>()?;
+    let mut find = |first| match ranks.leads() == first {
+        true => ModelSource::find(&inputs, watch).map(|model| Some(sizes(&model.folder))),
+        false => Ok(None),
+    };
+    let first = agreed(ranks, find(true))?;
+    let other = agreed(ranks, find(false))?;
+    let files = first.or(other).unwrap_or_default();
+    alike(ranks, &[("the sizes of the model's files".into(), files)])?;
+    watch.writing_begins();
+    Ok(())
+}
+
+/// The files of a folder with their bytes.
+fn sizes(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let each = entries.filter_map(|entry| {
+        // of a link that of its file
+        let bytes = std::fs::metadata(entry.path()).ok()?.len();
+        Some(format!("{} {bytes}", entry.file_name().to_string_lossy()))
+    });
+    let mut each: Vec<String> = each.collect();
+    each.sort();
+    each.join(", ")
+}
+
+/// Takes away a folder of runs that have not begun: input that is wrong leaves nothing behind.
+pub(super) fn withdraw(folder: &Path, file: &str) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let own = [file, LOCK];
+    let mut names = entries.map(|entry| entry.file_name());
+    if names.all(|name| own.iter().any(|own| name == *own)) {
+        // what stays is in nobody's way
+        let _ = std::fs::remove_dir_all(folder);
+    }
+}
