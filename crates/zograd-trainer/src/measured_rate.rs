@@ -27,7 +27,7 @@ const REHEARSALS: u64 = 16;
 /// The part that is taken of the step which would end at the lowest point along one estimate. Most of what a batch and a
 /// direction say is chance, so that the best rate for many steps is far below the best one for a single step; how far was
 /// measured (docs/src/rate.md).
-const PART: f64 = 0.1;
+const PART: f64 = 0.05;
 
 /// A learning rate, and what it was made of.
 ///
@@ -47,7 +47,7 @@ const PART: f64 = 0.1;
 ///
 /// `reach` is 1 for MeZO, n for n-SPSA, M - 1 for a regression over a pool of M: it makes rates of methods comparable whose
 /// estimates are of different lengths. It is found without a model, by some steps of the method on slopes that are drawn from
-/// those that were measured. The learning rate is a tenth of that.
+/// those that were measured. The learning rate is a twentieth of that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MeasuredRate {
