@@ -31,6 +31,8 @@ const CHECKS: &[(&str, Work)] = &[
     ("oldest Rust of dependencies", Own(msrv::dependencies)),
     ("advisories", Own(advisories)),
     ("packages", Own(|| package::run(false))),
+    // with the backends for GPUs, so that their types are checked too (burn-cuda needs no toolkit); machine code of every family
+    // on two more backends takes long, and is made before a release (RELEASE.md)
     (
         "lints",
         Cargo(&[
@@ -38,6 +40,8 @@ const CHECKS: &[(&str, Work)] = &[
             "--release",
             "--workspace",
             "--all-targets",
+            "--features",
+            GPU,
             "--",
             "-D",
             "warnings",
@@ -51,20 +55,6 @@ const CHECKS: &[(&str, Work)] = &[
     ),
     ("examples", Own(examples::run)),
     ("main job", Own(main_job)),
-    // burn-cuda needs no toolkit. Types only: machine code for every family on two more backends takes long, and is made
-    // before a release (RELEASE.md)
-    (
-        "command with GPU backends",
-        Cargo(&[
-            "check",
-            "--release",
-            "--workspace",
-            "--bin",
-            "zograd",
-            "--features",
-            GPU,
-        ]),
-    ),
     // on OpenGL, which Mesa has without a GPU; whole steps there (`zograd-trainer --test wgpu`) are made before a release
     (
         "kernels on OpenGL",
@@ -162,14 +152,6 @@ fn mpi() -> Result<()> {
         return Ok(());
     }
     let with = ["--release", "--workspace", "--features", "zograd-cli/mpi"];
-    succeed(
-        &[
-            &["clippy"],
-            &with[..],
-            &["--all-targets", "--", "-D", "warnings"],
-        ]
-        .concat(),
-    )?;
     succeed(&[&["test"], &with[..], &["--test", "mpi"]].concat())
 }
 
@@ -243,7 +225,6 @@ mod tests {
                 "doc",
                 "examples",
                 "main job",
-                "check",
                 "test"
             ]
         );

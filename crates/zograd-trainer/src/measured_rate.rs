@@ -220,7 +220,7 @@ mod tests {
         for (method, expected) in [
             (MethodSpec::new("mezo"), 1.0),
             (MethodSpec::new("greedy").with("pool", 3), 1.0),
-            (MethodSpec::new("n-spsa").with("directions", 4), 4.0),
+            (MethodSpec::new("n-spsa").with("queries", 4), 4.0),
             (MethodSpec::new("pool-regression").with("pool", 8), 7.0),
         ] {
             let mut strategy = Methods::built_in().build(&method).expect("known");

@@ -40,7 +40,7 @@ fn a_run_is_a_model() {
     let dir = scratch();
     for tune in ["full", "lora", "prefix"] {
         let tuned = [
-            "--tune", tune, "--lr", "1e-1", "--method", "mezo", "--out", tune,
+            "--tune", tune, "--lr", "1e-4", "--method", "mezo", "--out", tune,
         ];
         run(dir.path(), &short(&tuned));
         let best = format!("{tune}/best");

@@ -262,7 +262,7 @@ impl Budget {
         };
         match steps {
             0 if before > 0 => refuse!(
-                "`{key} = {n}`: `head-fit` takes {} {key} before the first step, and one step of this method {}",
+                "`{key} = {n}`: {} {key} are made before the first step (`head-fit`, `lr = auto`), and one step of this method takes {}",
                 before * unit,
                 per_step * unit
             ),

@@ -79,7 +79,7 @@ const ELSEWHERE: &[(&[&str], &str)] = &[
         "weights are f32, f16 or bf16 (`dtype`)",
     ),
     (
-        &["device", "no-cuda", "use-cpu", "gpu"],
+        &["no-cuda", "use-cpu", "gpu"],
         "use `backend`: where to compute",
     ),
     (

@@ -67,7 +67,7 @@ impl Owner for Machine {
             "N|local-rank",
             "Which GPU, by its number; local-rank: each rank of a machine takes another one",
         )
-        .or("0"),
+        .or("the first"),
         Setting::choice("dtype", "DTYPE", "How to store the weights", STORAGES).or("f32"),
         Setting::count("threads", "N", "CPU threads").or("all cores"),
     ];

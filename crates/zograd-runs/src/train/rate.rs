@@ -4,7 +4,7 @@ use super::prepare::Prepared;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Problem, Result, RunError, refuse};
 use crate::watch::Watch;
-use crate::words::{count, number};
+use crate::words::count;
 use std::path::PathBuf;
 use zograd_models::Model;
 use zograd_perturb::Arithmetic;
@@ -55,11 +55,11 @@ pub(super) fn measure<B: RunBackend>(
         return Err(RunError::Stopped(Problem::new(line)));
     };
     watch.note(&format!(
-        "learning rate {}, measured with {}: curvature {} (standard error {}) along the noise",
-        number(rate.lr),
+        "learning rate {:.1e}, measured with {}: curvature {:.1e} (standard error {:.0e}) along the noise",
+        rate.lr,
         count(rate.forwards, "forward"),
-        number(rate.curvature),
-        number(rate.curvature_error)
+        rate.curvature,
+        rate.curvature_error
     ));
     Ok(rate)
 }

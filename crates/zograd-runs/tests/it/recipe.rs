@@ -141,7 +141,7 @@ fn kept_weights_have_the_biases_of_the_options() {
         assert!((ours - theirs).abs() < 1e-5, "{at}: {ours} {theirs}");
         shifted += usize::from(!summary.logit_shift.is_empty());
     }
-    assert_eq!(shifted, 4);
+    assert_eq!(shifted, 5);
 }
 
 /// Where weights have no place for them the biases lie beside them, and are used with them.

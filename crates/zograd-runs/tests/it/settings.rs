@@ -299,6 +299,7 @@ fn fields_of<T: Owner>(declared: &mut Vec<&'static str>) {
             Kind::Switch => true.into(),
             Kind::Count => 2.into(),
             Kind::Number | Kind::NumberOr(_) => 0.5.into(),
+            Kind::Text if setting.key == "device" => "0".into(),
             Kind::Text | Kind::Path => "x".into(),
             Kind::Choice(choices) => choices[0].name.into(),
             Kind::Choices(choices) => vec![choices[0].name].into(),
