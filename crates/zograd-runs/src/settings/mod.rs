@@ -516,6 +516,13 @@ impl Stepped {
                 "`lr = auto`: it is measured by the probes of zeroth-order methods; give this method a number"
             );
         }
+        if let (true, Tune::Lora | Tune::Prefix) = (is_measured, chosen.tune) {
+            refuse!(
+                "`lr = auto`: not with `tune = {}`: a new adapter hardly moves the loss, so that its curvature there says nothing \
+                 of how far to go; give a number",
+                chosen.tune
+            );
+        }
         let examples = budget.examples.map(|n| n / cost.batch_size);
         let rate_directions = is_measured.then(|| rate::directions(budget.forwards.or(examples)));
         cost.before += rate_directions.map_or(0, rate::forwards);

@@ -234,6 +234,8 @@ fn a_learning_rate_is_not_measured_where_there_is_no_curvature() {
     for (setting, value) in [
         ("method", "tail"),
         ("method", "adam"),
+        ("tune", "lora"),
+        ("tune", "prefix"),
         ("objective", "accuracy"),
     ] {
         let error = refusal(&Given::new().with("lr", "auto").with(setting, value));
