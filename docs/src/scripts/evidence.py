@@ -1,21 +1,27 @@
 #!/usr/bin/env python3
-"""Methods at equal forward passes, each at the rate with the lowest development loss among three (seed 0), then run with seeds 1, 2 and 3.
+"""Methods at equal forward passes, each at the rate with the lowest development loss among some (seed 0), then run with seeds 1, 2, 3 and on.
 
-    python evidence.py --zograd target/release/zograd --model MODEL --data DATA --out FOLDER [--sets sst2 copa cb] [--workers 2]
+    python evidence.py --zograd target/release/zograd --model MODEL --data DATA --out FOLDER [--sets sst2 copa cb wic] [--methods mezo gv4]
+        [--seeds 3] [--workers 2] [--more="--backend cuda"]
 
-DATA holds a folder for each task. Runs that are there already are kept. Prints a table for each set: test accuracy and loss of the best
-weights, the lowest development loss, and after how many forward passes a run was at MeZO's median of it; medians, lowest and highest.
-The set `smollm2` is SST-2 with fewer forward passes, at rates for SmolLM2-135M, tuned by shorter runs; MODEL is its folder.
+DATA holds a folder for each task. Runs that are there already are kept; `--table` makes none. Prints a table for each set: test accuracy and loss
+of the best weights, the lowest development loss, and after how many forward passes a run was at MeZO's median of it; medians, lowest and highest.
+The sets `smollm2`, `smollm2-copa` and `smollm2-cb` have fewer forward passes, and rates for SmolLM2-135M, tuned by shorter runs; MODEL is its folder
+or file. The sets `rate-...` hold `--lr auto` beside five rates: every rate with every seed.
 """
-import argparse, json, pathlib, statistics, subprocess, threading
+import argparse, json, pathlib, shlex, statistics, subprocess, threading
 
 ap = argparse.ArgumentParser()
 ap.add_argument("--zograd", default="zograd")
 ap.add_argument("--model", required=True)
 ap.add_argument("--data", required=True)
 ap.add_argument("--out", required=True)
-ap.add_argument("--sets", nargs="+", default=["sst2", "copa", "cb"])
+ap.add_argument("--sets", nargs="+", default=["sst2", "copa", "cb", "wic"])
+ap.add_argument("--methods", nargs="+")
+ap.add_argument("--seeds", type=int, default=3)
 ap.add_argument("--workers", type=int, default=2)
+ap.add_argument("--more", default="", help="settings of every run")
+ap.add_argument("--table", action="store_true", help="make no run")
 a = ap.parse_args()
 
 LOW, HIGH = ["3e-5", "1e-4", "3e-4"], ["3e-4", "1e-3", "3e-3"]
@@ -23,56 +29,77 @@ SCALE = ["--scale-1d", "5", "--scale-positions", "0"]
 HELD = ["--calibrate", "--balanced"]
 GUARD = ["--guard", "loss-explosion=shrink,exploding-gradient=shrink"]
 POOL8 = ["pool-regression", "--pool", "8"]
+SUBZERO = ["--perturbation", "subzero"]
 METHODS = {
+    "adam": (["adam", "--schedule", "linear"], ["1e-4", "3e-4", "1e-3"]),
     "mezo": (["mezo"], LOW),
     "gv4": (["gv", "--pool", "4"], LOW),
     "greedy4": (["greedy", "--pool", "4"], LOW),
     "pool8": (POOL8, HIGH),
-    "mezo+scale": (["mezo", *SCALE], ["1e-5", "3e-5", "1e-4"]),
-    "pool8+scale": ([*POOL8, *SCALE], HIGH),
     "tail": (["tail", "--schedule", "linear"], LOW),
-    "adam": (["adam", "--schedule", "linear"], ["1e-4", "3e-4", "1e-3"]),
+    "hizoo": (["hizoo"], LOW),
+    "subzero": (["mezo", *SUBZERO], [*LOW, "1e-3"]),
+    "subzero, gv4": (["gv", "--pool", "4", *SUBZERO], [*LOW, "1e-3"]),
+    "n-spsa": (["n-spsa", "--queries", "4"], [*LOW, "1e-3"]),
 }
 # of tasks whose rows all have the same options
 CLASSES = {
+    "recipe": ([*POOL8, *HELD, *SCALE, *GUARD, "--head-fit", "HEAD"], LOW),
     "mezo+cal+bal": (["mezo", *HELD], ["1e-4", "3e-4", "1e-3"]),
+}
+FINE = {
+    "gv2": (["gv", "--pool", "2"], LOW),
+    "gv8": (["gv", "--pool", "8"], LOW),
+    "subzero, greedy4": (["greedy", "--pool", "4", *SUBZERO], [*LOW, "1e-3"]),
+    "mezo+scale": (["mezo", *SCALE], ["1e-5", "3e-5", "1e-4"]),
+    "pool8+scale": ([*POOL8, *SCALE], HIGH),
     "gv4+cal+bal+scale": (["gv", "--pool", "4", *HELD, *SCALE], LOW),
     "recipe, no head fit": ([*POOL8, *HELD, *SCALE, *GUARD], ["3e-4", "1e-3", "2e-3"]),
-    "recipe": ([*POOL8, *HELD, *SCALE, *GUARD, "--head-fit", "HEAD"], ["1e-4", "3e-4", "1e-3"]),
 }
 ZO135M = ["1e-5", "3e-5", "1e-4"]
 SMOLLM2 = {
-    "mezo": (["mezo"], ["3e-6", "1e-5", "3e-5"]),
-    "recipe": ([*POOL8, *HELD, "--scale-1d", "5", *GUARD, "--head-fit", "HEAD"], ZO135M),
-    "tail": (["tail", "--schedule", "linear"], ["3e-6", "1e-5", "3e-5"]),
+    "mezo": (["mezo"], ZO135M),
     "gv4": (["gv", "--pool", "4"], ZO135M),
     "pool8": (POOL8, ZO135M),
     "greedy4": (["greedy", "--pool", "4"], ZO135M),
+    "tail": (["tail", "--schedule", "linear"], ["3e-6", "1e-5", "3e-5"]),
     "adam, LoRA": (["adam", "--tune", "lora", "--schedule", "linear"], ["3e-4", "1e-3"]),
 }
+RECIPE135M = {"recipe": ([*POOL8, *HELD, "--scale-1d", "5", *GUARD, "--head-fit", "HEAD"], ZO135M)}
+RATES = {f"mezo {lr}": (["mezo"], [lr]) for lr in ["auto", "1e-5", "3e-5", "1e-4", "3e-4", "1e-3"]}
 # task, methods, training, development and test rows, forward passes of runs and of tuning, rows of the head fit
 SETS = {
-    "sst2": ("sst2", {**METHODS, **CLASSES}, (1000, 400, 872), (1000, 1000), 1000),
+    "sst2": ("sst2", {**METHODS, **CLASSES, **FINE}, (1000, 400, 872), (1000, 1000), 1000),
     "copa": ("copa", METHODS, (300, 100, 100), (600, 600), 0),
     "cb": ("cb", {**METHODS, **CLASSES}, (200, 50, 56), (400, 400), 200),
-    "smollm2": ("sst2", SMOLLM2, (1000, 200, 872), (400, 200), 500),
+    "wic": ("wic", {**METHODS, **CLASSES}, (1000, 200, 400), (600, 600), 1000),
+    "rte": ("rte", {**METHODS, **CLASSES}, (1000, 200, 277), (600, 600), 1000),
+    "smollm2": ("sst2", {**SMOLLM2, **RECIPE135M}, (1000, 200, 872), (400, 200), 500),
+    "smollm2-copa": ("copa", SMOLLM2, (300, 100, 100), (400, 200), 0),
+    "smollm2-cb": ("cb", {**SMOLLM2, **RECIPE135M}, (200, 50, 56), (400, 200), 200),
+    "rate-sst2": ("sst2", RATES, (1000, 400, 872), (1000, 0), 0),
+    "rate-copa": ("copa", RATES, (300, 100, 100), (600, 0), 0),
+    "rate-cb": ("cb", RATES, (200, 50, 56), (400, 0), 0),
+    "rate-wic": ("wic", RATES, (1000, 200, 400), (600, 0), 0),
 }
 # these learn in fewer forward passes, and cost more time for each
-FEWER = {("smollm2", "tail"): (200, 100), ("smollm2", "adam, LoRA"): (200, 100)}
+FEWER = {(part, name): (200, 100) for part in SETS for name in ("tail", "adam, LoRA") if part.startswith("smollm2")}
 
 
 def run(part, name, lr, seed):
     task, methods, (train, dev, test), forwards, head = SETS[part]
     forwards = FEWER.get((part, name), forwards)[seed == 0]
-    test = 32 if seed == 0 and part == "smollm2" else test
+    test = 32 if seed == 0 and part.startswith("smollm2") else test
     folder = pathlib.Path(a.out) / f"{part}-{name}-{lr}-{seed}".replace(" ", "-").replace(",", "")
-    if not (folder / "summary.json").exists():
+    if not (folder / "summary.json").exists() and not a.table:
         words = [str(head) if word == "HEAD" else word for word in methods[name][0]]
         eps = [] if words[0] in ("adam", "tail") else ["--eps", "1e-3"]
         command = [a.zograd, "train", "--model", a.model, "--task", task, "--data", f"{a.data}/{task}", "--method", *words, "--lr", lr, *eps]
         command += ["--forwards", forwards, "--eval-every-forwards", forwards // 10, "--seed", seed, "--train-examples", train]
-        command += ["--dev-examples", dev, "--test-examples", test, "--threads", 1, "--out", folder, "--json"]
-        subprocess.run([str(word) for word in command], check=False, capture_output=True)
+        command += ["--dev-examples", dev, "--test-examples", test, "--threads", 1, *shlex.split(a.more), "--out", folder, "--json"]
+        made = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)
+        if made.returncode:
+            print(folder.name, made.stderr[-300:], flush=True)
     try:
         summary = json.load(open(folder / "summary.json"))
     except OSError:
@@ -86,43 +113,43 @@ def lowest(found):
     return min((loss for _, loss in found["curve"]), default=float("inf")) if found else float("inf")
 
 
-def best_rate(found, part, name):
+tuned, final, chosen, lock = {}, {}, {}, threading.Lock()
+
+
+def lane(part, name):
+    """One method on one task: its rates, and then the best of them with other seeds."""
     rates = SETS[part][1][name][1]
-    return min(rates, key=lambda lr: lowest(found.get((part, name, lr, 0))))
+    if len(rates) > 1:
+        tuned[part, name] = {lr: lowest(run(part, name, lr, 0)) for lr in rates}
+    chosen[part, name] = min(tuned.get((part, name), {rates[0]: 0.0}).items(), key=lambda at: at[1])[0]
+    final[part, name] = [run(part, name, chosen[part, name], seed + 1) for seed in range(a.seeds)]
 
 
-def every(jobs):
-    found, lock = {}, threading.Lock()
-
-    def work():
-        while True:
-            with lock:
-                if not jobs:
-                    return
-                job = jobs.pop(0)
-            found[job] = run(*job)
-
-    threads = [threading.Thread(target=work) for _ in range(a.workers)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return found
+def work():
+    while True:
+        with lock:
+            if not lanes:
+                return
+            job = lanes.pop(0)
+        lane(*job)
 
 
 def spread(values):
     return f"{statistics.median(values):.4f} ({min(values):.4f} to {max(values):.4f})"
 
 
-tuned = every([(t, m, lr, 0) for t in a.sets for m in SETS[t][1] for lr in SETS[t][1][m][1]])
-final = every([(t, m, best_rate(tuned, t, m), s) for t in a.sets for s in (1, 2, 3) for m in SETS[t][1]])
+lanes = [(t, m) for t in a.sets for m in SETS[t][1] if m in (a.methods or SETS[t][1])]
+threads = [threading.Thread(target=work) for _ in range(a.workers)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
 for part in a.sets:
-    runs = {m: [final[k] for k in final if k[:2] == (part, m) and final[k]] for m in SETS[part][1]}
-    target = statistics.median(lowest(r) for r in runs["mezo"])
+    runs = {m: [r for r in final.get((part, m), []) if r] for m in SETS[part][1]}
+    target = statistics.median([lowest(r) for r in runs.get("mezo", [])] or [0.0])
     print(f"\n{part}: target {target:.4f}\n\n| method | lr | test accuracy | test loss | development loss | forwards to the target |\n|---|---|---|---|---|---|")
     for name, found in runs.items():
         reached = [next((f for f, loss in r["curve"] if loss <= target), None) for r in found]
         if found:
-            rate = best_rate(tuned, part, name)
-            print(f"| {name} | {rate} | {spread([r['accuracy'] for r in found])} | {spread([r['loss'] for r in found])} | "
+            print(f"| {name} | {chosen[part, name]} | {spread([r['accuracy'] for r in found])} | {spread([r['loss'] for r in found])} | "
                   f"{statistics.median(map(lowest, found)):.4f} | {', '.join('never' if f is None else str(f) for f in reached)} |")

@@ -108,8 +108,12 @@ fn flags_out_of_range() {
             ],
         ),
         (
-            &["predict", "--device", "gpu0"],
-            &["--device gpu0", "a number from 0, or local-rank"],
+            &["predict", "--device", "cuda"],
+            &[
+                "--device cuda",
+                "a number from 0, or local-rank",
+                "--backend",
+            ],
         ),
         (
             &["train", "--max-length", "100000"],

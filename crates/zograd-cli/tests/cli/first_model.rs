@@ -1,6 +1,7 @@
 //! The first chapter of the book: all its commands as they stand there.
 
 use crate::support::scratch;
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +23,7 @@ fn the_first_chapter_can_be_typed_in() {
     let dir = scratch();
     let examples = dir.path().join("docs/src/examples");
     fs::create_dir_all(&examples).expect("made");
-    for file in ["reviews.csv", "new.csv"] {
+    for file in ["reviews.csv", "new.csv", "replies.jsonl", "turns.jinja"] {
         fs::copy(book.join("examples").join(file), examples.join(file)).expect("copied");
     }
     let bin = Path::new(env!("CARGO_BIN_EXE_zograd"))
@@ -48,6 +49,9 @@ fn the_first_chapter_can_be_typed_in() {
         "test accuracy",
         "best weights",
         "id,review,prediction,probability_negative,probability_positive",
+        "191 of them the assistant's",
+        "embedded on chat: gv, 50 steps on teacher-forcing",
+        "my-chat/best on chat: f1",
     ] {
         assert!(said.contains(shown), "no {shown:?} in:\n{said}");
     }
@@ -57,4 +61,12 @@ fn the_first_chapter_can_be_typed_in() {
         assert!(line.contains(&format!(",{right},")), "{line}");
     }
     assert_eq!(answers.lines().count(), 7);
+    // of the chats, too, the model has learnt what to answer
+    let answers = fs::read_to_string(dir.path().join("first/answered.jsonl")).expect("answers");
+    let rows = answers
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a row"));
+    let right = rows.filter(|row| row["prediction"] == row["messages"][1]["content"]);
+    let right = right.count();
+    assert!(right >= 216, "{right} of 240");
 }

@@ -8,6 +8,7 @@ mod dealt;
 mod estimate;
 mod group;
 mod lists;
+mod opened;
 mod outcome;
 mod plan;
 mod spread;

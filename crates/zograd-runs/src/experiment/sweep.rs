@@ -7,24 +7,38 @@ use super::advice::{Advice, advise, compare};
 use super::dealt::{self, State};
 use super::estimate::Estimate;
 use super::lists::Lists;
+use super::opened::Plan;
 use super::outcome::{Outcome, RunOutcome};
 use super::plan::{Point, SweepPlan};
-use super::together::{self, withdraw};
+use super::together::{self, Opened, withdraw};
 use crate::Runs;
-use crate::error::{Blame, Result, RunError, refuse};
-use crate::folder::{Lock, RunFolder, RunRecord};
-use crate::ranks::{Fact, ended};
-use crate::settings::{Given, Machine, MethodKind};
+use crate::error::{Blame, Result, refuse};
+use crate::folder::{Lock, RunRecord};
+use crate::ranks::ended;
+use crate::settings::{Given, MethodKind};
 use crate::watch::Watch;
 use crate::words::as_text;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
-use zograd_files::MAX_SMALL_BYTES;
 
 /// Name of the file that makes a folder a sweep.
 pub const SWEEP: &str = "sweep.toml";
+
+impl Plan for SweepPlan {
+    const FILE: &'static str = SWEEP;
+    const NAME: &'static str = "sweep";
+    const ENDING: &'static str = "sweep";
+
+    fn task(&self) -> String {
+        self.task()
+    }
+
+    fn set_threads(&mut self, threads: &toml::Value) {
+        self.train.insert("threads".into(), threads.clone());
+    }
+}
 
 /// A sweep: its plan, and where it goes.
 #[derive(Clone, Debug)]
@@ -63,19 +77,9 @@ impl Sweep {
     /// As [`SweepPlan::new`], or the folder cannot be made; ranks that were asked for other things, or do not see it.
     pub fn new(lists: Lists, given: Given, runs: &Runs) -> Result<Self> {
         let asked = together::asked(&given, &[("the lists of the sweep", format!("{lists:?}"))]);
-        Self::opened(runs, &asked, || {
-            let out = given.text("out").map(PathBuf::from);
-            let plan = SweepPlan::new(lists, given, runs.methods())?;
-            let text = toml::to_string(&plan).or_input()?;
-            let claimed = match out {
-                Some(out) => RunFolder::claim(out)?,
-                None => RunFolder::claim_free(&format!("{}-sweep", plan.task()))?,
-            };
-            let folder = claimed.path;
-            zograd_files::write(&folder.join(SWEEP), text)
-                .about(format!("`out = {}`", folder.display()))?;
-            Ok((folder, plan, claimed.lock))
-        })
+        let out = given.text("out").map(PathBuf::from);
+        let plan = || SweepPlan::new(lists, given, runs.methods());
+        Opened::new(runs, &asked, out, plan).map(Self::of)
     }
 
     /// A sweep that was interrupted; `more` may hold `threads` and no other setting.
@@ -83,41 +87,11 @@ impl Sweep {
     /// # Errors
     /// A folder without a sweep.
     pub fn reopen(folder: &Path, more: &Given, runs: &Runs) -> Result<Self> {
-        let asked = together::asked(more, &[("`resume`", folder.display().to_string())]);
-        Self::opened(runs, &asked, || Self::read(folder, more))
+        Opened::again(runs, folder, more).map(Self::of)
     }
 
-    fn opened(
-        runs: &Runs,
-        asked: &[Fact],
-        open: impl FnOnce() -> Result<(PathBuf, SweepPlan, Lock)>,
-    ) -> Result<Self> {
-        let opened = together::opened(&runs.ranks(), asked, SWEEP, open)?;
-        Ok(Self::in_folder(opened.folder, opened.plan, opened.lock))
-    }
-
-    /// A sweep that is there.
-    fn read(folder: &Path, more: &Given) -> Result<(PathBuf, SweepPlan, Lock)> {
-        let file = folder.join(SWEEP);
-        let named = || format!("`resume = {}`", file.display());
-        if let Err(key) = more.only(&["threads"]) {
-            refuse!(
-                "`resume`: a sweep is resumed with the settings it had ({}); only `threads` goes with it, not `{key}`",
-                file.display()
-            );
-        }
-        more.clone().take::<Machine>()?.complete()?;
-        let text = zograd_files::read_text(&file, MAX_SMALL_BYTES)
-            .about("this folder holds no sweep")
-            .about(named())?;
-        let lock = Lock::take(folder).about("`resume`")?;
-        let mut plan: SweepPlan = toml::from_str(&text)
-            .map_err(|e| RunError::input(e.message().trim()))
-            .about(named())?;
-        if let Some(threads) = more.get("threads") {
-            plan.train.insert("threads".into(), threads.clone());
-        }
-        Ok((folder.to_owned(), plan, lock))
+    fn of(opened: Opened<SweepPlan>) -> Self {
+        Self::in_folder(opened.folder, opened.plan, opened.lock)
     }
 
     /// The sweep of this plan in a folder that belongs to whoever holds `lock`, begun or not; the first rank makes it.

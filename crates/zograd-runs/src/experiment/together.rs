@@ -2,7 +2,7 @@
 
 use crate::Runs;
 use crate::error::{Blame, Result, RunError};
-use crate::folder::{LOCK, Lock};
+use crate::folder::{LOCK, Lock, file_hash};
 use crate::inputs::ModelSource;
 use crate::ranks::{Fact, agreed, alike, from_first};
 use crate::settings::{Given, Inputs, WITHOUT_EFFECT};
@@ -136,7 +136,7 @@ fn there<P: DeserializeOwned>(bytes: &[u8]) -> Result<Opened<P>> {
 /// asked to stop tells the others, which may have something to save. A process alone finds it with its first run.
 ///
 /// # Errors
-/// It is not found, or a rank has files of other sizes.
+/// It is not found, or a rank has other files of the model or of the data.
 pub(super) fn begin(train: &toml::Table, runs: &Runs, watch: &mut dyn Watch) -> Result<()> {
     let ranks = &runs.ranks();
     if ranks.is_alone() {
@@ -144,28 +144,43 @@ pub(super) fn begin(train: &toml::Table, runs: &Runs, watch: &mut dyn Watch) -> 
     }
     let inputs = Given::from(train.clone()).take::<Inputs>()?;
     let mut find = |first| match ranks.leads() == first {
-        true => ModelSource::find(&inputs, watch).map(|model| Some(sizes(&model.folder))),
+        true => read_files(&inputs, watch).map(Some),
         false => Ok(None),
     };
     let first = agreed(ranks, find(true))?;
     let other = agreed(ranks, find(false))?;
-    let files = first.or(other).unwrap_or_default();
-    alike(ranks, &[("the sizes of the model's files".into(), files)])?;
+    alike(ranks, &first.or(other).unwrap_or_default())?;
     watch.writing_begins();
     Ok(())
 }
 
-/// The files of a folder with their bytes.
-fn sizes(folder: &Path) -> String {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let each = entries.filter_map(|entry| {
-        // of a link that of its file
-        let bytes = std::fs::metadata(entry.path()).ok()?.len();
-        Some(format!("{} {bytes}", entry.file_name().to_string_lossy()))
+/// What the files of the model and of the data hold. They are read once, which is little beside the runs.
+fn read_files(inputs: &Inputs, watch: &mut dyn Watch) -> Result<Vec<Fact>> {
+    let model = ModelSource::find(inputs, watch)?;
+    let mut facts = vec![("the model's files".to_owned(), contents(&model.folder)?)];
+    if let Some(data) = inputs.data.as_deref().filter(|data| data.exists()) {
+        facts.push(("the files of the data".to_owned(), contents(data)?));
+    }
+    Ok(facts)
+}
+
+/// The SHA-256 of a file, or of each file of a folder behind its name.
+fn contents(path: &Path) -> Result<String> {
+    if !path.is_dir() {
+        return file_hash(path).on_file(path);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).on_file(path)? {
+        files.push(entry.on_file(path)?.path());
+    }
+    // a link counts as what it leads to
+    files.retain(|file| file.is_file());
+    files.sort();
+    let each = files.iter().map(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        Ok(format!("{name} {}", file_hash(file).on_file(file)?))
     });
-    let mut each: Vec<String> = each.collect();
-    each.sort();
-    each.join(", ")
+    Ok(each.collect::<Result<Vec<String>>>()?.join(", "))
 }
 
 /// Takes away a folder of runs that have not begun: input that is wrong leaves nothing behind.
@@ -176,5 +191,27 @@ pub(super) fn withdraw(folder: &Path, file: &str) {
     if names.all(|name| own.iter().any(|own| name == *own)) {
         // what stays is in nobody's way
         let _ = std::fs::remove_dir_all(folder);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_equal_sizes_differ_by_what_they_hold() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let write = |name: &str, text: &str| {
+            std::fs::write(dir.path().join(name), text).expect("written");
+            contents(dir.path()).expect("read")
+        };
+        write("b.json", "{}");
+        let first = write("a.json", "[1]");
+        assert!(first.starts_with("a.json ") && first.contains(", b.json "));
+        assert_ne!(first, write("a.json", "[2]"));
+        assert_eq!(first, write("a.json", "[1]"));
+        let file = contents(&dir.path().join("b.json")).expect("read");
+        assert!(first.ends_with(&file), "{first}, {file}");
+        assert!(contents(&dir.path().join("c.json")).is_err());
     }
 }

@@ -47,7 +47,10 @@ impl FromStr for DeviceChoice {
         match (text, text.parse()) {
             (LOCAL_RANK, _) => Ok(Self::LocalRank),
             (_, Ok(number)) => Ok(Self::Number(number)),
-            _ => Err(format!("use a number from 0, or {LOCAL_RANK}")),
+            // what PyTorch calls a device is a backend here
+            _ => Err(format!(
+                "use a number from 0, or {LOCAL_RANK}; what computes is said by `backend`"
+            )),
         }
     }
 }
@@ -105,9 +108,12 @@ mod tests {
             error.to_string().contains("CUDA_VISIBLE_DEVICES"),
             "{error}"
         );
-        for wrong in ["", "-1", "gpu0", "local"] {
+        for wrong in ["", "-1", "gpu0", "cuda", "local"] {
             let error = wrong.parse::<DeviceChoice>().expect_err(wrong);
-            assert_eq!(error, "use a number from 0, or local-rank");
+            assert!(
+                error.starts_with("use a number from 0, or local-rank; what computes"),
+                "{error}"
+            );
         }
     }
 }

@@ -13,22 +13,36 @@ pub use report::{ComparisonReport, MethodReport, Reached, Target};
 
 use super::dealt;
 use super::lists::Lists;
+use super::opened::Plan;
 use super::plan::Point;
 use super::sweep::Sweep;
-use super::together::{self, withdraw};
+use super::together::{self, Opened, withdraw};
 use crate::Runs;
-use crate::error::{Blame, Result, RunError, refuse};
-use crate::folder::{Lock, RunFolder, RunRecord};
-use crate::ranks::{Fact, agreed, alike, ended};
+use crate::error::{Blame, Result, refuse};
+use crate::folder::{Lock, RunRecord};
+use crate::ranks::{agreed, alike, ended};
 use crate::settings::Given;
 use crate::watch::Watch;
 use report::Done;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use zograd_files::MAX_SMALL_BYTES;
 
 /// Name of the file that makes a folder a comparison.
 pub const COMPARISON: &str = "compare.toml";
+
+impl Plan for ComparisonPlan {
+    const FILE: &'static str = COMPARISON;
+    const NAME: &'static str = "comparison";
+    const ENDING: &'static str = "compare";
+
+    fn task(&self) -> String {
+        self.task()
+    }
+
+    fn set_threads(&mut self, threads: &toml::Value) {
+        self.set_threads(threads);
+    }
+}
 
 /// A comparison: its plan, and where it goes.
 #[derive(Clone, Debug)]
@@ -52,19 +66,10 @@ impl Comparison {
             ("the lists of the comparison", format!("{lists:?}")),
             ("the rules of the comparison", format!("{rules:?}")),
         ];
-        Self::opened(runs, &together::asked(&given, &more), || {
-            let out = given.text("out").map(PathBuf::from);
-            let plan = ComparisonPlan::new(lists, rules, given.without("out"), runs.methods())?;
-            let text = toml::to_string(&plan).or_input()?;
-            let claimed = match out {
-                Some(out) => RunFolder::claim(out)?,
-                None => RunFolder::claim_free(&format!("{}-compare", plan.task()))?,
-            };
-            let folder = claimed.path;
-            zograd_files::write(&folder.join(COMPARISON), text)
-                .about(format!("`out = {}`", folder.display()))?;
-            Ok((folder, plan, claimed.lock))
-        })
+        let asked = together::asked(&given, &more);
+        let out = given.text("out").map(PathBuf::from);
+        let plan = || ComparisonPlan::new(lists, rules, given.without("out"), runs.methods());
+        Opened::new(runs, &asked, out, plan).map(Self::of)
     }
 
     /// A comparison that was interrupted; `more` may hold `threads` and no other setting.
@@ -72,44 +77,15 @@ impl Comparison {
     /// # Errors
     /// A folder without a comparison.
     pub fn reopen(folder: &Path, more: &Given, runs: &Runs) -> Result<Self> {
-        let asked = together::asked(more, &[("`resume`", folder.display().to_string())]);
-        Self::opened(runs, &asked, || Self::read(folder, more))
+        Opened::again(runs, folder, more).map(Self::of)
     }
 
-    fn opened(
-        runs: &Runs,
-        asked: &[Fact],
-        open: impl FnOnce() -> Result<(PathBuf, ComparisonPlan, Lock)>,
-    ) -> Result<Self> {
-        let opened = together::opened(&runs.ranks(), asked, COMPARISON, open)?;
-        Ok(Self {
+    fn of(opened: Opened<ComparisonPlan>) -> Self {
+        Self {
             folder: opened.folder,
             plan: opened.plan,
             lock: opened.lock,
-        })
-    }
-
-    /// A comparison that is there.
-    fn read(folder: &Path, more: &Given) -> Result<(PathBuf, ComparisonPlan, Lock)> {
-        let file = folder.join(COMPARISON);
-        let named = || format!("`resume = {}`", file.display());
-        if let Err(key) = more.only(&["threads"]) {
-            refuse!(
-                "`resume`: a comparison is resumed with the settings it had ({}); only `threads` goes with it, not `{key}`",
-                file.display()
-            );
         }
-        let text = zograd_files::read_text(&file, MAX_SMALL_BYTES)
-            .about("this folder holds no comparison")
-            .about(named())?;
-        let lock = Lock::take(folder).about("`resume`")?;
-        let mut plan: ComparisonPlan = toml::from_str(&text)
-            .map_err(|e| RunError::input(e.message().trim()))
-            .about(named())?;
-        if let Some(threads) = more.get("threads") {
-            plan.set_threads(threads);
-        }
-        Ok((folder.to_owned(), plan, lock))
     }
 
     /// Tunes and runs what is not done yet, then compares all; `compare.json` says the same. Ranks share the runs, each of

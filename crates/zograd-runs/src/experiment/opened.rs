@@ -1,0 +1,88 @@
+//! The folder of several runs: made anew, or opened again.
+
+use super::together::{self, Opened};
+use crate::Runs;
+use crate::error::{Blame, Result, RunError, refuse};
+use crate::folder::{Lock, RunFolder};
+use crate::ranks::Fact;
+use crate::settings::{Given, Machine};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::path::{Path, PathBuf};
+use zograd_files::MAX_SMALL_BYTES;
+
+/// What is to be done in a folder, written in a file of it.
+pub(super) trait Plan: Serialize + DeserializeOwned {
+    /// The name of its file.
+    const FILE: &'static str;
+    /// What the folder is called.
+    const NAME: &'static str;
+    /// How the name of a folder ends that nobody named.
+    const ENDING: &'static str;
+
+    /// The task of its runs.
+    fn task(&self) -> String;
+
+    /// Sets on how many threads its runs compute.
+    fn set_threads(&mut self, threads: &toml::Value);
+}
+
+impl<P: Plan> Opened<P> {
+    /// A new folder, `out` if it is named, in which nothing but the plan has been written. The first of several ranks makes
+    /// it.
+    ///
+    /// # Errors
+    /// Those of `plan`, or the folder cannot be made; ranks that were asked for other things, or do not see it.
+    pub(super) fn new(
+        runs: &Runs,
+        asked: &[Fact],
+        out: Option<PathBuf>,
+        plan: impl FnOnce() -> Result<P>,
+    ) -> Result<Self> {
+        together::opened(&runs.ranks(), asked, P::FILE, || {
+            let plan = plan()?;
+            let text = toml::to_string(&plan).or_input()?;
+            let claimed = match out {
+                Some(out) => RunFolder::claim(out)?,
+                None => RunFolder::claim_free(&format!("{}-{}", plan.task(), P::ENDING))?,
+            };
+            let folder = claimed.path;
+            zograd_files::write(&folder.join(P::FILE), text)
+                .about(format!("`out = {}`", folder.display()))?;
+            Ok((folder, plan, claimed.lock))
+        })
+    }
+
+    /// A folder that is there; `more` may hold `threads` and no other setting.
+    ///
+    /// # Errors
+    /// There is no plan in it, or another process works in it.
+    pub(super) fn again(runs: &Runs, folder: &Path, more: &Given) -> Result<Self> {
+        let asked = together::asked(more, &[("`resume`", folder.display().to_string())]);
+        together::opened(&runs.ranks(), &asked, P::FILE, || read(folder, more))
+    }
+}
+
+fn read<P: Plan>(folder: &Path, more: &Given) -> Result<(PathBuf, P, Lock)> {
+    let file = folder.join(P::FILE);
+    let named = || format!("`resume = {}`", file.display());
+    if let Err(key) = more.only(&["threads"]) {
+        refuse!(
+            "`resume`: a {} is resumed with the settings it had ({}); only `threads` goes with it, not `{key}`",
+            P::NAME,
+            file.display()
+        );
+    }
+    more.clone().take::<Machine>()?.complete()?;
+    let text = zograd_files::read_text(&file, MAX_SMALL_BYTES)
+        .about(format!("this folder holds no {}", P::NAME))
+        .about(named())?;
+    let lock = Lock::take(folder).about("`resume`")?;
+    let mut plan: P = toml::from_str(&text)
+        .map_err(|e| RunError::input(e.message().trim()))
+        .about(named())?;
+    if let Some(threads) = more.get("threads") {
+        plan.set_threads(threads);
+    }
+    Ok((folder.to_owned(), plan, lock))
+}
