@@ -540,16 +540,16 @@ fn decay_towards_the_start<B: NoiseBackend>() {
         let astray = model.module().weights();
         let mut before = astray[0].clone();
         for step in 1..20 {
-            // probes leave nothing behind that is decayed
-            model.move_to(&z(100 + step)).expect("a pass");
+            if exact {
+                // a probe, which is no part of the distance
+                model.move_to(&z(100 + step)).expect("a pass");
+            }
             let update = decayed(Direction::zero(), 0.5, 0.1, step);
             model.update(&update).expect("a pass");
             let now = model.module().weights();
             assert_eq!(now[1..], astray[1..]);
-            if exact {
-                for ((now, before), start) in now[0].iter().zip(&before).zip(&start[0]) {
-                    assert!((now - start).abs() <= (before - start).abs());
-                }
+            for ((now, before), start) in now[0].iter().zip(&before).zip(&start[0]) {
+                assert!((now - start).abs() <= (before - start).abs());
             }
             before.clone_from(&now[0]);
         }
