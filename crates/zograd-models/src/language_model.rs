@@ -7,7 +7,7 @@ use crate::adapter::stack::{log_probs_of_each, scored_together};
 use crate::decoder::Decoder;
 use crate::error::ModelError;
 use crate::forward::log_probs_tensor;
-use crate::generate::{Continuation, Generation, generate_with};
+use crate::generate::{Continuation, Generation, generate_by_each, generate_with};
 use crate::plan::Plan;
 use crate::probe::Probe;
 use crate::probed::log_probs_at_each;
@@ -51,6 +51,23 @@ pub trait LanguageModel {
         Self: Sized,
     {
         models.iter().map(|model| model.log_probs(plan)).collect()
+    }
+
+    /// [`LanguageModel::generate`] by each of several models that differ as [`LanguageModel::at_once`] says.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::generate`].
+    fn generate_by_each(
+        models: &[Self],
+        prompts: &[&[u32]],
+        generation: &Generation,
+    ) -> Result<Vec<Vec<Continuation>>, ModelError>
+    where
+        Self: Sized,
+    {
+        let each = models.iter();
+        each.map(|model| model.generate(prompts, generation))
+            .collect()
     }
 
     /// How many of these [`LanguageModel::log_probs_of_each`] scores in one batch at most: the first so many, the next, and
@@ -127,6 +144,15 @@ impl<D: Decoder> LanguageModel for D {
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
         let models: Vec<&Self> = models.iter().collect();
         log_probs_of_each(&models, plan)
+    }
+
+    fn generate_by_each(
+        models: &[Self],
+        prompts: &[&[u32]],
+        generation: &Generation,
+    ) -> Result<Vec<Vec<Continuation>>, ModelError> {
+        let models: Vec<&Self> = models.iter().collect();
+        generate_by_each(&models, prompts, generation)
     }
 
     fn scored_together(plan: &Plan) -> usize {

@@ -16,7 +16,7 @@ use crate::decoder::{self, Decoder, DecoderLayer};
 use crate::error::ModelError;
 use crate::families::{Family, Llama, Opt};
 use crate::forward;
-use crate::generate::{Continuation, Generation, generate_with};
+use crate::generate::{Continuation, Generation, generate_by_each, generate_with};
 use crate::language_model::LanguageModel;
 use crate::nn::{Embedding, Linear};
 use crate::parameters::{Fresh, ParameterSource};
@@ -159,6 +159,17 @@ impl<B: ModelBackend> Model<B> {
     /// # Panics
     /// The models are of different families, or the adapters of different kinds or shapes.
     pub fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
+        match Self::by_family(models) {
+            (opts, llamas) if opts.is_empty() => log_probs_of_each(&llamas, plan),
+            (opts, _) => log_probs_of_each(&opts, plan),
+        }
+    }
+
+    /// The models, which are of one family.
+    ///
+    /// # Panics
+    /// They are not.
+    fn by_family(models: &[Self]) -> (Vec<&Opt<B>>, Vec<&Llama<B>>) {
         let opts = models.iter().filter_map(|model| match model {
             Self::Opt(opt) => Some(opt),
             Self::Llama(_) => None,
@@ -171,12 +182,9 @@ impl<B: ModelBackend> Model<B> {
         let llamas: Vec<&Llama<B>> = llamas.collect();
         assert!(
             opts.is_empty() || llamas.is_empty(),
-            "models that are scored together are of one family"
+            "models that run together are of one family"
         );
-        match opts.is_empty() {
-            true => log_probs_of_each(&llamas, plan),
-            false => log_probs_of_each(&opts, plan),
-        }
+        (opts, llamas)
     }
 
     /// What the head is given where each scored token is predicted, `[scored tokens, width of the head's table]`, in the
@@ -238,6 +246,27 @@ impl<B: ModelBackend> Model<B> {
         generation: &Generation,
     ) -> Result<Vec<Continuation>, ModelError> {
         self.generate_with(prompts, generation, |_, _| ())
+    }
+
+    /// [`Model::generate`] by each of several models that differ **in the numbers of their adapters alone**: the base of the
+    /// first serves all of them. Prompts go through the layers model by model, and the new tokens of several models, as many as
+    /// there is room for, side by side. The results are the same, up to the rounding of a matrix product whose order of sums
+    /// depends on the number of its rows.
+    ///
+    /// # Errors
+    /// As [`Model::generate`].
+    ///
+    /// # Panics
+    /// The models are of different families, or the adapters of different kinds or shapes.
+    pub fn generate_by_each(
+        models: &[Self],
+        prompts: &[&[u32]],
+        generation: &Generation,
+    ) -> Result<Vec<Vec<Continuation>>, ModelError> {
+        match Self::by_family(models) {
+            (opts, llamas) if opts.is_empty() => generate_by_each(&llamas, prompts, generation),
+            (opts, _) => generate_by_each(&opts, prompts, generation),
+        }
     }
 
     /// [`Model::generate`], telling `on_token` the place of the prompt and the token as soon as one is
@@ -375,6 +404,14 @@ impl<B: ModelBackend> LanguageModel for Model<B> {
 
     fn log_probs_of_each(models: &[Self], plan: &Plan) -> Result<Vec<Vec<f32>>, ModelError> {
         Self::log_probs_of_each(models, plan)
+    }
+
+    fn generate_by_each(
+        models: &[Self],
+        prompts: &[&[u32]],
+        generation: &Generation,
+    ) -> Result<Vec<Vec<Continuation>>, ModelError> {
+        Self::generate_by_each(models, prompts, generation)
     }
 
     fn scored_together(plan: &Plan) -> usize {

@@ -42,6 +42,9 @@ pub enum PerturbError {
     /// The file with the f32 originals could not be read or written.
     #[error("the f32 originals: {0}")]
     Originals(String),
+    /// The file with the start weights, towards which weights decay, could not be read or written.
+    #[error("the start weights, for decay towards them: {0}")]
+    Start(String),
     /// A weight has outgrown the range in which additions are exact; the weights were not moved further.
     #[error(
         "{name} has grown to {largest:.3e}, and steps are exact below {limit:.3e} only; use a smaller learning rate, or plain arithmetic"

@@ -5,25 +5,23 @@
 //! time are made there, exactly and a tensor at a time, and the weights in memory become the rounded
 //! originals again (anchored walking). Memory stays what it was, and the weights after such a moment are a function of the start
 //! weights and the updates alone, so that a log replays to the same bits.
-use zograd_params::ParameterPath;
-
 use crate::family::Perturbation;
+use crate::numbers::{Reader, dump, write};
 use crate::perturbed::terms::{self, MergedPass};
+use crate::perturbed::{Decay, Pull};
 use crate::{
-    AppliedUpdate, Grid, Grids, ParameterSpace, ParameterSpec, PerturbError, Resolution, kernel,
+    AppliedUpdate, Grids, ParameterSpace, PerturbError, Resolution, StartWeights, kernel,
+    start_weights,
 };
-use burn::module::{Module, ModuleVisitor, Param};
-use burn::tensor::Tensor;
+use burn::module::Module;
+use burn::tensor::DType;
 use burn::tensor::backend::Backend;
 use rayon::prelude::*;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 
-/// Numbers that are read or written at a time.
-const BLOCK: usize = 1 << 14;
-
-/// The f32 originals of the weights that move: little-endian numbers in the order of the parameter space.
+/// The f32 originals of the weights that move: the numbers of their file in the order of the parameter space.
 #[derive(Debug)]
 pub struct Originals {
     path: PathBuf,
@@ -52,15 +50,9 @@ impl Originals {
             noise: noise.into(),
             grids,
         };
+        let (space, grids) = (&originals.space, Some(&originals.grids));
         originals.replace(|out| {
-            let mut dump = Dump {
-                path: ParameterPath::default(),
-                originals: &originals,
-                out,
-                result: Ok(()),
-            };
-            module.visit(&mut dump);
-            dump.result.map_err(|e| failed(&originals.path, &e))
+            dump(module, space, grids, out).map_err(|e| failed(&originals.path, &e))
         })?;
         Ok(originals)
     }
@@ -104,16 +96,32 @@ impl Originals {
         &self.path
     }
 
-    /// Makes `updates` in the file: it is replaced at once, by one with all of them, or not at all.
-    pub(crate) fn advance(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
+    /// Makes `updates` in the file: it is replaced at once, by one with all of them, or not at all. Their decay goes towards
+    /// `start`, if that is given.
+    pub(crate) fn advance(
+        &mut self,
+        updates: &[AppliedUpdate],
+        start: Option<&StartWeights>,
+    ) -> Result<(), PerturbError> {
         let most = |since| self.grids.reach(&self.noise.amplitudes(&self.space, since));
         let passes = terms::merged(updates, &self.noise, most)?;
         let mut reader = self.reader()?;
+        let mut start = start.map(StartWeights::reader).transpose()?;
         let failed = |e: std::io::Error| failed(&self.path, &e);
         self.replace(|out| {
             for (index, spec) in self.space.parameters().iter().enumerate() {
                 let mut weights = reader.next(spec).map_err(failed)?;
                 let grid = Some(self.grids.at(index));
+                let start = match &mut start {
+                    Some(start) if spec.decays => {
+                        Some(start.next(spec).map_err(start_weights::failed)?)
+                    }
+                    Some(start) => {
+                        start.skip(spec.len()).map_err(start_weights::failed)?;
+                        Some(Vec::new())
+                    }
+                    None => None,
+                };
                 for MergedPass {
                     terms,
                     decay,
@@ -122,6 +130,13 @@ impl Originals {
                 } in &passes
                 {
                     let streams = self.noise.streams(spec, *since, terms, true);
+                    let decay = match &start {
+                        None => *decay,
+                        Some(start) => {
+                            Pull::of(*decay, DType::F32, grid).over(&mut weights, start);
+                            Decay::NONE
+                        }
+                    };
                     let pass = decay.pass_over(spec, &streams, grid);
                     kernel::add_noise(&mut weights, &pass);
                     let sizes = weights.par_iter().map(|w| w.abs());
@@ -137,7 +152,7 @@ impl Originals {
     /// Reads the parameters one after the other.
     pub(crate) fn reader(&self) -> Result<Reader, PerturbError> {
         let file = zograd_files::open(&self.path).map_err(|e| failed(&self.path, &e))?;
-        Ok(Reader(BufReader::new(file)))
+        Ok(Reader::new(file))
     }
 
     /// Writes a new file, brings it to the disk and puts it in the place of the old one.
@@ -160,94 +175,4 @@ impl Originals {
 
 fn failed(path: &Path, error: &std::io::Error) -> PerturbError {
     PerturbError::Originals(format!("{}: {error}", path.display()))
-}
-
-fn write(out: &mut impl Write, weights: impl Iterator<Item = f32>) -> std::io::Result<()> {
-    let mut bytes = Vec::with_capacity(4 * BLOCK);
-    for weight in weights {
-        bytes.extend_from_slice(&weight.to_le_bytes());
-        if bytes.len() == 4 * BLOCK {
-            out.write_all(&bytes)?;
-            bytes.clear();
-        }
-    }
-    out.write_all(&bytes)
-}
-
-/// The file of the originals, from its first parameter on.
-pub(crate) struct Reader(BufReader<File>);
-
-impl Reader {
-    /// The weights of the next parameter.
-    pub(crate) fn next(&mut self, spec: &ParameterSpec) -> std::io::Result<Vec<f32>> {
-        let mut weights = Vec::with_capacity(spec.len());
-        let mut bytes = [0; 4 * BLOCK];
-        while weights.len() < spec.len() {
-            let count = BLOCK.min(spec.len() - weights.len());
-            let bytes = &mut bytes[..4 * count];
-            self.0.read_exact(bytes)?;
-            let (numbers, _) = bytes.as_chunks::<4>();
-            weights.extend(numbers.iter().copied().map(f32::from_le_bytes));
-        }
-        Ok(weights)
-    }
-}
-
-/// Writes the parameters of a module that move.
-struct Dump<'a, W> {
-    path: ParameterPath,
-    originals: &'a Originals,
-    out: W,
-    result: std::io::Result<()>,
-}
-
-impl<B: Backend, W: Write> ModuleVisitor<B> for Dump<'_, W> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.name();
-        let Some(index) = self.originals.space.names().position(|n| n == name) else {
-            return;
-        };
-        let spacing = Grid::spacing(self.originals.grids.at(index));
-        let data = param.val().into_data();
-        let on_grid = |w: f32| ((f64::from(w) / spacing).round_ties_even() * spacing) as f32;
-        // number by number: a copy of the largest tensor in f32 may be as large as half of the model
-        if self.result.is_ok() {
-            self.result = write(&mut self.out, data.iter::<f32>().map(on_grid));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use burn::tensor::DType;
-
-    /// Blocks end where they want, parameters too.
-    #[test]
-    fn numbers_are_read_as_they_were_written() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("numbers");
-        let sizes = [3, BLOCK, 2 * BLOCK + 5];
-        let number = |i: usize| i as f32 - 1.5;
-        let mut file = File::create(&path).expect("a file");
-        for size in sizes {
-            write(&mut file, (0..size).map(number)).expect("written");
-        }
-        let file = zograd_files::open(&path).expect("a file");
-        let mut reader = Reader(BufReader::new(file));
-        for size in sizes {
-            let spec = ParameterSpec::new("x".into(), vec![size], DType::F32);
-            let read = reader.next(&spec).expect("read");
-            assert!(read.into_iter().eq((0..size).map(number)));
-        }
-        assert_eq!(reader.0.read(&mut [0]).expect("the end"), 0);
-    }
 }

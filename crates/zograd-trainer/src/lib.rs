@@ -101,8 +101,8 @@ pub use record::{DevScore, EvalRecord, StepRecord};
 pub use schedule::Schedule;
 pub use step::{Rule, StepReport, run_judged_step, run_step};
 pub use train::{
-    Allowance, BestBy, Examples, Gain, Limit, Spent, StopReason, TrainConfig, TrainState,
-    TrainSummary, Training,
+    Allowance, BestBy, DecayToward, Examples, Gain, Limit, Spent, StopReason, TrainConfig,
+    TrainState, TrainSummary, Training,
 };
 pub use writer::{Writer, Written};
 pub use zograd_models::LanguageModel;

@@ -1,6 +1,6 @@
 //! How a model is asked what an objective wants to know.
 
-use crate::{LanguageModel, Loss, Objective, Scored, TrainError, Writer};
+use crate::{LanguageModel, Loss, Objective, Scored, TrainError, Writer, Written};
 use std::ops::Range;
 use zograd_models::{Plan, PlanError, Probe, Sequence, Sharing, Still};
 use zograd_tasks::rewards::{self, Reward};
@@ -213,7 +213,10 @@ impl<'a, 'p> Questions<'a, 'p> {
             Some(plan) => model.log_probs(plan)?,
             None => Vec::new(),
         };
-        self.answered(&log_probs, model, objective, writer)
+        let written = written(objective, writer, |writer| {
+            writer.write(model, self.prompts)
+        })?;
+        Ok(self.answered(&log_probs, written, objective))
     }
 
     /// Has each of several models answer, which differ as [`LanguageModel::at_once`] says.
@@ -227,9 +230,14 @@ impl<'a, 'p> Questions<'a, 'p> {
             Some(plan) => M::log_probs_of_each(models, plan)?,
             None => vec![Vec::new(); models.len()],
         };
-        let each = models.iter().zip(&log_probs);
-        each.map(|(model, log_probs)| self.answered(log_probs, model, objective, writer))
-            .collect()
+        let written = written(objective, writer, |writer| {
+            writer.write_by_each(models, self.prompts)
+        })?;
+        let mut written = written.into_iter().flatten();
+        let each = log_probs.iter();
+        Ok(each
+            .map(|log_probs| self.answered(log_probs, written.next(), objective))
+            .collect())
     }
 
     /// Has a model answer at every point of the probes. `still` is the memory of a step's calls; tokens that went through
@@ -242,6 +250,9 @@ impl<'a, 'p> Questions<'a, 'p> {
         still: &mut Still<M::Backend>,
         counted: bool,
     ) -> Result<Vec<Measured<'p>>, TrainError> {
+        if objective.needs_answers() {
+            return Err(TrainError::NoWriter);
+        }
         let mut once = counted || still.has_all_layers();
         let log_probs = match self.plan() {
             Some(plan) => model.log_probs_at_each(plan, probes, still)?,
@@ -249,13 +260,13 @@ impl<'a, 'p> Questions<'a, 'p> {
         };
         let each = log_probs.iter();
         let measured = each.map(|log_probs| {
-            let mut measured = self.answered(log_probs, model, objective, None)?;
+            let mut measured = self.answered(log_probs, None, objective);
             if std::mem::replace(&mut once, true) && still.has_all_layers() {
                 measured.tokens = 0;
             }
-            Ok(measured)
+            measured
         });
-        measured.collect()
+        Ok(measured.collect())
     }
 
     /// The prompts with the log-probabilities of the plan.
@@ -279,28 +290,36 @@ impl<'a, 'p> Questions<'a, 'p> {
         }
     }
 
-    /// [`Questions::scored`], and the answers that the model writes if the objective needs them.
-    fn answered<M: LanguageModel>(
+    /// [`Questions::scored`] with the answers that the model has written, and what they are worth to the objective.
+    fn answered(
         &self,
         log_probs: &[f32],
-        model: &M,
+        written: Option<Vec<Written>>,
         objective: &dyn Objective,
-        writer: Option<&Writer>,
-    ) -> Result<Measured<'p>, TrainError> {
+    ) -> Measured<'p> {
         let mut measured = self.scored(log_probs);
-        if objective.needs_answers() {
-            let writer = writer.ok_or(TrainError::NoWriter)?;
-            let written = writer.write(model, self.prompts)?;
-            for (scored, written) in measured.examples.iter_mut().zip(written) {
-                measured.tokens += written.tokens;
-                scored.answer = written.text;
-            }
+        let written = written.into_iter().flatten();
+        for (scored, written) in measured.examples.iter_mut().zip(written) {
+            measured.tokens += written.tokens;
+            scored.answer = written.text;
         }
         if let Some(reward) = objective.reward() {
             give_rewards(reward, &mut measured.examples);
         }
-        Ok(measured)
+        measured
     }
+}
+
+/// What is written, if the objective needs it.
+fn written<W>(
+    objective: &dyn Objective,
+    writer: Option<&Writer>,
+    write: impl FnOnce(&Writer) -> Result<W, TrainError>,
+) -> Result<Option<W>, TrainError> {
+    if !objective.needs_answers() {
+        return Ok(None);
+    }
+    write(writer.ok_or(TrainError::NoWriter)?).map(Some)
 }
 
 /// Says what every answer is worth.

@@ -1,5 +1,5 @@
 use crate::{LanguageModel, TrainError};
-use zograd_models::{Decoding, Finish, Generation, Sampling};
+use zograd_models::{Continuation, Decoding, Finish, Generation, Sampling};
 use zograd_perturb::Seed;
 use zograd_tasks::{Prompt, PromptEncoder};
 
@@ -59,12 +59,33 @@ impl Writer {
         model: &M,
         prompts: &[&Prompt],
     ) -> Result<Vec<Written>, TrainError> {
-        let questions = prompts.iter().map(|prompt| match &prompt.question {
-            Some(question) => Ok(question.prompt.ids.as_slice()),
-            None => Err(TrainError::NoQuestion { row: prompt.row }),
-        });
-        let questions: Vec<&[u32]> = questions.collect::<Result<_, _>>()?;
+        let questions = questions(prompts)?;
         let written = model.generate(&questions, &self.generation(prompts))?;
+        self.texts(&questions, written)
+    }
+
+    /// [`Writer::write`] by each of several models that differ as [`LanguageModel::at_once`] says.
+    ///
+    /// # Errors
+    /// As [`Writer::write`].
+    pub fn write_by_each<M: LanguageModel>(
+        &self,
+        models: &[M],
+        prompts: &[&Prompt],
+    ) -> Result<Vec<Vec<Written>>, TrainError> {
+        let questions = questions(prompts)?;
+        let written = M::generate_by_each(models, &questions, &self.generation(prompts))?;
+        let each = written.into_iter();
+        each.map(|written| self.texts(&questions, written))
+            .collect()
+    }
+
+    /// What was written, as text.
+    fn texts(
+        &self,
+        questions: &[&[u32]],
+        written: Vec<Continuation>,
+    ) -> Result<Vec<Written>, TrainError> {
         questions
             .iter()
             .zip(written)
@@ -80,4 +101,13 @@ impl Writer {
             })
             .collect()
     }
+}
+
+/// The tokens of the questions.
+fn questions<'p>(prompts: &[&'p Prompt]) -> Result<Vec<&'p [u32]>, TrainError> {
+    let questions = prompts.iter().map(|prompt| match &prompt.question {
+        Some(question) => Ok(question.prompt.ids.as_slice()),
+        None => Err(TrainError::NoQuestion { row: prompt.row }),
+    });
+    questions.collect()
 }

@@ -35,10 +35,11 @@ const HELP: [(&str, &str); 3] = [
 ];
 
 /// What matters to those only who train.
-const HIDDEN: [&str; 13] = [
+const HIDDEN: [&str; 14] = [
     "lr",
     "schedule",
     "weight-decay",
+    "decay-toward",
     "steps",
     "forwards",
     "examples",

@@ -7,7 +7,8 @@ use burn::tensor::backend::Backend;
 use super::lora::{Lora, addition};
 use crate::backend::ModelBackend;
 
-/// The factors of several adapters of one shape, each of which adds to its own block of the tokens.
+/// The factors of several adapters of one shape, each of which adds to its own block of the tokens. The blocks are of one size
+/// unless they were told theirs.
 #[derive(Module, Debug)]
 pub struct LoraStack<B: Backend> {
     /// `[adapters * r, in]`, one below the other.
@@ -18,6 +19,9 @@ pub struct LoraStack<B: Backend> {
     scale: f64,
     #[module(skip)]
     adapters: usize,
+    /// Tokens of each block.
+    #[module(skip)]
+    sizes: Option<Vec<usize>>,
 }
 
 impl<B: ModelBackend> LoraStack<B> {
@@ -32,13 +36,26 @@ impl<B: ModelBackend> LoraStack<B> {
             a: below(|lora| &lora.a),
             b: below(|lora| &lora.b),
             adapters: adapters.len(),
+            sizes: None,
         })
+    }
+
+    /// From now on the blocks have so many tokens, which may be none.
+    pub(super) fn set_sizes(&mut self, sizes: &[usize]) {
+        self.sizes = Some(sizes.to_vec());
     }
 
     /// What is added to the projection of `x`, `[tokens, in]` to `[tokens, out]`: block by block.
     pub(crate) fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        let added = blocks([x, self.a.val(), self.b.val()], self.adapters)
-            .map(|[x, a, b]| addition(x, a, b, self.scale));
+        let factors = blocks([self.a.val(), self.b.val()], self.adapters);
+        let even = x.dims()[0] / self.adapters;
+        let mut start = 0;
+        let added = factors.enumerate().filter_map(|(adapter, [a, b])| {
+            let size = self.sizes.as_ref().map_or(even, |sizes| sizes[adapter]);
+            let block = (size > 0).then(|| x.clone().narrow(0, start, size))?;
+            start += size;
+            Some(addition(block, a, b, self.scale))
+        });
         Tensor::cat(added.collect(), 0)
     }
 }

@@ -33,11 +33,7 @@ pub(crate) fn log_probs_of_each<D: Decoder>(
     models: &[&D],
     plan: &Plan,
 ) -> Result<Vec<Vec<f32>>, ModelError> {
-    let kind = models.first().and_then(|model| model.adapter());
-    assert!(
-        models.iter().all(|model| model.adapter() == kind),
-        "models that are scored together have adapters of one kind and shape"
-    );
+    check_alike(models);
     let at_once = scored_together(plan);
     let mut scores = Vec::with_capacity(models.len());
     for models in models.chunks(at_once) {
@@ -52,8 +48,18 @@ pub(crate) fn log_probs_of_each<D: Decoder>(
     Ok(scores)
 }
 
+/// # Panics
+/// The adapters are of different kinds or shapes.
+pub(crate) fn check_alike<D: Decoder>(models: &[&D]) {
+    let kind = models.first().and_then(|model| model.adapter());
+    assert!(
+        models.iter().all(|model| model.adapter() == kind),
+        "models that run together have adapters of one kind and shape"
+    );
+}
+
 /// Several models that share a base, as one.
-struct Stack<'m, D: Decoder> {
+pub(crate) struct Stack<'m, D: Decoder> {
     models: &'m [&'m D],
     /// The base, with the factors of all LoRA adapters at its linear maps.
     base: D,
@@ -61,7 +67,7 @@ struct Stack<'m, D: Decoder> {
 
 impl<'m, D: Decoder> Stack<'m, D> {
     /// Of at least one model.
-    fn of(models: &'m [&'m D]) -> Self {
+    pub(crate) fn of(models: &'m [&'m D]) -> Self {
         let mut base = models[0].clone();
         for (index, layer) in base.layers_mut().iter_mut().enumerate() {
             for which in Projection::ALL {
@@ -77,6 +83,24 @@ impl<'m, D: Decoder> Stack<'m, D> {
             }
         }
         Self { models, base }
+    }
+
+    /// The base, whose linear maps add to each block of the tokens what its model's LoRA adapter does.
+    pub(crate) fn base(&self) -> &D {
+        &self.base
+    }
+
+    /// From now on the blocks have so many tokens, which may be none.
+    pub(crate) fn set_sizes(&mut self, sizes: &[usize]) {
+        for layer in self.base.layers_mut() {
+            for which in Projection::ALL {
+                if let Some(projection) = layer.projection_mut(which)
+                    && let Some(stack) = &mut projection.stack
+                {
+                    stack.set_sizes(sizes);
+                }
+            }
+        }
     }
 
     /// The scores of the plan by all models, one after the other.

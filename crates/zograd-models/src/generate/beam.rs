@@ -54,7 +54,7 @@ fn search<D: Decoder>(
     beams: usize,
 ) -> Result<Continuation, ModelError> {
     let limit = room(model, prompt.len(), generation);
-    let (mut cache, mut hidden) = Cache::prefill(model, &[prompt], limit)?;
+    let (mut cache, mut hidden) = Cache::prefill(&[model], &[prompt], limit)?;
     let mut running = vec![Beam {
         ids: Vec::new(),
         sum: 0.0,

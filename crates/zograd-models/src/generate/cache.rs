@@ -41,13 +41,13 @@ struct Row {
 }
 
 impl<B: ModelBackend> Cache<B> {
-    /// Runs the prompts, and gives what the layers make of the last token of each, `[prompts, hidden]`. There is room for
-    /// `new` more tokens each. The prompts must have been checked.
+    /// Runs the prompts by each of the models, one after the other, and gives what the layers make of the last token of each,
+    /// `[models * prompts, hidden]`. There is room for `new` more tokens each. The prompts must have been checked.
     ///
     /// # Errors
     /// [`ModelError::Interrupted`].
     pub fn prefill<D: Decoder<Backend = B>>(
-        model: &D,
+        models: &[&D],
         prompts: &[&[u32]],
         new: usize,
     ) -> Result<(Self, Tensor<B, 2>), ModelError> {
@@ -55,50 +55,69 @@ impl<B: ModelBackend> Cache<B> {
         let ends = packing.rows.iter().map(|row| row.tokens().end - 1);
         let ends: Vec<usize> = ends.collect();
         let longest = prompts.iter().map(|ids| ids.len()).max().unwrap_or(0);
-        let prefix = model.layers().first().and_then(prefix_of);
+        let first = models.first().and_then(|model| model.layers().first());
+        let prefix = first.and_then(prefix_of);
         let prefix = prefix.map_or(0, |[keys, _]| keys.dims()[0]);
         let place = prefix + longest;
-        let rows = prompts.iter().enumerate().map(|(slot, ids)| Row {
+        let all = models.iter().flat_map(|_| prompts);
+        let rows = all.enumerate().map(|(slot, ids)| Row {
             slot,
             start: longest - ids.len(),
             next: ids.len() as u32,
         });
         let mut cache = Self {
-            layers: Vec::with_capacity(model.layers().len()),
+            layers: Vec::new(),
             room: place + new,
             prefix,
             place,
             rows: rows.collect(),
         };
-        let layouts = Layouts::new(model, &packing);
-        let hidden = run_with(
-            model,
-            &packing,
-            Some(&ends),
-            |index, [query, key, value]| {
-                let layer = &model.layers()[index];
-                let prefix = prefix_of(layer);
-                let mut prefix = prefix.into_iter().flatten();
-                let layer_cache =
-                    [&key, &value].map(|of| cache.filled(of, prefix.next(), &packing));
-                cache.layers.push(layer_cache);
-                attend(layer, [query, key, value], layouts.of(index))
-            },
-        )?;
-        Ok((cache, hidden))
+        let mut layers: Vec<[Tensor<B, 2>; 2]> = Vec::new();
+        let mut hidden = Vec::with_capacity(models.len());
+        for (place, model) in models.iter().copied().enumerate() {
+            let layouts = Layouts::new(model, &packing);
+            let rows = &cache.rows[place * prompts.len()..][..prompts.len()];
+            let run = run_with(
+                model,
+                &packing,
+                Some(&ends),
+                |index, [query, key, value]| {
+                    let layer = &model.layers()[index];
+                    let prefix = prefix_of(layer);
+                    let mut prefix = prefix.into_iter().flatten();
+                    if layers.len() == index {
+                        layers.push([&key, &value].map(|like| cache.empty(like)));
+                    }
+                    for (all, of) in layers[index].iter_mut().zip([&key, &value]) {
+                        let prefix = prefix.next();
+                        // moved out and in again: the only handle is written in place
+                        all.inplace(|all| cache.filled(all, rows, (of, prefix), &packing));
+                    }
+                    attend(layer, [query, key, value], layouts.of(index))
+                },
+            );
+            hidden.push(run?);
+        }
+        cache.layers = layers;
+        Ok((cache, Tensor::cat(hidden, 0)))
     }
 
-    /// Slots with the prefix and the packed tokens in them.
-    fn filled(
-        &self,
-        packed: &Tensor<B, 2>,
-        prefix: Option<Tensor<B, 2>>,
-        packing: &Packing,
-    ) -> Tensor<B, 2> {
+    /// Slots with nothing in them, for numbers such as these.
+    fn empty(&self, packed: &Tensor<B, 2>) -> Tensor<B, 2> {
         let [_, hidden] = packed.dims();
         let shape = [self.rows.len() * self.room, hidden];
-        let mut all = Tensor::zeros(shape, (&packed.device(), packed.dtype()));
-        let starts = self.rows.iter().map(|row| self.tokens(row, 0).start);
+        Tensor::zeros(shape, (&packed.device(), packed.dtype()))
+    }
+
+    /// The slots of these rows with the packed tokens in them, and the prefix before them.
+    fn filled(
+        &self,
+        mut all: Tensor<B, 2>,
+        rows: &[Row],
+        (packed, prefix): (&Tensor<B, 2>, Option<Tensor<B, 2>>),
+        packing: &Packing,
+    ) -> Tensor<B, 2> {
+        let starts = rows.iter().map(|row| self.tokens(row, 0).start);
         if let Some(prefix) = prefix {
             // weights may be narrower than what flows between the layers
             let prefix = of_type(prefix, packed.dtype());

@@ -4,10 +4,12 @@ mod beam;
 mod cache;
 mod choose;
 mod settings;
+mod together;
 
 use burn::tensor::Tensor;
 use serde::Serialize;
 
+use crate::adapter::stack::{Stack, check_alike};
 use crate::decoder::Decoder;
 use crate::error::ModelError;
 use crate::forward::check_packing;
@@ -42,6 +44,8 @@ pub struct Continuation {
 
 /// A continuation that is being written.
 struct Growing {
+    /// The place among the models of that which writes it.
+    model: usize,
     /// Its place among the prompts.
     prompt: usize,
     ids: Vec<u32>,
@@ -61,7 +65,49 @@ pub(crate) fn generate_with<D: Decoder>(
     if let Decoding::Beams(beams) = generation.decoding {
         return beam::search_all(model, prompts, generation, beams, on_token);
     }
-    let mut done: Vec<Option<Continuation>> = vec![None; prompts.len()];
+    write(&[model], prompts, generation, &mut on_token)
+}
+
+/// [`generate_with`] by each of several models that differ in the numbers of their adapters alone: the prompts go through the
+/// layers model by model, and after them the new tokens of several models side by side.
+///
+/// # Panics
+/// The adapters are of different kinds or shapes.
+pub(crate) fn generate_by_each<D: Decoder>(
+    models: &[&D],
+    prompts: &[&[u32]],
+    generation: &Generation,
+) -> Result<Vec<Vec<Continuation>>, ModelError> {
+    check_alike(models);
+    let Some(first) = models.first().copied() else {
+        return Ok(Vec::new());
+    };
+    generation.check()?;
+    check_packing(first, &Packing::whole(prompts))?;
+    let at_once = together::written_together(first, prompts, generation);
+    let mut written = Vec::with_capacity(models.len());
+    for models in models.chunks(at_once) {
+        match models {
+            [model] => written.push(generate_with(*model, prompts, generation, |_, _| ())?),
+            models => {
+                let all = write(models, prompts, generation, &mut |_, _| ())?;
+                written.extend(all.chunks(prompts.len()).map(<[Continuation]>::to_vec));
+            }
+        }
+    }
+    Ok(written)
+}
+
+/// What each of the models writes, one token of all after the other. All was checked, and no beams are wanted.
+fn write<D: Decoder>(
+    models: &[&D],
+    prompts: &[&[u32]],
+    generation: &Generation,
+    on_token: &mut impl FnMut(usize, u32),
+) -> Result<Vec<Continuation>, ModelError> {
+    let mut stack = (models.len() > 1).then(|| Stack::of(models));
+    let model = models[0];
+    let mut done: Vec<Option<Continuation>> = vec![None; models.len() * prompts.len()];
     // neighbours of similar length make full rectangles
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     order.sort_by_key(|prompt| std::cmp::Reverse(prompts[*prompt].len()));
@@ -69,10 +115,11 @@ pub(crate) fn generate_with<D: Decoder>(
     let rooms = sorted
         .iter()
         .map(|prompt| room(model, prompt.len(), generation));
-    let (mut cache, mut hidden) = Cache::prefill(model, &sorted, rooms.max().unwrap_or(0))?;
-    let mut growing: Vec<Growing> = order
-        .into_iter()
-        .map(|prompt| Growing {
+    let (mut cache, mut hidden) = Cache::prefill(models, &sorted, rooms.max().unwrap_or(0))?;
+    let each = (0..models.len()).flat_map(|model| order.iter().map(move |prompt| (model, *prompt)));
+    let mut growing: Vec<Growing> = each
+        .map(|(place, prompt)| Growing {
+            model: place,
             prompt,
             ids: Vec::new(),
             limit: room(model, prompts[prompt].len(), generation),
@@ -82,10 +129,10 @@ pub(crate) fn generate_with<D: Decoder>(
         let logits = host_logits(model, hidden);
         let mut kept = Vec::new();
         for (row, (mut this, logits)) in growing.drain(..).zip(&logits).enumerate() {
-            let finish = this.advance(logits, generation, &mut on_token);
+            let finish = this.advance(logits, generation, on_token);
             match finish {
                 Some(finish) => {
-                    done[this.prompt] = Some(Continuation {
+                    done[this.model * prompts.len() + this.prompt] = Some(Continuation {
                         ids: this.ids,
                         finish,
                     });
@@ -103,6 +150,15 @@ pub(crate) fn generate_with<D: Decoder>(
             .iter()
             .filter_map(|g| g.ids.last().copied())
             .collect();
+        let model = match &mut stack {
+            None => model,
+            Some(stack) => {
+                let mut sizes = vec![0; models.len()];
+                growing.iter().for_each(|g| sizes[g.model] += 1);
+                stack.set_sizes(&sizes);
+                stack.base()
+            }
+        };
         hidden = cache.extend(model, &last)?;
     }
     Ok(done.into_iter().flatten().collect())

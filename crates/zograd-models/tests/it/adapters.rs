@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use zograd_direction::Seed;
 use zograd_models::{
-    AdapterConfig, AdapterError, BaseNote, Generation, LoadOptions, LoraConfig, Model,
-    ModelBackend, ModelConfig, Plan, PrefixConfig, PrefixInit, Projection, SaveError, Sequence,
-    Sharing, Storage, content_hash_of, is_adapter, save_adapter, save_pretrained,
+    AdapterConfig, AdapterError, BaseNote, Decoding, Generation, LoadOptions, LoraConfig, Model,
+    ModelBackend, ModelConfig, Plan, PrefixConfig, PrefixInit, Projection, Sampling, SaveError,
+    Sequence, Sharing, Storage, content_hash_of, is_adapter, save_adapter, save_pretrained,
 };
 
 const TOLERANCE: f64 = 1e-4;
@@ -386,6 +386,69 @@ fn generation_sees_the_adapter() {
             assert_eq!(found, expected, "{config:?}");
         }
     }
+}
+
+/// What models with adapters of their own write side by side is what each writes alone, token by token: greedily, drawn, or
+/// by beams; with answers that end at different times, and more models than there is room for.
+fn written_together_as_one_by_one<B: ModelBackend>() {
+    let lengths = [3, 1, 9, 4];
+    let prompts: Vec<Vec<u32>> = lengths
+        .iter()
+        .map(|length| (0..*length).map(|i| (i * 7 + length) % 40).collect())
+        .collect();
+    let few: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    // two models at a time: of no more than 256 rows the logits are there together
+    let many: Vec<&[u32]> = few.iter().cycle().take(100).copied().collect();
+    let hot = Sampling {
+        temperature: 2.0,
+        streams: vec![9, 4, 4, 7],
+        ..Sampling::new(Seed::new(5))
+    };
+    for config in adapters() {
+        let base = small::<B>(true);
+        let models: Vec<Model<B>> = (0..5)
+            .map(|seed| {
+                let model = base.clone().with_adapter(&config, Seed::new(seed));
+                moved(model.expect("valid"))
+            })
+            .collect();
+        for (prompts, decoding) in [
+            (&few, Decoding::Greedy),
+            (&many, Decoding::Greedy),
+            (&few, Decoding::Sampling(hot.clone())),
+            (&few, Decoding::Beams(2)),
+        ] {
+            let generation = Generation {
+                max_new_tokens: 7,
+                stop: (0..8).collect(),
+                decoding,
+            };
+            let each = Model::generate_by_each(&models, prompts, &generation).expect("it fits");
+            assert_eq!(each.len(), models.len());
+            for (model, found) in models.iter().zip(&each) {
+                let expected = model.generate(prompts, &generation).expect("it fits");
+                assert_eq!(found, &expected, "{config:?} {generation:?}");
+            }
+            let real =
+                matches!(&config, AdapterConfig::Prefix(prefix) if prefix.init == PrefixInit::Real);
+            assert!(real || each[1..].iter().any(|other| *other != each[0]));
+            let lengths: Vec<usize> = each.iter().flatten().map(|w| w.ids.len()).collect();
+            assert!(lengths.iter().any(|length| *length != lengths[0]));
+        }
+        let nothing = Model::<B>::generate_by_each(&[], &few, &Generation::greedy(3));
+        assert!(nothing.expect("nothing to do").is_empty());
+    }
+}
+
+/// Where a sum has one order however many rows a product has (`bits.rs`).
+#[test]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    ignore = "no fused multiply-add"
+)]
+fn written_together_as_one_by_one_on_every_cpu_backend() {
+    written_together_as_one_by_one::<NdArray>();
+    written_together_as_one_by_one::<Flex>();
 }
 
 /// B is zero at first, so the model is the base.

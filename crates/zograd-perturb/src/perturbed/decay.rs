@@ -39,6 +39,12 @@ impl Decay {
         })
     }
 
+    /// This share at this step.
+    #[cfg(test)]
+    pub(super) fn at(shrink: f32, step: u64) -> Self {
+        Self { shrink, step }
+    }
+
     /// The pass over the parameter of `spec`, which shrinks if it is one that decays.
     pub(crate) fn pass_over<'a>(
         self,
@@ -73,7 +79,7 @@ impl Decay {
     }
 
     /// From -1/2 to 1/2; 0 at step 0.
-    fn offset(self) -> f64 {
+    pub(super) fn offset(self) -> f64 {
         let turns = self.step.wrapping_mul(GOLDEN).wrapping_add(1 << 63);
         (turns >> 40) as f64 / f64::from(1 << 24) - 0.5
     }

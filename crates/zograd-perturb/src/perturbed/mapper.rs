@@ -1,10 +1,11 @@
-use super::{Decay, terms::Terms};
+use super::{Decay, Pull, terms::Terms};
 use crate::excerpt::{EXCERPT, leading};
 use crate::family::Perturbation;
-use crate::originals::Reader;
+use crate::numbers::Reader;
+use crate::start_weights::failed;
 use crate::{Grid, Grids, NoiseBackend, ParameterSpace, ParameterSpec, PerturbError};
 use burn::module::{ModuleMapper, Param};
-use burn::tensor::{Tensor, TensorData, TensorPrimitive};
+use burn::tensor::{DType, Element, Tensor, TensorData, TensorPrimitive};
 use std::cell::RefCell;
 use std::collections::HashMap;
 
@@ -74,6 +75,77 @@ impl ParameterPass for AddNoise<'_> {
         }
         let moved = B::add_noise(tensor.into_primitive().tensor(), &pass);
         Tensor::from_primitive(TensorPrimitive::Float(moved))
+    }
+}
+
+/// Takes a share off the distance of every weight that decays to where it started.
+pub(super) struct TowardStart<'a> {
+    decay: Decay,
+    grids: Option<&'a Grids>,
+    start: RefCell<Reader>,
+    failed: RefCell<Option<std::io::Error>>,
+}
+
+/// Weights that are pulled between two looks into the file.
+const PIECE: usize = 1 << 18;
+
+impl<'a> TowardStart<'a> {
+    pub(super) fn new(decay: Decay, start: Reader, grids: Option<&'a Grids>) -> Self {
+        Self {
+            decay,
+            grids,
+            start: RefCell::new(start),
+            failed: RefCell::new(None),
+        }
+    }
+
+    /// Whether all was read; if not, some weights have been pulled and others have not.
+    pub(super) fn finish(self) -> Result<(), PerturbError> {
+        self.failed.into_inner().map_or(Ok(()), |e| Err(failed(e)))
+    }
+
+    /// Pulls the weights that the file goes on with.
+    fn pull<W: Element>(&self, data: &mut TensorData, pull: Pull) {
+        let weights = data.as_mut_slice::<W>().expect("numbers of their type");
+        let mut start = vec![0.0; PIECE.min(weights.len())];
+        for weights in weights.chunks_mut(PIECE) {
+            let start = &mut start[..weights.len()];
+            if let Err(error) = self.start.borrow_mut().fill(start) {
+                self.failed.borrow_mut().get_or_insert(error);
+                return;
+            }
+            pull.over(weights, start);
+        }
+    }
+}
+
+impl ParameterPass for &TowardStart<'_> {
+    fn apply<B: NoiseBackend, const D: usize>(
+        &self,
+        index: usize,
+        spec: &ParameterSpec,
+        tensor: Tensor<B, D>,
+    ) -> Tensor<B, D> {
+        if self.failed.borrow().is_some() {
+            return tensor;
+        }
+        if !spec.decays {
+            let skipped = self.start.borrow_mut().skip(spec.len());
+            *self.failed.borrow_mut() = skipped.err();
+            return tensor;
+        }
+        // here, wherever the weights are: the same bits everywhere
+        let (device, dtype) = (tensor.device(), tensor.dtype());
+        let mut data = tensor.into_data();
+        let grid = self.grids.map(|grids| grids.at(index));
+        let pull = Pull::of(self.decay, data.dtype, grid);
+        match data.dtype {
+            DType::F16 => self.pull::<half::f16>(&mut data, pull),
+            DType::BF16 => self.pull::<half::bf16>(&mut data, pull),
+            DType::F64 => self.pull::<f64>(&mut data, pull),
+            _ => self.pull::<f32>(&mut data, pull),
+        }
+        Tensor::from_data(data, (&device, dtype))
     }
 }
 

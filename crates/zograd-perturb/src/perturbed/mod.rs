@@ -1,6 +1,7 @@
 mod decay;
 mod mapper;
 mod probe;
+mod pull;
 pub(crate) mod terms;
 mod update;
 use zograd_params::ParameterPath;
@@ -9,12 +10,13 @@ use crate::family::Perturbation;
 use crate::grids::check_dtypes;
 use crate::{
     Arithmetic, Curvature, Grids, NoiseBackend, Originals, ParameterSpace, ParameterSpec,
-    PerturbError, Resolution, Seed, Selection, Sides,
+    PerturbError, Resolution, Seed, Selection, Sides, StartWeights,
 };
 use burn::module::{Module, ParamId};
 pub(crate) use decay::Decay;
-use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo};
+use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo, TowardStart};
 pub use probe::Probe;
+pub(crate) use pull::Pull;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -54,6 +56,8 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
     room: f64,
     /// If the arithmetic is anchored.
     originals: Option<Originals>,
+    /// If weights decay towards where they started.
+    start: Option<StartWeights>,
     /// Updates that the originals lack.
     queued: Vec<AppliedUpdate>,
     /// What the last step has learnt: it shapes the noise of the next one.
@@ -107,6 +111,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             grids: None,
             room: f64::NEG_INFINITY,
             originals: None,
+            start: None,
             queued: Vec::new(),
             learnt: None,
             at: Direction::zero(),
@@ -347,24 +352,30 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             let both = !first.is_zero() && others.first() == Some(&-first);
             let sides = if both { Sides::Both } else { Sides::One };
             rest = &rest[sides.count()..];
-            let to = first * self.eps;
-            let terms = match &self.grids {
-                Some(_) => terms::exact(&Direction::zero(), &to)?,
-                None => terms::plain(&to)?,
-            };
+            let terms = self.terms_at_theta(&(first * self.eps))?;
             self.check_reach(&terms, Decay::NONE)?;
             all.push((terms, sides));
         }
         Ok(all)
     }
 
+    /// The terms of a pass that adds this to `theta`.
+    fn terms_at_theta(&self, added: &Direction) -> Result<Terms, PerturbError> {
+        match &self.grids {
+            Some(_) => terms::exact(&Direction::zero(), added),
+            None => terms::plain(added),
+        }
+    }
+
     /// Replaces `theta` by `theta - lr * (direction + decay * theta)`, the decay acting on the parameters
-    /// that [`ParameterSpec::decays`] names, and stands there: restore and update in one pass.
+    /// that [`ParameterSpec::decays`] names, and stands there: restore and update in one pass. Where weights decay towards
+    /// their start ([`Self::decaying_toward`]) it is `theta - start` that is decayed, in a pass more.
     ///
     /// # Errors
     /// [`PerturbError::NonFinite`], [`PerturbError::TooFar`] and [`PerturbError::OffGrid`], before anything moved;
     /// [`PerturbError::OtherStep`] if seeds mean something else in the step of the update than in the one that
-    /// [`Self::begin`] was told.
+    /// [`Self::begin`] was told; [`PerturbError::Start`] if the start weights cannot be read, when some weights have moved and
+    /// others have not.
     pub fn update(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
         if update.curvature.is_some() && self.originals.is_some() {
             let why = "their originals do not know the curvature that was learnt";
@@ -376,8 +387,13 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
                 since: self.since,
             });
         }
-        let decay = Decay::of(update)?;
+        let mut decay = Decay::of(update)?;
         let (direction, lr) = (&update.direction, update.lr);
+        if self.start.is_some() && !decay.is_none() {
+            self.move_to(&Direction::zero())?;
+            let terms = self.terms_at_theta(&(direction * -lr))?;
+            decay = self.pull(decay, &terms)?;
+        }
         let terms = if self.grids.is_some() {
             let step = direction * -lr;
             if !decay.is_none() {
@@ -432,7 +448,8 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         };
         let most = |since| grids.reach(&self.noise.amplitudes(&self.space, since));
         let passes = terms::merged(updates, &self.noise, most)?;
-        passes.iter().try_for_each(MergedPass::check)?;
+        let apart = self.start.is_some();
+        passes.iter().try_for_each(|pass| pass.check(apart))?;
         self.move_to(&Direction::zero())?;
         for MergedPass {
             terms,
@@ -443,6 +460,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         {
             self.begin(since)?;
             let (reach, count) = (terms::reach(&terms), terms.len());
+            let decay = self.pull(decay, &terms)?;
             self.pass(&[terms.clone(), terms], decay)?;
             self.grow(reach, count);
         }
@@ -458,6 +476,21 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     pub fn anchored(mut self, originals: Originals) -> Self {
         self.originals = Some(originals);
         self
+    }
+
+    /// From now on decay goes towards these weights, in the place of zero.
+    pub fn decaying_toward(mut self, start: StartWeights) -> Self {
+        self.start = Some(start);
+        self
+    }
+
+    /// Whether decay goes towards the start weights.
+    pub fn decays_to_start(&self) -> bool {
+        self.start.is_some()
+    }
+
+    pub(crate) fn start(&self) -> Option<&StartWeights> {
+        self.start.as_ref()
     }
 
     /// The f32 originals, if the arithmetic is anchored.
@@ -495,7 +528,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         if let Some(originals) = &mut self.originals
             && !self.queued.is_empty()
         {
-            originals.advance(&self.queued)?;
+            originals.advance(&self.queued, self.start.as_ref())?;
             self.queued.clear();
         }
         Ok(())
@@ -536,6 +569,24 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         self.grids = grids;
         self.passes += 1;
         Ok(())
+    }
+
+    /// Makes `decay` if it goes towards the start weights: a pass over `theta`, before the one that adds `terms`. What is left
+    /// to that one.
+    fn pull(&mut self, decay: Decay, terms: &Terms) -> Result<Decay, PerturbError> {
+        let Some(start) = self.start.as_ref().filter(|_| !decay.is_none()) else {
+            return Ok(decay);
+        };
+        let start = start.reader()?;
+        self.check_reach(terms, Decay::NONE)?;
+        self.check_range()?;
+        let grids = self.grids.take();
+        let pass = TowardStart::new(decay, start, grids.as_ref());
+        self.map(&pass);
+        let pulled = pass.finish();
+        self.grids = grids;
+        self.passes += 1;
+        pulled.map(|()| Decay::NONE)
     }
 
     fn check_reach(&self, terms: &Terms, decay: Decay) -> Result<(), PerturbError> {

@@ -52,9 +52,10 @@ pub(crate) struct MergedPass {
 }
 
 impl MergedPass {
-    /// Whether grids have room for the pass.
-    pub(crate) fn check(&self) -> Result<(), PerturbError> {
-        check_reach(&self.terms, self.most, self.decay)
+    /// Whether grids have room for the pass, in which its decay is made, or `apart` from it.
+    pub(crate) fn check(&self, apart: bool) -> Result<(), PerturbError> {
+        let decay = if apart { Decay::NONE } else { self.decay };
+        check_reach(&self.terms, self.most, decay)
     }
 }
 

@@ -16,7 +16,8 @@ pub struct AppliedUpdate {
     pub direction: Direction,
     /// The learning rate.
     pub lr: f64,
-    /// The weight decay lambda.
+    /// The weight decay lambda. It takes from `theta`, or from its distance to the start
+    /// ([`Perturbed::decaying_toward`](crate::Perturbed::decaying_toward)).
     pub decay: f64,
     /// Steps of the run before this one. On grids the decay is rounded by it: up at some steps and down at others, so
     /// that it adds up however small it is.

@@ -5,7 +5,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use zograd_perturb::{
     AppliedUpdate, Arithmetic, Direction, Grids, NoiseBackend, NoiseKind, Originals,
-    ParameterError, ParameterSpace, PerturbError, Perturbed, Seed, Selection, noise,
+    ParameterError, ParameterSpace, PerturbError, Perturbed, Seed, Selection, StartWeights, noise,
 };
 
 /// A module with a matrix, a bias and a layer norm.
@@ -305,6 +305,8 @@ macro_rules! on_every_backend {
             #[test]
             fn exact_decay_adds_up() { super::exact_decay_adds_up::<B>(); }
             #[test]
+            fn decay_towards_the_start() { super::decay_towards_the_start::<B>(); }
+            #[test]
             fn stays_in_place() { super::stays_in_place::<B>($pointer); }
             #[test]
             fn refuses_nan_and_keeps_the_weights() { super::refuses_nan_and_keeps_the_weights::<B>(); }
@@ -507,6 +509,147 @@ fn exact_decay_adds_up<B: NoiseBackend>() {
         assert!(2 * far > start[0].len(), "{far}");
         assert_eq!(start[1..], end[1..]);
     }
+}
+
+/// The same model, whose weights decay towards where they are.
+fn anchored_decay<B: NoiseBackend>(
+    model: Perturbed<B, Net<B>>,
+    grids: Option<&Grids>,
+) -> Perturbed<B, Net<B>> {
+    let dir = tempfile::tempdir().expect("a folder");
+    let start = StartWeights::keep(model.module(), model.space(), grids, dir.path());
+    model.decaying_toward(start.expect("a file"))
+}
+
+/// Weights led astray come nearer to their start with every step, and are there when the whole distance is taken off:
+/// to the bit on a grid, else within a spacing of numbers up to 1. What does not decay stays where it was led.
+fn decay_towards_the_start<B: NoiseBackend>() {
+    for exact in [false, true] {
+        let mut model = match exact {
+            true => {
+                let net = Net::<B>::new(DType::F32);
+                let space = space_of(&net);
+                let grids = Grids::of(&net, &space, 1e-3, 0.0).expect("f32");
+                anchored_decay(on_grids::<B>(NoiseKind::Gaussian, 1e-3), Some(&grids))
+            }
+            false => anchored_decay(perturbed::<B>(DType::F32, 1e-3), None),
+        };
+        let start = model.module().weights();
+        let away = AppliedUpdate::new(z(1), 1e-3);
+        model.update(&away).expect("a pass");
+        let astray = model.module().weights();
+        let mut before = astray[0].clone();
+        for step in 1..20 {
+            if exact {
+                // a probe, which is no part of the distance
+                model.move_to(&z(100 + step)).expect("a pass");
+            }
+            let update = decayed(Direction::zero(), 0.5, 0.1, step);
+            model.update(&update).expect("a pass");
+            let now = model.module().weights();
+            assert_eq!(now[1..], astray[1..]);
+            for ((now, before), start) in now[0].iter().zip(&before).zip(&start[0]) {
+                assert!((now - start).abs() <= (before - start).abs());
+            }
+            before.clone_from(&now[0]);
+        }
+        // 0.95^19 of the way is left: in the mean over all weights, which a spacing does not show in
+        let distance = |weights: &[f32]| -> f64 {
+            let pairs = weights.iter().zip(&start[0]);
+            pairs.map(|(w, s)| f64::from((w - s).abs())).sum()
+        };
+        let left = distance(&before) / distance(&astray[0]);
+        assert!((left - 0.95f64.powi(19)).abs() < 1e-3, "{left}");
+
+        let back = decayed(Direction::zero(), 1.0, 1.0, 20);
+        model.update(&back).expect("a pass");
+        let off = max_difference(&model.module().weights()[..1], &start[..1]);
+        let allowed = if exact { 0.0 } else { f32::EPSILON / 2.0 };
+        assert!(off <= allowed, "{off}");
+    }
+}
+
+/// Updates that decay towards the start, made together or with probes in between, are the same bits; and so are the f32
+/// originals of 16-bit weights.
+#[cfg(all(feature = "ndarray", feature = "flex"))]
+#[test]
+fn decay_towards_the_start_does_not_depend_on_the_way() {
+    type B = burn_ndarray::NdArray<f32>;
+    let updates: Vec<_> = updates(40)
+        .into_iter()
+        .zip(0..)
+        .map(|(update, step)| update.with_decay(if step % 3 == 0 { 30.0 } else { 0.0 }, step))
+        .collect();
+    let net = Net::<B>::new(DType::F32);
+    let grids = Grids::of(&net, &space_of(&net), 1e-3, 0.0).expect("f32");
+    let exact = || anchored_decay(on_grids::<B>(NoiseKind::Gaussian, 1e-3), Some(&grids));
+    let (mut live, mut together) = (exact(), exact());
+    for update in &updates {
+        live.move_to(&update.direction).expect("a pass");
+        live.update(update).expect("a pass");
+    }
+    together.update_all(&updates).expect("passes");
+    let ends = live.module().weights();
+    assert_eq!(together.module().weights(), ends);
+    let mut free = on_grids::<B>(NoiseKind::Gaussian, 1e-3);
+    free.update_all(&updates).expect("passes");
+    assert_ne!(free.module().weights()[0], ends[0]);
+
+    let dir = tempfile::tempdir().expect("a folder");
+    let (narrow, wide) = (DType::F16, f16_start());
+    let model = perturbed::<burn_flex::Flex>(narrow, 1e-3);
+    let space = model.space().clone();
+    let grids = Grids::of(model.module(), &space, 1e-3, 0.0).expect("finite");
+    let kind = NoiseKind::Gaussian;
+    let path = dir.path().join("originals");
+    let originals = Originals::create(path, model.module(), space, kind, grids.clone());
+    let mut model = anchored_decay(model, Some(&grids)).anchored(originals.expect("a file"));
+    let space = space_of(&wide);
+    let wide = Perturbed::on_grids(wide, space, kind, 1e-3, grids.clone()).expect("f32");
+    let mut wide = anchored_decay(wide, Some(&grids));
+    for update in &updates {
+        model.update(update).expect("a pass");
+        wide.update(update).expect("a pass");
+    }
+    model.reanchor().expect("a file");
+    let rounded = |w: &f32| half::f16::from_f32(*w).to_f32();
+    let rounded: Vec<Vec<f32>> = wide
+        .module()
+        .weights()
+        .iter()
+        .map(|w| w.iter().map(rounded).collect())
+        .collect();
+    assert_eq!(model.module().weights(), rounded);
+}
+
+/// The weights of [`Net::new`] in f16, as f32 numbers.
+#[cfg(all(feature = "ndarray", feature = "flex"))]
+fn f16_start() -> Net<burn_ndarray::NdArray<f32>> {
+    let narrow = Net::<burn_flex::Flex>::new(DType::F16).weights();
+    let mut wide = Net::new(DType::F32);
+    let device = Default::default();
+    let vector = |w: &Vec<f32>| TensorData::new(w.clone(), [w.len()]);
+    let matrix = TensorData::new(narrow[0].clone(), [ROWS, WIDTH]);
+    wide.embed = Param::from_tensor(Tensor::from_data(matrix, &device));
+    wide.bias = Param::from_tensor(Tensor::from_data(vector(&narrow[1]), &device));
+    wide.final_layer_norm = Param::from_tensor(Tensor::from_data(vector(&narrow[2]), &device));
+    wide
+}
+
+/// What the drift is measured from is where the decay leads.
+#[cfg(feature = "ndarray")]
+#[test]
+fn decay_towards_the_start_is_no_drift() {
+    type B = burn_ndarray::NdArray<f32>;
+    let mut model = anchored_decay(perturbed::<B>(DType::F32, 1e-3), None);
+    model
+        .update(&AppliedUpdate::new(z(1), 1e-2))
+        .expect("a pass");
+    let before = model.excerpt();
+    let update = decayed(z(2), 1e-2, 20.0, 1);
+    model.update(&update).expect("a pass");
+    let drift = model.drift_since(&before, &update).expect("read");
+    assert!(drift <= f64::from(ONE_PASS), "{drift}");
 }
 
 /// Decayed updates made together are those made one after the other, in the same bits.

@@ -17,8 +17,8 @@ pub struct Room {
     /// Models that are there at the same time at most.
     copies: u64,
     storage: Storage,
-    /// Whether the f32 originals of 16-bit weights are there, too.
-    originals: bool,
+    /// Bytes a weight of what else is there: the f32 originals of 16-bit weights, and start weights to decay towards.
+    beside: u64,
 }
 
 impl Room {
@@ -30,7 +30,10 @@ impl Room {
             // best/, a checkpoint, and the one of them that is being replaced
             copies: if has_log { 3 } else { 2 },
             storage: settings.machine.storage(),
-            originals: settings.arithmetic() == Some(Arithmetic::Anchored),
+            beside: {
+                let anchored = settings.arithmetic() == Some(Arithmetic::Anchored);
+                4 * u64::from(anchored) + 4 * u64::from(settings.config.decays_to_start())
+            },
         })
     }
 
@@ -40,7 +43,7 @@ impl Room {
     /// # Errors
     /// It has not: how much is needed and how much there is.
     pub fn check(&self, model: &ModelConfig, download: Option<&Download<'_>>) -> Result<()> {
-        let size = self.copies * self.storage.bytes() as u64 + if self.originals { 4 } else { 0 };
+        let size = self.copies * self.storage.bytes() as u64 + self.beside;
         let own = (model.num_parameters() as u64).saturating_mul(size);
         if own < SMALL_BYTES {
             return Ok(());

@@ -5,7 +5,7 @@ use super::rate::LearningRate;
 use crate::error::{Blame, Result, refuse};
 use serde::{Deserialize, Serialize};
 use zograd_select::{Choice, Setting};
-use zograd_trainer::{BestBy, Guards, Limit, Schedule};
+use zograd_trainer::{BestBy, DecayToward, Guards, Limit, Schedule};
 
 /// Forward passes of the built-in run: about a minute on two cores.
 const BUILT_IN_FORWARDS: u64 = 4800;
@@ -41,6 +41,8 @@ pub struct StepSizes {
     pub schedule: Option<Schedule>,
     /// Weight decay.
     pub weight_decay: Option<f64>,
+    /// Where it goes.
+    pub decay_toward: Option<DecayToward>,
 }
 
 const SCHEDULES: &[Choice] = &[
@@ -55,6 +57,18 @@ const SCHEDULES: &[Choice] = &[
     Choice {
         name: "cosine",
         help: "Falling to 0 as half a wave",
+    },
+];
+
+const DECAY_TOWARD: &[Choice] = &[
+    Choice {
+        name: "zero",
+        help: "Weights become smaller",
+    },
+    Choice {
+        name: "start",
+        help: "Weights stay near those before the first step, against forgetting: 4 bytes a weight in a file, and a pass more \
+               over the weights in each step (zeroth-order methods)",
     },
 ];
 
@@ -83,6 +97,13 @@ impl Owner for StepSizes {
             "Weight decay, not on biases and layer norms",
         )
         .or("0"),
+        Setting::choice(
+            "decay-toward",
+            "WHERE",
+            "Where weight decay goes",
+            DECAY_TOWARD,
+        )
+        .or("zero"),
     ];
 }
 

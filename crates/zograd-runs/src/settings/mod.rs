@@ -71,7 +71,7 @@ use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
 use zograd_select::{MethodSpec, Methods};
 use zograd_tasks::{SplitSizes, Yields};
 use zograd_trainer::trajectory::{AdapterStart, Header};
-use zograd_trainer::{MeasuredRate, Schedule, TailStep, TrainConfig};
+use zograd_trainer::{DecayToward, MeasuredRate, Schedule, TailStep, TrainConfig};
 
 /// Learning rate of the built-in run, chosen for a curve that can be watched: 1e-4 is faster, 1e-3 diverges.
 const BUILT_IN_LR: f64 = 2e-5;
@@ -228,6 +228,7 @@ impl Settings {
         }
         config.schedule = steps.sizes.schedule.unwrap_or(Schedule::Constant);
         config.weight_decay = steps.sizes.weight_decay.unwrap_or(0.0);
+        config.decay_toward = steps.sizes.decay_toward.unwrap_or_default();
         config.batch_size = batch_size;
         config.balanced = steps.batches.balanced;
         config.seed = draw.seed.unwrap_or(0);
@@ -544,7 +545,20 @@ impl Stepped {
                  `examples`, or leave it constant"
             );
         }
-        sizes.weight_decay.get_or_insert(0.0);
+        let decay = *sizes.weight_decay.get_or_insert(0.0);
+        if sizes.decay_toward == Some(DecayToward::Start) {
+            if gradient {
+                refuse!(
+                    "`decay-toward = start`: the weights of tail, adam and adamw decay towards zero; use a zeroth-order method, or \
+                     leave it out"
+                );
+            }
+            if decay == 0.0 {
+                refuse!(
+                    "`decay-toward = start`: there is no decay; give `weight-decay`, such as 0.1"
+                );
+            }
+        }
         budget.best_by.get_or_insert_default();
         let batches = given.take()?;
         let ObjectiveChoice { objective } = given.take()?;

@@ -17,7 +17,9 @@ use zograd_ranks::Ranks;
 use zograd_select::{Methods, StepContext};
 use zograd_tasks::Prompt;
 use zograd_trainer::trajectory::{Header, Walk};
-use zograd_trainer::{Alignment, Batches, ParameterVector, Reference, at_origin, exact_gradient};
+use zograd_trainer::{
+    Alignment, Batches, DecayToward, ParameterVector, Reference, at_origin, exact_gradient,
+};
 
 /// Child of the seed that the order of the batches is drawn from.
 const ORDER: u64 = 1;
@@ -181,6 +183,7 @@ impl Job for Aligning<'_> {
             };
             // directions as numbers: the same noise from the origin, by steps of one
             header.arithmetic = Arithmetic::Plain;
+            header.config.decay_toward = DecayToward::Zero;
             let walk =
                 |header: &Header| Walk::from_start(&model, header, PathBuf::new()).or_input();
             let mut at = walk(&header)?.begin(model.clone()).while_running()?;

@@ -10,8 +10,8 @@ use zograd_models::Model;
 use zograd_perturb::Arithmetic;
 use zograd_ranks::Ranks;
 use zograd_select::Methods;
-use zograd_trainer::MeasuredRate;
 use zograd_trainer::trajectory::{Header, Walk};
+use zograd_trainer::{DecayToward, MeasuredRate};
 
 /// Measures the rate of the run with this header at its start weights, along so many directions. The weights are not given back:
 /// probes may have rounded them.
@@ -32,6 +32,7 @@ pub(super) fn measure<B: RunBackend>(
         // nothing is moved that an original would have to remember
         header.arithmetic = Arithmetic::Plain;
     }
+    header.config.decay_toward = DecayToward::Zero;
     let mut strategy = methods.build(&header.method).or_input()?;
     let walk = Walk::from_start(&model, &header, PathBuf::new()).or_input()?;
     let mut model = walk.begin(model).while_running()?;

@@ -13,7 +13,7 @@ use zograd_runs::{
 };
 use zograd_select::{Kind, Setting};
 use zograd_tasks::PromptEncoder;
-use zograd_trainer::Limit;
+use zograd_trainer::{DecayToward, Limit};
 
 const PROBING: &str = "linear-probing";
 const GRADIENTS: [&str; 2] = ["adam", "adamw"];
@@ -59,6 +59,7 @@ const FREE: &[(&str, &[&str])] = &[
     ("lr", &["0", "1", "3e-7", "1e-300"]),
     ("schedule", &["'constant'", "'linear'", "'cosine'"]),
     ("weight-decay", &["0", "0.01"]),
+    ("decay-toward", &["'zero'"]),
     ("max-grad-norm", &["1", "0.1", "inf"]),
     ("micro-batch", &["1", "3"]),
     ("recompute", &["true", "false"]),
@@ -507,6 +508,32 @@ fn a_run_may_be_as_long_as_tokens_or_seconds_say() {
     // the stronger replaces the weaker, whichever it is
     let flags = Given::new().with("tokens", 60).or(given("steps = 3"));
     assert_eq!(flags.get("steps"), None);
+}
+
+#[test]
+fn decay_towards_the_start_needs_decay_and_a_zeroth_order_method() {
+    let settings = check(&given("weight-decay = 0.1\ndecay-toward = 'start'"));
+    assert_eq!(settings.config.decay_toward, DecayToward::Start);
+    assert!(settings.config.decays_to_start());
+    written_and_read(&settings);
+    for (settings, said) in [
+        ("", "`decay-toward = start`: there is no decay"),
+        (
+            "weight-decay = 0.0",
+            "`decay-toward = start`: there is no decay",
+        ),
+        (
+            "weight-decay = 0.1\nmethod = 'tail'",
+            "`decay-toward = start`: the weights of tail, adam and adamw decay towards zero",
+        ),
+        (
+            "weight-decay = 0.1\nmethod = 'adamw'",
+            "`decay-toward = start`: the weights of tail, adam and adamw decay towards zero",
+        ),
+    ] {
+        let error = refusal(&given(&format!("decay-toward = 'start'\n{settings}")));
+        assert!(error.starts_with(said), "{error}");
+    }
 }
 
 #[test]

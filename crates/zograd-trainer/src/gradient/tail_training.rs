@@ -2,7 +2,9 @@ use super::differentiable::differentiable;
 use super::tail::{Steps, TailStep};
 use crate::train::{Course, batches_of};
 use crate::trajectory::Record;
-use crate::{Examples, Objective, Observer, TrainConfig, TrainError, TrainState, TrainSummary};
+use crate::{
+    DecayToward, Examples, Objective, Observer, TrainConfig, TrainError, TrainState, TrainSummary,
+};
 use burn_autodiff::checkpoint::strategy::NoCheckpointing;
 use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::{Model, ModelBackend};
@@ -64,6 +66,7 @@ impl<'a, B: ModelBackend> TailTraining<'a, B> {
         selection: &Selection,
     ) -> Result<(Model<B>, TrainSummary), TrainError> {
         self.course.check()?;
+        self.course.config.check_decay(DecayToward::Zero)?;
         let (objective, config) = (self.course.objective, self.course.config);
         let model = differentiable::<B, NoCheckpointing>(model, selection);
         let mut steps =
@@ -85,6 +88,7 @@ impl<'a, B: ModelBackend> TailTraining<'a, B> {
         mut progress: impl FnMut(u64),
     ) -> Result<Model<B>, TrainError> {
         self.course.check()?;
+        self.course.config.check_decay(DecayToward::Zero)?;
         let Course {
             objective,
             examples,

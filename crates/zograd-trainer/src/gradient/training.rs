@@ -2,7 +2,7 @@ use super::Backpropagation;
 use super::backpropagation::Steps;
 use super::differentiable::differentiable;
 use crate::train::{Course, Stepper};
-use crate::{Examples, Objective, Observer, TrainConfig, TrainError, TrainSummary};
+use crate::{DecayToward, Examples, Objective, Observer, TrainConfig, TrainError, TrainSummary};
 use burn_autodiff::checkpoint::strategy::{
     BalancedCheckpointing, CheckpointStrategy, NoCheckpointing,
 };
@@ -58,6 +58,7 @@ impl<'a, B: ModelBackend> GradientTraining<'a, B> {
         selection: &Selection,
     ) -> Result<(Model<B>, TrainSummary), TrainError> {
         self.course.check()?;
+        self.course.config.check_decay(DecayToward::Zero)?;
         match self.settings.recompute {
             true => self.run_with::<BalancedCheckpointing>(model, selection),
             false => self.run_with::<NoCheckpointing>(model, selection),

@@ -105,7 +105,10 @@ impl<'a, 'p> Portion<'a, 'p> {
             return Ok(ask(self.questions()?, models)?.collect());
         }
         let whole = Questions::of_loss(self.batch, self.objective)?;
-        let together = whole.plan().map_or(1, M::scored_together);
+        let Some(plan) = whole.plan() else {
+            return Ok(ask(self.questions()?, models)?.collect());
+        };
+        let together = M::scored_together(plan);
         let left_over = stack.of % together == 1 && stack.first + models.len() == stack.of;
         let alone = match together {
             1 => models.len(),

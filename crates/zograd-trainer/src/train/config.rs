@@ -1,4 +1,4 @@
-use super::{BestBy, Limit, Spent};
+use super::{BestBy, DecayToward, Limit, Spent};
 use crate::{Guards, Schedule, TrainError};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
@@ -31,6 +31,9 @@ pub struct TrainConfig {
     /// Weight decay lambda of `theta <- theta - lr (g d + lambda theta)`; what the model spares excepted
     /// ([`LanguageModel::decays`](crate::LanguageModel::decays)).
     pub weight_decay: f64,
+    /// Where it goes.
+    #[serde(default, skip_serializing_if = "DecayToward::is_default")]
+    pub decay_toward: DecayToward,
     /// Examples per step.
     pub batch_size: usize,
     /// Whether the classes of the training examples take turns in batches ([`Batches::balanced`](crate::Batches::balanced)).
@@ -67,6 +70,7 @@ impl TrainConfig {
             lr,
             schedule: Schedule::Constant,
             weight_decay: 0.0,
+            decay_toward: DecayToward::Zero,
             batch_size: 16,
             balanced: false,
             seed: 0,
@@ -77,6 +81,30 @@ impl TrainConfig {
             anchor_every: 0,
             guards: Guards::default(),
         }
+    }
+
+    /// Whether weights decay towards those that the run began with.
+    pub fn decays_to_start(&self) -> bool {
+        self.weight_decay != 0.0 && self.decay_toward == DecayToward::Start
+    }
+
+    /// Whether weights, which decay in this direction if they do, are to do so.
+    ///
+    /// # Errors
+    /// [`TrainError::Setting`] if not.
+    pub(crate) fn check_decay(&self, toward: DecayToward) -> Result<(), TrainError> {
+        if self.weight_decay == 0.0 || self.decay_toward == toward {
+            return Ok(());
+        }
+        let (value, fix) = match self.decay_toward {
+            DecayToward::Start => ("start", "these weights decay towards zero; use zero"),
+            DecayToward::Zero => ("zero", "these weights decay towards their start; use start"),
+        };
+        Err(TrainError::Setting {
+            name: "decay-toward",
+            value: value.into(),
+            fix,
+        })
     }
 
     /// Learning rate of the step after `step` steps.

@@ -3,6 +3,7 @@
 mod best_by;
 mod config;
 mod course;
+mod decay_toward;
 mod examples;
 mod gain;
 mod limit;
@@ -14,6 +15,7 @@ use crate::Batches;
 pub use best_by::BestBy;
 pub use config::TrainConfig;
 pub(crate) use course::{Course, Done, Stepper};
+pub use decay_toward::DecayToward;
 pub use examples::Examples;
 pub use gain::Gain;
 pub use limit::{Allowance, Limit, Spent};

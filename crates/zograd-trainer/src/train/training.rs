@@ -1,5 +1,6 @@
 use super::{
-    Course, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary, answer_seed, step_seed,
+    Course, DecayToward, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary,
+    answer_seed, step_seed,
 };
 use crate::measure::Questions;
 use crate::prober::{GivenUp, Jointly, Portion};
@@ -102,6 +103,12 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
         M: Module<B> + LanguageModel<Backend = B>,
     {
         self.course.check()?;
+        self.course
+            .config
+            .check_decay(match model.decays_to_start() {
+                true => DecayToward::Start,
+                false => DecayToward::Zero,
+            })?;
         let stands = stands_still(model.module(), model.space(), self.course.objective);
         let returns = stands || model.arithmetic() == Arithmetic::Exact;
         let mut steps = Steps {

@@ -24,11 +24,12 @@ const PERTURBATION: u64 = 3;
 /// | 5 | [`Header::perturbation`] |
 /// | 6 | [`Header::head_fit`] |
 /// | 7 | [`Header::measured_rate`], [`TrainConfig::limit`] |
+/// | 8 | [`TrainConfig::decay_toward`] |
 ///
 /// A log has the oldest version that can say what it says, so that programs which do not know adapters read
 /// logs without them, and refuse the others by their number. Before version 3 weight decay was rounded to the grid at
 /// every step, mostly to nothing; logs of such runs are refused.
-pub const FORMAT_VERSION: u32 = 7;
+pub const FORMAT_VERSION: u32 = 8;
 
 /// What a run started from and how it went on: everything that [`replay`](super::replay()) needs besides
 /// the start weights and the records.
@@ -88,6 +89,7 @@ impl Header {
         config: &TrainConfig,
     ) -> u32 {
         match adapter {
+            _ if config.decays_to_start() => 8,
             _ if config.limit.is_some() => 7,
             _ if !perturbation.is_dense() => 5,
             _ if stands_still => 4,
@@ -110,7 +112,7 @@ impl Header {
     #[must_use]
     pub fn with_measured_rate(mut self, rate: Option<MeasuredRate>) -> Self {
         if rate.is_some() {
-            (self.measured_rate, self.format) = (rate, 7);
+            (self.measured_rate, self.format) = (rate, self.format.max(7));
         }
         self
     }

@@ -1,10 +1,10 @@
 use super::Header;
 use crate::LanguageModel;
 use burn::module::Module;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use zograd_perturb::{
     Arithmetic, Grids, NoiseBackend, Originals, ParameterSpace, PerturbError, Perturbation,
-    Perturbed,
+    Perturbed, StartWeights,
 };
 
 /// How the model of a run is walked: plainly, on grids, or with originals. All that is decided by the weights that
@@ -17,15 +17,18 @@ pub struct Walk {
     /// Where the originals of anchored weights are kept.
     originals: PathBuf,
     grids: Option<Grids>,
+    /// If weights decay towards where they start.
+    start: Option<StartWeights>,
 }
 
 impl Walk {
     /// Of the run with this header, which starts from `model`; the f32 originals of anchored weights are kept in the
-    /// file `originals`.
+    /// file `originals`, and start weights, towards which weights decay, in a file without a name beside that.
     ///
     /// # Errors
     /// A selection that names nothing, weights that are not finite, or perturbations that are not to be had
-    /// ([`PerturbationSpec::perturbation`](zograd_perturb::family::PerturbationSpec::perturbation)).
+    /// ([`PerturbationSpec::perturbation`](zograd_perturb::family::PerturbationSpec::perturbation)), or a file of the start
+    /// weights that cannot be written.
     pub fn from_start<B: NoiseBackend, M: Module<B> + LanguageModel>(
         model: &M,
         header: &Header,
@@ -42,7 +45,7 @@ impl Walk {
     /// ([`FamilySpec::Own`](zograd_perturb::family::FamilySpec::Own)).
     ///
     /// # Errors
-    /// A selection that names nothing, or weights that are not finite.
+    /// A selection that names nothing, weights that are not finite, or a file of them that cannot be written.
     pub fn with_noise<B: NoiseBackend, M: Module<B> + LanguageModel>(
         model: &M,
         header: &Header,
@@ -57,6 +60,10 @@ impl Walk {
             Arithmetic::Plain => None,
             _ => Some(Grids::of_noise(model, &space, &noise, eps, lr)?),
         };
+        let keep = |at| StartWeights::keep(model, &space, grids.as_ref(), at);
+        let beside = originals.parent().unwrap_or(Path::new(""));
+        let decays = header.config.decays_to_start();
+        let start = decays.then(|| keep(beside)).transpose()?;
         Ok(Self {
             space,
             noise,
@@ -64,6 +71,7 @@ impl Walk {
             arithmetic: header.arithmetic,
             originals,
             grids,
+            start,
         })
     }
 
@@ -116,12 +124,21 @@ impl Walk {
         kept: Option<Originals>,
     ) -> Result<Perturbed<B, M>, PerturbError> {
         let Self {
-            space, noise, eps, ..
+            space,
+            noise,
+            eps,
+            grids,
+            start,
+            ..
         } = self;
-        Ok(match (kept, self.grids) {
+        let walker = match (kept, grids) {
             (Some(kept), _) => Perturbed::new(model, space, noise, eps)?.anchored(kept),
             (None, Some(grids)) => Perturbed::on_grids(model, space, noise, eps, grids)?,
             (None, None) => Perturbed::new(model, space, noise, eps)?,
+        };
+        Ok(match start {
+            Some(start) => walker.decaying_toward(start),
+            None => walker,
         })
     }
 }

@@ -2,18 +2,23 @@
 
 use crate::answers::{model, prompts, writer};
 use crate::tiny::Cpu;
+use burn::module::Module;
+use burn::tensor::backend::Backend;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use zograd_models::{Model, Sampling, content_hash};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use zograd_models::{
+    ADAPTERS, AdapterConfig, Continuation, Generation, LoraConfig, Model, ModelError, Plan,
+    PrefixConfig, PrefixInit, Sampling, content_hash,
+};
 use zograd_perturb::{Grids, NoiseKind, ParameterSpace, Perturbed, Seed, Selection};
 use zograd_select::{PoolRegression, Shaping, SkipReason};
 use zograd_tasks::metrics::Metric;
 use zograd_tasks::rewards::{Reward, RewardError, WordOverlap};
 use zograd_tasks::{Prompt, Question};
 use zograd_trainer::{
-    ByReward, EvalRecord, Event, Examples, Guards, Observer, Scoring, StepRecord, StopReason,
-    TrainConfig, TrainError, TrainState, TrainSummary, Training, evaluate, measure,
+    ByReward, EvalRecord, Event, Examples, Guards, LanguageModel, Observer, Scoring, StepRecord,
+    StopReason, TrainConfig, TrainError, TrainState, TrainSummary, Training, evaluate, measure,
 };
 
 const EPS: f64 = 5e-2;
@@ -131,6 +136,118 @@ fn a_run_with_drawn_answers_is_resumed_to_the_bit() {
     assert_eq!(kept.steps, [begun.steps, rest.steps].concat());
     let hash = |model: Perturbed<_, _>| content_hash(&model.into_module().expect("at rest"));
     assert_eq!(hash(whole), hash(half));
+}
+
+/// A model whose candidates write side by side, or one after the other.
+#[derive(Module, Debug)]
+struct Candidates<B: Backend> {
+    opt: Model<B>,
+    #[module(skip)]
+    side_by_side: bool,
+}
+
+/// Candidates that were asked for together, at most.
+static TOGETHER: AtomicUsize = AtomicUsize::new(0);
+
+impl LanguageModel for Candidates<Cpu> {
+    type Backend = Cpu;
+
+    fn log_probs(&self, plan: &Plan) -> Result<Vec<f32>, ModelError> {
+        self.opt.log_probs(plan)
+    }
+
+    fn at_once(&self, moving: &[(&str, usize)]) -> usize {
+        self.opt.at_once(moving)
+    }
+
+    fn generate(
+        &self,
+        prompts: &[&[u32]],
+        generation: &Generation,
+    ) -> Result<Vec<Continuation>, ModelError> {
+        self.opt.generate(prompts, generation)
+    }
+
+    fn generate_by_each(
+        models: &[Self],
+        prompts: &[&[u32]],
+        generation: &Generation,
+    ) -> Result<Vec<Vec<Continuation>>, ModelError> {
+        if !models.iter().all(|model| model.side_by_side) {
+            let each = models.iter();
+            return each
+                .map(|model| model.generate(prompts, generation))
+                .collect();
+        }
+        TOGETHER.fetch_max(models.len(), Ordering::Relaxed);
+        let models: Vec<Model<Cpu>> = models.iter().map(|model| model.opt.clone()).collect();
+        Model::generate_by_each(&models, prompts, generation)
+    }
+}
+
+impl Observer<Candidates<Cpu>> for Kept {
+    fn on_step(&mut self, record: &StepRecord) -> Result<(), TrainError> {
+        Observer::<Model<Cpu>>::on_step(self, record)
+    }
+}
+
+/// Candidates of an adapter that write side by side make the run that they make one after the other: all losses, tokens and
+/// weights.
+#[test]
+#[cfg_attr(
+    not(any(target_arch = "x86_64", target_arch = "aarch64")),
+    ignore = "no fused multiply-add"
+)]
+fn candidates_that_write_side_by_side_make_the_same_run() {
+    let hot = Sampling {
+        temperature: 2.0,
+        ..Sampling::new(Seed::new(0))
+    };
+    let (prompts, config) = (prompts(true, false), config(4));
+    let scoring = Scoring::rewarded(Arc::new(Low), writer());
+    let examples = Examples {
+        train: &prompts,
+        dev: &[],
+        scoring: &scoring,
+    };
+    let lora = AdapterConfig::Lora(LoraConfig::default());
+    let prefix = AdapterConfig::Prefix(PrefixConfig {
+        tokens: 3,
+        init: PrefixInit::Random,
+    });
+    for adapter in [lora, prefix] {
+        let by_reward = ByReward::new(Arc::new(Low));
+        for objective in [by_reward.clone(), by_reward.sampled(hot.clone())] {
+            let run = |side_by_side| {
+                let opt = model().with_adapter(&adapter, Seed::new(5)).expect("valid");
+                let model = Candidates { opt, side_by_side };
+                let space = ParameterSpace::select(&model, &Selection::matching(ADAPTERS));
+                let space = space.expect("adapters");
+                assert!(model.at_once(&space.sizes()) > 1);
+                let mut model =
+                    Perturbed::new(model, space, NoiseKind::Gaussian, 0.5).expect("its own");
+                let mut strategy = PoolRegression::new(11)
+                    .expect("a pool")
+                    .shaped(Shaping::ZScore);
+                let mut kept = Kept::default();
+                Training::new(&mut strategy, &objective, examples, &config)
+                    .observer(&mut kept)
+                    .run(&mut model)
+                    .expect("trains");
+                let end = model.into_module().expect("at rest");
+                (kept.steps, content_hash(&end.opt))
+            };
+            let (together, one_by_one) = (run(true), run(false));
+            assert_eq!(together, one_by_one, "{adapter:?}");
+            let losses = &together.0[0].losses;
+            assert_eq!(losses.len(), 11);
+            assert!(
+                losses.iter().any(|loss| *loss != losses[0]),
+                "{adapter:?}: {losses:?}"
+            );
+        }
+    }
+    assert_eq!(TOGETHER.load(Ordering::Relaxed), 8);
 }
 
 #[test]

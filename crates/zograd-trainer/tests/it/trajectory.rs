@@ -16,8 +16,8 @@ use zograd_trainer::trajectory::{
     retell,
 };
 use zograd_trainer::{
-    Classification, EvalRecord, Event, Examples, Observer, Scoring, StepRecord, StopReason,
-    TrainConfig, TrainError, TrainState, TrainSummary, Training,
+    Classification, DecayToward, EvalRecord, Event, Examples, Observer, Scoring, StepRecord,
+    StopReason, TrainConfig, TrainError, TrainState, TrainSummary, Training,
 };
 
 const STEPS: u64 = 9;
@@ -257,6 +257,66 @@ fn a_strategy_of_ones_own_is_replayed_and_resumed_to_the_same_bits() {
             assert_eq!(found.records, log.records);
         }
     }
+}
+
+/// Decay towards the start finds the start weights again, from which the log is replayed and a checkpoint goes on; a reader
+/// that would lead them to zero refuses the log.
+#[test]
+fn decay_towards_the_start_is_replayed_and_resumed_to_the_same_bits() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for arithmetic in [Arithmetic::Plain, Arithmetic::Exact] {
+        let toward = |decay_toward| {
+            let mut header = header(arithmetic);
+            (header.config.weight_decay, header.config.decay_toward) = (5.0, decay_toward);
+            header.format = Header::format_of(
+                None,
+                &header.perturbation,
+                arithmetic,
+                header.stands_still,
+                &header.config,
+            );
+            header
+        };
+        let at = |name: &str| folder.path().join(format!("{arithmetic:?} {name}"));
+        let header = toward(DecayToward::Start);
+        assert_eq!(header.format, 8);
+        let whole = whole_run(&header, &at("whole"));
+        let to_zero = whole_run(&toward(DecayToward::Zero), &at("to zero"));
+        assert_ne!(whole.weights, to_zero.weights);
+        let log = Trajectory::read(&at("whole")).expect("a log");
+        assert_eq!(log.header, header);
+        let (again, _) = replayed(&log.header, &log.records);
+        assert_eq!(content_hash(again.module()), whole.weights);
+        for from_checkpoint in [false, true] {
+            let path = at(&from_checkpoint.to_string());
+            let resumed = resumed_run(&header, &path, from_checkpoint);
+            assert_eq!(
+                resumed.weights, whole.weights,
+                "{arithmetic:?} {from_checkpoint}"
+            );
+        }
+    }
+}
+
+/// Weights that decay elsewhere than the settings say are not trained.
+#[test]
+fn a_walk_that_decays_elsewhere_is_refused() {
+    let header = header(Arithmetic::Plain);
+    let mut config = header.config.clone();
+    config.decay_toward = DecayToward::Start;
+    let (prompts, scoring) = (prompts(), Scoring::choice());
+    let examples = Examples {
+        train: &prompts,
+        dev: &[],
+        scoring: &scoring,
+    };
+    let mut walked = walk(&header).begin(model()).expect("the start");
+    let mut strategy = Damped::default();
+    let error = Training::new(&mut strategy, &Classification, examples, &config)
+        .run(&mut walked)
+        .expect_err("another decay")
+        .to_string();
+    assert!(error.starts_with("`decay-toward = start`: "), "{error}");
 }
 
 /// Nothing of a family is saved but its name and settings: what was drawn is drawn again, what was masked is masked again.
