@@ -1,12 +1,16 @@
-//! Parsers that panic.
+//! Libraries that panic.
 
+use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
+
+/// What panics of all threads said, while these are guarded.
+static OF_ALL: Mutex<Option<Vec<String>>> = Mutex::new(None);
 
 /// Runs a parser of another library and makes an error of its panic. For libraries that are known to panic
 /// on damaged input, where checking the input beforehand would be a second parser; the message of the panic
@@ -15,26 +19,53 @@ thread_local! {
 /// # Errors
 /// What the panic said.
 pub fn guarded<T>(parse: impl FnOnce() -> T) -> Result<T, String> {
+    be_quiet();
+    let before = GUARDED.replace(true);
+    let parsed = catch_unwind(AssertUnwindSafe(parse));
+    GUARDED.set(before);
+    parsed.map_err(|panic| format!("the parser gave up: {}", words_of(&*panic)))
+}
+
+/// Runs the start of another library that panics in threads of its own, and makes an error of it. Until it is over no panic
+/// of any thread of the process is printed: for the beginning of a program, before it has much else to do.
+///
+/// # Errors
+/// What the first panic of the process said.
+pub fn guarded_with_threads<T>(start: impl FnOnce() -> T) -> Result<T, String> {
+    be_quiet();
+    let kept = |new| {
+        let mut all = OF_ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *all, new)
+    };
+    let before = kept(Some(Vec::new()));
+    let started = catch_unwind(AssertUnwindSafe(start));
+    let first = kept(before).unwrap_or_default().into_iter().next();
+    started.map_err(|panic| first.unwrap_or_else(|| words_of(&*panic)))
+}
+
+/// From now on panics that are guarded are not printed.
+fn be_quiet() {
     static QUIET: Once = Once::new();
     QUIET.call_once(|| {
         let usual = take_hook();
         set_hook(Box::new(move |panic| {
-            if !GUARDED.get() {
-                usual(panic);
+            if GUARDED.get() {
+                return;
+            }
+            match &mut *OF_ALL.lock().unwrap_or_else(PoisonError::into_inner) {
+                Some(said) => said.push(words_of(panic.payload())),
+                None => usual(panic),
             }
         }));
     });
-    let before = GUARDED.replace(true);
-    let parsed = catch_unwind(AssertUnwindSafe(parse));
-    GUARDED.set(before);
-    parsed.map_err(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied());
-        let text = text.unwrap_or("no reason given").replace('\n', "; ");
-        format!("the parser gave up: {text}")
-    })
+}
+
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no reason given").replace('\n', "; ")
 }
 
 #[cfg(test)]
@@ -51,5 +82,18 @@ mod tests {
             "{error}"
         );
         assert!(!GUARDED.get());
+    }
+
+    #[test]
+    fn the_first_panic_of_a_thread_is_the_error() {
+        assert_eq!(guarded_with_threads(|| 1), Ok(1));
+        let start = || {
+            let thread = std::thread::spawn(|| panic!("there is no driver\nfor it"));
+            thread.join().expect("a thread that answers");
+        };
+        let error = guarded_with_threads(start).expect_err("no answer");
+        assert_eq!(error, "there is no driver; for it");
+        let said = OF_ALL.lock().map(|said| said.is_some());
+        assert_eq!(said.ok(), Some(false));
     }
 }

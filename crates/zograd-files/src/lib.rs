@@ -5,8 +5,8 @@
 //! All readers of files open theirs through this crate, which lets regular files pass and gives the others
 //! an error in words. Links are followed: the cache of Hugging Face consists of them.
 //!
-//! [`guarded`] is for parsers of other libraries that panic on some input, and [`write()`], [`create`] and [`replace`] write files
-//! that an interruption must not leave half written. What is written goes where its name is and nowhere else: a link or a
+//! [`guarded`] is for parsers of other libraries that panic on some input, [`guarded_with_threads`] for libraries that begin with a
+//! panic where a driver is missing, and [`write()`], [`create`] and [`replace`] write files that an interruption must not leave half written. What is written goes where its name is and nowhere else: a link or a
 //! pipe that has it is replaced. [`reopen`] and [`open_or_create`] are for the few files that grow and are written into; they
 //! refuse links. [`free_bytes`] says beforehand whether there is room for them.
 
@@ -20,7 +20,7 @@ mod own;
 mod replace;
 mod room;
 
-pub use guard::guarded;
+pub use guard::{guarded, guarded_with_threads};
 pub use own::{make_folder, open_or_create, remove, reopen};
 pub use replace::{create, replace, sync_folder, write};
 pub use room::{Bytes, free_bytes, is_same_disk};

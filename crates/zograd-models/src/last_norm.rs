@@ -73,6 +73,10 @@ impl<B: ModelBackend> Model<B> {
     /// # Panics
     /// There is no such token.
     pub fn head_rows(&self, tokens: &[u32]) -> Vec<Vec<f64>> {
+        // CUDA starts no kernel for a tensor without elements
+        if tokens.is_empty() {
+            return Vec::new();
+        }
         let table = with!(self, model => model.head_table().weight.val());
         let [_, width] = table.dims();
         let places = indices(tokens.iter().map(|token| *token as i32), &table.device());

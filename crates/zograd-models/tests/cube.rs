@@ -5,7 +5,9 @@
 
 use burn::tensor::{Distribution, Tensor, TensorData};
 use burn_ndarray::NdArray;
-use zograd_models::{AttentionLayout, Heads, ModelBackend, Plan, Sequence, Sharing};
+use zograd_models::{
+    AttentionLayout, Heads, Model, ModelBackend, ModelConfig, Plan, Sequence, Sharing,
+};
 
 type Cpu = NdArray<f32>;
 #[cfg(feature = "wgpu")]
@@ -231,4 +233,17 @@ fn sixteen_bits() {
             );
         }
     }
+}
+
+/// CUDA refuses to start a kernel for nothing, and says so where something is read the next time.
+#[test]
+fn no_rows_are_read_of_no_tokens() {
+    let config = ModelConfig::from_json(
+        r#"{"vocab_size": 32, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
+            "ffn_dim": 16, "max_position_embeddings": 64}"#,
+    )
+    .expect("a config");
+    let model = Model::<Gpu>::init(&config, &gpu());
+    assert!(model.head_rows(&[]).is_empty());
+    assert_eq!(model.head_rows(&[3, 5]).len(), 2);
 }

@@ -34,10 +34,15 @@ pub fn dispatch<J: Job>(machine: &Machine, job: J) -> Result<J::Output> {
         #[cfg(feature = "cuda")]
         BackendName::Cuda => {
             let index = machine.device()?;
-            job.run::<burn_cuda::Cuda>(&burn_cuda::CudaDevice { index })
+            let device = burn_cuda::CudaDevice { index };
+            answers::<burn_cuda::Cuda>(BackendName::Cuda, &device)?;
+            job.run::<burn_cuda::Cuda>(&device)
         }
         #[cfg(feature = "wgpu")]
-        BackendName::Wgpu => on::<burn_wgpu::Wgpu, J>(job),
+        BackendName::Wgpu => {
+            answers::<burn_wgpu::Wgpu>(BackendName::Wgpu, &Default::default())?;
+            on::<burn_wgpu::Wgpu, J>(job)
+        }
         #[allow(unreachable_patterns, reason = "reachable without all features")]
         other => refuse!(
             "`backend = {other}`: this zograd was built without it; build with --features {other}"
@@ -48,4 +53,22 @@ pub fn dispatch<J: Job>(machine: &Machine, job: J) -> Result<J::Output> {
 #[allow(dead_code, reason = "used by whichever backends are compiled in")]
 fn on<B: RunBackend, J: Job>(job: J) -> Result<J::Output> {
     job.run::<B>(&<B as burn::tensor::backend::BackendTypes>::Device::default())
+}
+
+/// Refuses a GPU whose driver or device is missing: burn panics then, in a thread of its own.
+#[cfg(any(feature = "cuda", feature = "wgpu"))]
+fn answers<B: RunBackend>(backend: BackendName, device: &B::Device) -> Result<()> {
+    use burn::tensor::Tensor;
+
+    let start = || Tensor::<B, 1>::from_floats([1.0], device).into_data();
+    if let Err(words) = zograd_files::guarded_with_threads(start) {
+        // what comes behind it are lists of all names that were tried
+        let first = words.split(" - ").next().unwrap_or_default();
+        let first = first.split(": NotFound").next().unwrap_or_default();
+        refuse!(
+            "`backend = {backend}`: no GPU answers ({}); zograd doctor says what works here",
+            first.trim_end_matches('.')
+        );
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use crate::folder::Environment;
 use crate::settings::{BackendName, Machine, Storage};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use zograd_files::{free_bytes, guarded};
+use zograd_files::{free_bytes, guarded_with_threads};
 use zograd_models::hub::Hub;
 use zograd_perturb::{Instructions, is_exact_on};
 
@@ -115,7 +115,8 @@ impl BackendHealth {
         };
         if built {
             // a backend whose driver or device is missing panics
-            match guarded(|| dispatch(&Machine::new(backend, Storage::F32), Exactness)) {
+            match guarded_with_threads(|| dispatch(&Machine::new(backend, Storage::F32), Exactness))
+            {
                 Ok(Ok(exact)) => health.exact = Some(exact),
                 Ok(Err(error)) => health.problem = Some(error.to_string()),
                 Err(words) => health.problem = Some(words),
