@@ -64,7 +64,7 @@ fn answers<B: RunBackend>(backend: BackendName, device: &B::Device) -> Result<()
     if let Err(words) = zograd_files::guarded_with_threads(start) {
         // what comes behind it are lists of all names that were tried
         let first = words.split(" - ").next().unwrap_or_default();
-        let first = first.split(": NotFound").next().unwrap_or_default();
+        let first = first.split(". ").next().unwrap_or_default();
         refuse!(
             "`backend = {backend}`: no GPU answers ({}); zograd doctor says what works here",
             first.trim_end_matches('.')

@@ -1,4 +1,5 @@
-//! What a run will take, as soon as its first steps tell: time, and room in its folder.
+//! What a run will take: time, and room in its folder. Before the first step the first evaluation tells roughly, then the first
+//! steps.
 
 use super::prepare::Prepared;
 use crate::pace::Pace;
@@ -22,6 +23,9 @@ pub(super) struct Outlook {
     evaluates: bool,
     /// Seconds of the last evaluation.
     eval_seconds: f64,
+    /// What all forward passes of the steps would take, in evaluations on the development examples; none where steps do
+    /// other work than these.
+    work: Option<f64>,
     /// Test examples for each development example: what the score at the end will take.
     tests: f64,
     /// The best weights, and a checkpoint beside them.
@@ -33,16 +37,22 @@ pub(super) struct Outlook {
 }
 
 impl Outlook {
-    /// Of a run that keeps so many numbers of its own.
-    pub(super) fn new(prepared: &Prepared, numbers: u64) -> Self {
+    /// Of a run that keeps so many numbers of its own, and whose steps have so many forward passes, if that is known.
+    pub(super) fn new(prepared: &Prepared, numbers: u64, forwards: Option<u64>) -> Self {
         let settings = &prepared.settings;
         let has_log = MethodKind::of(&settings.method).has_log();
         let copies = if has_log { 2 } else { 1 };
         let [_, dev, test] = prepared.data.all().map(<[_]>::len);
+        let writes = prepared.scoring.writer().is_some();
+        let is_alike = writes == prepared.objective.needs_answers();
+        let batches = dev as f64 / settings.config.batch_size.max(1) as f64;
         Self {
             config: settings.config.clone(),
             evaluates: dev > 0,
             eval_seconds: 0.0,
+            work: forwards
+                .filter(|_| is_alike && dev > 0)
+                .map(|forwards| forwards as f64 / batches),
             tests: test as f64 / dev.max(1) as f64,
             bytes: numbers * settings.machine.storage().bytes() as u64 * copies,
             before: None,
@@ -51,9 +61,12 @@ impl Outlook {
         }
     }
 
-    /// The model was evaluated.
-    pub(super) fn on_eval(&mut self, eval: &EvalRecord) {
+    /// The model was evaluated; before the first step, the line that tells what the run will take by that.
+    pub(super) fn on_eval(&mut self, eval: &EvalRecord, folder: &Path) -> Option<String> {
         self.eval_seconds = eval.eval_seconds;
+        let work = self.work.filter(|_| eval.step == 0)?;
+        let evaluations = work + self.evaluations_from(0);
+        self.line("roughly", evaluations * self.eval_seconds, folder)
     }
 
     /// A step was made; once it can be told, the line that tells what the run will take.
@@ -70,10 +83,14 @@ impl Outlook {
             .seconds_for(self.config.steps.saturating_sub(step.step))?;
         let seconds = training + self.evaluations_from(step.step) * self.eval_seconds;
         self.is_told = self.pace.done() >= STEPS;
+        self.line("about", seconds, folder).filter(|_| self.is_told)
+    }
+
+    fn line(&self, how: &str, seconds: f64, folder: &Path) -> Option<String> {
         let is_small = seconds < SHORT_SECONDS && self.bytes < SMALL_BYTES;
-        (self.is_told && !is_small).then(|| {
+        (!is_small).then(|| {
             format!(
-                "about {} to go, and up to {} in {}",
+                "{how} {} to go, and up to {} in {}",
                 duration(seconds),
                 Bytes(self.bytes),
                 folder.display()
@@ -96,6 +113,8 @@ impl Outlook {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zograd_tasks::Metric;
+    use zograd_trainer::DevScore;
 
     fn outlook(bytes: u64) -> Outlook {
         let mut config = TrainConfig::new(1000, 1e-5);
@@ -104,6 +123,7 @@ mod tests {
             config,
             evaluates: true,
             eval_seconds: 10.0,
+            work: Some(80.0),
             tests: 2.0,
             bytes,
             before: None,
@@ -131,6 +151,26 @@ mod tests {
         alone.evaluates = false;
         let line = "about 17 min to go, and up to 540.0 MB in runs/x";
         assert_eq!(told(&mut alone, 1.0), [(5, line.to_owned())]);
+    }
+
+    /// Forward passes as long as 80 evaluations, the four evaluations and what counts as two of them.
+    #[test]
+    fn the_first_evaluation_tells_roughly() {
+        let score = DevScore::new(Metric::Accuracy, Some(0.5));
+        let mut eval = EvalRecord::new(0, 0, score, 0.7);
+        eval.eval_seconds = 5.0;
+        let mut outlook = outlook(540_000_000);
+        let mut told = |eval: &EvalRecord| outlook.on_eval(eval, Path::new("runs/x"));
+        let line = "roughly 7.2 min to go, and up to 540.0 MB in runs/x";
+        assert_eq!(told(&eval).as_deref(), Some(line));
+        eval.eval_seconds = 0.5;
+        assert_eq!(told(&eval), None);
+        eval.step = 300;
+        eval.eval_seconds = 5.0;
+        assert_eq!(told(&eval), None);
+        outlook.work = None;
+        eval.step = 0;
+        assert_eq!(outlook.on_eval(&eval, Path::new("runs/x")), None);
     }
 
     #[test]

@@ -76,12 +76,12 @@ struct BestLine<'a> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Of a run that keeps so many numbers of its own.
+    /// Of a run that keeps so many numbers of its own, and whose steps have so many forward passes, if that is known.
     pub(super) fn new(
         folder: RunFolder,
         log: Option<TrajectoryWriter>,
         base: BaseNote,
-        (prepared, numbers): (&Prepared, u64),
+        (prepared, numbers, forwards): (&Prepared, u64, Option<u64>),
         watch: &'a mut dyn Watch,
     ) -> Self {
         let sources = &prepared.sources;
@@ -101,7 +101,7 @@ impl<'a> Recorder<'a> {
             checkpointed: None,
             evaluates,
             due: false,
-            outlook: Outlook::new(prepared, numbers),
+            outlook: Outlook::new(prepared, numbers, forwards),
             spent: Spent::default(),
             told: BTreeSet::new(),
             last_event: None,
@@ -454,8 +454,10 @@ impl<B: RunBackend> Observer<Model<B>> for Recorder<'_> {
         };
         recorded.map_err(observer_error)?;
         self.due = false;
-        self.outlook.on_eval(record);
         self.watch.on_eval(record);
+        if let Some(line) = self.outlook.on_eval(record, self.folder.path()) {
+            self.watch.run_expects(&line);
+        }
         self.checkpoint(model, record.step);
         Ok(())
     }

@@ -139,7 +139,9 @@ impl Job for TrainJob<'_> {
         drop(plain);
 
         let note = beginning.note.clone();
-        let mut recorder = Recorder::new(folder, log, note, (&prepared, numbers), watch);
+        let forwards = prepared.settings.forwards(methods)?;
+        let outlook = (&prepared, numbers, forwards);
+        let mut recorder = Recorder::new(folder, log, note, outlook, watch);
         let work = Work {
             settings: &prepared.settings,
             methods,
