@@ -3,7 +3,11 @@
 //! The layers run one after the other, each for all probes in turn: a layer is made as it is at a probe, the tokens go
 //! through it, and it is dropped. So the weights stand still, and what exists besides the model is one layer (two for a
 //! probe and its opposite) and the tokens of all probes between two layers. Everything that a probe does not move is run once for all.
+//!
+//! Probes of low rank make no layer: what they add to a matrix is added to its product ([`Probe::added`]), and the tokens of
+//! all of them go through a layer as one batch ([`joined`]).
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use burn::module::Module;
@@ -16,6 +20,8 @@ use crate::error::ModelError;
 use crate::forward::check;
 use crate::indices::indices;
 use crate::interrupt::go_on;
+use crate::joined::joined;
+use crate::low_rank::LowRank;
 use crate::nn::Embedding;
 use crate::plan::Plan;
 use crate::probe::Probe;
@@ -45,13 +51,10 @@ pub(crate) fn log_probs_at_each<D: Decoder, P: Probe<D::Backend>>(
     if probes.is_empty() {
         return Ok(Vec::new());
     }
-    let device = device(model);
     let probed = Probed {
         model,
         plan,
-        layouts: Layouts::new(model, &plan.packing),
-        places: model.places(plan.positions(), &device),
-        read: rows::<D::Backend>(plan.logit_tokens(), &device),
+        tokens: Tokens::new(model, plan),
     };
     if !probed.serves(probes, still) {
         still.kept = probed.run_still(probes)?;
@@ -84,10 +87,40 @@ fn together<B: ModelBackend, P: Probe<B>>(probes: &[P], tokens: usize) -> Vec<&[
 struct Probed<'m, D: Decoder> {
     model: &'m D,
     plan: &'m Plan,
+    tokens: Tokens<D>,
+}
+
+/// What layers need to know of the tokens of a plan.
+struct Tokens<D: Decoder> {
     layouts: Layouts<D::Backend>,
     places: D::Places,
-    /// The tokens that are read after the last layer.
+    /// Those that are read after the last layer.
     read: Read<D::Backend>,
+}
+
+impl<D: Decoder> Tokens<D> {
+    fn new(model: &D, plan: &Plan) -> Self {
+        let device = device(model);
+        Self {
+            layouts: Layouts::new(model, &plan.packing),
+            places: model.places(plan.positions(), &device),
+            read: rows::<D::Backend>(plan.logit_tokens(), &device),
+        }
+    }
+
+    /// Sends them through a layer, as it is or moved, which is that of the model with this number.
+    fn through(
+        &self,
+        model: &D,
+        (index, layer): (usize, &D::Layer),
+        x: Tensor<D::Backend, 2>,
+    ) -> Tensor<D::Backend, 2> {
+        let read = (index + 1 == model.layers().len()).then_some(&self.read);
+        let layout = self.layouts.of(index);
+        model.run_layer((index, layer), x, &self.places, read, |projected| {
+            attend(layer, projected, layout)
+        })
+    }
 }
 
 impl<D: Decoder> Probed<'_, D> {
@@ -113,7 +146,7 @@ impl<D: Decoder> Probed<'_, D> {
         let mut layers = 0;
         for layer in all.iter().take_while(still) {
             go_on()?;
-            hidden = self.run(layers, layer, hidden);
+            hidden = self.tokens.through(self.model, (layers, layer), hidden);
             layers += 1;
         }
         Ok(Some(Kept {
@@ -132,21 +165,6 @@ impl<D: Decoder> Probed<'_, D> {
             || moves(probes, &model.entry())
     }
 
-    /// A layer, as it is or moved, which is that with this number.
-    fn run(
-        &self,
-        index: usize,
-        layer: &D::Layer,
-        x: Tensor<D::Backend, 2>,
-    ) -> Tensor<D::Backend, 2> {
-        let read = (index + 1 == self.model.layers().len()).then_some(&self.read);
-        let layout = self.layouts.of(index);
-        self.model
-            .run_layer((index, layer), x, &self.places, read, |projected| {
-                attend(layer, projected, layout)
-            })
-    }
-
     /// The scores of the plan at every point of the probes.
     fn scores<P: Probe<D::Backend>>(
         &self,
@@ -160,18 +178,51 @@ impl<D: Decoder> Probed<'_, D> {
                 None => self.embedded(probe),
             })
             .collect();
+        let blocks = OnceCell::new();
         let layers = self.model.layers().iter().enumerate();
         for (index, layer) in layers.skip(still.map_or(0, |kept| kept.layers)) {
+            if let Some(joined) = self.joined(layer, probes) {
+                go_on()?;
+                let points = hidden.iter().map(Vec::len).sum();
+                let blocks =
+                    blocks.get_or_init(|| Tokens::new(self.model, &self.plan.repeated(points)));
+                let xs = hidden.iter_mut().flat_map(std::mem::take);
+                let x = Tensor::cat(xs.collect(), 0);
+                let x = blocks.through(self.model, (index, &joined), x);
+                let rows = x.dims()[0] / points;
+                let mut each = (0..points).map(|point| x.clone().narrow(0, point * rows, rows));
+                for (probe, xs) in probes.iter().zip(&mut hidden) {
+                    *xs = each.by_ref().take(probe.points()).collect();
+                }
+                continue;
+            }
             for (probe, xs) in probes.iter().zip(&mut hidden) {
                 go_on()?;
                 let moved = probe.moved(layer).into_iter().zip(std::mem::take(xs));
-                *xs = moved.map(|(layer, x)| self.run(index, &layer, x)).collect();
+                let through = |(layer, x)| self.tokens.through(self.model, (index, &layer), x);
+                *xs = moved.map(through).collect();
             }
         }
-        let each = probes.iter().zip(hidden);
-        Ok(each
-            .flat_map(|(probe, xs)| self.scores_of(probe, self.before_head(probe, xs)))
-            .collect())
+        let head = added(probes, self.model.head_table(), self.head_rows().as_deref());
+        let mut first = 0;
+        let each = probes.iter().zip(hidden).map(|(probe, xs)| {
+            let points = first..first + probe.points();
+            first = points.end;
+            let added = head.as_ref().map(|head| head.at(points));
+            self.scores_of(probe, added.as_ref(), self.before_head(probe, xs))
+        });
+        Ok(each.flatten().collect())
+    }
+
+    /// The layer at all points of the probes, for their tokens in one batch, if that can be.
+    fn joined<P: Probe<D::Backend>>(&self, layer: &D::Layer, probes: &[P]) -> Option<D::Layer> {
+        let can = D::RUNS_BLOCKS && self.model.adapter().is_none();
+        can.then(|| joined(layer, probes)).flatten()
+    }
+
+    /// The rows of the head's table that are read, if these are not all.
+    fn head_rows(&self) -> Option<Vec<u32>> {
+        (!self.plan.is_normalised()).then(|| ids_of(&self.plan.targets))
     }
 
     fn embedded<P: Probe<D::Backend>>(&self, probe: &P) -> Vec<Tensor<D::Backend, 2>> {
@@ -203,16 +254,21 @@ impl<D: Decoder> Probed<'_, D> {
         points.map(|(x, exit)| self.model.leave(&exit, x)).collect()
     }
 
-    /// The scores at the points of a probe, given what the head is given there.
+    /// The scores at the points of a probe, given what it adds to the rows of the head's table that are read, if that is all
+    /// it does to the table, and what the head is given there.
     fn scores_of<P: Probe<D::Backend>>(
         &self,
         probe: &P,
+        added: Option<&LowRank<D::Backend>>,
         features: Vec<Tensor<D::Backend, 2>>,
     ) -> Vec<Tensor<D::Backend, 1>> {
         let targets = &self.plan.targets;
         if !self.plan.is_normalised() {
             let ids = ids_of(targets);
-            let logits = self.logits(probe, &features, &ids);
+            let logits = match added {
+                Some(added) => self.standing_logits(&features, Some(&ids), added),
+                None => self.logits(probe, &features, &ids),
+            };
             return logits
                 .into_iter()
                 .map(|logits| unnormalised(logits, &ids, targets))
@@ -226,7 +282,10 @@ impl<D: Decoder> Probed<'_, D> {
             let rows = LOGIT_ROWS.min(positions - start);
             let features = features.iter().map(|x| x.clone().narrow(0, start, rows));
             let features: Vec<_> = features.collect();
-            let logits = self.vocabulary_logits(probe, &features);
+            let logits = match added {
+                Some(added) => self.standing_logits(&features, None, added),
+                None => self.vocabulary_logits(probe, &features),
+            };
             for (scores, logits) in scores.iter_mut().zip(logits) {
                 scores.push(D::Backend::log_probs_at(logits, pairs));
             }
@@ -265,6 +324,25 @@ impl<D: Decoder> Probed<'_, D> {
         each.map(|parts| Tensor::cat(parts, 1)).collect()
     }
 
+    /// The logits of these ids, or of all, from the head's table where it stands and what is added to it.
+    fn standing_logits(
+        &self,
+        features: &[Tensor<D::Backend, 2>],
+        ids: Option<&[u32]>,
+        added: &LowRank<D::Backend>,
+    ) -> Vec<Tensor<D::Backend, 2>> {
+        let table = self.model.head_table();
+        let rows = match ids {
+            Some(ids) => standing_rows(table, ids),
+            None => table.weight.val(),
+        };
+        let points = features.iter().zip(added.logits(features));
+        let logits = points.map(|(x, added)| {
+            D::Backend::packed_add(D::Backend::packed_logits(x.clone(), rows.clone()), added)
+        });
+        logits.collect()
+    }
+
     /// The logits of these ids at the points of a probe.
     fn logits<P: Probe<D::Backend>>(
         &self,
@@ -299,12 +377,34 @@ fn looked_up<B: ModelBackend, P: Probe<B>>(
         .iter()
         .map(|id| rows.partition_point(|row| row < id) as i32);
     let places = indices(places, &table.weight.val().device());
-    let points = probe.rows(&table.weight, &rows).into_iter();
-    let activations = |rows: Tensor<B, 2>| {
-        let dtype = B::activations(rows.dtype());
-        of_type(rows.select(0, places.clone()), dtype)
+    let dtype = B::activations(table.weight.dtype());
+    let points = match added(std::slice::from_ref(probe), table, Some(&rows)) {
+        Some(added) => {
+            let standing = of_type(standing_rows(table, &rows), dtype);
+            let moved = added.matrices().into_iter();
+            moved.map(|added| standing.clone() + added).collect()
+        }
+        None => probe.rows(&table.weight, &rows),
     };
-    points.map(activations).collect()
+    let activations = |rows: Tensor<B, 2>| of_type(rows.select(0, places.clone()), dtype);
+    points.into_iter().map(activations).collect()
+}
+
+/// What the probes add to a table, or to these rows of it, in the type of what flows between the layers.
+fn added<B: ModelBackend, P: Probe<B>>(
+    probes: &[P],
+    table: &Embedding<B>,
+    rows: Option<&[u32]>,
+) -> Option<LowRank<B>> {
+    let added = P::added(probes, &table.weight, rows)?;
+    Some(added.of_type(B::activations(table.weight.dtype())))
+}
+
+/// Rows of a table where it is.
+fn standing_rows<B: ModelBackend>(table: &Embedding<B>, rows: &[u32]) -> Tensor<B, 2> {
+    let weight = table.weight.val();
+    let rows = indices(rows.iter().map(|row| *row as i32), &weight.device());
+    weight.select(0, rows)
 }
 
 /// `0..count` in as few parts of nearly one size as there can be, none larger than `most`.

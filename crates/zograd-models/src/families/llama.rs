@@ -122,6 +122,7 @@ impl<B: ModelBackend> Decoder for Llama<B> {
     type Places = Vec<Rotation<B>>;
 
     const LAYERS: &'static str = "layers";
+    const RUNS_BLOCKS: bool = true;
 
     fn shape(&self) -> Shape {
         self.config.shape()
