@@ -35,12 +35,15 @@ where
         linear.weight = Param::initialized(ParamId::new(), weight);
         added.push((which, factors.of_type(dtype)));
     }
+    if added.is_empty() {
+        return None;
+    }
     let mut matrices = Matrices {
         probes,
         move_: false,
     };
     layer.visit(&mut matrices);
-    if added.is_empty() || matrices.move_ {
+    if matrices.move_ {
         return None;
     }
     let points = probes.iter().flat_map(|probe| probe.moved(&layer));
