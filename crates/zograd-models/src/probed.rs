@@ -7,36 +7,32 @@
 //! Probes of low rank make no layer: what they add to a matrix is added to its product ([`Probe::added`]), and the tokens of
 //! all of them go through a layer as one batch ([`joined`]).
 
+mod tables;
+
 use std::cell::OnceCell;
-use std::ops::Range;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::backend::ModelBackend;
-use crate::backend::plain::of_type;
 use crate::decoder::{Decoder, Read, device};
 use crate::error::ModelError;
 use crate::forward::check;
-use crate::indices::indices;
 use crate::interrupt::go_on;
 use crate::joined::joined;
-use crate::low_rank::LowRank;
-use crate::nn::Embedding;
 use crate::plan::Plan;
 use crate::probe::Probe;
 use crate::run::{Layouts, attend, embedded, rows};
 use crate::scores::{Chunks, LOGIT_ROWS, ids_of, unnormalised};
 use crate::still::{Kept, Still};
+use tables::{Head, added, looked_up};
 
 /// Tokens between two layers at most, those of all probes together, unless those of one probe are more.
 const TOKENS: usize = 4096;
 
-/// Numbers of the head's table that are made at a time: 8 MiB in f32.
-const HEAD_NUMBERS: usize = 1 << 21;
-
 /// See [`LanguageModel::log_probs_at_each`](crate::LanguageModel::log_probs_at_each). Where a backend computes a row of a
-/// matrix product the same way however many rows there are, these are the bits of a model that was moved there. What no
+/// matrix product the same way however many rows there are, these are the bits of a model that was moved there, but for
+/// probes of low rank: what they add is rounded by itself. What no
 /// probe moves is run once for all and kept in `still`, for the next call with this plan and these weights.
 ///
 /// # Errors
@@ -186,14 +182,14 @@ impl<D: Decoder> Probed<'_, D> {
                 let points = hidden.iter().map(Vec::len).sum();
                 let blocks =
                     blocks.get_or_init(|| Tokens::new(self.model, &self.plan.repeated(points)));
-                let xs = hidden.iter_mut().flat_map(std::mem::take);
-                let x = Tensor::cat(xs.collect(), 0);
+                let x = Tensor::cat(hidden.iter_mut().flat_map(std::mem::take).collect(), 0);
                 let x = blocks.through(self.model, (index, &joined), x);
                 let rows = x.dims()[0] / points;
                 let mut each = (0..points).map(|point| x.clone().narrow(0, point * rows, rows));
-                for (probe, xs) in probes.iter().zip(&mut hidden) {
-                    *xs = each.by_ref().take(probe.points()).collect();
-                }
+                let probes = probes.iter();
+                hidden = probes
+                    .map(|probe| each.by_ref().take(probe.points()).collect())
+                    .collect();
                 continue;
             }
             for (probe, xs) in probes.iter().zip(&mut hidden) {
@@ -203,13 +199,18 @@ impl<D: Decoder> Probed<'_, D> {
                 *xs = moved.map(through).collect();
             }
         }
-        let head = added(probes, self.model.head_table(), self.head_rows().as_deref());
+        let table = self.model.head_table();
+        let all = added(probes, table, self.head_rows().as_deref());
         let mut first = 0;
         let each = probes.iter().zip(hidden).map(|(probe, xs)| {
             let points = first..first + probe.points();
             first = points.end;
-            let added = head.as_ref().map(|head| head.at(points));
-            self.scores_of(probe, added.as_ref(), self.before_head(probe, xs))
+            let head = Head {
+                probe,
+                table,
+                added: all.as_ref().map(|all| all.at(points)),
+            };
+            self.scores_of(&head, self.before_head(probe, xs))
         });
         Ok(each.flatten().collect())
     }
@@ -254,23 +255,16 @@ impl<D: Decoder> Probed<'_, D> {
         points.map(|(x, exit)| self.model.leave(&exit, x)).collect()
     }
 
-    /// The scores at the points of a probe, given what it adds to the rows of the head's table that are read, if that is all
-    /// it does to the table, and what the head is given there.
+    /// The scores at the points of a probe, given what the head is given there.
     fn scores_of<P: Probe<D::Backend>>(
         &self,
-        probe: &P,
-        added: Option<&LowRank<D::Backend>>,
+        head: &Head<'_, D::Backend, P>,
         features: Vec<Tensor<D::Backend, 2>>,
     ) -> Vec<Tensor<D::Backend, 1>> {
         let targets = &self.plan.targets;
-        if !self.plan.is_normalised() {
-            let ids = ids_of(targets);
-            let logits = match added {
-                Some(added) => self.standing_logits(&features, Some(&ids), added),
-                None => self.logits(probe, &features, &ids),
-            };
+        if let Some(ids) = self.head_rows() {
+            let logits = head.logits(&features, Some(&ids)).into_iter();
             return logits
-                .into_iter()
                 .map(|logits| unnormalised(logits, &ids, targets))
                 .collect();
         }
@@ -282,10 +276,7 @@ impl<D: Decoder> Probed<'_, D> {
             let rows = LOGIT_ROWS.min(positions - start);
             let features = features.iter().map(|x| x.clone().narrow(0, start, rows));
             let features: Vec<_> = features.collect();
-            let logits = match added {
-                Some(added) => self.standing_logits(&features, None, added),
-                None => self.vocabulary_logits(probe, &features),
-            };
+            let logits = head.logits(&features, None);
             for (scores, logits) in scores.iter_mut().zip(logits) {
                 scores.push(D::Backend::log_probs_at(logits, pairs));
             }
@@ -293,138 +284,9 @@ impl<D: Decoder> Probed<'_, D> {
         let each = scores.into_iter();
         each.map(|scores| chunks.in_order(scores)).collect()
     }
-
-    /// The logits of all ids at the points of a probe, from one block of the table after the other.
-    fn vocabulary_logits<P: Probe<D::Backend>>(
-        &self,
-        probe: &P,
-        features: &[Tensor<D::Backend, 2>],
-    ) -> Vec<Tensor<D::Backend, 2>> {
-        let table = self.model.head_table();
-        if !probe.moves(table) {
-            let each = features.iter().cloned();
-            return each
-                .map(|x| D::Backend::packed_logits(x, table.weight.val()))
-                .collect();
-        }
-        let [vocabulary, width] = table.weight.dims();
-        let most = match probe.makes_rows() {
-            true => HEAD_NUMBERS / width.max(1),
-            false => vocabulary,
-        };
-        let mut parts = vec![Vec::new(); features.len()];
-        for ids in blocks(vocabulary, most) {
-            let ids: Vec<u32> = ids.map(|id| id as u32).collect();
-            let logits = self.logits(probe, features, &ids);
-            for (parts, logits) in parts.iter_mut().zip(logits) {
-                parts.push(logits);
-            }
-        }
-        let each = parts.into_iter();
-        each.map(|parts| Tensor::cat(parts, 1)).collect()
-    }
-
-    /// The logits of these ids, or of all, from the head's table where it stands and what is added to it.
-    fn standing_logits(
-        &self,
-        features: &[Tensor<D::Backend, 2>],
-        ids: Option<&[u32]>,
-        added: &LowRank<D::Backend>,
-    ) -> Vec<Tensor<D::Backend, 2>> {
-        let table = self.model.head_table();
-        let rows = match ids {
-            Some(ids) => standing_rows(table, ids),
-            None => table.weight.val(),
-        };
-        let points = features.iter().zip(added.logits(features));
-        let logits = points.map(|(x, added)| {
-            D::Backend::packed_add(D::Backend::packed_logits(x.clone(), rows.clone()), added)
-        });
-        logits.collect()
-    }
-
-    /// The logits of these ids at the points of a probe.
-    fn logits<P: Probe<D::Backend>>(
-        &self,
-        probe: &P,
-        features: &[Tensor<D::Backend, 2>],
-        ids: &[u32],
-    ) -> Vec<Tensor<D::Backend, 2>> {
-        let rows = probe.rows(&self.model.head_table().weight, ids);
-        let points = features.iter().cloned().zip(rows);
-        points
-            .map(|(x, rows)| D::Backend::packed_logits(x, rows))
-            .collect()
-    }
 }
 
 /// Whether one of the probes moves this part of the model.
 fn moves<B: ModelBackend, P: Probe<B>, M: Module<B>>(probes: &[P], part: &M) -> bool {
     probes.iter().any(|probe| probe.moves(part))
-}
-
-/// Rows of a table at the points of a probe, `[ids, width]`, in the type of what flows between the layers. A row that is looked up several times is moved once.
-fn looked_up<B: ModelBackend, P: Probe<B>>(
-    probe: &P,
-    table: &Embedding<B>,
-    ids: impl Iterator<Item = u32>,
-) -> Vec<Tensor<B, 2>> {
-    let ids: Vec<u32> = ids.collect();
-    let mut rows = ids.clone();
-    rows.sort_unstable();
-    rows.dedup();
-    let places = ids
-        .iter()
-        .map(|id| rows.partition_point(|row| row < id) as i32);
-    let places = indices(places, &table.weight.val().device());
-    let dtype = B::activations(table.weight.dtype());
-    let points = match added(std::slice::from_ref(probe), table, Some(&rows)) {
-        Some(added) => {
-            let standing = of_type(standing_rows(table, &rows), dtype);
-            let moved = added.matrices().into_iter();
-            moved.map(|added| standing.clone() + added).collect()
-        }
-        None => probe.rows(&table.weight, &rows),
-    };
-    let activations = |rows: Tensor<B, 2>| of_type(rows.select(0, places.clone()), dtype);
-    points.into_iter().map(activations).collect()
-}
-
-/// What the probes add to a table, or to these rows of it, in the type of what flows between the layers.
-fn added<B: ModelBackend, P: Probe<B>>(
-    probes: &[P],
-    table: &Embedding<B>,
-    rows: Option<&[u32]>,
-) -> Option<LowRank<B>> {
-    let added = P::added(probes, &table.weight, rows)?;
-    Some(added.of_type(B::activations(table.weight.dtype())))
-}
-
-/// Rows of a table where it is.
-fn standing_rows<B: ModelBackend>(table: &Embedding<B>, rows: &[u32]) -> Tensor<B, 2> {
-    let weight = table.weight.val();
-    let rows = indices(rows.iter().map(|row| *row as i32), &weight.device());
-    weight.select(0, rows)
-}
-
-/// `0..count` in as few parts of nearly one size as there can be, none larger than `most`.
-fn blocks(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
-    let parts = count.div_ceil(most.max(1)).max(1);
-    (0..parts).map(move |part| part * count / parts..(part + 1) * count / parts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_cover_everything_once() {
-        for (count, most) in [(10, 3), (50_272, 2730), (7, 100), (1, 1), (5, 0)] {
-            let parts: Vec<Range<usize>> = blocks(count, most).collect();
-            let sizes = parts.iter().map(Range::len);
-            assert!(sizes.clone().all(|size| size <= most.max(1)), "{parts:?}");
-            assert!(sizes.clone().max() <= sizes.min().map(|size| size + 1));
-            assert!(parts.into_iter().flatten().eq(0..count));
-        }
-    }
 }

@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// They are made when they are asked for, a part of the module at a time ([`Probe::moved`]), and are gone when that part
 /// is dropped; the module itself stands still. [`Perturbed::at_probes`](super::Perturbed::at_probes) gives probes.
 ///
-/// The bits of what moves are those that walking there from `theta` gives.
+/// The bits of what moves are those that walking there from `theta` gives. What is added to a matrix of low rank can be had
+/// instead ([`Probe::factors`]).
 pub struct Probe<'a> {
     pub(super) space: &'a ParameterSpace,
     pub(super) places: &'a HashMap<ParamId, usize>,
