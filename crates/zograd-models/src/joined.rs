@@ -15,7 +15,7 @@ use crate::probe::Probe;
 /// the model, with what is added to them beside them; its vectors are as many as there are points, end to end.
 ///
 /// `None` if that is not all that moves, or nothing is added to a matrix.
-pub(crate) fn joined<L, P>(layer: &L, probes: &[P]) -> Option<L>
+pub(crate) fn joined<L, P>(layer: &L, probes: &[&P]) -> Option<L>
 where
     L: DecoderLayer<Backend: ModelBackend>,
     P: Probe<L::Backend>,
@@ -64,7 +64,7 @@ where
 
 /// Whether a parameter of several dimensions moves.
 struct Matrices<'p, P> {
-    probes: &'p [P],
+    probes: &'p [&'p P],
     move_: bool,
 }
 

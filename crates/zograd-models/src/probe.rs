@@ -30,7 +30,7 @@ pub trait Probe<B: Backend> {
     /// # Panics
     /// A row is not in the matrix.
     fn added(
-        probes: &[Self],
+        probes: &[&Self],
         matrix: &Param<Tensor<B, 2>>,
         rows: Option<&[u32]>,
     ) -> Option<LowRank<B>>

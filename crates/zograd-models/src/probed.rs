@@ -9,7 +9,7 @@
 
 mod tables;
 
-use std::cell::OnceCell;
+use std::collections::HashMap;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
@@ -174,25 +174,30 @@ impl<D: Decoder> Probed<'_, D> {
                 None => self.embedded(probe),
             })
             .collect();
-        let blocks = OnceCell::new();
+        let mut blocks = HashMap::new();
         let layers = self.model.layers().iter().enumerate();
         for (index, layer) in layers.skip(still.map_or(0, |kept| kept.layers)) {
-            if let Some(joined) = self.joined(layer, probes) {
+            // what does not move is run as it is alone, to the bit
+            let (mut moving, idle): (Vec<_>, Vec<_>) = probes
+                .iter()
+                .zip(&mut hidden)
+                .partition(|(probe, _)| probe.moves(layer));
+            if let Some(joined) = self.joined(layer, &moving) {
                 go_on()?;
-                let points = hidden.iter().map(Vec::len).sum();
-                let blocks =
-                    blocks.get_or_init(|| Tokens::new(self.model, &self.plan.repeated(points)));
-                let x = Tensor::cat(hidden.iter_mut().flat_map(std::mem::take).collect(), 0);
-                let x = blocks.through(self.model, (index, &joined), x);
+                let points = moving.iter().map(|(_, xs)| xs.len()).sum();
+                let tokens = blocks
+                    .entry(points)
+                    .or_insert_with(|| Tokens::new(self.model, &self.plan.repeated(points)));
+                let xs = moving.iter_mut().flat_map(|(_, xs)| std::mem::take(*xs));
+                let x = Tensor::cat(xs.collect(), 0);
+                let x = tokens.through(self.model, (index, &joined), x);
                 let rows = x.dims()[0] / points;
                 let mut each = (0..points).map(|point| x.clone().narrow(0, point * rows, rows));
-                let probes = probes.iter();
-                hidden = probes
-                    .map(|probe| each.by_ref().take(probe.points()).collect())
-                    .collect();
-                continue;
+                for (probe, xs) in std::mem::take(&mut moving) {
+                    *xs = each.by_ref().take(probe.points()).collect();
+                }
             }
-            for (probe, xs) in probes.iter().zip(&mut hidden) {
+            for (probe, xs) in moving.into_iter().chain(idle) {
                 go_on()?;
                 let moved = probe.moved(layer).into_iter().zip(std::mem::take(xs));
                 let through = |(layer, x)| self.tokens.through(self.model, (index, &layer), x);
@@ -200,7 +205,8 @@ impl<D: Decoder> Probed<'_, D> {
             }
         }
         let table = self.model.head_table();
-        let all = added(probes, table, self.head_rows().as_deref());
+        let all: Vec<&P> = probes.iter().collect();
+        let all = added(&all, table, self.head_rows().as_deref());
         let mut first = 0;
         let each = probes.iter().zip(hidden).map(|(probe, xs)| {
             let points = first..first + probe.points();
@@ -215,10 +221,15 @@ impl<D: Decoder> Probed<'_, D> {
         Ok(each.flatten().collect())
     }
 
-    /// The layer at all points of the probes, for their tokens in one batch, if that can be.
-    fn joined<P: Probe<D::Backend>>(&self, layer: &D::Layer, probes: &[P]) -> Option<D::Layer> {
+    /// The layer at all points of these probes, for their tokens in one batch, if that can be.
+    fn joined<P: Probe<D::Backend>, X>(
+        &self,
+        layer: &D::Layer,
+        moving: &[(&P, X)],
+    ) -> Option<D::Layer> {
         let can = D::RUNS_BLOCKS && self.model.adapter().is_none();
-        can.then(|| joined(layer, probes)).flatten()
+        let probes: Vec<&P> = moving.iter().map(|(probe, _)| *probe).collect();
+        can.then(|| joined(layer, &probes)).flatten()
     }
 
     /// The rows of the head's table that are read, if these are not all.

@@ -29,7 +29,7 @@ pub(super) fn looked_up<B: ModelBackend, P: Probe<B>>(
         .map(|id| rows.partition_point(|row| row < id) as i32);
     let places = indices(places, &table.weight.val().device());
     let dtype = B::activations(table.weight.dtype());
-    let points = match added(std::slice::from_ref(probe), table, Some(&rows)) {
+    let points = match added(&[probe], table, Some(&rows)) {
         Some(added) => {
             let standing = of_type(standing_rows(table, &rows), dtype);
             let moved = added.matrices().into_iter();
@@ -43,7 +43,7 @@ pub(super) fn looked_up<B: ModelBackend, P: Probe<B>>(
 
 /// What the probes add to a table, or to these rows of it, in the type of what flows between the layers.
 pub(super) fn added<B: ModelBackend, P: Probe<B>>(
-    probes: &[P],
+    probes: &[&P],
     table: &Embedding<B>,
     rows: Option<&[u32]>,
 ) -> Option<LowRank<B>> {

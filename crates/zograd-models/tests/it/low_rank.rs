@@ -118,7 +118,7 @@ impl<B: ModelBackend> Probe<B> for Additive {
     }
 
     fn added(
-        probes: &[Self],
+        probes: &[&Self],
         matrix: &Param<Tensor<B, 2>>,
         rows: Option<&[u32]>,
     ) -> Option<LowRank<B>> {

@@ -28,7 +28,7 @@ impl<B: NoiseBackend> zograd_models::Probe<B> for ModelProbe<'_> {
     }
 
     fn added(
-        probes: &[Self],
+        probes: &[&Self],
         matrix: &Param<Tensor<B, 2>>,
         rows: Option<&[u32]>,
     ) -> Option<LowRank<B>> {

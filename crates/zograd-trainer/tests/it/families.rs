@@ -281,8 +281,8 @@ fn make(spec: &PerturbationSpec, method: &MethodSpec, stands: bool) -> Made {
 /// Weights that stand still lead to the losses and the weights of those that walk, to the bit. Passes and streams are those of dense noise, whatever a stream is.
 ///
 /// Families of low rank touch no weight but in the update, until curvature shapes their noise. Their losses are those of
-/// walking up to the roundings of f32, of which walking makes some that they do not: every weight to its grid of 2^-24 or
-/// 2^-23.
+/// walking up to rounding: that of every weight to its grid, 2^-20 at most for the largest numbers of such noise, which
+/// walking alone makes.
 #[test]
 fn standing_and_walking_make_the_same_steps() {
     let dense = PerturbationSpec::default();
@@ -313,7 +313,8 @@ fn standing_and_walking_make_the_same_steps() {
                 }
                 assert_eq!(walked.evaluations.len(), stood.evaluations.len());
                 for (a, b) in walked.evaluations.iter().zip(&stood.evaluations) {
-                    assert!((a.loss - b.loss).abs() < 1e-5, "{a:?} and {b:?}");
+                    let most = if low_rank { 1e-4 } else { 1e-5 };
+                    assert!((a.loss - b.loss).abs() < most, "{a:?} and {b:?}");
                 }
                 assert_eq!(stood.tokens, walked.tokens, "{spec:?} {method:?} {step}");
             }

@@ -72,6 +72,13 @@ fn methods() -> [MethodSpec; 4] {
     ]
 }
 
+/// Losses of some units are made of numbers that f32 rounds at 2^-24 of them, some tens of times one after the other.
+/// With exact steps walking rounds every weight to its grid as well, and grids for noise of low rank, whose largest numbers
+/// are large, are some times coarser than f32 is: here 2^-20 at most, for 5,000 weights.
+fn tolerance(exact: bool) -> f64 {
+    if exact { 1e-4 } else { 1e-5 }
+}
+
 /// Every loss of every step, and a step is one pass: its update.
 #[test]
 fn losses_are_those_of_walking_and_a_step_is_one_pass() {
@@ -112,10 +119,8 @@ fn losses_are_those_of_walking_and_a_step_is_one_pass() {
                         });
                         let losses = prober.losses(&directions).expect("finite");
                         for (told, walked) in report.evaluations.iter().zip(&losses) {
-                            // losses of some units, made of numbers that f32 rounds at 2^-24 of them, some tens of times
-                            // one after the other; walking rounds each weight as well
                             let error = told.loss - walked.mean;
-                            assert!(error.abs() < 1e-5, "{label}: {error}");
+                            assert!(error.abs() < tolerance(exact), "{label}: {error}");
                         }
                         let update = AppliedUpdate::new(report.direction.clone(), 1e-3)
                             .with_decay(0.0, step);
