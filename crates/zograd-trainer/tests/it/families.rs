@@ -281,8 +281,9 @@ fn make(spec: &PerturbationSpec, method: &MethodSpec, stands: bool) -> Made {
 /// Weights that stand still lead to the losses and the weights of those that walk, to the bit. Passes and streams are those of dense noise, whatever a stream is.
 ///
 /// Families of low rank touch no weight but in the update, until curvature shapes their noise. Their losses are those of
-/// walking up to rounding: that of every weight to its grid, 2^-20 at most for the largest numbers of such noise, which
-/// walking alone makes.
+/// walking up to rounding, above all that of every weight to its grid, which walking alone makes: with the room that the
+/// largest numbers of such noise want the grids here are 2^-15, a weight is off by 2^-17 on average, and the gradient is
+/// some units long.
 #[test]
 fn standing_and_walking_make_the_same_steps() {
     let dense = PerturbationSpec::default();
