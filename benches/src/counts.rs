@@ -10,6 +10,7 @@ use zograd_tasks::Prompt;
 use zograd_trainer::{Loss, Rule, Standing, run_step};
 
 use crate::batches::{Batches, padded_tokens};
+use crate::perturbations::{Family, FamilyName};
 use crate::steps::MethodName;
 
 /// What one step of a method does.
@@ -28,14 +29,23 @@ impl StepCounts {
     ///
     /// # Errors
     /// None that depends on the input.
-    pub fn of(method: MethodName) -> Result<Self> {
+    pub fn of(method: MethodName, family: FamilyName) -> Result<Self> {
         let config = ModelConfig::from_json(
             r#"{"vocab_size": 32, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2,
                 "ffn_dim": 16, "max_position_embeddings": 16}"#,
         )?;
         let model = Model::<NdArray>::init(&config, &Default::default());
         let space = ParameterSpace::select(&model, &Selection::All)?;
-        let mut model = Perturbed::new(model, space, NoiseKind::Gaussian, 1e-3)?;
+        let family = Family {
+            name: family,
+            rank: 2,
+            refresh: 10,
+        };
+        let noise =
+            family
+                .spec()
+                .perturbation(NoiseKind::Gaussian, &model, &space, Seed::new(1))?;
+        let mut model = Perturbed::new(model, space, noise, 1e-3)?;
         let mut strategy = method.strategy()?;
         let context = StepContext::new(0, Seed::new(0), model.eps());
         let mut forwards = 0;

@@ -12,7 +12,9 @@ pub mod counts;
 pub mod device;
 pub mod forwards;
 pub mod generations;
+pub mod made;
 pub mod passes;
+pub mod perturbations;
 pub mod probes;
 #[cfg(feature = "cuda")]
 pub mod products;

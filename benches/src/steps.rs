@@ -14,7 +14,9 @@ use zograd_trainer::{
 };
 
 use crate::batches::Batches;
+use crate::made::Made;
 use crate::median;
+use crate::perturbations::Family;
 
 /// The methods that are measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -53,6 +55,8 @@ pub enum ProberName {
     Walking,
     /// They stand still.
     Standing,
+    /// They stand still, and layers are made at every probe, whatever the family.
+    Made,
 }
 
 /// What is measured.
@@ -64,6 +68,8 @@ pub struct StepSettings {
     pub method: MethodName,
     /// How it has its losses.
     pub prober: ProberName,
+    /// What seeds mean.
+    pub family: Family,
     /// Steps that are not timed, before those that are.
     pub warmup: usize,
     /// Timed steps.
@@ -79,7 +85,7 @@ pub struct StepTimes {
     pub parameters: u64,
     /// Forward passes of one step.
     pub forwards: usize,
-    /// Passes over the weights of one step.
+    /// Passes over the weights of one step; layers that are made although their family has factors are not counted.
     pub passes: u64,
     /// Noise streams of all passes of one step.
     pub streams: u64,
@@ -111,6 +117,7 @@ impl StepTimes {
             dtype,
             method,
             prober,
+            family,
             warmup,
             steps,
         } = settings;
@@ -121,12 +128,14 @@ impl StepTimes {
         let space = ParameterSpace::select(&model, &Selection::All)?;
         let parameters = space.dimension();
         let (kind, eps, lr) = (NoiseKind::Gaussian, 1e-3, 1e-6);
+        let mut spec = family.spec();
+        let noise = spec.perturbation(kind, &model, &space, Seed::new(1))?;
         // as runs do it
         let mut model = if dtype == DType::F32 {
-            let grids = Grids::of(&model, &space, eps, lr)?;
-            Perturbed::on_grids(model, space, kind, eps, grids)?
+            let grids = Grids::of_noise(&model, &space, &noise, eps, lr)?;
+            Perturbed::on_grids(model, space, noise, eps, grids)?
         } else {
-            Perturbed::new(model, space, kind, eps)?
+            Perturbed::new(model, space, noise, eps)?
         };
         let mut strategy = method.strategy()?;
         let (mut step_s, mut forward_s, mut tokens) = (Vec::new(), Vec::new(), 0);
@@ -144,6 +153,7 @@ impl StepTimes {
             let start = Instant::now();
             let mut walking;
             let mut standing;
+            let mut made;
             let prober: &mut dyn Prober = match prober {
                 ProberName::Walking => {
                     walking = Walking::new(&mut model, |m| {
@@ -161,6 +171,16 @@ impl StepTimes {
                         Ok(losses.collect::<Vec<Loss>>())
                     });
                     &mut standing
+                }
+                ProberName::Made => {
+                    made = Standing::new(&mut model, |m, probes| {
+                        let probes: Vec<Made<'_>> = probes.iter().copied().map(Made).collect();
+                        let measured = measure_at_each(m, &probes, &batch, objective)?;
+                        tokens = measured.first().map_or(0, |first| first.tokens);
+                        let losses = measured.iter().map(|found| found.loss(objective));
+                        Ok(losses.collect::<Vec<Loss>>())
+                    });
+                    &mut made
                 }
             };
             let report = run_step(strategy.as_mut(), &context, prober, Rule::new(lr, 0.0))?;

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use zograd_benches::batches::Batches;
 use zograd_benches::counts::{BatchCounts, StepCounts};
+use zograd_benches::perturbations::FamilyName;
 use zograd_benches::steps::MethodName;
 use zograd_models::ModelConfig;
 
@@ -26,8 +27,13 @@ fn opt_125m() -> ModelConfig {
 #[test]
 fn steps_do_the_work_they_are_said_to() {
     for (name, expected) in thresholds().steps {
-        let method = MethodName::from_str(&name, false).expect("a method");
-        assert_eq!(StepCounts::of(method).expect("a step"), expected, "{name}");
+        let (method, family) = match name.strip_suffix("-low-rank") {
+            Some(method) => (method, FamilyName::Subzero),
+            None => (&name[..], FamilyName::Dense),
+        };
+        let method = MethodName::from_str(method, false).expect("a method");
+        let found = StepCounts::of(method, family).expect("a step");
+        assert_eq!(found, expected, "{name}");
     }
 }
 

@@ -13,6 +13,7 @@ use zograd_benches::device::DeviceTimes;
 use zograd_benches::forwards::ForwardTimes;
 use zograd_benches::generations::{GenerationTimes, Shape};
 use zograd_benches::passes::PassTimes;
+use zograd_benches::perturbations::{Family, FamilyName};
 use zograd_benches::probes::{AdapterName, ProbeTimes};
 use zograd_benches::run_inputs;
 use zograd_benches::slopes::Slopes;
@@ -86,6 +87,8 @@ enum What {
         /// How the losses at probes are had
         #[arg(long, value_enum, default_value_t = ProberName::Standing)]
         prober: ProberName,
+        #[command(flatten)]
+        family: Family,
         #[arg(long, default_value_t = 1)]
         warmup: usize,
         /// Timed steps, after the warm-up
@@ -251,6 +254,7 @@ fn run<B: NoiseBackend + ModelBackend>(
             input,
             method,
             prober,
+            family,
             warmup,
             steps,
         } => {
@@ -259,6 +263,7 @@ fn run<B: NoiseBackend + ModelBackend>(
                 dtype,
                 method: *method,
                 prober: *prober,
+                family: *family,
                 warmup: *warmup,
                 steps: *steps,
             };
@@ -294,8 +299,15 @@ fn run<B: NoiseBackend + ModelBackend>(
             let mut methods = serde_json::Map::new();
             for method in MethodName::value_variants() {
                 let name = method.to_possible_value().map(|v| v.get_name().to_owned());
-                let counts = serde_json::to_value(StepCounts::of(*method)?)?;
-                methods.insert(name.unwrap_or_default(), counts);
+                let name = name.unwrap_or_default();
+                for family in [FamilyName::Dense, FamilyName::Subzero] {
+                    let counts = StepCounts::of(*method, family)?;
+                    let name = match family {
+                        FamilyName::Dense => name.clone(),
+                        _ => format!("{name}-low-rank"),
+                    };
+                    methods.insert(name, serde_json::to_value(counts)?);
+                }
             }
             let batches = BatchCounts::of(&input.read(config)?, config)?;
             json!({"methods": methods, "batches": batches})

@@ -39,6 +39,11 @@ pub trait Decoder: Module<<Self as Decoder>::Backend> {
     /// Path of the layers: `layers` if the first parameter of the first layer is called `layers.0.…`.
     const LAYERS: &'static str;
 
+    /// Whether its layers run tokens in blocks, each with vectors of its own, which lie end to end in the parameters of one
+    /// dimension: [`Linear`], [`LayerNorm`](crate::LayerNorm) and [`RmsNorm`](crate::RmsNorm) do, so it is true of layers that
+    /// have no other vectors. Then probes of low rank go through a layer in one batch ([`Probe::added`](crate::Probe::added)).
+    const RUNS_BLOCKS: bool = false;
+
     /// Its sizes.
     fn shape(&self) -> Shape;
 

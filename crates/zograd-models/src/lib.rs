@@ -53,8 +53,10 @@ pub mod gguf;
 pub mod hub;
 mod indices;
 mod interrupt;
+mod joined;
 mod language_model;
 mod last_norm;
+mod low_rank;
 mod model;
 mod nn;
 mod packing;
@@ -87,6 +89,7 @@ pub use families::{
 pub use generate::{Continuation, Decoding, Finish, Generation, Sampling};
 pub use interrupt::{interruptible, is_interrupted};
 pub use language_model::LanguageModel;
+pub use low_rank::{Left, LowRank};
 pub use model::{HEAD, Model};
 pub use nn::{Embedding, LayerNorm, Linear, RmsNorm, RmsNormSettings};
 pub use packing::{PackedRow, Segment};

@@ -7,6 +7,7 @@ use burn::tensor::{Int, Tensor};
 use crate::adapter::{Lora, LoraStack};
 use crate::backend::plain::of_type;
 use crate::backend::{ModelBackend, WeightAndBias};
+use crate::low_rank::LowRank;
 use crate::parameters::{Initial, ParameterSource, param};
 
 /// `y = x W^T + b`. The weight is stored `[out, in]` as in PyTorch files, so that weights load
@@ -22,6 +23,8 @@ pub struct Linear<B: Backend> {
     /// What several adapters add to it, each for its own block of the tokens: in no model but that which scores for
     /// several.
     pub(crate) stack: Option<LoraStack<B>>,
+    /// What probes of low rank add to it, each for its own block: in no model but that which is looked at there.
+    pub(crate) added: Option<LowRank<B>>,
 }
 
 impl<B: Backend> Linear<B> {
@@ -32,6 +35,7 @@ impl<B: Backend> Linear<B> {
             bias,
             lora: None,
             stack: None,
+            added: None,
         }
     }
 }
@@ -56,8 +60,19 @@ impl<B: ModelBackend> Linear<B> {
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let base = |x| {
             let (weight, bias) = self.weight_and_bias();
-            B::packed_linear(x, weight, bias)
+            let Some(bias) = bias else {
+                return B::packed_linear(x, weight, None);
+            };
+            let [width, _] = weight.dims();
+            in_blocks(x, [bias], width, |x, [bias]| {
+                B::packed_linear(x, weight.clone(), Some(bias))
+            })
         };
+        if let Some(added) = &self.added {
+            let (weight, biases) = self.weight_and_bias();
+            let base = B::packed_linear(x.clone(), weight, None);
+            return B::packed_add(base, added.forward(x, biases));
+        }
         match (&self.lora, &self.stack) {
             (Some(lora), _) => B::packed_add(base(x.clone()), lora.forward(x)),
             (None, Some(stack)) => B::packed_add(base(x.clone()), stack.forward(x)),
@@ -67,7 +82,10 @@ impl<B: ModelBackend> Linear<B> {
 
     /// Whether the layer is its weight and bias, and no adapter adds to it.
     pub(crate) fn is_plain(&self) -> bool {
-        self.lora.is_none() && self.stack.is_none()
+        let [width, _] = self.weight.dims();
+        let bias = self.bias.as_ref();
+        let one_bias = bias.is_none_or(|bias| bias.dims() == [width]);
+        one_bias && self.lora.is_none() && self.stack.is_none() && self.added.is_none()
     }
 
     /// The layer without an adapter.
@@ -104,7 +122,11 @@ impl<B: ModelBackend> LayerNorm<B> {
     /// # Panics
     /// `x` is of another width.
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
-        B::packed_layer_norm(x, self.weight.val(), self.bias.val(), Self::EPSILON)
+        let [_, width] = x.dims();
+        let vectors = [&self.weight, &self.bias].map(Param::val);
+        in_blocks(x, vectors, width, |x, [weight, bias]| {
+            B::packed_layer_norm(x, weight, bias, Self::EPSILON)
+        })
     }
 }
 
@@ -151,8 +173,34 @@ impl<B: ModelBackend> RmsNorm<B> {
     /// `x` is of another width.
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let RmsNormSettings { epsilon, offset } = self.settings;
-        B::packed_rms_norm(x, self.weight.val(), epsilon, offset)
+        let [_, width] = x.dims();
+        in_blocks(x, [self.weight.val()], width, |x, [weight]| {
+            B::packed_rms_norm(x, weight, epsilon, offset)
+        })
     }
+}
+
+/// Runs `x` with these vectors of one `width`; if they are several times as long, in as many blocks of rows, each with its
+/// own.
+fn in_blocks<B: Backend, const N: usize>(
+    x: Tensor<B, 2>,
+    vectors: [Tensor<B, 1>; N],
+    width: usize,
+    run: impl Fn(Tensor<B, 2>, [Tensor<B, 1>; N]) -> Tensor<B, 2>,
+) -> Tensor<B, 2> {
+    let lengths = vectors.each_ref().map(|vector| vector.dims()[0]);
+    let count = lengths.first().map_or(1, |len| len / width.max(1));
+    if count <= 1 || lengths.iter().any(|len| *len != count * width) {
+        return run(x, vectors);
+    }
+    let rows = x.dims()[0] / count;
+    let blocks = (0..count).map(|block| {
+        let own = vectors
+            .each_ref()
+            .map(|vector| vector.clone().narrow(0, block * width, width));
+        run(x.clone().narrow(0, block * rows, rows), own)
+    });
+    Tensor::cat(blocks.collect(), 0)
 }
 
 /// A table with one row per id.

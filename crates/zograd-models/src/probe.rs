@@ -4,6 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use crate::low_rank::LowRank;
+
 /// A model with its parameters moved, to one point or a few: what [`LanguageModel::log_probs_at_each`] looks at.
 ///
 /// The parameters of a part of the model are made when that part is about to run, and dropped after it, so that there is
@@ -19,6 +21,25 @@ pub trait Probe<B: Backend> {
 
     /// This part of the model at each of the points.
     fn moved<M: Module<B>>(&self, part: &M) -> Vec<M>;
+
+    /// What the probes add to a matrix `[out, in]` at all their points, one probe after the other, or to these rows of it, if
+    /// that is of low rank: then a model adds it to the matrix's product, and does not ask for the matrix moved.
+    ///
+    /// `None`, as by default, where the matrix has to be asked for by [`Probe::moved`] or [`Probe::rows`].
+    ///
+    /// # Panics
+    /// A row is not in the matrix.
+    fn added(
+        probes: &[&Self],
+        matrix: &Param<Tensor<B, 2>>,
+        rows: Option<&[u32]>,
+    ) -> Option<LowRank<B>>
+    where
+        Self: Sized,
+    {
+        let _ = (probes, matrix, rows);
+        None
+    }
 
     /// Whether [`Probe::rows`] costs less for few rows than for many, so that a table may be asked for in parts.
     fn makes_rows(&self) -> bool;

@@ -3,34 +3,36 @@
 //! The layers run one after the other, each for all probes in turn: a layer is made as it is at a probe, the tokens go
 //! through it, and it is dropped. So the weights stand still, and what exists besides the model is one layer (two for a
 //! probe and its opposite) and the tokens of all probes between two layers. Everything that a probe does not move is run once for all.
+//!
+//! Probes of low rank make no layer: what they add to a matrix is added to its product ([`Probe::added`]), and the tokens of
+//! all of them go through a layer as one batch ([`joined`]).
 
-use std::ops::Range;
+mod tables;
+
+use std::collections::HashMap;
 
 use burn::module::Module;
 use burn::tensor::Tensor;
 
 use crate::backend::ModelBackend;
-use crate::backend::plain::of_type;
 use crate::decoder::{Decoder, Read, device};
 use crate::error::ModelError;
 use crate::forward::check;
-use crate::indices::indices;
 use crate::interrupt::go_on;
-use crate::nn::Embedding;
+use crate::joined::joined;
 use crate::plan::Plan;
 use crate::probe::Probe;
 use crate::run::{Layouts, attend, embedded, rows};
 use crate::scores::{Chunks, LOGIT_ROWS, ids_of, unnormalised};
 use crate::still::{Kept, Still};
+use tables::{Head, added, looked_up};
 
 /// Tokens between two layers at most, those of all probes together, unless those of one probe are more.
 const TOKENS: usize = 4096;
 
-/// Numbers of the head's table that are made at a time: 8 MiB in f32.
-const HEAD_NUMBERS: usize = 1 << 21;
-
 /// See [`LanguageModel::log_probs_at_each`](crate::LanguageModel::log_probs_at_each). Where a backend computes a row of a
-/// matrix product the same way however many rows there are, these are the bits of a model that was moved there. What no
+/// matrix product the same way however many rows there are, these are the bits of a model that was moved there, but for
+/// probes of low rank: what they add is rounded by itself. What no
 /// probe moves is run once for all and kept in `still`, for the next call with this plan and these weights.
 ///
 /// # Errors
@@ -45,13 +47,10 @@ pub(crate) fn log_probs_at_each<D: Decoder, P: Probe<D::Backend>>(
     if probes.is_empty() {
         return Ok(Vec::new());
     }
-    let device = device(model);
     let probed = Probed {
         model,
         plan,
-        layouts: Layouts::new(model, &plan.packing),
-        places: model.places(plan.positions(), &device),
-        read: rows::<D::Backend>(plan.logit_tokens(), &device),
+        tokens: Tokens::new(model, plan),
     };
     if !probed.serves(probes, still) {
         still.kept = probed.run_still(probes)?;
@@ -84,10 +83,40 @@ fn together<B: ModelBackend, P: Probe<B>>(probes: &[P], tokens: usize) -> Vec<&[
 struct Probed<'m, D: Decoder> {
     model: &'m D,
     plan: &'m Plan,
+    tokens: Tokens<D>,
+}
+
+/// What layers need to know of the tokens of a plan.
+struct Tokens<D: Decoder> {
     layouts: Layouts<D::Backend>,
     places: D::Places,
-    /// The tokens that are read after the last layer.
+    /// Those that are read after the last layer.
     read: Read<D::Backend>,
+}
+
+impl<D: Decoder> Tokens<D> {
+    fn new(model: &D, plan: &Plan) -> Self {
+        let device = device(model);
+        Self {
+            layouts: Layouts::new(model, &plan.packing),
+            places: model.places(plan.positions(), &device),
+            read: rows::<D::Backend>(plan.logit_tokens(), &device),
+        }
+    }
+
+    /// Sends them through a layer, as it is or moved, which is that of the model with this number.
+    fn through(
+        &self,
+        model: &D,
+        (index, layer): (usize, &D::Layer),
+        x: Tensor<D::Backend, 2>,
+    ) -> Tensor<D::Backend, 2> {
+        let read = (index + 1 == model.layers().len()).then_some(&self.read);
+        let layout = self.layouts.of(index);
+        model.run_layer((index, layer), x, &self.places, read, |projected| {
+            attend(layer, projected, layout)
+        })
+    }
 }
 
 impl<D: Decoder> Probed<'_, D> {
@@ -113,7 +142,7 @@ impl<D: Decoder> Probed<'_, D> {
         let mut layers = 0;
         for layer in all.iter().take_while(still) {
             go_on()?;
-            hidden = self.run(layers, layer, hidden);
+            hidden = self.tokens.through(self.model, (layers, layer), hidden);
             layers += 1;
         }
         Ok(Some(Kept {
@@ -132,21 +161,6 @@ impl<D: Decoder> Probed<'_, D> {
             || moves(probes, &model.entry())
     }
 
-    /// A layer, as it is or moved, which is that with this number.
-    fn run(
-        &self,
-        index: usize,
-        layer: &D::Layer,
-        x: Tensor<D::Backend, 2>,
-    ) -> Tensor<D::Backend, 2> {
-        let read = (index + 1 == self.model.layers().len()).then_some(&self.read);
-        let layout = self.layouts.of(index);
-        self.model
-            .run_layer((index, layer), x, &self.places, read, |projected| {
-                attend(layer, projected, layout)
-            })
-    }
-
     /// The scores of the plan at every point of the probes.
     fn scores<P: Probe<D::Backend>>(
         &self,
@@ -160,18 +174,67 @@ impl<D: Decoder> Probed<'_, D> {
                 None => self.embedded(probe),
             })
             .collect();
+        let mut blocks = HashMap::new();
         let layers = self.model.layers().iter().enumerate();
         for (index, layer) in layers.skip(still.map_or(0, |kept| kept.layers)) {
-            for (probe, xs) in probes.iter().zip(&mut hidden) {
+            // what does not move is run as it is alone, to the bit
+            let (mut moving, idle): (Vec<_>, Vec<_>) = probes
+                .iter()
+                .zip(&mut hidden)
+                .partition(|(probe, _)| probe.moves(layer));
+            if let Some(joined) = self.joined(layer, &moving) {
+                go_on()?;
+                let points = moving.iter().map(|(_, xs)| xs.len()).sum();
+                let tokens = blocks
+                    .entry(points)
+                    .or_insert_with(|| Tokens::new(self.model, &self.plan.repeated(points)));
+                let xs = moving.iter_mut().flat_map(|(_, xs)| std::mem::take(*xs));
+                let x = Tensor::cat(xs.collect(), 0);
+                let x = tokens.through(self.model, (index, &joined), x);
+                let rows = x.dims()[0] / points;
+                let mut each = (0..points).map(|point| x.clone().narrow(0, point * rows, rows));
+                for (probe, xs) in std::mem::take(&mut moving) {
+                    *xs = each.by_ref().take(probe.points()).collect();
+                }
+            }
+            for (probe, xs) in moving.into_iter().chain(idle) {
                 go_on()?;
                 let moved = probe.moved(layer).into_iter().zip(std::mem::take(xs));
-                *xs = moved.map(|(layer, x)| self.run(index, &layer, x)).collect();
+                let through = |(layer, x)| self.tokens.through(self.model, (index, &layer), x);
+                *xs = moved.map(through).collect();
             }
         }
-        let each = probes.iter().zip(hidden);
-        Ok(each
-            .flat_map(|(probe, xs)| self.scores_of(probe, self.before_head(probe, xs)))
-            .collect())
+        let table = self.model.head_table();
+        let all: Vec<&P> = probes.iter().collect();
+        let all = added(&all, table, self.head_rows().as_deref());
+        let mut first = 0;
+        let each = probes.iter().zip(hidden).map(|(probe, xs)| {
+            let points = first..first + probe.points();
+            first = points.end;
+            let head = Head {
+                probe,
+                table,
+                added: all.as_ref().map(|all| all.at(points)),
+            };
+            self.scores_of(&head, self.before_head(probe, xs))
+        });
+        Ok(each.flatten().collect())
+    }
+
+    /// The layer at all points of these probes, for their tokens in one batch, if that can be.
+    fn joined<P: Probe<D::Backend>, X>(
+        &self,
+        layer: &D::Layer,
+        moving: &[(&P, X)],
+    ) -> Option<D::Layer> {
+        let can = D::RUNS_BLOCKS && self.model.adapter().is_none();
+        let probes: Vec<&P> = moving.iter().map(|(probe, _)| *probe).collect();
+        can.then(|| joined(layer, &probes)).flatten()
+    }
+
+    /// The rows of the head's table that are read, if these are not all.
+    fn head_rows(&self) -> Option<Vec<u32>> {
+        (!self.plan.is_normalised()).then(|| ids_of(&self.plan.targets))
     }
 
     fn embedded<P: Probe<D::Backend>>(&self, probe: &P) -> Vec<Tensor<D::Backend, 2>> {
@@ -206,15 +269,13 @@ impl<D: Decoder> Probed<'_, D> {
     /// The scores at the points of a probe, given what the head is given there.
     fn scores_of<P: Probe<D::Backend>>(
         &self,
-        probe: &P,
+        head: &Head<'_, D::Backend, P>,
         features: Vec<Tensor<D::Backend, 2>>,
     ) -> Vec<Tensor<D::Backend, 1>> {
         let targets = &self.plan.targets;
-        if !self.plan.is_normalised() {
-            let ids = ids_of(targets);
-            let logits = self.logits(probe, &features, &ids);
+        if let Some(ids) = self.head_rows() {
+            let logits = head.logits(&features, Some(&ids)).into_iter();
             return logits
-                .into_iter()
                 .map(|logits| unnormalised(logits, &ids, targets))
                 .collect();
         }
@@ -226,7 +287,7 @@ impl<D: Decoder> Probed<'_, D> {
             let rows = LOGIT_ROWS.min(positions - start);
             let features = features.iter().map(|x| x.clone().narrow(0, start, rows));
             let features: Vec<_> = features.collect();
-            let logits = self.vocabulary_logits(probe, &features);
+            let logits = head.logits(&features, None);
             for (scores, logits) in scores.iter_mut().zip(logits) {
                 scores.push(D::Backend::log_probs_at(logits, pairs));
             }
@@ -234,97 +295,9 @@ impl<D: Decoder> Probed<'_, D> {
         let each = scores.into_iter();
         each.map(|scores| chunks.in_order(scores)).collect()
     }
-
-    /// The logits of all ids at the points of a probe, from one block of the table after the other.
-    fn vocabulary_logits<P: Probe<D::Backend>>(
-        &self,
-        probe: &P,
-        features: &[Tensor<D::Backend, 2>],
-    ) -> Vec<Tensor<D::Backend, 2>> {
-        let table = self.model.head_table();
-        if !probe.moves(table) {
-            let each = features.iter().cloned();
-            return each
-                .map(|x| D::Backend::packed_logits(x, table.weight.val()))
-                .collect();
-        }
-        let [vocabulary, width] = table.weight.dims();
-        let most = match probe.makes_rows() {
-            true => HEAD_NUMBERS / width.max(1),
-            false => vocabulary,
-        };
-        let mut parts = vec![Vec::new(); features.len()];
-        for ids in blocks(vocabulary, most) {
-            let ids: Vec<u32> = ids.map(|id| id as u32).collect();
-            let logits = self.logits(probe, features, &ids);
-            for (parts, logits) in parts.iter_mut().zip(logits) {
-                parts.push(logits);
-            }
-        }
-        let each = parts.into_iter();
-        each.map(|parts| Tensor::cat(parts, 1)).collect()
-    }
-
-    /// The logits of these ids at the points of a probe.
-    fn logits<P: Probe<D::Backend>>(
-        &self,
-        probe: &P,
-        features: &[Tensor<D::Backend, 2>],
-        ids: &[u32],
-    ) -> Vec<Tensor<D::Backend, 2>> {
-        let rows = probe.rows(&self.model.head_table().weight, ids);
-        let points = features.iter().cloned().zip(rows);
-        points
-            .map(|(x, rows)| D::Backend::packed_logits(x, rows))
-            .collect()
-    }
 }
 
 /// Whether one of the probes moves this part of the model.
 fn moves<B: ModelBackend, P: Probe<B>, M: Module<B>>(probes: &[P], part: &M) -> bool {
     probes.iter().any(|probe| probe.moves(part))
-}
-
-/// Rows of a table at the points of a probe, `[ids, width]`, in the type of what flows between the layers. A row that is looked up several times is moved once.
-fn looked_up<B: ModelBackend, P: Probe<B>>(
-    probe: &P,
-    table: &Embedding<B>,
-    ids: impl Iterator<Item = u32>,
-) -> Vec<Tensor<B, 2>> {
-    let ids: Vec<u32> = ids.collect();
-    let mut rows = ids.clone();
-    rows.sort_unstable();
-    rows.dedup();
-    let places = ids
-        .iter()
-        .map(|id| rows.partition_point(|row| row < id) as i32);
-    let places = indices(places, &table.weight.val().device());
-    let points = probe.rows(&table.weight, &rows).into_iter();
-    let activations = |rows: Tensor<B, 2>| {
-        let dtype = B::activations(rows.dtype());
-        of_type(rows.select(0, places.clone()), dtype)
-    };
-    points.map(activations).collect()
-}
-
-/// `0..count` in as few parts of nearly one size as there can be, none larger than `most`.
-fn blocks(count: usize, most: usize) -> impl Iterator<Item = Range<usize>> {
-    let parts = count.div_ceil(most.max(1)).max(1);
-    (0..parts).map(move |part| part * count / parts..(part + 1) * count / parts)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_cover_everything_once() {
-        for (count, most) in [(10, 3), (50_272, 2730), (7, 100), (1, 1), (5, 0)] {
-            let parts: Vec<Range<usize>> = blocks(count, most).collect();
-            let sizes = parts.iter().map(Range::len);
-            assert!(sizes.clone().all(|size| size <= most.max(1)), "{parts:?}");
-            assert!(sizes.clone().max() <= sizes.min().map(|size| size + 1));
-            assert!(parts.into_iter().flatten().eq(0..count));
-        }
-    }
 }

@@ -122,6 +122,7 @@ impl<B: ModelBackend> Decoder for Llama<B> {
     type Places = Vec<Rotation<B>>;
 
     const LAYERS: &'static str = "layers";
+    const RUNS_BLOCKS: bool = true;
 
     fn shape(&self) -> Shape {
         self.config.shape()
@@ -210,10 +211,11 @@ impl<B: ModelBackend> Decoder for Llama<B> {
             None => x,
         };
         let rotation = &places[self.settings.layers[index].rotation];
+        let width = self.config.head_dim;
         let y = layer.input_layernorm.forward(x.clone());
         let mut y = layer
             .self_attn
-            .forward(y, rotation, |projected| kept(attend(projected)));
+            .forward(y, (rotation, width), |projected| kept(attend(projected)));
         let before_feed_forward = match &layer.pre_feedforward_layernorm {
             Some(norm) => {
                 y = layer.post_attention_layernorm.forward(y);
@@ -334,11 +336,11 @@ impl<B: ModelBackend> Attention<B> {
     fn forward(
         &self,
         x: Tensor<B, 2>,
-        rotation: &Rotation<B>,
+        (rotation, width): (&Rotation<B>, usize),
         attend: impl FnOnce(Projected<B>) -> Tensor<B, 2>,
     ) -> Tensor<B, 2> {
-        let query = normed(&self.q_norm, self.q_proj.forward(x.clone()));
-        let key = normed(&self.k_norm, self.k_proj.forward(x.clone()));
+        let query = normed(&self.q_norm, width, self.q_proj.forward(x.clone()));
+        let key = normed(&self.k_norm, width, self.k_proj.forward(x.clone()));
         let value = self.v_proj.forward(x);
         let query = B::packed_rotary(query, rotation);
         let key = B::packed_rotary(key, rotation);
@@ -347,12 +349,15 @@ impl<B: ModelBackend> Attention<B> {
 }
 
 /// Heads `[tokens, heads * width]`, each normed by itself.
-fn normed<B: ModelBackend>(norm: &Option<RmsNorm<B>>, heads: Tensor<B, 2>) -> Tensor<B, 2> {
+fn normed<B: ModelBackend>(
+    norm: &Option<RmsNorm<B>>,
+    width: usize,
+    heads: Tensor<B, 2>,
+) -> Tensor<B, 2> {
     let Some(norm) = norm else {
         return heads;
     };
     let [tokens, all] = heads.dims();
-    let [width] = norm.weight.dims();
     let each = heads.reshape([tokens * (all / width), width]);
     norm.forward(each).reshape([tokens, all])
 }

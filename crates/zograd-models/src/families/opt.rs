@@ -137,6 +137,7 @@ impl<B: ModelBackend> Decoder for Opt<B> {
     type Places = ();
 
     const LAYERS: &'static str = "decoder.layers";
+    const RUNS_BLOCKS: bool = true;
 
     fn shape(&self) -> Shape {
         self.config.shape()

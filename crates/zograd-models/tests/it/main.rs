@@ -22,6 +22,8 @@ mod hub;
 mod interrupt;
 #[cfg(feature = "ndarray")]
 mod last_norm;
+#[cfg(all(feature = "ndarray", feature = "flex"))]
+mod low_rank;
 #[cfg(feature = "ndarray")]
 mod operations;
 #[cfg(feature = "ndarray")]

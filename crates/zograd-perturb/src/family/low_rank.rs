@@ -31,6 +31,18 @@ impl Right {
             panels,
         }
     }
+
+    /// The factor `[rank, columns]`.
+    pub(super) fn transposed(&self) -> Vec<f32> {
+        let mut factor = vec![0.0; self.rank * self.columns];
+        for (k, row) in factor.chunks_exact_mut(self.columns).enumerate() {
+            for (panel, lanes) in row.chunks_mut(PANEL).enumerate() {
+                let from = &self.panels[(panel * self.rank + k) * PANEL..];
+                lanes.copy_from_slice(&from[..lanes.len()]);
+            }
+        }
+        factor
+    }
 }
 
 /// A matrix of low rank, `left * right'`, of which the factors alone exist:

@@ -1,6 +1,7 @@
+use super::factors::{Factors, sum_of};
 use super::in_use::InUse;
 use super::low_rank::{LowRank, Right};
-use super::matrix::matrix_of;
+use super::matrix::{matrix_of, own_matrix_of};
 use super::{Family, Part};
 use crate::noise::{self, LARGEST_NOISE};
 use crate::{NoiseKind, ParameterSpec, Seed};
@@ -66,6 +67,24 @@ impl Family for Lozo {
             *entry *= scale;
         }
         Part::made(LowRank::of(left, right))
+    }
+
+    fn factors(
+        &self,
+        parameter: &ParameterSpec,
+        step: u64,
+        sums: &[Vec<(Seed, f32)>],
+    ) -> Option<Factors> {
+        let [rows, columns] = own_matrix_of(parameter, self.rank)?;
+        let scale = 1.0 / (self.rank as f64).sqrt();
+        let u = |seed, out: &mut [f32]| noise::fill(seed, parameter.id, self.kind, 0, out);
+        let left = |terms: &Vec<_>| sum_of(terms, scale, rows * self.rank, u);
+        Some(Factors {
+            rank: self.rank,
+            right: self.right(parameter, columns, step).transposed(),
+            left: None,
+            each: sums.iter().map(left).collect(),
+        })
     }
 
     fn since(&self, step: u64) -> u64 {

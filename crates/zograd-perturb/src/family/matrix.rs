@@ -27,6 +27,11 @@ pub(super) fn matrix_of(parameter: &ParameterSpec, rank: usize) -> Option<[usize
     Some([rows, elements / rows])
 }
 
+/// [`matrix_of`] where that is the parameter in its own shape.
+pub(super) fn own_matrix_of(parameter: &ParameterSpec, rank: usize) -> Option<[usize; 2]> {
+    matrix_of(parameter, rank).filter(|shape| parameter.shape == *shape)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

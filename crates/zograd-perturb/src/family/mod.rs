@@ -9,6 +9,7 @@
 
 mod blocks;
 mod dense;
+mod factors;
 mod in_use;
 mod low_rank;
 mod lozo;
@@ -25,6 +26,7 @@ pub use crate::values::Values;
 use crate::{ParameterSpec, Seed};
 pub use blocks::{BlockOrder, Blocks};
 pub use dense::Dense;
+pub use factors::Factors;
 pub use low_rank::LowRank;
 pub use lozo::Lozo;
 pub use perturbation::Perturbation;
@@ -53,6 +55,21 @@ pub trait Family: fmt::Debug + Send + Sync {
     fn moves(&self, parameter: &ParameterSpec, step: u64) -> bool {
         let _ = (parameter, step);
         true
+    }
+
+    /// What each of some sums of `terms` is on a parameter of two dimensions, by its factors, in the step after `step`
+    /// others: so a model finds the losses there and leaves its weights alone. The sums of [`Family::part`], up to the
+    /// rounding of f32; whether there is an answer does not depend on the sums.
+    ///
+    /// `None`, as by default, where the matrix is of no low rank, or not in its own shape.
+    fn factors(
+        &self,
+        parameter: &ParameterSpec,
+        step: u64,
+        sums: &[Vec<(Seed, f32)>],
+    ) -> Option<Factors> {
+        let _ = (parameter, step, sums);
+        None
     }
 
     /// The first of the steps in a row, up to `step`, in all of which every seed means the same.

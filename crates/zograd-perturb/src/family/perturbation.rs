@@ -1,4 +1,4 @@
-use super::{Dense, Family, Part, Scales, Values};
+use super::{Dense, Factors, Family, Part, Scales, Values};
 use crate::grid::odd;
 use crate::hessian::Hessian;
 use crate::kernel::DenseNoise;
@@ -138,6 +138,36 @@ impl Perturbation {
                 parameter.len() as f64 * square
             })
             .sum()
+    }
+
+    /// What each of some sums of terms is on one parameter by its factors ([`Family::factors`]). `None` also where it does
+    /// not move, or is shaped by what was learnt of the curvature.
+    pub(crate) fn factors(
+        &self,
+        parameter: &ParameterSpec,
+        step: u64,
+        sums: &[Vec<(Seed, f32)>],
+    ) -> Option<Factors> {
+        if self.hessian.is_some() || !self.moves(parameter, step) {
+            return None;
+        }
+        let scale = self.scales.of(parameter);
+        let scaled = |terms: &Vec<(Seed, f32)>| {
+            let terms = terms.iter();
+            let scaled = terms.map(|(seed, c)| (*seed, (scale * f64::from(*c)) as f32));
+            scaled.collect()
+        };
+        let sums: Vec<_> = sums.iter().map(scaled).collect();
+        self.family.factors(parameter, step, &sums)
+    }
+
+    /// Whether all matrices that move in the step after `step` others have factors.
+    pub(crate) fn has_factors(&self, space: &ParameterSpace, step: u64) -> bool {
+        let mut matrices = space
+            .parameters()
+            .iter()
+            .filter(|parameter| parameter.shape.len() > 1 && self.moves(parameter, step));
+        matrices.all(|parameter| self.factors(parameter, step, &[]).is_some())
     }
 
     /// What `terms` are on one parameter, in the step after `step` others; for exact steps the coefficients stay odd.

@@ -1,6 +1,7 @@
+use super::factors::{Factors, sum_of};
 use super::in_use::InUse;
 use super::low_rank::{LowRank, Right};
-use super::matrix::matrix_of;
+use super::matrix::{matrix_of, own_matrix_of};
 use super::orthonormal::orthonormal;
 use super::{Family, Part};
 use crate::noise::{self, LARGEST_NOISE};
@@ -103,6 +104,23 @@ impl Family for Subzero {
             }
         }
         Part::made(LowRank::of(left, Arc::clone(&basis.right)))
+    }
+
+    fn factors(
+        &self,
+        parameter: &ParameterSpec,
+        step: u64,
+        sums: &[Vec<(Seed, f32)>],
+    ) -> Option<Factors> {
+        let basis = self.basis(parameter, own_matrix_of(parameter, self.rank)?, step);
+        let s = |seed, out: &mut [f32]| noise::fill(seed, parameter.id, self.kind, 0, out);
+        let middle = |terms: &Vec<_>| sum_of(terms, 1.0, self.rank * self.rank, s);
+        Some(Factors {
+            rank: self.rank,
+            right: basis.right.transposed(),
+            left: Some(basis.left.clone()),
+            each: sums.iter().map(middle).collect(),
+        })
     }
 
     fn since(&self, step: u64) -> u64 {

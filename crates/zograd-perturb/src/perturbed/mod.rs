@@ -49,6 +49,8 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
     since: u64,
     /// How much larger noise may be meanwhile than dense noise, by parameter.
     amplitudes: Vec<f64>,
+    /// Whether all matrices have factors meanwhile ([`Probe::factors`]).
+    has_factors: bool,
     eps: f64,
     /// If the arithmetic is exact.
     grids: Option<Grids>,
@@ -105,6 +107,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             module: Some(module),
             since: noise.since(0),
             amplitudes: noise.amplitudes(&space, 0),
+            has_factors: noise.has_factors(&space, 0),
             space,
             noise,
             eps,
@@ -215,7 +218,9 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         &self.space
     }
 
-    /// Passes over the weights so far. A probe out of place counts as one; so does one with its opposite.
+    /// Passes over the weights so far. A probe out of place counts as one; so does one with its opposite. Where all
+    /// matrices have factors ([`Probe::factors`]) it counts as none: who takes them reads no weight more than a forward pass
+    /// does.
     pub fn passes(&self) -> u64 {
         self.passes
     }
@@ -242,6 +247,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             self.move_to(&Direction::zero())?;
             self.since = since;
             self.amplitudes = self.noise.amplitudes(&self.space, since);
+            self.has_factors = self.noise.has_factors(&self.space, since);
         }
         Ok(())
     }
@@ -327,7 +333,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         self.check_range()?;
         for (terms, _) in self.probes(directions)? {
             self.streams += terms.len() as u64;
-            self.passes += u64::from(!terms.is_empty());
+            self.passes += u64::from(!terms.is_empty() && !self.has_factors);
         }
         let probe = |(terms, sides)| Probe {
             space: &self.space,

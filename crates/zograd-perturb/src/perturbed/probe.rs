@@ -3,7 +3,7 @@ use zograd_params::ParameterPath;
 
 use super::Decay;
 use super::terms::Terms;
-use crate::family::{Perturbation, Streams};
+use crate::family::{Factors, Perturbation, Streams};
 use crate::{Grids, NoiseBackend, ParameterSpace, Seed, Sides};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::backend::Backend;
@@ -16,7 +16,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// They are made when they are asked for, a part of the module at a time ([`Probe::moved`]), and are gone when that part
 /// is dropped; the module itself stands still. [`Perturbed::at_probes`](super::Perturbed::at_probes) gives probes.
 ///
-/// The bits of what moves are those that walking there from `theta` gives.
+/// The bits of what moves are those that walking there from `theta` gives. What is added to a matrix of low rank can be had
+/// instead ([`Probe::factors`]).
 pub struct Probe<'a> {
     pub(super) space: &'a ParameterSpace,
     pub(super) places: &'a HashMap<ParamId, usize>,
@@ -69,6 +70,31 @@ impl Probe<'_> {
         rows: &[u32],
     ) -> Vec<Tensor<B, 2>> {
         self.tensors(table.id, table.val(), Some(rows))
+    }
+
+    /// What the probes add to a matrix `[out, in]` at all their points, one probe after the other, by its factors; or to
+    /// these rows of it. So the matrix itself need not be moved. `None` where it does not move, or has no factors
+    /// ([`Family::factors`](crate::Family::factors)).
+    ///
+    /// The probes must be those of one call of [`Perturbed::at_probes`](super::Perturbed::at_probes). What they add is
+    /// not rounded to grids, nor with the weights: losses differ from those at moved weights by rounding.
+    ///
+    /// # Panics
+    /// A row is not in the matrix.
+    pub fn factors<B: Backend>(
+        probes: &[&Self],
+        matrix: &Param<Tensor<B, 2>>,
+        rows: Option<&[u32]>,
+    ) -> Option<Factors> {
+        let first = probes.first()?;
+        let spec = &first.space.parameters()[*first.places.get(&matrix.id)?];
+        let sums: Vec<Terms> = probes.iter().map(|probe| probe.terms.clone()).collect();
+        let factors = first.noise.factors(spec, first.step, &sums)?;
+        let factors = factors.at_sides(probes.iter().map(|probe| probe.sides));
+        Some(match rows {
+            Some(rows) => factors.of_rows(rows),
+            None => factors,
+        })
     }
 
     /// Whether [`Probe::rows`] makes noise for the rows alone that it is asked for ([`NoiseBackend::MAKES_ROWS`]).

@@ -1,5 +1,6 @@
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor, TensorData};
+use zograd_models::{Left, LowRank};
 use zograd_perturb::NoiseBackend;
 
 /// A probe of the weights, as a model asks for it.
@@ -24,6 +25,40 @@ impl<B: NoiseBackend> zograd_models::Probe<B> for ModelProbe<'_> {
 
     fn moved<M: Module<B>>(&self, part: &M) -> Vec<M> {
         self.0.moved(part)
+    }
+
+    fn added(
+        probes: &[&Self],
+        matrix: &Param<Tensor<B, 2>>,
+        rows: Option<&[u32]>,
+    ) -> Option<LowRank<B>> {
+        let probes: Vec<_> = probes.iter().map(|probe| probe.0).collect();
+        let factors = zograd_perturb::Probe::factors(&probes, matrix, rows)?;
+        let (device, rank) = (matrix.val().device(), factors.rank);
+        let tensor = |values: Vec<f32>, shape| -> Tensor<B, 2> {
+            Tensor::from_data(TensorData::new(values, shape), (&device, DType::F32))
+        };
+        let below = |values: Vec<f32>| {
+            let rows = values.len() / rank;
+            tensor(values, [rows, rank])
+        };
+        let shared = factors.left.map(below);
+        let own = factors.each.into_iter().map(below);
+        let points = own.map(|own| match &shared {
+            Some(left) => Left {
+                left: left.clone(),
+                middle: Some(own),
+            },
+            None => Left {
+                left: own,
+                middle: None,
+            },
+        });
+        let columns = factors.right.len() / rank;
+        Some(LowRank::new(
+            tensor(factors.right, [rank, columns]),
+            points.collect(),
+        ))
     }
 
     fn makes_rows(&self) -> bool {

@@ -11,7 +11,8 @@ use zograd_select::SkipReason;
 /// A direction and its opposite, asked for one after the other, are one probe: their noise is made once. Nothing of a
 /// probe is left behind in the weights, not even a rounding.
 ///
-/// Passes over the weights: one for each probe, and one for the update.
+/// Passes over the weights: one for each probe, and one for the update; for the update alone where probes add matrices of
+/// low rank ([`zograd_perturb::Probe::factors`]), whose losses are those of moved weights up to rounding.
 pub struct Standing<'m, B: NoiseBackend, M: Module<B>, F> {
     model: &'m mut Perturbed<B, M>,
     losses: F,
