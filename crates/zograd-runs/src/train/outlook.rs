@@ -113,7 +113,7 @@ impl Outlook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use zograd_tasks::Metric;
+    use zograd_tasks::metrics::Metric;
     use zograd_trainer::DevScore;
 
     fn outlook(bytes: u64) -> Outlook {
