@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use zograd_ranks::Ranks;
 use zograd_select::{Method, Methods};
 use zograd_tasks::Task;
-use zograd_trainer::Schedule;
+use zograd_trainer::{Schedule, peak_memory_begins};
 
 /// What a program can run: the methods and tasks it knows, and the flag that asks it to stop.
 ///
@@ -268,6 +268,7 @@ impl Runs {
         watch: &mut dyn Watch,
     ) -> Result<Summary> {
         check_shared(&settings, ranks)?;
+        peak_memory_begins();
         with_threads(settings.machine.threads, || {
             // first here, then elsewhere: what has to be fetched is fetched once
             let prepared = Prepared::new(settings, self.tasks(), resumed, ranks, watch);
@@ -295,6 +296,7 @@ impl Runs {
     ) -> Result<Summary> {
         check_shared(&settings, ranks)?;
         settings.out = None;
+        peak_memory_begins();
         with_threads(settings.machine.threads, || {
             agreed(ranks, Ok(()))?;
             let prepared = Prepared::new(settings, self.tasks(), None, ranks, watch);
