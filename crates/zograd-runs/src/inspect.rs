@@ -154,9 +154,7 @@ impl Runs {
     /// Rows that cannot be read at all, columns that are not there, a tokenizer that cannot be loaded.
     pub fn inspect(&self, mut given: Given, watch: &mut dyn Watch) -> Result<DataReport> {
         // lengths in tokens ask for its tokenizer and its positions alone
-        if let Some(tuned) = inputs::tuned(&given)? {
-            given = given.with("model", tuned.model);
-        }
+        given = inputs::with_known(given)?.without("adapter");
         let inputs: Inputs = given.take()?;
         let columns: Columns = given.take()?;
         given.finish(&Self::inspection_keys(), |_| "this command".into())?;

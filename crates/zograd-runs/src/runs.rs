@@ -3,7 +3,8 @@
 use crate::backend::dispatch;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished, refuse_export,
+    CHAT_TEMPLATE, CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished,
+    refuse_export,
 };
 use crate::ranks::{agreed, ended};
 use crate::settings::{Given, Keys, MethodKind, Procedure, Settings};
@@ -173,6 +174,8 @@ impl Runs {
         if !ranks.is_alone() {
             // threads and folders are each rank's own
             let given = settings.given()?.without("threads").without("out");
+            let begun = Given::read(&run.join(CONFIG), &self.keys())?;
+            let given = given.with_some("chat-template", begun.get("chat-template").cloned());
             Handed::over(ranks, given.in_order(&self.keys()), &interrupted)?;
         }
         self.lead(settings, Some((interrupted, lock)), ranks, watch)
@@ -192,6 +195,7 @@ impl Runs {
         let given = given
             .with_some("threads", more.get("threads").cloned())
             .with_some("device", more.get("device").cloned());
+        let given = with_kept_template(given, run)?;
         self.follow(self.check(given)?, Some((handed, run)), ranks, watch)
     }
 
@@ -206,6 +210,7 @@ impl Runs {
             Some(steps) => Some(self.longer(&given, steps.as_integer().unwrap_or(0))?),
             None => None,
         };
+        let given = with_kept_template(given, run)?;
         // of the model's own tokenizer nothing was written down, so that it moves with the model
         let given = more.or(given).with("out", as_text(run)?);
         let settings = self.check(given).about("`resume`")?;
@@ -311,6 +316,16 @@ impl Runs {
             };
             dispatch(&machine, job)
         })
+    }
+}
+
+/// With the copy of the chat template in the folder of a run, where the run has one: the file it was copied from may be
+/// another one by now.
+fn with_kept_template(given: Given, run: &Path) -> Result<Given> {
+    let template = run.join(CHAT_TEMPLATE);
+    match zograd_files::exists(&template) {
+        true => Ok(given.with("chat-template", as_text(&template)?)),
+        false => Ok(given),
     }
 }
 

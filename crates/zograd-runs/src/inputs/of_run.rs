@@ -19,26 +19,52 @@ pub fn with_known(mut given: Given) -> Result<Given> {
     if let Some(Tuned { model, adapter }) = tuned(&given)? {
         given = given.with("model", model).with_some("adapter", adapter);
     }
-    let Some(weights) = weights(&given).filter(|_| !names_task(&given)) else {
+    let Some(weights) = weights(&given) else {
         return Ok(given);
     };
-    Ok(match TaskNote::read(&weights)? {
-        Some(known) => given.or_suggested(known),
-        None => given,
+    let Some(known) = TaskNote::read(&weights)? else {
+        return Ok(given);
+    };
+    let is_same = given
+        .text("task")
+        .is_some_and(|task| known.text("task") == Some(task));
+    Ok(match (names_task(&given), is_same) {
+        (false, _) => given.or_suggested(known),
+        // how chats become texts belongs to the weights, whoever says that the rows are chats
+        (true, true) => {
+            let template = known.get("chat-template").cloned();
+            given.or_suggested(Given::new().with_some("chat-template", template))
+        }
+        (true, false) => given,
     })
 }
 
+/// What was given for a command that uses a tokenizer alone, completed in the same way where the tokenizer's folder is that of
+/// a run or of the weights it kept.
+///
+/// # Errors
+/// As [`with_known`].
+pub fn with_known_tokenizer(given: Given) -> Result<Given> {
+    let Some(folder) = given.text("tokenizer").map(str::to_owned) else {
+        return Ok(given);
+    };
+    let known = with_known(given.clone().with("model", folder))?;
+    let tokenizer = known.get("model").cloned();
+    let known = known.without("model").without("adapter");
+    Ok(known.with_some("tokenizer", tokenizer))
+}
+
 /// The model of the run that is named as one, with its best weights in it or as an adapter of it.
-pub(crate) struct Tuned {
-    pub(crate) model: String,
-    pub(crate) adapter: Option<String>,
+struct Tuned {
+    model: String,
+    adapter: Option<String>,
 }
 
 /// What the model that was given stands for, if it is a run, or the adapter that one kept.
 ///
 /// # Errors
 /// A run that kept no weights, or files in it that cannot be read.
-pub(crate) fn tuned(given: &Given) -> Result<Option<Tuned>> {
+fn tuned(given: &Given) -> Result<Option<Tuned>> {
     let (Some(model), None) = (given.text("model"), given.text("adapter")) else {
         return Ok(None);
     };

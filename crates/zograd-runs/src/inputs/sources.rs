@@ -177,9 +177,10 @@ impl Sources {
 }
 
 impl Sources {
-    /// What weights that are tuned with these inputs say of their task.
-    pub fn note(&self, inputs: &Inputs) -> TaskNote {
-        TaskNote::new(inputs, &self.task_name, self.task_file.as_deref())
+    /// What weights that are tuned with these inputs say of their task, and of chats by this template, if it was given.
+    pub fn note(&self, inputs: &Inputs, template: Option<&str>) -> TaskNote {
+        let files = (self.task_file.as_deref(), template);
+        TaskNote::new(inputs, &self.task_name, files)
     }
 }
 

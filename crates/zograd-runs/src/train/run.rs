@@ -293,7 +293,7 @@ pub(super) fn input_facts(prepared: &Prepared) -> Result<Vec<Fact>> {
     ];
     let settings = prepared.settings.given()?;
     // of files their contents count
-    let elsewhere = ["model", "tokenizer", "data"];
+    let elsewhere = ["model", "tokenizer", "data", "chat-template"];
     for (key, value) in settings.values() {
         if !WITHOUT_EFFECT.contains(&key.as_str()) && !elsewhere.contains(&key.as_str()) {
             facts.push((format!("`{key}`"), value.to_string()));
@@ -414,7 +414,8 @@ fn open<B: RunBackend>(
     let (folder, log) = match interrupted {
         None => {
             let config = settings.given()?.in_order(&Settings::keys(methods));
-            let folder = RunFolder::create(claimed, &config, &prepared.rows, &prepared.origin)?;
+            let said = (config.as_str(), prepared.chat_template.as_deref());
+            let folder = RunFolder::create(claimed, said, &prepared.rows, &prepared.origin)?;
             // before the log: a run with a log has all that goes with it
             let (adapter, note) = (beginning.adapter.as_ref(), &beginning.note);
             start::keep_start(adapter, &beginning.model, note, folder.path())?;
