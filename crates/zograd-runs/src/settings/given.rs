@@ -2,6 +2,7 @@
 
 use super::budget::LENGTHS;
 use super::owner::{Keys, Owner};
+use super::rate::LearningRate;
 use crate::error::{Blame, Result, RunError, refuse};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,9 +93,15 @@ impl Given {
     pub fn or(mut self, weaker: Self) -> Self {
         // several ways to say how long to run: the stronger replaces the weaker, whichever it is
         let length = LENGTHS;
+        let lr = self.values.get("lr");
+        let has_number = lr.is_some_and(|lr| lr.as_str() != Some(LearningRate::AUTO));
         let replaced = length.iter().any(|key| self.values.contains_key(*key));
         for (key, value) in weaker.values {
             if self.values.contains_key(&key) || replaced && length.contains(&key.as_str()) {
+                continue;
+            }
+            // nor does a rate that is a number want to know how another one was measured
+            if key == "lr-forwards" && has_number {
                 continue;
             }
             if weaker.suggested.contains(&key) {

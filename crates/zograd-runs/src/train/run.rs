@@ -176,8 +176,9 @@ impl Job for TrainJob<'_> {
             (summary.stop, prepared.settings.config.limit.map(|l| l.of))
         {
             recorder.watch.note(&format!(
-                "the seconds are over after {}; `steps = {}` makes the same steps without a clock",
+                "the seconds are over after {}; `config = {}` with `steps = {}` makes the same steps without a clock",
                 count(summary.steps, "step"),
+                recorder.folder.path().join(CONFIG).display(),
                 summary.steps
             ));
         }
@@ -262,7 +263,7 @@ pub(super) fn settle_rate<B: RunBackend>(
     (ranks, watch): (&Ranks, &mut dyn Watch),
     device: &B::Device,
 ) -> Result<()> {
-    let Some(directions) = prepared.settings.rate_directions else {
+    let Some(measuring) = prepared.settings.measuring else {
         return Ok(());
     };
     let rate = match resumed {
@@ -271,7 +272,7 @@ pub(super) fn settle_rate<B: RunBackend>(
             let begun = begin::<B>(prepared, None, (ranks, &mut *watch), device);
             let Beginning { model, header, .. } = agreed(ranks, begun)?;
             let start = (model, header);
-            let found = rate::measure(prepared, start, methods, directions, (ranks, watch));
+            let found = rate::measure(prepared, start, methods, measuring, (ranks, watch));
             Some(agreed(ranks, found)?)
         }
     };
