@@ -1,7 +1,7 @@
 //! What a run, or the weights it kept, say of themselves, so that it need not be said again.
 
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{BEST, CONFIG, METRICS, TaskNote};
+use crate::folder::{BEST, CONFIG, ExampleRows, METRICS, TaskNote};
 use crate::settings::{BUILT_IN_MODEL, Columns, Given, Owner, RewardOptions};
 use crate::words::as_text;
 use std::path::{Path, PathBuf};
@@ -156,6 +156,32 @@ pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
     Ok(given.or_suggested(known.with_some("split", split)))
 }
 
+/// The examples of the run that the weights belong to, where its rows are those that were given, divided in the same way.
+///
+/// # Errors
+/// A run whose settings or examples cannot be read.
+pub(crate) fn examples_of_run(given: &Given) -> Result<Option<ExampleRows>> {
+    let weights = weights(given);
+    let Some(run) = weights
+        .as_deref()
+        .and_then(Path::parent)
+        .filter(|run| is_run(run))
+    else {
+        return Ok(None);
+    };
+    let settings = settings(run)?;
+    let said = |key: &str| settings.get(key).and_then(toml::Value::as_str);
+    let data = given.text("data");
+    let place = data.and_then(|data| std::path::absolute(data).ok());
+    let is_there = place.as_deref() == said("data").map(Path::new);
+    // of a file that was divided without a word the shares are known by now
+    let is_divided = said("split").is_none() || given.text("split") == said("split");
+    match is_there && is_divided && data != Some("-") {
+        true => ExampleRows::read(run).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// The best weights of a run.
 fn of_run(run: &Path) -> Result<Tuned> {
     let best = run.join(BEST);
@@ -184,7 +210,8 @@ fn is_run(folder: &Path) -> bool {
     folder.join(CONFIG).is_file() && folder.join(METRICS).is_file()
 }
 
-fn settings(run: &Path) -> Result<toml::Table> {
+/// The settings of a run.
+pub(super) fn settings(run: &Path) -> Result<toml::Table> {
     let path = run.join(CONFIG);
     let text = zograd_files::read_text(&path, MAX_SMALL_BYTES).about_file(&path)?;
     text.parse::<toml::Table>().about_file(&path)

@@ -189,6 +189,10 @@ impl Prepared {
             },
         };
         let rows = TaskSource::find(asked, watch)?;
+        let rows = match &resumed {
+            Some((run, _)) => rows.called_as_in(run.folder())?,
+            None => rows,
+        };
         let is_made = rows.is_made && settings.columns.verbalizer.is_none();
         let seed = settings.config.seed;
         let sample = |row: &Row| match label_optional {
