@@ -99,6 +99,21 @@ fn chats_are_learnt_measured_and_answered() {
         .collect();
     assert_eq!(lines[0]["prediction"], "great");
     assert_eq!(lines[1]["prediction"], "good");
+    // messages are a text in JSON in Parquet and CSV, and are read as what they are
+    for (from, to) in [
+        ("new.jsonl", "p.parquet"),
+        ("p.parquet", "p.csv"),
+        ("p.csv", "q.jsonl"),
+    ] {
+        let predict = ["predict", "--model", "run", "--data", from, "--out", to];
+        run(dir.path(), &predict);
+    }
+    let again = fs::read_to_string(dir.path().join("q.jsonl")).expect("a file");
+    let again: Value = serde_json::from_str(again.lines().last().expect("a row")).expect("JSON");
+    assert_eq!(
+        ["prediction", "prediction_", "prediction__"].map(|name| &again[name]),
+        ["good"; 3]
+    );
 }
 
 /// Every kind of row is one text, and zeroth-order steps learn it.
