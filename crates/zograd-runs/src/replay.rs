@@ -6,7 +6,7 @@ use crate::error::{Blame, Result, refuse};
 use crate::folder::{BEST, TaskNote, Unfinished, check_noise, check_replays, note_tail};
 use crate::inputs::{self, ModelSource};
 use crate::promise::Promise;
-use crate::settings::{Inputs, Machine};
+use crate::settings::{Inputs, Machine, Storage};
 use crate::threads::with_threads;
 use crate::train::{Rebuild, shifted, start_folder};
 use crate::watch::Watch;
@@ -109,8 +109,19 @@ impl Runs {
         let machine = Machine {
             dtype: Some(log.header.dtype),
             ..replay.machine.clone()
+        };
+        if let (false, Err(_)) = (
+            log.header.dtype == Storage::F32,
+            Machine::new(machine.backend(), log.header.dtype).complete(),
+        ) {
+            refuse!(
+                "{}: the run had weights of {}, which the backend {} cannot store; use `backend = flex`, or cuda",
+                named(),
+                log.header.dtype,
+                machine.backend()
+            );
         }
-        .complete()?;
+        let machine = machine.complete()?;
         let begun = Unfinished::begin(&replay.out)?;
         let beside = replay.log.parent().unwrap_or(Path::new(""));
         let note = match beside.join(BEST) {

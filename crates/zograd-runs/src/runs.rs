@@ -149,8 +149,8 @@ impl Runs {
     pub fn resume(&self, run: &Path, more: Given, watch: &mut dyn Watch) -> Result<Summary> {
         if let Err(key) = more.only(&["threads", "device", "steps", "model", "tokenizer", "data"]) {
             refuse!(
-                "`resume`: a run is resumed with the settings it had ({}); only `threads` goes with it, `device`, a \
-                 larger number of `steps`, and `model`, `tokenizer` and `data` where they have moved; not `{key}`",
+                "`resume`: a run is resumed with the settings it had ({}); only `threads` and `device` go with it, a larger \
+                 number of `steps`, and `model`, `tokenizer` and `data` where they have moved; not `{key}`",
                 run.join(CONFIG).display()
             );
         }
@@ -237,7 +237,8 @@ impl Runs {
         let (config, asked) = (settings.config, u64::try_from(steps).unwrap_or(0));
         if config.limit.is_some() {
             refuse!(
-                "`steps = {steps}`: the run ends by its `tokens` or `seconds`, not by a number of steps; resume it without"
+                "`steps = {steps}`: the run ends by its `tokens` or `seconds`, not by a number of steps; leave `steps` out if it \
+                 was interrupted; if they are spent, begin another run with more of them and `config`"
             );
         }
         if asked <= config.steps {

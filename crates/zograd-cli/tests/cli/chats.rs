@@ -296,6 +296,22 @@ fn a_template_that_never_ends_is_tried_three_times() {
         "{one}"
     );
     assert!(one.contains("1 chat, 4 turns"), "{one}");
+    // what a run refuses is named before one is begun
+    let blank = json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": " "}]});
+    let asked = json!({"messages": [{"role": "user", "content": "a"}]});
+    write(&dir.path().join("gaps.jsonl"), [chat(0), blank, asked]);
+    let gaps = run(
+        dir.path(),
+        &[&["data", "gaps.jsonl"][..], &data[2..], &template].concat(),
+    );
+    let gaps = String::from_utf8_lossy(&gaps.stdout).into_owned();
+    for part in [
+        "2 chats have no answer at the end",
+        "gaps.jsonl:2: the last turn of the assistant is blank",
+        "gaps.jsonl:3: the chat has no turn of the assistant",
+    ] {
+        assert!(gaps.contains(part), "{part}: {gaps}");
+    }
 }
 
 #[test]
