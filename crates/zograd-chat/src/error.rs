@@ -76,6 +76,17 @@ pub enum RowError {
     NothingAsked,
 }
 
+impl RowError {
+    /// Whether the fields of a chat are null or missing, as in a table with gaps.
+    pub fn is_null_or_missing(&self) -> bool {
+        match self {
+            Self::NoChat { .. } => true,
+            Self::WrongType { place, found, .. } => place.starts_with("field ") && found == "null",
+            _ => false,
+        }
+    }
+}
+
 /// Why a template makes no text of a chat.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

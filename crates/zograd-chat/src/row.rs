@@ -48,7 +48,8 @@ impl Chat {
     /// | `prompt`, and `response` or `completion` | texts, or lists of messages |
     /// | `instruction`, `input` that may be blank, and `output` | Alpaca |
     ///
-    /// `system` says how the assistant is to be, where no message does; `tools` goes to the template.
+    /// `system` says how the assistant is to be, where no message does; `tools` goes to the template. A list may be a text in
+    /// JSON, as tables without lists have it.
     ///
     /// # Errors
     /// What is wrong, with the number of the message.
@@ -90,7 +91,10 @@ impl Chat {
         }
         Ok(Self {
             messages,
-            tools: row.get("tools").cloned().unwrap_or_default(),
+            tools: match row.get("tools") {
+                Some(Value::String(text)) => unpacked(text).unwrap_or_else(|| text.clone().into()),
+                tools => tools.cloned().unwrap_or_default(),
+            },
         })
     }
 }
@@ -101,12 +105,21 @@ fn is_blank(message: &Message) -> bool {
 }
 
 fn all(row: &Fields) -> Result<Vec<Message>, RowError> {
+    // in a table every row has all fields, and null or an empty cell where it has nothing
+    let has_other = |field: &str| {
+        let mut others = LISTS.into_iter().chain(["prompt", "instruction"]);
+        others.any(|other| other != field && row.get(other).is_some_and(|value| !is_nothing(value)))
+    };
+    let there = |field: &str| {
+        row.get(field)
+            .filter(|value| !is_nothing(value) || !has_other(field))
+    };
     for field in LISTS {
-        if let Some(value) = row.get(field) {
+        if let Some(value) = there(field) {
             return list(field, value);
         }
     }
-    if let Some(prompt) = row.get("prompt") {
+    if let Some(prompt) = there("prompt") {
         let mut messages = turns("prompt", prompt, Role::User)?;
         let answer = ["response", "completion"]
             .into_iter()
@@ -157,10 +170,31 @@ fn is_nothing(value: &Value) -> bool {
     }
 }
 
+/// A list of objects that a table without lists, such as CSV, has as a text in JSON.
+fn unpacked(text: &str) -> Option<Value> {
+    if !text.trim_start().starts_with('[') {
+        return None;
+    }
+    let value: Value = serde_json::from_str(text).ok()?;
+    let items = value.as_array()?;
+    items.iter().all(Value::is_object).then_some(value)
+}
+
+/// The same, if the objects are messages: a prompt may be any text.
+fn unpacked_messages(text: &str) -> Option<Value> {
+    let is_message = |item: &Value| item.get("role").or(item.get("from")).is_some();
+    let value = unpacked(text)?;
+    let items = value.as_array()?;
+    (!items.is_empty() && items.iter().all(is_message)).then_some(value)
+}
+
 /// A text said in this role, or messages.
 fn turns(field: &'static str, value: &Value, role: Role) -> Result<Vec<Message>, RowError> {
     match value {
-        Value::String(text) => Ok(vec![Message::plain(role, text)]),
+        Value::String(text) => match unpacked_messages(text) {
+            Some(messages) => list(field, &messages),
+            None => Ok(vec![Message::plain(role, text)]),
+        },
         Value::Array(_) => list(field, value),
         other => Err(wrong(
             format!("field {field:?}"),
@@ -171,6 +205,8 @@ fn turns(field: &'static str, value: &Value, role: Role) -> Result<Vec<Message>,
 }
 
 fn list(field: &'static str, value: &Value) -> Result<Vec<Message>, RowError> {
+    let unpacked = value.as_str().and_then(unpacked);
+    let value = unpacked.as_ref().unwrap_or(value);
     let Value::Array(items) = value else {
         return Err(wrong(
             format!("field {field:?}"),
@@ -308,6 +344,18 @@ mod tests {
                 "user: a\nassistant: b",
             ),
             (
+                r#"{"messages": null, "prompt": "a", "instruction": null, "response": "b"}"#,
+                "user: a\nassistant: b",
+            ),
+            (
+                r#"{"prompt": "", "messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}"#,
+                "user: a\nassistant: b",
+            ),
+            (
+                r#"{"messages": null, "instruction": "a", "output": "b"}"#,
+                "user: a\nassistant: b",
+            ),
+            (
                 r#"{"instruction": "a", "input": "b", "output": "c"}"#,
                 "user: a\n\nb\nassistant: c",
             ),
@@ -326,6 +374,34 @@ mod tests {
             "{}",
         ] {
             assert!(!Chat::is_in(&row(json)), "{json}");
+        }
+    }
+
+    /// As CSV and the Parquet files of `predict` have them.
+    #[test]
+    fn lists_may_be_texts_in_json() {
+        let messages =
+            r#"[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]"#;
+        for (fields, tools) in [
+            (
+                vec![("messages", messages), ("tools", r#"[{"name": "f"}]"#)],
+                true,
+            ),
+            (vec![("prompt", messages)], false),
+        ] {
+            let fields = fields.into_iter();
+            let row: Fields = fields
+                .map(|(key, text)| (key.to_owned(), text.into()))
+                .collect();
+            let chat = Chat::of_row(&row).expect("a chat");
+            assert_eq!(chat.to_string(), "user: a\nassistant: b");
+            assert_eq!(chat.tools.is_array(), tools);
+        }
+        // a prompt may begin like a list and is none
+        for text in ["[1, 2] is a list", r#"[{"x": 1}]"#, "[]", "[1]"] {
+            let row = row(&serde_json::json!({"prompt": text, "response": "b"}).to_string());
+            let chat = Chat::of_row(&row).expect("a chat");
+            assert_eq!(chat.messages[0].content, text);
         }
     }
 

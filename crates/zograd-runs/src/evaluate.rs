@@ -128,14 +128,18 @@ impl Runs {
     pub fn measure(&self, given: Given, watch: &mut dyn Watch) -> Result<EvalReport> {
         let names_task = inputs::names_task(&given);
         let mut given = inputs::with_known_rows(inputs::with_known(given)?)?;
+        let of_examples = inputs::examples_of_run(&given)?;
         let of_run = match names_task {
             true => None,
             false => inputs::reward_of_run(&given)?,
         };
         let mut reward: RewardOptions = given.take()?;
         let inputs: Inputs = given.take()?;
-        let columns: Columns = given.take()?;
+        let mut columns: Columns = given.take()?;
         let measurement: Measurement = given.take()?;
+        if measurement.rows.is_some() {
+            columns = inputs::divided(columns, inputs.data.as_deref());
+        }
         let batch_size = given.take::<EvalOptions>()?.batch_size()?;
         let machine = given.take::<Machine>()?.complete()?;
         given.finish(&Self::measurement_keys(), |_| "an evaluation".into())?;
@@ -166,6 +170,9 @@ impl Runs {
         }
         let measured = with_threads(machine.threads, || {
             let scored = Split::from(measurement.rows.unwrap_or(SplitName::Validation));
+            let examples = of_examples.as_ref().and_then(|rows| rows.of(scored));
+            let (scored, examples) =
+                examples.map_or((scored, None), |(split, rows)| (split, Some(rows)));
             let splits = match measurement.shots.unwrap_or(0) {
                 0 => &[scored][..],
                 _ => &[scored, Split::Train],
@@ -198,7 +205,7 @@ impl Runs {
                     rows.task.name()
                 );
             }
-            let drawn = Drawn::new(&rows, &measurement, (scored, label_optional))?;
+            let drawn = Drawn::new(&rows, &measurement, (scored, examples), label_optional)?;
             let measuring = Measuring {
                 ranks: &ranks,
                 model: ModelSource::find(&inputs, watch)?,
@@ -238,17 +245,33 @@ struct Drawn {
 }
 
 impl Drawn {
-    /// Of a split whose rows need not say what is right, or have to.
+    /// Of a split, or of these of its rows, which need not say what is right, or have to.
     fn new(
         source: &TaskSource,
         asked: &Measurement,
-        (split, label_optional): (Split, bool),
+        (split, examples): (Split, Option<&[usize]>),
+        label_optional: bool,
     ) -> Result<Self> {
         let seed = Seed::new(asked.seed.unwrap_or(0));
-        let rows = source.data.count(split).or_input()?;
+        let there = source.data.count(split).or_input()?;
+        if let Some(row) = examples.and_then(|rows| rows.iter().find(|row| **row >= there)) {
+            refuse!(
+                "`data`: the run had row {row} of the {split} split, which has {} now",
+                count(there, "row")
+            );
+        }
+        let rows = examples.map_or(there, <[usize]>::len);
+        if rows == 0 {
+            refuse!("`rows`: the run had none of these");
+        }
         let mut picked = sample_indices(seed.child(1), rows, asked.test_examples.unwrap_or(rows));
         if picked.is_empty() {
             refuse!("`test-examples = 0`: use at least 1");
+        }
+        if let Some(examples) = examples {
+            picked
+                .iter_mut()
+                .for_each(|place| *place = examples[*place]);
         }
         picked.sort_unstable();
         let mut rows = source.data.rows(split, &picked).or_input()?;

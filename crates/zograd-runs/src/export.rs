@@ -4,8 +4,8 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    BEST, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunRecord, SUMMARY, Summary, Unfinished,
-    check_replays, note_tail,
+    BEST, CHAT_TEMPLATE, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunRecord, SUMMARY, Summary,
+    Unfinished, check_replays, note_tail,
 };
 use crate::inputs::load_own;
 use crate::settings::{Machine, Storage};
@@ -125,7 +125,7 @@ fn summary(run: &Path) -> Result<Summary> {
     serde_json::from_str(&text).about_file(&path)
 }
 
-/// Writes the three files into an empty folder; returns their size.
+/// Writes the files into an empty folder; returns their size.
 fn pack(run: &Path, to: &Path, log: &Trajectory, manifest: &Manifest) -> Result<u64> {
     let out = |name: &str| to.join(name);
     let mut writer = TrajectoryWriter::create(&out(LOG), log.header.clone()).while_running()?;
@@ -133,12 +133,17 @@ fn pack(run: &Path, to: &Path, log: &Trajectory, manifest: &Manifest) -> Result<
         writer.append(record).while_running()?;
     }
     writer.sync().while_running()?;
+    let template = run.join(CHAT_TEMPLATE);
+    let template = match zograd_files::exists(&template) {
+        true => std::fs::copy(&template, out(CHAT_TEMPLATE)).on_file(&template)?,
+        false => 0,
+    };
     let config = run.join(CONFIG);
     let copied = std::fs::copy(&config, out(CONFIG)).on_file(&config)?;
     let text = serde_json::to_string_pretty(manifest).while_running()? + "\n";
     let file = out(MANIFEST);
     zograd_files::write(&file, &text).on_file(&file)?;
-    Ok(writer.bytes() + copied + text.len() as u64)
+    Ok(writer.bytes() + copied + template + text.len() as u64)
 }
 
 struct HashJob<'a> {

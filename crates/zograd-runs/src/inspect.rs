@@ -57,6 +57,9 @@ pub struct DataReport {
     pub prompt: Option<String>,
     /// The first rows that cannot be read, and why.
     pub problems: Vec<String>,
+    /// The first chats that can be answered, and that a run refuses to learn from or to be tested on, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
 }
 
 /// A field.
@@ -112,6 +115,8 @@ pub struct ChatCounts {
     pub answers: usize,
     /// Tokens that count in the loss, where a model or a tokenizer is given.
     pub scored: usize,
+    /// Chats that a run refuses: without an answer at their end, or with a blank one.
+    pub refused: usize,
     /// Turns of the assistant that count in no loss, because the template writes them otherwise once the chat has gone on.
     pub left_out: usize,
 }
@@ -154,9 +159,7 @@ impl Runs {
     /// Rows that cannot be read at all, columns that are not there, a tokenizer that cannot be loaded.
     pub fn inspect(&self, mut given: Given, watch: &mut dyn Watch) -> Result<DataReport> {
         // lengths in tokens ask for its tokenizer and its positions alone
-        if let Some(tuned) = inputs::tuned(&given)? {
-            given = given.with("model", tuned.model);
-        }
+        given = inputs::with_known(given)?.without("adapter");
         let inputs: Inputs = given.take()?;
         let columns: Columns = given.take()?;
         given.finish(&Self::inspection_keys(), |_| "this command".into())?;
@@ -194,6 +197,7 @@ impl Runs {
             encoder: encoder.as_ref(),
             texts: HashMap::new(),
             problems: Vec::new(),
+            refused: Vec::new(),
             failing: Failing::default(),
         };
         let mut splits = Vec::new();
@@ -214,6 +218,7 @@ impl Runs {
             shared: looking.shared(),
             contradictions: looking.contradictions(),
             problems: looking.problems,
+            refused: looking.refused,
             splits,
             max_length: encoder.map(|encoder| encoder.max_length()),
         })
@@ -326,6 +331,7 @@ struct Looking<'a> {
     /// By the hash of the text.
     texts: HashMap<u64, Seen>,
     problems: Vec<String>,
+    refused: Vec<String>,
     failing: Failing,
 }
 
@@ -346,6 +352,7 @@ impl Looking<'_> {
                     break 'rows;
                 }
                 tried += 1;
+                let whole = row.clone();
                 match self.row(split, row.label_optional()) {
                     Ok(Looked {
                         label,
@@ -356,6 +363,7 @@ impl Looking<'_> {
                             *labels.entry(label).or_default() += 1;
                         }
                         if let Some(chat) = chat {
+                            chats.refused += usize::from(self.refuses(&whole));
                             chats.add(&chat, prompt.as_ref());
                         }
                         if let Some(prompt) = prompt {
@@ -390,6 +398,17 @@ impl Looking<'_> {
                 .is_some_and(|task| task.is_chat())
                 .then_some(chats),
         })
+    }
+
+    /// Whether a run refuses a chat, which it has to learn from.
+    fn refuses(&mut self, row: &Row) -> bool {
+        let Some(Err(error)) = self.task.map(|task| task.sample(row)) else {
+            return false;
+        };
+        if self.refused.len() < 3 {
+            self.refused.push(error.to_string());
+        }
+        true
     }
 
     /// What is in a row; or what is wrong with it.

@@ -3,10 +3,10 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{Unfinished, check_noise, check_replays, note_tail};
+use crate::folder::{BEST, TaskNote, Unfinished, check_noise, check_replays, note_tail};
 use crate::inputs::{self, ModelSource};
 use crate::promise::Promise;
-use crate::settings::{Inputs, Machine};
+use crate::settings::{Inputs, Machine, Storage};
 use crate::threads::with_threads;
 use crate::train::{Rebuild, shifted, start_folder};
 use crate::watch::Watch;
@@ -109,9 +109,25 @@ impl Runs {
         let machine = Machine {
             dtype: Some(log.header.dtype),
             ..replay.machine.clone()
+        };
+        if let (false, Err(_)) = (
+            log.header.dtype == Storage::F32,
+            Machine::new(machine.backend(), log.header.dtype).complete(),
+        ) {
+            refuse!(
+                "{}: the run had weights of {}, which the backend {} cannot store; use `backend = flex`, or cuda",
+                named(),
+                log.header.dtype,
+                machine.backend()
+            );
         }
-        .complete()?;
+        let machine = machine.complete()?;
         let begun = Unfinished::begin(&replay.out)?;
+        let beside = replay.log.parent().unwrap_or(Path::new(""));
+        let note = match beside.join(BEST) {
+            best if best.is_dir() => best,
+            _ => beside.to_owned(),
+        };
         let job = ReplayJob {
             rebuild: Rebuild {
                 model: &source.folder,
@@ -127,6 +143,7 @@ impl Runs {
                 .map_or(&[], |p| p.logit_shift(steps, replay.best)),
             tokenizer: &source.tokenizer,
             out: begun.path(),
+            note: &note,
             watch: &mut *watch,
         };
         note_end(replay, &log, promise.as_ref(), job.watch);
@@ -196,6 +213,8 @@ struct ReplayJob<'a> {
     logit_shift: &'a [(u32, f64)],
     tokenizer: &'a Path,
     out: &'a Path,
+    /// The folder that says what the weights were tuned for, if one does.
+    note: &'a Path,
     watch: &'a mut dyn Watch,
 }
 
@@ -217,6 +236,7 @@ impl Job for ReplayJob<'_> {
             dtype: header.dtype,
         };
         inputs::keep(&model, &base, Some(self.tokenizer), self.out)?;
+        TaskNote::carry(self.note, self.out)?;
         Ok(inputs::tuned_hash(&model))
     }
 }

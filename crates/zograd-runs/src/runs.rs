@@ -3,7 +3,8 @@
 use crate::backend::dispatch;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished, refuse_export,
+    CHAT_TEMPLATE, CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished,
+    refuse_export,
 };
 use crate::ranks::{agreed, ended};
 use crate::settings::{Given, Keys, MethodKind, Procedure, Settings};
@@ -17,7 +18,7 @@ use std::sync::atomic::AtomicBool;
 use zograd_ranks::Ranks;
 use zograd_select::{Method, Methods};
 use zograd_tasks::Task;
-use zograd_trainer::Schedule;
+use zograd_trainer::{Schedule, peak_memory_begins};
 
 /// What a program can run: the methods and tasks it knows, and the flag that asks it to stop.
 ///
@@ -148,8 +149,8 @@ impl Runs {
     pub fn resume(&self, run: &Path, more: Given, watch: &mut dyn Watch) -> Result<Summary> {
         if let Err(key) = more.only(&["threads", "device", "steps", "model", "tokenizer", "data"]) {
             refuse!(
-                "`resume`: a run is resumed with the settings it had ({}); only `threads` goes with it, `device`, a \
-                 larger number of `steps`, and `model`, `tokenizer` and `data` where they have moved; not `{key}`",
+                "`resume`: a run is resumed with the settings it had ({}); only `threads` and `device` go with it, a larger \
+                 number of `steps`, and `model`, `tokenizer` and `data` where they have moved; not `{key}`",
                 run.join(CONFIG).display()
             );
         }
@@ -173,6 +174,8 @@ impl Runs {
         if !ranks.is_alone() {
             // threads and folders are each rank's own
             let given = settings.given()?.without("threads").without("out");
+            let begun = Given::read(&run.join(CONFIG), &self.keys())?;
+            let given = given.with_some("chat-template", begun.get("chat-template").cloned());
             Handed::over(ranks, given.in_order(&self.keys()), &interrupted)?;
         }
         self.lead(settings, Some((interrupted, lock)), ranks, watch)
@@ -192,6 +195,7 @@ impl Runs {
         let given = given
             .with_some("threads", more.get("threads").cloned())
             .with_some("device", more.get("device").cloned());
+        let given = with_kept_template(given, run)?;
         self.follow(self.check(given)?, Some((handed, run)), ranks, watch)
     }
 
@@ -206,6 +210,7 @@ impl Runs {
             Some(steps) => Some(self.longer(&given, steps.as_integer().unwrap_or(0))?),
             None => None,
         };
+        let given = with_kept_template(given, run)?;
         // of the model's own tokenizer nothing was written down, so that it moves with the model
         let given = more.or(given).with("out", as_text(run)?);
         let settings = self.check(given).about("`resume`")?;
@@ -232,7 +237,8 @@ impl Runs {
         let (config, asked) = (settings.config, u64::try_from(steps).unwrap_or(0));
         if config.limit.is_some() {
             refuse!(
-                "`steps = {steps}`: the run ends by its `tokens` or `seconds`, not by a number of steps; resume it without"
+                "`steps = {steps}`: the run ends by its `tokens` or `seconds`, not by a number of steps; leave `steps` out if it \
+                 was interrupted; if they are spent, begin another run with more of them and `config`"
             );
         }
         if asked <= config.steps {
@@ -268,6 +274,7 @@ impl Runs {
         watch: &mut dyn Watch,
     ) -> Result<Summary> {
         check_shared(&settings, ranks)?;
+        peak_memory_begins();
         with_threads(settings.machine.threads, || {
             // first here, then elsewhere: what has to be fetched is fetched once
             let prepared = Prepared::new(settings, self.tasks(), resumed, ranks, watch);
@@ -295,6 +302,7 @@ impl Runs {
     ) -> Result<Summary> {
         check_shared(&settings, ranks)?;
         settings.out = None;
+        peak_memory_begins();
         with_threads(settings.machine.threads, || {
             agreed(ranks, Ok(()))?;
             let prepared = Prepared::new(settings, self.tasks(), None, ranks, watch);
@@ -309,6 +317,16 @@ impl Runs {
             };
             dispatch(&machine, job)
         })
+    }
+}
+
+/// With the copy of the chat template in the folder of a run, where the run has one: the file it was copied from may be
+/// another one by now.
+fn with_kept_template(given: Given, run: &Path) -> Result<Given> {
+    let template = run.join(CHAT_TEMPLATE);
+    match zograd_files::exists(&template) {
+        true => Ok(given.with("chat-template", as_text(&template)?)),
+        false => Ok(given),
     }
 }
 

@@ -72,7 +72,7 @@ mod whitespace;
 
 pub use answer_end::AnswerEnd;
 pub use chat_task::ChatTask;
-pub use data::{DataError, Dataset, Format, Opening, Shares, Split};
+pub use data::{DataError, Dataset, Format, Opening, Shares, Split, long_numbers_as_texts};
 pub use permutation::sample_indices;
 pub use prompt::{
     Demonstrations, EncodedCandidate, Form, Prompt, PromptEncoder, PromptError, Question,

@@ -1,6 +1,7 @@
 use crate::DataError;
 use crate::near::nearest;
 use serde_json::{Map, Number, Value};
+use std::sync::Arc;
 
 /// One row of a data set: named values, and where they were read, so that every complaint about a
 /// row can say which one it is.
@@ -14,6 +15,8 @@ pub struct Row {
     fields: Map<String, Value>,
     label_optional: bool,
     is_untyped: bool,
+    /// The line it was read from, where that has numbers of more digits than the fields.
+    written: Option<Arc<str>>,
 }
 
 impl Row {
@@ -26,6 +29,7 @@ impl Row {
             fields,
             label_optional: false,
             is_untyped: false,
+            written: None,
         }
     }
 
@@ -35,6 +39,18 @@ impl Row {
     pub fn untyped(mut self) -> Self {
         self.is_untyped = true;
         self
+    }
+
+    /// The same row, of a line of JSON that has numbers of more digits than the fields.
+    #[must_use]
+    pub(crate) fn written_as(mut self, text: &str) -> Self {
+        self.written = Some(text.into());
+        self
+    }
+
+    /// The line of JSON it was read from, if that has numbers of more digits than the fields.
+    pub fn written(&self) -> Option<&Arc<str>> {
+        self.written.as_ref()
     }
 
     /// The same row without a field.

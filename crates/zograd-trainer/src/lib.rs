@@ -87,8 +87,8 @@ pub use gradient::{
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
 pub use head_fit::{HeadFit, HeadFitStage};
 pub use measure::{Measured, measure, measure_at_each, measure_each};
-pub use measured_rate::MeasuredRate;
-pub use memory::{keep_freed_memory, peak_memory_bytes};
+pub use measured_rate::{MeasuredRate, Measuring};
+pub use memory::{keep_freed_memory, peak_memory_begins, peak_memory_bytes};
 pub use objective::{
     Accuracy, AnswerF1, ByReward, Calibrated, Classification, Objective, Scored, TeacherForcing,
 };

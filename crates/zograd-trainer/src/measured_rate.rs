@@ -1,10 +1,13 @@
 //! A learning rate from how much the losses of single examples differ along the noise that steps are made of.
 
 use crate::measure::measure;
-use crate::{Batches, Examples, LanguageModel, Objective, Scored, TrainConfig, TrainError};
+use crate::{
+    Batches, Examples, LanguageModel, Limit, Objective, Scored, Spent, TrainConfig, TrainError,
+};
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 use zograd_perturb::{Direction, NoiseBackend, Perturbed, Seed};
 use zograd_select::{StepContext, Strategy, try_run_step};
 use zograd_tasks::Prompt;
@@ -17,6 +20,9 @@ const MOST: u64 = 16;
 
 /// Child of the run's seed that the directions are drawn from.
 const NOISE: u64 = 6;
+
+/// What measuring may take of a run that ends by tokens or seconds.
+const SHARE: f64 = 0.1;
 
 /// How far from the weights the losses are found, in units of `eps`.
 const FAR: f64 = 3.0;
@@ -65,14 +71,54 @@ pub struct MeasuredRate {
     pub tokens: u64,
 }
 
+/// How much is measured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Measuring {
+    /// Most directions; each takes two forward passes.
+    pub directions: u64,
+    /// Of this limit a tenth is spent, but for the first four directions; of none, whatever it takes.
+    pub within: Option<Limit>,
+}
+
+impl Measuring {
+    /// Along so many directions, whatever it takes.
+    pub fn along(directions: u64) -> Self {
+        Self {
+            directions,
+            within: None,
+        }
+    }
+
+    /// The same, in a tenth of this limit, where that allows four directions.
+    #[must_use]
+    pub fn within(self, limit: Option<Limit>) -> Self {
+        Self {
+            within: limit,
+            ..self
+        }
+    }
+
+    /// Whether one direction more fits in, after so many that have spent this.
+    fn goes_on(&self, done: u64, spent: Spent) -> bool {
+        let next = (done + 1) as f64 / done.max(1) as f64;
+        let with = Spent {
+            tokens: (spent.tokens as f64 * next / SHARE) as u64,
+            seconds: spent.seconds * next / SHARE,
+        };
+        let fits = self.within.is_none_or(|limit| !limit.is_reached(with));
+        done < self.directions && (done < BATCHES || fits)
+    }
+}
+
 impl MeasuredRate {
     /// How many directions, from 4 to 16, a budget of so many forward passes has room for: each takes two.
     pub fn directions(budget: u64) -> u64 {
         (budget / 2).clamp(BATCHES, MOST)
     }
 
-    /// Measures it at these weights, on the first batches of the run with this config, along so many directions. The model is
-    /// at the end where it was, to rounding. `None` if it was asked to stop.
+    /// Measures it at these weights, on the first batches of the run with this config. The model is at the end where it was, to
+    /// rounding. `None` if it was asked to stop.
     ///
     /// # Errors
     /// Prompts that cannot be scored; an error of the strategy; [`TrainError::NoCurvature`].
@@ -81,7 +127,7 @@ impl MeasuredRate {
         strategy: &mut dyn Strategy,
         (objective, examples): (&dyn Objective, Examples<'_>),
         config: &TrainConfig,
-        directions: u64,
+        measuring: Measuring,
         stop: &AtomicBool,
     ) -> Result<Option<Self>, TrainError>
     where
@@ -93,7 +139,15 @@ impl MeasuredRate {
         let mut found = Found::default();
         let far = FAR * model.eps();
         model.begin(0)?;
-        for place in 0..directions {
+        let (begun, mut done) = (Instant::now(), 0);
+        while measuring.goes_on(
+            done,
+            Spent {
+                tokens: found.tokens,
+                seconds: begun.elapsed().as_secs_f64(),
+            },
+        ) {
+            let place = done;
             if stop.load(Ordering::Relaxed) {
                 return Ok(None);
             }
@@ -105,6 +159,7 @@ impl MeasuredRate {
             let minus = measure(model.module(), &batch, objective, None)?;
             found.take(objective, (&plus.examples, &minus.examples), far);
             found.tokens += (plus.tokens + minus.tokens) as u64;
+            done += 1;
         }
         model.move_to(&Direction::zero())?;
         let reach = reach(strategy, &found.slopes, config.seed, model.eps())?;
@@ -118,7 +173,7 @@ impl MeasuredRate {
             curvature,
             curvature_error,
             reach,
-            forwards: 2 * directions,
+            forwards: 2 * done,
             tokens: found.tokens,
         }))
     }
@@ -251,6 +306,25 @@ mod tests {
         // p (1 - p) (d margin)^2 at even odds: 1/4 of 0.02^2, one example up and one down; f32 scores
         assert!((found.curvatures[1] / 1e-4 - 1.0).abs() < 1e-6);
         assert!(found.slopes[1].abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_tenth_of_tokens_or_seconds_is_spent_but_for_four_directions() {
+        let directions = |measuring: Measuring| {
+            let spent = |done: u64| Spent {
+                tokens: 50 * done,
+                seconds: done as f64,
+            };
+            (0..).find(|done| !measuring.goes_on(*done, spent(*done)))
+        };
+        let along = Measuring::along(16);
+        assert_eq!(directions(along), Some(16));
+        for (tokens, expected) in [(1, 4), (2000, 4), (3001, 6), (8001, 16), (99_999, 16)] {
+            let within = along.within(Some(Limit::tokens(tokens)));
+            assert_eq!(directions(within), Some(expected), "{tokens}");
+        }
+        let within = along.within(Some(Limit::seconds(70.5)));
+        assert_eq!(directions(within), Some(7));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::settings::{Flags, HasSettings};
 use super::train::Train;
-use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches, value_parser};
+use clap::{ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use zograd_runs::experiment::Lists;
 use zograd_runs::{Given, Keys, Result};
 
@@ -41,6 +41,16 @@ impl SweepArgs {
         let read = Lists::read(file, &Sweep::keys());
         let (more, file) = read.map_err(|error| error.within("`config`"))?;
         Ok((lists.or(more), given.or(file)))
+    }
+}
+
+/// A learning rate of those that are tried.
+fn rate(text: &str) -> Result<f64, String> {
+    match text {
+        "auto" => {
+            Err("learning rates are tried here, not measured; name numbers, or leave it out".into())
+        }
+        _ => text.parse().map_err(|_| "it takes a number".into()),
     }
 }
 
@@ -96,8 +106,8 @@ impl Args for SweepArgs {
         for (flag, help) in HELP {
             command = command.mut_arg(flag, |arg| arg.help(help));
         }
-        // rates are tried, not measured
-        command.mut_arg("lr", |arg| arg.value_parser(value_parser!(f64)))
+        let command = command.mut_arg("lr-forwards", |arg| arg.hide(true));
+        command.mut_arg("lr", |arg| arg.value_parser(rate))
     }
 
     fn augment_args_for_update(command: Command) -> Command {

@@ -87,6 +87,9 @@ fn print(report: &DataReport) -> std::io::Result<()> {
     for problem in &report.problems {
         answer(format_args!("unreadable: {problem}"))?;
     }
+    for problem in &report.refused {
+        answer(format_args!("refused to train on: {problem}"))?;
+    }
     for split in &report.splits {
         if let Some(tried) = split.tried.filter(|tried| *tried > 0) {
             answer(format_args!(
@@ -140,6 +143,12 @@ fn chats_in_words(split: &SplitReport, chats: &ChatCounts) -> String {
             "; {} the assistant's and {} in the loss",
             these(chats.scored, "token", ["is", "are"]),
             if chats.scored == 1 { "counts" } else { "count" }
+        ));
+    }
+    if chats.refused > 0 {
+        line.push_str(&format!(
+            "; {} no answer at the end, and no run takes such rows",
+            these(chats.refused, "chat", ["has", "have"])
         ));
     }
     if chats.left_out > 0 {

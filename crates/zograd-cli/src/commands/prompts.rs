@@ -17,9 +17,12 @@ use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample,
 /// # Errors
 /// Wrong input, or the output is closed.
 pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
-    let mut given = args.with_file()?;
+    let mut given = inputs::with_known_tokenizer(args.with_file()?)?;
     let options: PromptOptions = given.take()?;
-    let columns: Columns = given.take()?;
+    let mut columns: Columns = given.take()?;
+    if options.rows.is_some() {
+        columns = inputs::divided(columns, options.data.as_deref());
+    }
     given.finish(&Prompts::keys(), |_| "this command".into())?;
     named(
         options.data.as_ref(),

@@ -137,6 +137,13 @@ fn print(r: &Summary) -> std::io::Result<()> {
             _ => "no backward pass",
         }
     ))?;
+    if let Some(rate) = &r.measured_rate {
+        answer(format_args!(
+            "learning rate  {:.2e}, measured with {}",
+            rate.lr,
+            words::count(rate.forwards, "forward pass")
+        ))?;
+    }
     match r.tune.as_str() {
         "full" => {}
         "head" => answer(format_args!(

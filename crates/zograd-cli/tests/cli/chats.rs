@@ -99,6 +99,21 @@ fn chats_are_learnt_measured_and_answered() {
         .collect();
     assert_eq!(lines[0]["prediction"], "great");
     assert_eq!(lines[1]["prediction"], "good");
+    // messages are a text in JSON in Parquet and CSV, and are read as what they are
+    for (from, to) in [
+        ("new.jsonl", "p.parquet"),
+        ("p.parquet", "p.csv"),
+        ("p.csv", "q.jsonl"),
+    ] {
+        let predict = ["predict", "--model", "run", "--data", from, "--out", to];
+        run(dir.path(), &predict);
+    }
+    let again = fs::read_to_string(dir.path().join("q.jsonl")).expect("a file");
+    let again: Value = serde_json::from_str(again.lines().last().expect("a row")).expect("JSON");
+    assert_eq!(
+        ["prediction", "prediction_", "prediction__"].map(|name| &again[name]),
+        ["good"; 3]
+    );
 }
 
 /// Every kind of row is one text, and zeroth-order steps learn it.
@@ -281,6 +296,22 @@ fn a_template_that_never_ends_is_tried_three_times() {
         "{one}"
     );
     assert!(one.contains("1 chat, 4 turns"), "{one}");
+    // what a run refuses is named before one is begun
+    let blank = json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": " "}]});
+    let asked = json!({"messages": [{"role": "user", "content": "a"}]});
+    write(&dir.path().join("gaps.jsonl"), [chat(0), blank, asked]);
+    let gaps = run(
+        dir.path(),
+        &[&["data", "gaps.jsonl"][..], &data[2..], &template].concat(),
+    );
+    let gaps = String::from_utf8_lossy(&gaps.stdout).into_owned();
+    for part in [
+        "2 chats have no answer at the end",
+        "gaps.jsonl:2: the last turn of the assistant is blank",
+        "gaps.jsonl:3: the chat has no turn of the assistant",
+    ] {
+        assert!(gaps.contains(part), "{part}: {gaps}");
+    }
 }
 
 #[test]
@@ -372,4 +403,89 @@ fn every_wrong_chat_is_a_line() {
     ];
     let sst2 = [&sst2[..], &["--chat-template", "t.jinja"]].concat();
     refused(dir.path(), &sst2, &["--chat-template", "has no chats"]);
+}
+
+/// A run keeps a copy of the template it was given: that the file is edited afterwards, or gone, changes nothing.
+#[test]
+fn a_run_keeps_the_template_that_it_was_given() {
+    let dir = scratch();
+    let here = |name: &str| dir.path().join(name);
+    unpack(dir.path());
+    write(&here("chats.jsonl"), (0..60).map(chat));
+    let train = [
+        "train",
+        "--json",
+        "--model",
+        "model",
+        "--data",
+        "chats.jsonl",
+        "--chat-template",
+        "t.jinja",
+        "--steps",
+        "2",
+        "--train-examples",
+        "8",
+        "--dev-examples",
+        "4",
+        "--test-examples",
+        "2",
+        "--batch-size",
+        "4",
+        "--max-new-tokens",
+        "4",
+    ];
+    let texts = |told: &[u8]| String::from_utf8_lossy(told).into_owned();
+    for (tune, name) in [("lora", "small"), ("full", "whole")] {
+        fs::write(here("t.jinja"), TEMPLATE).expect("written");
+        let more = ["--tune", tune, "--out", name];
+        let report = run_json(dir.path(), &[&train[..], &more].concat());
+        let eval = ["eval", "--json", "--model", name];
+        let before = run_json(dir.path(), &eval);
+        for copy in ["chat_template.jinja", "best/chat_template.jinja"] {
+            let copy = fs::read_to_string(here(name).join(copy)).expect("a copy");
+            assert_eq!(copy, TEMPLATE);
+        }
+        let note = fs::read_to_string(here(name).join("best/zograd.toml")).expect("a note");
+        assert!(
+            note.contains("chat-template = \"chat_template.jinja\""),
+            "{note}"
+        );
+
+        fs::write(here("t.jinja"), "{{ nothing.at.all }}").expect("edited");
+        let after = run_json(dir.path(), &eval);
+        assert_eq!(after["loss"], before["loss"]);
+        let chats = ["--data", "chats.jsonl", "--task", "chat"];
+        run(dir.path(), &[&eval[..], &chats].concat());
+        // the folder of the run or of its weights stands for the tokenizer
+        for folder in [name.to_owned(), format!("{name}/best")] {
+            let shown = [
+                "prompts",
+                "--data",
+                "chats.jsonl",
+                "--tokenizer",
+                &folder,
+                "--split",
+                "0.5/0.5",
+            ];
+            let shown = texts(&run(dir.path(), &shown).stdout);
+            assert!(shown.contains("assistant: great"), "{shown}");
+            let seen = run_json(
+                dir.path(),
+                &["data", "chats.jsonl", "--json", "--model", &folder],
+            );
+            assert_eq!(seen["splits"][0]["unreadable"], 0, "{seen}");
+        }
+        // a replay has it as the run has
+        let log = format!("{name}/trajectory.zog");
+        let out = format!("{name}-again");
+        let replay = ["replay", "--log", &log, "--model", "model", "--out", &out];
+        run(dir.path(), &replay);
+        let copy = fs::read_to_string(here(&out).join("chat_template.jinja")).expect("a copy");
+        assert_eq!(copy, TEMPLATE);
+        // and so has one that is gone on with
+        fs::remove_file(here("t.jinja")).expect("removed");
+        let longer = ["train", "--json", "--resume", name, "--steps", "3"];
+        let longer = run_json(dir.path(), &longer);
+        assert_eq!(longer["loss_before"], report["loss_before"]);
+    }
 }

@@ -203,6 +203,37 @@ fn a_run_knows_its_columns() {
         ],
     );
     assert_eq!(new["examples"], 7);
+    // of other rows in one file too a split is a part
+    fs::write(here("more.jsonl"), json_lines(&reviews(90))).expect("written");
+    let parts = ["train", "dev", "validation"].map(|rows| {
+        let eval = ["eval", "--json", "--model", "run", "--data", "more.jsonl"];
+        let part = run_json(dir.path(), &[&eval[..], &["--rows", rows]].concat());
+        part["examples"].as_u64().expect("a number")
+    });
+    assert_eq!(parts.iter().sum::<u64>(), 90, "{parts:?}");
+    assert!(parts.iter().all(|part| (1..89).contains(part)), "{parts:?}");
+    // what the columns are is known of the run
+    for folder in ["run", "run/best"] {
+        let seen = run_json(
+            dir.path(),
+            &["data", "more.jsonl", "--json", "--model", folder],
+        );
+        assert_eq!(seen["task"], "reviews", "{seen}");
+        assert_eq!(
+            seen["splits"][0]["labels"].as_array().map(Vec::len),
+            Some(2)
+        );
+    }
+    // rows whose file has another name are the same rows
+    fs::rename(here("reviews.csv"), here("renamed.csv")).expect("renamed");
+    let resume = ["train", "--json", "--resume", "again", "--steps", "7"];
+    let longer = run_json(
+        dir.path(),
+        &[&resume[..], &["--data", "renamed.csv"]].concat(),
+    );
+    assert_eq!(longer["task"], "reviews");
+    let task = fs::read_to_string(here("again/best/task.toml")).expect("a task");
+    assert!(task.contains("name = \"reviews\""), "{task}");
     // rows that were changed are not those of the run
     fs::write(here("reviews.csv"), csv(&reviews(119), ',')).expect("written");
     refused(

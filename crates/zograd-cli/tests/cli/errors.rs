@@ -1,6 +1,6 @@
 //! Wrong input: one line that names the culprit and the fix, exit code 2, nothing written.
 
-use crate::support::{scratch, unpack, zograd};
+use crate::support::{run, scratch, unpack, zograd};
 use std::fs;
 use std::path::Path;
 
@@ -432,4 +432,56 @@ fn nothing_is_written_over() {
         fs::read(dir.path().join("scores.jsonl")).expect("kept"),
         b"x"
     );
+}
+
+/// Errors name what was given, and not what was made of it.
+#[test]
+fn budgets_and_rates_are_told_as_they_were_given() {
+    let dir = scratch();
+    let compare = ["compare", "--method", "gv"];
+    let third = [&compare[..], &["--forwards", "9"]].concat();
+    let parts = [
+        "--forwards 9: a third of it",
+        "--tune-forwards",
+        "one step of this method takes",
+    ];
+    refused(dir.path(), &third, &parts);
+    let said = [&compare[..], &["--tune-forwards", "3"]].concat();
+    refused(
+        dir.path(),
+        &said,
+        &["--tune-forwards 3: one step of this method takes"],
+    );
+    for command in ["sweep", "compare", "align"] {
+        let output = zograd(dir.path(), &[command, "--lr", "auto"]).output();
+        let output = output.expect("the binary starts");
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("tried here, not measured"), "{said}");
+    }
+    let train = [
+        "train",
+        "--backend",
+        "flex",
+        "--dtype",
+        "bf16",
+        "--steps",
+        "1",
+        "--train-examples",
+        "4",
+        "--dev-examples",
+        "0",
+        "--test-examples",
+        "1",
+        "--out",
+        "half",
+    ];
+    run(dir.path(), &train);
+    let replay = ["replay", "--log", "half/trajectory.zog", "--out", "again"];
+    let parts = [
+        "--log half/trajectory.zog",
+        "weights of bf16",
+        "--backend flex",
+    ];
+    refused(dir.path(), &replay, &parts);
 }

@@ -389,3 +389,57 @@ fn tables_of_other_formats_and_lists_of_objects() {
     );
     assert_eq!(report["examples"], 4);
 }
+
+/// The other rows of a run are the examples it learnt from, and those that chose its weights; of a folder too, where both are
+/// drawn from the train rows.
+#[test]
+fn the_other_rows_of_a_run_are_its_examples() {
+    let dir = scratch();
+    let here = |name: &str| dir.path().join(name);
+    for (split, rows) in [("train", 40), ("validation", 10)] {
+        let good = |k| if k % 2 == 0 { "no" } else { "yes" };
+        let row = |k| json!({"film": format!("{split} {k}"), "good": good(k)});
+        write_lines(&here(&format!("rows/{split}.jsonl")), (0..rows).map(row));
+    }
+    let train = [
+        "train",
+        "--data",
+        "rows",
+        "--text",
+        "film",
+        "--label",
+        "good",
+        "--steps",
+        "2",
+        "--train-examples",
+        "12",
+        "--dev-examples",
+        "6",
+        "--out",
+        "run",
+    ];
+    run(
+        dir.path(),
+        &[&train[..], &SMALL[2..4], &SMALL[6..]].concat(),
+    );
+    let examples: Value =
+        serde_json::from_str(&fs::read_to_string(here("run/examples.json")).expect("a list"))
+            .expect("JSON");
+    for rows in ["train", "dev"] {
+        let eval = ["eval", "--model", "run", "--rows", rows];
+        run(
+            dir.path(),
+            &[&eval[..], &["--predictions", "p.jsonl"]].concat(),
+        );
+        let predicted = lines(&here("p.jsonl"));
+        fs::remove_file(here("p.jsonl")).expect("removed");
+        let found: Vec<_> = predicted
+            .iter()
+            .filter_map(|line| line["index"].as_u64())
+            .collect();
+        let known = examples[rows]["rows"].as_array().expect("rows");
+        let mut known: Vec<_> = known.iter().filter_map(Value::as_u64).collect();
+        known.sort_unstable();
+        assert_eq!(found, known);
+    }
+}

@@ -410,3 +410,53 @@ fn what_cannot_be_answered_is_said_before_a_model_is_loaded() {
         refused(dir.path(), &with(more), parts);
     }
 }
+
+/// A name of a row with more digits than a number of 64 bits has, and rows with nothing to answer.
+#[test]
+fn rows_come_out_as_they_were() {
+    let dir = scratch();
+    let name = "123456789012345678901";
+    let text = format!(
+        "{{\"id\": {name}, \"n\": 1, \"review\": \"fine\"}}\n{{\"id\": 2, \"n\": null, \"review\": null}}\n\
+         {{\"id\": 3, \"n\": 18446744073709551615}}\n"
+    );
+    fs::write(dir.path().join("new.jsonl"), &text).expect("written");
+    for out in ["a.jsonl", "a.csv", "a.parquet"] {
+        let args = [&MODEL[..], &["new.jsonl", "--out", out, "--json"]].concat();
+        let report = run_json(dir.path(), &args);
+        assert_eq!((&report["rows"], &report["blank"]), (&json!(3), &json!(2)));
+    }
+    let written = read(dir.path(), "a.jsonl");
+    let first = text.lines().next().and_then(|line| line.strip_suffix('}'));
+    assert!(written.starts_with(first.expect("a row")), "{written}");
+    let answers = lines(&written);
+    assert!(answers[0]["prediction"].is_string());
+    assert!(
+        answers[1..]
+            .iter()
+            .all(|line| line.get("prediction").is_none())
+    );
+    let table = read(dir.path(), "a.csv");
+    let cells: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.split(',').next())
+        .collect();
+    assert_eq!(cells, ["id", name, "2", "3"]);
+    let file = File::open(dir.path().join("a.parquet")).expect("a file");
+    let file = SerializedFileReader::new(file).expect("Parquet");
+    let rows: Vec<_> = file.get_row_iter(None).expect("rows").flatten().collect();
+    let column = |name: &str| -> Vec<Field> {
+        let field = |row: &parquet::record::Row| {
+            let found = row.get_column_iter().find(|(known, _)| *known == name);
+            found.map(|(_, field)| field.clone())
+        };
+        rows.iter().filter_map(field).collect()
+    };
+    let texts = |texts: [&str; 3]| texts.map(|text| Field::Str(text.into())).to_vec();
+    assert_eq!(column("id"), texts([name, "2", "3"]));
+    assert_eq!(column("n")[2], Field::Str("18446744073709551615".into()));
+    // rows of which not one has the field are other rows
+    fs::write(dir.path().join("other.jsonl"), "{\"film\": \"fine\"}\n").expect("written");
+    let other = [&MODEL[..], &["other.jsonl", "--out", "b.jsonl"]].concat();
+    refused(dir.path(), &other, &["review"]);
+}

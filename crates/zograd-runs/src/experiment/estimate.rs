@@ -68,13 +68,18 @@ impl Estimate {
                 count(self.costs.len(), "run")
             ),
         };
-        let (budget, unit) = (self.costs.iter().sum::<u64>(), self.unit.description());
+        let one = match self.unit {
+            Axis::Tokens => "token",
+            Axis::Seconds => "second",
+            _ => "forward pass",
+        };
+        let budget = count(self.costs.iter().sum::<u64>(), one);
         let points = count(self.points, "point");
         let shared = match self.ranks {
             1 => String::new(),
             ranks => format!(", shared by {ranks} ranks"),
         };
-        format!("sweep of {points}{runs}: {budget} {unit} of training{shared}")
+        format!("sweep of {points}{runs}: {budget} of training{shared}")
     }
 
     /// That this run, by its place, is made now, and when all will be done.

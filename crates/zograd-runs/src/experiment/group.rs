@@ -67,7 +67,7 @@ pub fn group(runs: &[RunRecord]) -> Vec<Group<'_>> {
         .iter()
         .zip(&firsts)
         .map(|(runs, first)| {
-            let label = label(first, &telling, &words);
+            let label = label(first, &telling, &words) + &measured(runs);
             Group {
                 model: words.value(first, MODEL),
                 task: words.value(first, TASK),
@@ -160,6 +160,19 @@ fn label(run: &RunRecord, keys: &[&String], words: &Words) -> String {
         }
     }
     label.join(", ")
+}
+
+/// The learning rates of runs that measured them, in words: each seed has its own.
+fn measured(runs: &[&RunRecord]) -> String {
+    let summaries = runs.iter().filter_map(|run| run.summary.as_ref());
+    let rates = summaries.filter_map(|summary| Some(summary.measured_rate.as_ref()?.lr));
+    let mut rates: Vec<f64> = rates.collect();
+    rates.sort_by(f64::total_cmp);
+    match rates[..] {
+        [] => String::new(),
+        [one] => format!(", lr measured: {one:.1e}"),
+        [low, .., high] => format!(", lr measured: {low:.1e} to {high:.1e}"),
+    }
 }
 
 /// Values in words, as short as they can be told apart: of a path the last name.

@@ -40,6 +40,13 @@ pub(crate) fn card(summary: &Summary) -> String {
     };
     card += &named(summary.metric.name(), summary.before(), summary.after());
     card += &named("loss", Some(summary.loss_before), Some(summary.loss_after));
+    if let Some(rate) = &summary.measured_rate {
+        let _ = write!(
+            card,
+            "\nThe learning rate was measured before the first step (`lr = \"auto\"`): {:.2e}.\n",
+            rate.lr
+        );
+    }
     let _ = write!(
         card,
         "\n{train} training rows, {dev} development rows, by which the weights were chosen{step}. {steps} steps, \

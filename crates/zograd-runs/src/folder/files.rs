@@ -3,6 +3,9 @@
 /// The settings: `zograd train --config` with them runs the same again.
 pub const CONFIG: &str = "config.toml";
 
+/// A copy of the chat template that was given, there and beside the best weights. Other programs read it by this name.
+pub const CHAT_TEMPLATE: &str = "chat_template.jinja";
+
 /// Which rows were used.
 pub const EXAMPLES: &str = "examples.json";
 

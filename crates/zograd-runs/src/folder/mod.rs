@@ -22,7 +22,9 @@ mod write;
 pub(crate) use card::{CARD, card};
 pub(crate) use checkpoint::{check_seal, checkpoint_folder, checkpoints, folder_hash, seal};
 pub use environment::Environment;
-pub use files::{ANCHOR, BEST, CONFIG, EXAMPLES, INPUTS, LOG, METRICS, SEALS, START, SUMMARY};
+pub use files::{
+    ANCHOR, BEST, CHAT_TEMPLATE, CONFIG, EXAMPLES, INPUTS, LOG, METRICS, SEALS, START, SUMMARY,
+};
 pub(crate) use hash::{Hash, file as file_hash, json as json_hash};
 pub(crate) use lock::LOCK;
 pub use lock::Lock;

@@ -80,7 +80,8 @@ pub struct Summary {
     /// waited for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waited: Vec<f64>,
-    /// Peak resident memory of the process in bytes, where the system tells.
+    /// Peak resident memory of the process from the beginning of this run to its end, in bytes; of a resumed run since it was
+    /// resumed. `None` where the system does not tell, or has but one mark for several runs of a process.
     pub peak_memory_bytes: Option<u64>,
     /// Memory of the weights in bytes.
     pub weight_bytes: u64,

@@ -1,6 +1,8 @@
 //! What weights were tuned for: `zograd.toml` in their folder, with the task and the lengths of prompts, and beside it
-//! `task.toml`, where the task is not built in. Whoever uses the weights need not say it again.
+//! `task.toml`, where the task is not built in, and `chat_template.jinja`, where a template was given. Whoever uses the weights
+//! need not say it again.
 
+use super::files::CHAT_TEMPLATE;
 use crate::error::{Blame, Result};
 use crate::settings::{Given, Inputs, Keys};
 use std::path::Path;
@@ -28,18 +30,21 @@ pub struct TaskNote {
     given: Given,
     /// The task's file, where it has one.
     file: Option<String>,
+    /// The chat template, where one was given.
+    template: Option<String>,
 }
 
 impl TaskNote {
-    /// Of a run with these inputs, whose task is called `name`, and is described in a file with this text, if in one.
-    pub fn new(inputs: &Inputs, name: &str, file: Option<&str>) -> Self {
+    /// Of a run with these inputs, whose task is called `name`, and is described in a file with this text, if in one. The text
+    /// of the chat template that was given is the last of the three.
+    pub fn new(
+        inputs: &Inputs,
+        name: &str,
+        (file, template): (Option<&str>, Option<&str>),
+    ) -> Self {
         let number = |n: Option<usize>| n.and_then(|n| i64::try_from(n).ok());
-        // of a path that is no UTF-8 nothing can be said
-        let template = inputs.chat_template.as_deref();
-        let template = template.and_then(|path| std::path::absolute(path).ok());
-        let template = template.and_then(|path| path.into_os_string().into_string().ok());
         let given = Given::new()
-            .with_some("chat-template", template)
+            .with_some("chat-template", template.map(|_| CHAT_TEMPLATE))
             .with("task", if file.is_some() { TASK } else { name })
             .with_some("bos-id", inputs.bos_id.map(i64::from))
             .with_some("max-length", number(inputs.max_length))
@@ -53,7 +58,11 @@ impl TaskNote {
             true => text.to_owned(),
             false => format!("name = {}\n{text}", toml::Value::from(name)),
         });
-        Self { given, file }
+        Self {
+            given,
+            file,
+            template: template.map(str::to_owned),
+        }
     }
 
     /// Writes the files.
@@ -68,10 +77,28 @@ impl TaskNote {
         if let Some(file) = &self.file {
             write(TASK, file)?;
         }
+        if let Some(template) = &self.template {
+            write(CHAT_TEMPLATE, template)?;
+        }
         write(NOTE, &self.given.to_string())
     }
 
-    /// What a folder says as settings; the task's file with its whole path. None if it says nothing.
+    /// Copies what one folder says into another; nothing, if it says nothing.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written.
+    pub fn carry(from: &Path, to: &Path) -> Result<()> {
+        for name in [NOTE, TASK, CHAT_TEMPLATE] {
+            let (from, to) = (from.join(name), to.join(name));
+            if zograd_files::exists(&from) {
+                let text = zograd_files::read_text(&from, MAX_SMALL_BYTES).about_file(&from)?;
+                zograd_files::write(&to, text).on_file(&to)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a folder says as settings; the files beside it with their whole paths. None if it says nothing.
     ///
     /// # Errors
     /// A file that is not as it was written.
@@ -85,11 +112,17 @@ impl TaskNote {
         if let Err(key) = given.only(&KEYS) {
             crate::error::refuse!("{}: \"{key}\" does not belong there", path.display());
         }
-        let file = folder.join(TASK);
-        Ok(Some(match (given.text("task"), file.to_str()) {
-            (Some(TASK), Some(file)) => given.with("task", file),
+        let (task, template) = (folder.join(TASK), folder.join(CHAT_TEMPLATE));
+        let given = match (given.text("task"), task.to_str()) {
+            (Some(TASK), Some(task)) => given.with("task", task),
             _ => given,
-        }))
+        };
+        Ok(Some(
+            match (given.text("chat-template"), template.to_str()) {
+                (Some(CHAT_TEMPLATE), Some(template)) => given.with("chat-template", template),
+                _ => given,
+            },
+        ))
     }
 }
 
@@ -101,7 +134,7 @@ mod tests {
     #[test]
     fn a_copied_file_keeps_the_name_of_its_task() {
         let note = |text: &str| {
-            let note = TaskNote::new(&Inputs::default(), "mine", Some(text));
+            let note = TaskNote::new(&Inputs::default(), "mine", (Some(text), None));
             note.file.expect("a file")
         };
         let given = "template = \"{x}\"\n";

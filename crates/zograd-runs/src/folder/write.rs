@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::files::{ANCHOR, BEST, CONFIG, EXAMPLES, LOG, METRICS, SEALS, SUMMARY};
+use super::files::{ANCHOR, BEST, CHAT_TEMPLATE, CONFIG, EXAMPLES, LOG, METRICS, SEALS, SUMMARY};
 use super::lock::{Lock, is_empty};
 use super::metrics::Chain;
 use super::origin::Origin;
@@ -100,13 +100,14 @@ impl RunFolder {
         }
     }
 
-    /// Writes the `config.toml`, `examples.json` and `inputs.json` of a run that begins in this folder.
+    /// Writes the `config.toml`, `examples.json` and `inputs.json` of a run that begins in this folder, and a copy of the chat
+    /// template that was given, if one was.
     ///
     /// # Errors
     /// The folder cannot be written.
     pub fn create(
         claimed: Claimed,
-        config: &str,
+        (config, chat_template): (&str, Option<&str>),
         examples: &impl Serialize,
         origin: &Origin,
     ) -> Result<Self> {
@@ -116,6 +117,9 @@ impl RunFolder {
             zograd_files::write(&file, text).on_file(&file)
         };
         write(CONFIG, config.into())?;
+        if let Some(template) = chat_template {
+            write(CHAT_TEMPLATE, template.into())?;
+        }
         write(
             EXAMPLES,
             serde_json::to_string(examples).while_running()? + "\n",

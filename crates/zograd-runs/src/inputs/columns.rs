@@ -370,10 +370,12 @@ fn in_toml(value: &Value) -> toml::Value {
 
 /// What reports call it: the file's name.
 fn name(data: &Dataset) -> String {
-    let stem = Path::new(data.name())
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy();
+    name_of(Path::new(data.name()))
+}
+
+/// What a task of the columns of this file or folder is called.
+pub(super) fn name_of(data: &Path) -> String {
+    let stem = data.file_stem().unwrap_or_default().to_string_lossy();
     let plain = |c: char| {
         if c.is_alphanumeric() || "-_".contains(c) {
             c

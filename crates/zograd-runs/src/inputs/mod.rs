@@ -16,11 +16,12 @@ mod sources;
 mod task;
 
 pub use adapter::{attach, check_adapter_folder, keep, tuned_hash};
+pub(crate) use chat::given_template;
 pub use chat::{note_chats, with_chat_template, with_template};
 pub use model::{Questions, load, score};
 pub(crate) use model::{load_own, with_own_adapter};
-pub use of_run::with_known;
-pub(crate) use of_run::{names_task, reward_of_run, tuned, with_known_rows};
+pub(crate) use of_run::{examples_of_run, names_task, reward_of_run, with_known_rows};
+pub use of_run::{with_known, with_known_tokenizer};
 pub use prompts::{
     Calibration, at_row, check_ids, encoder, max_length, note_first_tokens, note_lengths, prompts,
     truncated,
@@ -31,5 +32,5 @@ pub use rows::{note_shortage, rows_in_words};
 pub use scoring::{scoring, with_room};
 pub(crate) use sources::task_word;
 pub use sources::{ModelSource, Sources, TaskSource};
-pub use task::{Asked, Reading, built_in_task};
+pub use task::{Asked, Reading, built_in_task, divided};
 pub(crate) use task::{first_is_chat, rows_alone};

@@ -1,7 +1,7 @@
 //! What a run, or the weights it kept, say of themselves, so that it need not be said again.
 
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{BEST, CONFIG, METRICS, TaskNote};
+use crate::folder::{BEST, CONFIG, ExampleRows, METRICS, TaskNote};
 use crate::settings::{BUILT_IN_MODEL, Columns, Given, Owner, RewardOptions};
 use crate::words::as_text;
 use std::path::{Path, PathBuf};
@@ -19,26 +19,52 @@ pub fn with_known(mut given: Given) -> Result<Given> {
     if let Some(Tuned { model, adapter }) = tuned(&given)? {
         given = given.with("model", model).with_some("adapter", adapter);
     }
-    let Some(weights) = weights(&given).filter(|_| !names_task(&given)) else {
+    let Some(weights) = weights(&given) else {
         return Ok(given);
     };
-    Ok(match TaskNote::read(&weights)? {
-        Some(known) => given.or_suggested(known),
-        None => given,
+    let Some(known) = TaskNote::read(&weights)? else {
+        return Ok(given);
+    };
+    let is_same = given
+        .text("task")
+        .is_some_and(|task| known.text("task") == Some(task));
+    Ok(match (names_task(&given), is_same) {
+        (false, _) => given.or_suggested(known),
+        // how chats become texts belongs to the weights, whoever says that the rows are chats
+        (true, true) => {
+            let template = known.get("chat-template").cloned();
+            given.or_suggested(Given::new().with_some("chat-template", template))
+        }
+        (true, false) => given,
     })
 }
 
+/// What was given for a command that uses a tokenizer alone, completed in the same way where the tokenizer's folder is that of
+/// a run or of the weights it kept.
+///
+/// # Errors
+/// As [`with_known`].
+pub fn with_known_tokenizer(given: Given) -> Result<Given> {
+    let Some(folder) = given.text("tokenizer").map(str::to_owned) else {
+        return Ok(given);
+    };
+    let known = with_known(given.clone().with("model", folder))?;
+    let tokenizer = known.get("model").cloned();
+    let known = known.without("model").without("adapter");
+    Ok(known.with_some("tokenizer", tokenizer))
+}
+
 /// The model of the run that is named as one, with its best weights in it or as an adapter of it.
-pub(crate) struct Tuned {
-    pub(crate) model: String,
-    pub(crate) adapter: Option<String>,
+struct Tuned {
+    model: String,
+    adapter: Option<String>,
 }
 
 /// What the model that was given stands for, if it is a run, or the adapter that one kept.
 ///
 /// # Errors
 /// A run that kept no weights, or files in it that cannot be read.
-pub(crate) fn tuned(given: &Given) -> Result<Option<Tuned>> {
+fn tuned(given: &Given) -> Result<Option<Tuned>> {
     let (Some(model), None) = (given.text("model"), given.text("adapter")) else {
         return Ok(None);
     };
@@ -130,6 +156,33 @@ pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
     Ok(given.or_suggested(known.with_some("split", split)))
 }
 
+/// The examples of the run that the weights belong to, where its rows are those that were given, divided in the same way.
+///
+/// # Errors
+/// A run whose settings or examples cannot be read.
+pub(crate) fn examples_of_run(given: &Given) -> Result<Option<ExampleRows>> {
+    let weights = weights(given);
+    let Some(run) = weights
+        .as_deref()
+        .and_then(Path::parent)
+        .filter(|run| is_run(run))
+    else {
+        return Ok(None);
+    };
+    let settings = settings(run)?;
+    let said = |key: &str| settings.get(key).and_then(toml::Value::as_str);
+    let data = given.text("data");
+    let place = data.and_then(|data| std::path::absolute(data).ok());
+    let is_there = place.as_deref() == said("data").map(Path::new);
+    let usual = zograd_tasks::Shares::default().to_string();
+    let split = given.text("split");
+    let is_divided = split.is_none_or(|split| split == said("split").unwrap_or(&usual));
+    match is_there && is_divided && data != Some("-") {
+        true => ExampleRows::read(run).map(Some),
+        false => Ok(None),
+    }
+}
+
 /// The best weights of a run.
 fn of_run(run: &Path) -> Result<Tuned> {
     let best = run.join(BEST);
@@ -158,7 +211,8 @@ fn is_run(folder: &Path) -> bool {
     folder.join(CONFIG).is_file() && folder.join(METRICS).is_file()
 }
 
-fn settings(run: &Path) -> Result<toml::Table> {
+/// The settings of a run.
+pub(super) fn settings(run: &Path) -> Result<toml::Table> {
     let path = run.join(CONFIG);
     let text = zograd_files::read_text(&path, MAX_SMALL_BYTES).about_file(&path)?;
     text.parse::<toml::Table>().about_file(&path)

@@ -1,7 +1,9 @@
 //! Where model, tokenizer, task and rows come from.
 
 use super::built_in::{self, BuiltIn};
+use super::columns;
 use super::mixed_up;
+use super::of_run;
 use super::room::Room;
 use super::task::{self, Asked};
 use crate::error::{Blame, Result, RunError, refuse};
@@ -12,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use zograd_files::Bytes;
 use zograd_models::hub::{self, Download, HubError};
-use zograd_tasks::{Dataset, Task};
+use zograd_tasks::{Dataset, Task, UserTask};
 
 /// The files of a model.
 pub struct ModelSource {
@@ -56,6 +58,8 @@ pub struct Sources {
     pub data: Dataset,
     /// The text of the task's file, where it is not built in.
     pub task_file: Option<String>,
+    /// Whether that was made of columns.
+    pub task_is_made: bool,
     /// Holds a built-in model that is unpacked for this process alone.
     _unpacked: Option<tempfile::TempDir>,
 }
@@ -101,6 +105,33 @@ impl TaskSource {
             data: Dataset::from_json_lines("built-in rows", train, validation),
             file: None,
             is_made: false,
+        })
+    }
+}
+
+impl TaskSource {
+    /// The same under the name that the run in this folder has for it: a task of columns is called as its file is, which may
+    /// have got another name since.
+    ///
+    /// # Errors
+    /// The run's settings cannot be read.
+    pub(crate) fn called_as_in(self, run: &Path) -> Result<Self> {
+        let settings = of_run::settings(run)?;
+        let data = settings.get("data").and_then(toml::Value::as_str);
+        let data = data.filter(|data| *data != "-");
+        let (Some(data), Some(text), true) = (data, &self.file, self.is_made) else {
+            return Ok(self);
+        };
+        let mut table: toml::Table = text.parse().or_input()?;
+        let name = columns::name_of(Path::new(data));
+        table.insert("name".into(), name.clone().into());
+        let text = table.to_string();
+        let file = Path::new("task.toml");
+        Ok(Self {
+            task: Arc::new(UserTask::parse(file, &text).or_input()?),
+            file: Some(text),
+            name,
+            ..self
         })
     }
 }
@@ -171,15 +202,17 @@ impl Sources {
             task: task.task,
             data: task.data,
             task_file: task.file,
+            task_is_made: task.is_made,
             _unpacked: model.unpacked,
         }
     }
 }
 
 impl Sources {
-    /// What weights that are tuned with these inputs say of their task.
-    pub fn note(&self, inputs: &Inputs) -> TaskNote {
-        TaskNote::new(inputs, &self.task_name, self.task_file.as_deref())
+    /// What weights that are tuned with these inputs say of their task, and of chats by this template, if it was given.
+    pub fn note(&self, inputs: &Inputs, template: Option<&str>) -> TaskNote {
+        let files = (self.task_file.as_deref(), template);
+        TaskNote::new(inputs, &self.task_name, files)
     }
 }
 

@@ -124,6 +124,17 @@ pub(super) fn open(asked: Asked<'_>, data: &Path, watch: &mut dyn Watch) -> Resu
     })
 }
 
+/// The columns of rows of which one split is wanted by its name: a file without splits is divided as it is to train.
+#[must_use]
+pub fn divided(columns: Columns, data: Option<&Path>) -> Columns {
+    let is_whole = columns.split.is_none() && data.is_some_and(|data| !data.is_dir());
+    let split = match is_whole {
+        true => Some(Shares::default().to_string()),
+        false => columns.split.clone(),
+    };
+    Columns { split, ..columns }
+}
+
 /// Chats are told by their fields.
 fn chats(data: Dataset) -> Opened {
     Opened {

@@ -2,7 +2,8 @@
 
 use crate::predictions::{name, shares};
 use serde_json::{Map, Value};
-use zograd_tasks::{Sample, Task};
+use std::sync::Arc;
+use zograd_tasks::{Sample, Task, long_numbers_as_texts};
 use zograd_trainer::Answer;
 
 /// What the classes are called in the names of columns.
@@ -46,11 +47,50 @@ impl Names {
     }
 }
 
+/// A row with its answer, on its way.
+pub(super) struct Line {
+    pub row: Map<String, Value>,
+    /// The row as it was written, where the fields have fewer digits.
+    pub written: Option<Arc<str>>,
+    pub answer: Map<String, Value>,
+}
+
+impl Line {
+    /// As a line of JSON.
+    ///
+    /// # Errors
+    /// Something that JSON cannot hold.
+    pub fn json(self) -> serde_json::Result<String> {
+        let Some(text) = self.written else {
+            return serde_json::to_string(&joined(self.row, self.answer));
+        };
+        let fields = self.row.len();
+        let joined = joined(self.row, self.answer).into_iter();
+        let added: Map<String, Value> = joined.skip(fields).collect();
+        let begin = text.trim_end();
+        let begin = begin.strip_suffix('}').unwrap_or(begin).trim_end();
+        let added = serde_json::to_string(&added)?;
+        // a row with a number has a field
+        let comma = if added == "{}" { "" } else { "," };
+        Ok(format!("{begin}{comma}{}", &added[1..]))
+    }
+
+    /// As fields, for tables without JSON's numbers: those with more digits than 64 bits hold are texts.
+    ///
+    /// # Errors
+    /// A line that is no JSON.
+    pub fn fields(self) -> serde_json::Result<Map<String, Value>> {
+        let quoted = self.written.as_deref().and_then(long_numbers_as_texts);
+        let row = match quoted {
+            Some(quoted) => serde_json::from_str(&quoted)?,
+            None => self.row,
+        };
+        Ok(joined(row, self.answer))
+    }
+}
+
 /// A row with its answer; names that the row has already get an underscore.
-pub(super) fn joined(
-    mut row: Map<String, Value>,
-    answer: Map<String, Value>,
-) -> Map<String, Value> {
+fn joined(mut row: Map<String, Value>, answer: Map<String, Value>) -> Map<String, Value> {
     for (mut name, value) in answer {
         while row.contains_key(&name) {
             name.push('_');
@@ -58,4 +98,31 @@ pub(super) fn joined(
         row.insert(name, value);
     }
     row
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_come_out_with_all_their_digits() {
+        let text = r#"{"id": 123456789012345678901, "prediction": 1 } "#;
+        let line = || Line {
+            row: serde_json::from_str(text).expect("JSON"),
+            written: Some(text.into()),
+            answer: Map::from_iter([("prediction".to_owned(), Value::from("good"))]),
+        };
+        assert_eq!(
+            line().json().expect("JSON"),
+            r#"{"id": 123456789012345678901, "prediction": 1,"prediction_":"good"}"#
+        );
+        let fields = line().fields().expect("JSON");
+        assert_eq!(fields["id"], "123456789012345678901");
+        assert_eq!(fields["prediction_"], "good");
+        let blank = Line {
+            answer: Map::new(),
+            ..line()
+        };
+        assert_eq!(blank.json().expect("JSON"), text.replace(" } ", "}"));
+    }
 }

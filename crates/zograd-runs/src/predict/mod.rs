@@ -15,9 +15,9 @@ use crate::settings::{Columns, EvalOptions, Given, Inputs, Keys, Machine, Predic
 use crate::threads::with_threads;
 use crate::watch::Watch;
 use crate::words::count;
-use answered::Names;
+use answered::{Line, Names};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -37,6 +37,9 @@ const BLOCK: usize = 64;
 
 /// A text that tokenizers make different tokens of.
 const PROBE: &str = "The quick brown fox, 12345 (na\u{ef}ve).\n\n\u{4f60}";
+
+/// What errors of rows call null.
+const NULL: &str = "null";
 
 /// The split that rows to answer are.
 const ROWS: Split = Split::Validation;
@@ -176,7 +179,8 @@ impl Runs {
 
 /// Reads all rows as the task's, before a model is loaded, and says how many there are; of several ranks also their hash.
 fn check(source: &TaskSource, ranks: &Ranks) -> Result<(usize, String)> {
-    let (mut rows, mut hash) = (0, Hash::new());
+    let (mut rows, mut asked, mut hash) = (0, 0, Hash::new());
+    let mut blank = None;
     source
         .data
         .each(ROWS, |row| {
@@ -184,24 +188,50 @@ fn check(source: &TaskSource, ranks: &Ranks) -> Result<(usize, String)> {
             if !ranks.is_alone() {
                 hash.part(Value::from(row.fields().clone()).to_string().as_bytes());
             }
-            sample(source, row).map(drop)
+            match ask(source, row) {
+                Ok(_) => asked += 1,
+                Err(error) if is_blank(&error) => blank = blank.take().or(Some(error)),
+                Err(error) => return Err(error),
+            }
+            Ok(())
         })
         .or_input()?;
+    // of no row at all: these are other rows
+    if let (0, Some(error @ (DataError::MissingField { .. } | DataError::Chat { .. }))) =
+        (asked, blank)
+    {
+        return Err(error).or_input();
+    }
     Ok((rows, hash.short()))
 }
 
 /// What the task makes of a row; none if there is nothing in it to answer.
 fn sample(source: &TaskSource, row: Row) -> Result<Option<Sample>, DataError> {
+    match ask(source, row) {
+        Ok(sample) => Ok(Some(sample)),
+        Err(error) if is_blank(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether a row has nothing in it to answer: what is asked is blank, null or missing.
+fn is_blank(error: &DataError) -> bool {
+    match error {
+        DataError::EmptyPrompt { .. } | DataError::MissingField { .. } => true,
+        DataError::WrongType { found, .. } => *found == NULL,
+        DataError::Chat { source, .. } => source.is_null_or_missing(),
+        _ => false,
+    }
+}
+
+/// What the task makes of a row whose label is not looked at.
+fn ask(source: &TaskSource, row: Row) -> Result<Sample, DataError> {
     let row = row.label_optional();
     let row = match source.task.label_field() {
         Some(field) => row.without(field),
         None => row,
     };
-    match source.task.sample(&row) {
-        Ok(sample) => Ok(Some(sample)),
-        Err(DataError::EmptyPrompt { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
+    source.task.sample(&row)
 }
 
 /// A prediction whose settings are known.
@@ -236,9 +266,6 @@ struct Counts {
     non_finite: usize,
     truncated: usize,
 }
-
-/// A row with its answer.
-type Line = (Map<String, Value>, Map<String, Value>);
 
 impl Job for PredictJob<'_> {
     type Output = Predicted;
@@ -402,7 +429,11 @@ impl Predicting<'_> {
                     None
                 }
             };
-            (row.fields().clone(), answer.unwrap_or_default())
+            Line {
+                row: row.fields().clone(),
+                written: row.written().cloned(),
+                answer: answer.unwrap_or_default(),
+            }
         };
         Ok(rows.iter().zip(&samples).map(line).collect())
     }
@@ -418,8 +449,8 @@ fn all_know(ranks: &Ranks, number: usize) -> Result<usize> {
 
 /// Hands rows with their answers to whoever reads the output.
 fn write_lines(output: &mut dyn Write, lines: Vec<Line>) -> Result<()> {
-    for (row, answer) in lines {
-        let line = serde_json::to_string(&answered::joined(row, answer)).while_running()?;
+    for line in lines {
+        let line = line.json().while_running()?;
         writeln!(output, "{line}").while_running()?;
     }
     output.flush().while_running()

@@ -1,5 +1,6 @@
 //! Rows as a file that others read: CSV, JSON lines or Parquet.
 
+use super::answered::Line;
 use crate::error::{Blame, Result, RunError, refuse};
 use parquet::basic::{LogicalType, Repetition, Type as PhysicalType};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
@@ -48,8 +49,7 @@ impl TableFormat {
 }
 
 /// Hands out all rows, one after the other.
-pub(super) type Each<'a> =
-    &'a dyn Fn(&mut dyn FnMut(Map<String, Value>) -> Result<()>) -> Result<()>;
+pub(super) type Each<'a> = &'a dyn Fn(&mut dyn FnMut(Line) -> Result<()>) -> Result<()>;
 
 /// Writes the rows: the whole file or none of it.
 ///
@@ -81,8 +81,8 @@ pub(super) fn write(out: &Path, format: TableFormat, each: Each<'_>) -> Result<(
 fn json_lines(file: File, each: Each<'_>) -> Result<()> {
     let mut to = BufWriter::new(file);
     each(&mut |row| {
-        serde_json::to_writer(&mut to, &row).while_running()?;
-        to.write_all(b"\n").while_running()
+        let line = row.json().while_running()?;
+        writeln!(to, "{line}").while_running()
     })?;
     to.flush().while_running()
 }
@@ -95,6 +95,7 @@ fn cells(file: File, separator: u8, each: Each<'_>) -> Result<()> {
     to.write_record(names.iter().map(|column| &column.name))
         .while_running()?;
     each(&mut |row| {
+        let row = row.fields().while_running()?;
         let cells = names
             .iter()
             .map(|column| row.get(&column.name).map(in_words).unwrap_or_default());
@@ -133,6 +134,7 @@ fn columns(each: Each<'_>) -> Result<Vec<Column>> {
     let mut columns: Vec<Column> = Vec::new();
     let mut known: HashSet<String> = HashSet::new();
     each(&mut |row| {
+        let row = row.fields().while_running()?;
         for (k, (name, value)) in row.iter().enumerate() {
             if known.insert(name.clone()) {
                 columns.push(Column {
@@ -159,6 +161,8 @@ fn both(holds: Holds, value: &Value) -> Holds {
         Value::Null => return holds,
         Value::Bool(_) => Holds::Truths,
         Value::Number(number) if number.is_i64() => Holds::Wholes,
+        // a number of 64 bits would lose digits as one of 53
+        Value::Number(number) if number.is_u64() => Holds::Texts,
         Value::Number(_) => Holds::Numbers,
         Value::String(_) | Value::Array(_) | Value::Object(_) => Holds::Texts,
     };
@@ -186,7 +190,7 @@ fn parquet(file: File, each: Each<'_>) -> Result<()> {
         Ok(())
     };
     each(&mut |row| {
-        rows.push(row);
+        rows.push(row.fields().while_running()?);
         match rows.len() {
             GROUP => flush(&mut rows),
             _ => Ok(()),

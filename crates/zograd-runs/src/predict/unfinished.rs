@@ -1,15 +1,17 @@
 //! The answers of a command that has not come to its end: `FILE.unfinished`, a JSON line for each row.
 
-use super::answered::joined;
+use super::CHUNK;
+use super::answered::Line;
 use super::table::{self, TableFormat};
-use super::{CHUNK, Line};
 use crate::error::{Blame, Result, refuse};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use zograd_tasks::{Dataset, Split};
+use std::sync::Arc;
+use zograd_tasks::{Dataset, Split, long_numbers_as_texts};
 
 /// The longest line: a row may have 16 MiB, and JSON writes some characters as six.
 const MAX_LINE_BYTES: u64 = 128 << 20;
@@ -22,11 +24,23 @@ struct Head {
 }
 
 /// A row with its answer.
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Answered {
     row: Map<String, Value>,
     answer: Map<String, Value>,
+}
+
+/// What stands before a row.
+const ROW: &str = "{\"row\":";
+
+/// The row of such a line as it stands there, where it has numbers of more digits than its fields.
+fn written(line: &[u8]) -> Option<Arc<str>> {
+    let text = std::str::from_utf8(line).ok()?.strip_prefix(ROW)?;
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    let row = &text[..values.byte_offset()];
+    long_numbers_as_texts(row).map(|_| row.into())
 }
 
 /// The file, open at its end, and nobody else's.
@@ -121,13 +135,14 @@ impl Unfinished {
     /// The file cannot be written.
     pub fn append(&mut self, lines: &[Line]) -> Result<()> {
         let mut bytes = Vec::new();
-        for (row, answer) in lines {
-            let line = Answered {
-                row: row.clone(),
-                answer: answer.clone(),
+        for line in lines {
+            let row = match &line.written {
+                Some(text) => text.to_string(),
+                None => serde_json::to_string(&line.row).while_running()?,
             };
-            serde_json::to_writer(&mut bytes, &line).while_running()?;
-            bytes.push(b'\n');
+            let answer = serde_json::to_string(&line.answer).while_running()?;
+            let line = format!("{ROW}{row},\"answer\":{answer}}}\n");
+            bytes.extend_from_slice(line.as_bytes());
         }
         self.file.write_all(&bytes).on_file(&self.path)
     }
@@ -137,12 +152,16 @@ impl Unfinished {
     /// # Errors
     /// One of the two cannot be read or written.
     pub fn finish(self, out: &Path, format: TableFormat) -> Result<()> {
-        let each = |look: &mut dyn FnMut(Map<String, Value>) -> Result<()>| -> Result<()> {
+        let each = |look: &mut dyn FnMut(Line) -> Result<()>| -> Result<()> {
             let mut lines = self.lines()?;
             lines.line()?;
             while let Some(line) = lines.line()? {
-                let line: Answered = serde_json::from_slice(&line).on_file(&self.path)?;
-                look(joined(line.row, line.answer))?;
+                let Answered { row, answer } = serde_json::from_slice(&line).on_file(&self.path)?;
+                look(Line {
+                    row,
+                    written: written(&line),
+                    answer,
+                })?;
             }
             Ok(())
         };

@@ -37,6 +37,8 @@ pub(super) struct StepCost {
 pub struct StepSizes {
     /// Learning rate.
     pub lr: Option<LearningRate>,
+    /// Forward passes that it is measured with, if it is.
+    pub lr_forwards: Option<u64>,
     /// How it changes.
     pub schedule: Option<Schedule>,
     /// Weight decay.
@@ -84,6 +86,12 @@ impl Owner for StepSizes {
              probes before the first step, which count (zeroth-order methods)",
         )
         .or("1e-6, in the built-in run 2e-5; 5e-5 with lora, 5e-3 with prefix, 1e-4 with head; adam, tail: 1e-5, 1e-4, 1e-3, 1e-4"),
+        Setting::count(
+            "lr-forwards",
+            "N",
+            "Forward passes that lr = auto measures with, which count: an even number from 8 to 32",
+        )
+        .or("32, at most a tenth of the budget where that is 8 or more"),
         Setting::choice(
             "schedule",
             "NAME",

@@ -2,6 +2,7 @@
 
 use super::budget::LENGTHS;
 use super::owner::{Keys, Owner};
+use super::rate::LearningRate;
 use crate::error::{Blame, Result, RunError, refuse};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -92,9 +93,15 @@ impl Given {
     pub fn or(mut self, weaker: Self) -> Self {
         // several ways to say how long to run: the stronger replaces the weaker, whichever it is
         let length = LENGTHS;
+        let lr = self.values.get("lr");
+        let has_number = lr.is_some_and(|lr| lr.as_str() != Some(LearningRate::AUTO));
         let replaced = length.iter().any(|key| self.values.contains_key(*key));
         for (key, value) in weaker.values {
             if self.values.contains_key(&key) || replaced && length.contains(&key.as_str()) {
+                continue;
+            }
+            // nor does a rate that is a number want to know how another one was measured
+            if key == "lr-forwards" && has_number {
                 continue;
             }
             if weaker.suggested.contains(&key) {
@@ -312,10 +319,21 @@ fn wrong(key: &str, value: &Value, why: &str) -> RunError {
     RunError::input(format!("`{key} = {value}`: {why}"))
 }
 
+/// Whether a text in quotation marks would be a number without them.
+fn is_number(text: &str) -> bool {
+    text.trim().parse::<f64>().is_ok()
+}
+
 /// The value, if it is of the setting's type; whole numbers are numbers.
 fn check(setting: &Setting, value: &Value) -> Result<Value> {
     let what = match (setting.kind, value) {
         (Kind::NumberOr(word), Value::String(text)) if text == word => return Ok(value.clone()),
+        (Kind::Number | Kind::NumberOr(_), Value::String(text)) if is_number(text) => {
+            "it takes a number: leave the quotation marks away"
+        }
+        (Kind::Count, Value::String(text)) if is_number(text) => {
+            "it takes a whole number: leave the quotation marks away"
+        }
         (Kind::NumberOr(word), Value::String(_)) => {
             return Err(wrong(
                 setting.key,
@@ -329,6 +347,10 @@ fn check(setting: &Setting, value: &Value) -> Result<Value> {
         (Kind::Number | Kind::NumberOr(_), Value::Float(_))
         | (Kind::Switch, Value::Boolean(_))
         | (Kind::Text | Kind::Path | Kind::Choice(_), Value::String(_)) => return Ok(value.clone()),
+        // a number, or a word: one of each kind is written as people write it
+        (Kind::Text, Value::Integer(n)) if setting.value.starts_with("N|") => {
+            return Ok(Value::String(n.to_string()));
+        }
         (Kind::Count, Value::Integer(n)) if *n >= 0 => return Ok(value.clone()),
         // whole, if written otherwise
         (Kind::Count, Value::Float(x)) if x.fract() == 0.0 && (0.0..9e15).contains(x) => {

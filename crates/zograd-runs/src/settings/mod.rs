@@ -71,7 +71,7 @@ use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
 use zograd_select::{MethodSpec, Methods};
 use zograd_tasks::{SplitSizes, Yields};
 use zograd_trainer::trajectory::{AdapterStart, Header};
-use zograd_trainer::{DecayToward, MeasuredRate, Schedule, TailStep, TrainConfig};
+use zograd_trainer::{DecayToward, MeasuredRate, Measuring, Schedule, TailStep, TrainConfig};
 
 /// Learning rate of the built-in run, chosen for a curve that can be watched: 1e-4 is faster, 1e-3 diverges.
 const BUILT_IN_LR: f64 = 2e-5;
@@ -107,8 +107,8 @@ pub struct Settings {
     pub sampling: Option<Sampling>,
     /// The loop. Where the learning rate is measured, it is 0 until then.
     pub config: TrainConfig,
-    /// Along how many directions the curvature is measured that the learning rate is made of, if it is.
-    pub rate_directions: Option<u64>,
+    /// How much is measured of the curvature that the learning rate is made of, if it is.
+    pub measuring: Option<Measuring>,
     /// What was measured.
     measured: Option<MeasuredRate>,
     /// Where to compute.
@@ -252,7 +252,7 @@ impl Settings {
             reward: steps.reward,
             sampling: steps.sampling,
             config,
-            rate_directions: steps.rate_directions,
+            measuring: steps.measuring,
             measured: None,
             machine,
             out,
@@ -337,6 +337,9 @@ impl Settings {
     /// Takes up the learning rate that was measured.
     pub(crate) fn take_rate(&mut self, measured: MeasuredRate) {
         self.config.lr = measured.lr;
+        // whoever runs the settings again has the same, with another budget or by another clock
+        let forwards = i64::try_from(measured.forwards).unwrap_or(i64::MAX);
+        self.taken.insert("lr-forwards".into(), forwards.into());
         self.measured = Some(measured);
     }
 
@@ -362,7 +365,7 @@ impl Settings {
             .procedure
             .forwards_before(self.sizes.train, self.config.batch_size);
         let all = |forwards: u64| {
-            let measuring = self.rate_directions.map_or(0, rate::forwards);
+            let measuring = self.measuring.as_ref().map_or(0, rate::forwards);
             forwards
                 .saturating_mul(self.config.steps)
                 .saturating_add(before + measuring)
@@ -501,7 +504,7 @@ struct Stepped {
     budget: Budget,
     objective: Option<ObjectiveName>,
     reward: Option<RewardOptions>,
-    rate_directions: Option<u64>,
+    measuring: Option<Measuring>,
     drawn: SamplingOptions,
     sampling: Option<Sampling>,
 }
@@ -525,10 +528,21 @@ impl Stepped {
             );
         }
         let examples = budget.examples.map(|n| n / cost.batch_size);
-        let rate_directions = is_measured.then(|| rate::directions(budget.forwards.or(examples)));
-        cost.before += rate_directions.map_or(0, rate::forwards);
-        budget.resolve(cost, chosen.built_in)?;
         let limited = budget.limit().is_some();
+        let measuring = match (is_measured, sizes.lr_forwards) {
+            (true, asked) => {
+                let forwards = budget.forwards.or(examples);
+                Some(rate::measuring(asked, forwards, budget.limit())?)
+            }
+            (false, Some(n)) => {
+                refuse!("`lr-forwards = {n}`: nothing is measured without `lr = auto`")
+            }
+            (false, None) => None,
+        };
+        let forwards = measuring.as_ref().map(rate::forwards);
+        cost.before += forwards.unwrap_or(0);
+        sizes.lr_forwards = forwards;
+        budget.resolve(cost, chosen.built_in)?;
         sizes
             .lr
             .get_or_insert(LearningRate::Number(match chosen.tune {
@@ -603,7 +617,7 @@ impl Stepped {
             budget,
             objective: Some(objective),
             reward,
-            rate_directions,
+            measuring,
             sampling: drawn.complete()?,
             drawn,
         })

@@ -1,7 +1,8 @@
 //! The learning rate: a number, or a word.
 
+use crate::error::{Result, refuse};
 use serde::{Deserialize, Serialize};
-use zograd_trainer::MeasuredRate;
+use zograd_trainer::{Limit, MeasuredRate, Measuring};
 
 /// What measuring may cost: a tenth of the forward passes of the run.
 const SHARE: u64 = 10;
@@ -51,12 +52,33 @@ impl TryFrom<Written> for LearningRate {
     }
 }
 
-/// Along how many directions the curvature is measured, for a run of so many forward passes, if it has a budget of them.
-pub(super) fn directions(budget: Option<u64>) -> u64 {
-    MeasuredRate::directions(budget.map_or(u64::MAX, |budget| budget / SHARE))
+/// How the rate of a run is measured that has this many forward passes, if it has a budget of them, or this limit. `asked`
+/// forward passes are made as they are, whatever the budget is.
+///
+/// # Errors
+/// A number of forward passes that is not possible.
+pub(super) fn measuring(
+    asked: Option<u64>,
+    budget: Option<u64>,
+    limit: Option<Limit>,
+) -> Result<Measuring> {
+    match asked {
+        Some(n) if n % 2 == 0 && MeasuredRate::directions(n) == n / 2 => {
+            Ok(Measuring::along(n / 2))
+        }
+        Some(n) => refuse!(
+            "`lr-forwards = {n}`: use an even number from {} to {}",
+            forwards(&Measuring::along(MeasuredRate::directions(0))),
+            forwards(&Measuring::along(MeasuredRate::directions(u64::MAX)))
+        ),
+        None => {
+            let share = budget.map_or(u64::MAX, |budget| budget / SHARE);
+            Ok(Measuring::along(MeasuredRate::directions(share)).within(limit))
+        }
+    }
 }
 
-/// Forward passes that so many directions take.
-pub(super) fn forwards(directions: u64) -> u64 {
-    2 * directions
+/// Forward passes that it takes, at most where there is a limit.
+pub(super) fn forwards(measuring: &Measuring) -> u64 {
+    2 * measuring.directions
 }

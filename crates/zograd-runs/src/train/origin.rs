@@ -34,7 +34,7 @@ pub(super) fn origin(
     Ok(Origin {
         // the format of the numbers is the run's, whatever that of the file is
         model: hash(config.to_json(DType::F32).as_bytes()),
-        task: task_hash(sources),
+        task: task_hash(sources)?,
         tokenizer: tokenizer_hash(&sources.tokenizer)?,
         rows: json_hash(&rows)?,
         prompts: json_hash(&prompts)?,
@@ -48,10 +48,16 @@ fn row(sample: &Sample) -> impl Serialize + '_ {
     (sample.row, texts, &sample.correct)
 }
 
-/// Of the task's file, or of the name of one that is built in.
-fn task_hash(sources: &Sources) -> String {
+/// Of the task's file, or of the name of one that is built in. The name of one that was made of columns is that of the rows'
+/// file, which may change.
+fn task_hash(sources: &Sources) -> Result<String> {
     let text = sources.task_file.as_ref().unwrap_or(&sources.task_name);
-    hash(text.as_bytes())
+    if !sources.task_is_made {
+        return Ok(hash(text.as_bytes()));
+    }
+    let mut table: toml::Table = text.parse().or_input()?;
+    table.remove("name");
+    Ok(hash(table.to_string().as_bytes()))
 }
 
 fn tokenizer_hash(folder: &Path) -> Result<String> {

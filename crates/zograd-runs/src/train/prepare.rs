@@ -148,6 +148,8 @@ pub(crate) struct Prepared {
     pub(super) origin: Origin,
     pub(super) counts: SplitCounts,
     pub(super) published: Option<Published>,
+    /// The text of the chat template that was given.
+    pub(super) chat_template: Option<String>,
 }
 
 impl Prepared {
@@ -187,6 +189,10 @@ impl Prepared {
             },
         };
         let rows = TaskSource::find(asked, watch)?;
+        let rows = match &resumed {
+            Some((run, _)) => rows.called_as_in(run.folder())?,
+            None => rows,
+        };
         let is_made = rows.is_made && settings.columns.verbalizer.is_none();
         let seed = settings.config.seed;
         let sample = |row: &Row| match label_optional {
@@ -232,6 +238,7 @@ impl Prepared {
             .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, settings.inputs.max_new_tokens)?;
         let encoder = inputs::with_template(encoder, task, &settings.inputs, &sources.tokenizer)?;
+        let chat_template = inputs::given_template(&settings.inputs)?;
         let of_reward = reward.as_ref().map(|(reward, _)| reward.clone());
         let scoring = inputs::scoring(task, &encoder, &config, None, of_reward)?;
         if scoring.writer().is_some() {
@@ -316,6 +323,7 @@ impl Prepared {
             scoring,
             data,
             published,
+            chat_template,
         };
         Ok((prepared, destination))
     }

@@ -5,24 +5,29 @@ use crate::backend::RunBackend;
 use crate::error::{Blame, Problem, Result, RunError, refuse};
 use crate::watch::Watch;
 use crate::words::count;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::time::Instant;
 use zograd_models::Model;
 use zograd_perturb::Arithmetic;
 use zograd_ranks::Ranks;
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{Header, Walk};
-use zograd_trainer::{DecayToward, MeasuredRate};
+use zograd_trainer::{Allowance, DecayToward, MeasuredRate, Measuring, Spent};
 
-/// Measures the rate of the run with this header at its start weights, along so many directions. The weights are not given back:
-/// probes may have rounded them.
+/// Rates that can be meant, of a method whose estimates are as long as the gradient along one direction.
+const USUAL: RangeInclusive<f64> = 1e-8..=1e-2;
+
+/// Measures the rate of the run with this header at its start weights. The weights are not given back: probes may have rounded
+/// them.
 ///
 /// # Errors
-/// A loss without curvature; it was interrupted, before anything was written.
+/// A loss without curvature, or with so little or so much that no rate follows from it; a budget of which nothing is left; it was interrupted, before anything was written.
 pub(super) fn measure<B: RunBackend>(
     prepared: &Prepared,
     (model, header): (Model<B>, Option<Header>),
     methods: &Methods,
-    directions: u64,
+    measuring: Measuring,
     (ranks, watch): (&Ranks, &mut dyn Watch),
 ) -> Result<MeasuredRate> {
     let Some(mut header) = header else {
@@ -42,12 +47,13 @@ pub(super) fn measure<B: RunBackend>(
     );
     let config = &prepared.settings.config;
     watch.work_begins("learning rate", 1);
+    let begun = Instant::now();
     let measured = MeasuredRate::of(
         &mut model,
         strategy.as_mut(),
         what,
         config,
-        directions,
+        measuring,
         ranks.asked(),
     );
     watch.work_ends();
@@ -55,6 +61,22 @@ pub(super) fn measure<B: RunBackend>(
         let line = "interrupted: measuring the learning rate; nothing was written";
         return Err(RunError::Stopped(Problem::new(line)));
     };
+    let spent = Spent {
+        tokens: rate.tokens,
+        seconds: begun.elapsed().as_secs_f64(),
+    };
+    if let Some(limit) = measuring.within.filter(|limit| limit.is_reached(spent)) {
+        let budget = match limit.of {
+            Allowance::Tokens(tokens) => format!("`tokens = {tokens}`"),
+            Allowance::Seconds(seconds) => format!("`seconds = {seconds}`"),
+            _ => "the budget".into(),
+        };
+        refuse!(
+            "{budget}: measuring the learning rate (`lr = auto`) has taken all of it ({}); give more, or a number",
+            count(rate.forwards, "forward pass")
+        );
+    }
+    check_usual(&rate)?;
     watch.note(&format!(
         "learning rate {:.1e}, measured with {}: curvature {:.1e} (standard error {:.0e}) along the noise",
         rate.lr,
@@ -63,4 +85,57 @@ pub(super) fn measure<B: RunBackend>(
         rate.curvature_error
     ));
     Ok(rate)
+}
+
+/// Refuses a rate that nobody can mean. Longer estimates, as of a large pool, have larger rates.
+fn check_usual(rate: &MeasuredRate) -> Result<()> {
+    let lr = rate.lr / rate.reach.max(1.0);
+    let what = if lr > *USUAL.end() {
+        "hardly any"
+    } else {
+        "too much"
+    };
+    if USUAL.contains(&lr) {
+        return Ok(());
+    }
+    refuse!(
+        "`lr = auto`: at these weights the losses of the examples have {what} curvature along the noise ({:.1e}, standard error \
+         {:.0e}); the rate of {:.1e} that would follow is none to train with (usual are {:e} to {:e} for MeZO); give a \
+         number, such as the best one of a short sweep",
+        rate.curvature,
+        rate.curvature_error,
+        rate.lr,
+        USUAL.start(),
+        USUAL.end()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_that_nobody_means_are_refused() {
+        let rate = |lr: f64, reach: f64| {
+            let (curvature, error) = (0.05 * reach / lr, 0.0);
+            let text = format!(
+                "{{\"lr\":{lr},\"curvature\":{curvature},\"curvature_error\":{error},\"reach\":{reach},\"forwards\":8,\"tokens\":1}}"
+            );
+            check_usual(&serde_json::from_str(&text).expect("a rate")).map_err(|e| e.to_string())
+        };
+        for (lr, reach) in [(2e-4, 1.0), (1e-2, 1.0), (1.5e-2, 63.0), (3e-8, 1.0)] {
+            assert_eq!(rate(lr, reach), Ok(()));
+        }
+        for (lr, word) in [
+            (6e-2, "hardly any"),
+            (5.5, "hardly any"),
+            (1e-9, "too much"),
+        ] {
+            let error = rate(lr, 1.0).expect_err("refused");
+            assert!(
+                error.starts_with("`lr = auto`: ") && error.contains(word),
+                "{error}"
+            );
+        }
+    }
 }

@@ -92,7 +92,7 @@ impl<'a> Recorder<'a> {
             log,
             base,
             tokenizer: sources.tokenizer.clone(),
-            task: sources.note(&prepared.settings.inputs),
+            task: sources.note(&prepared.settings.inputs, prepared.chat_template.as_deref()),
             task_name: sources.task_name.clone(),
             options: option_tokens(&prepared.data.train),
             title: format!("{} on {}", sources.model_name, sources.task_name),

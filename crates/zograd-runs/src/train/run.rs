@@ -178,8 +178,9 @@ impl Job for TrainJob<'_> {
             (summary.stop, prepared.settings.config.limit.map(|l| l.of))
         {
             recorder.watch.note(&format!(
-                "the seconds are over after {}; `steps = {}` makes the same steps without a clock",
+                "the seconds are over after {}; `config = {}` with `steps = {}` makes the same steps without a clock",
                 count(summary.steps, "step"),
+                recorder.folder.path().join(CONFIG).display(),
                 summary.steps
             ));
         }
@@ -264,7 +265,7 @@ pub(super) fn settle_rate<B: RunBackend>(
     (ranks, watch): (&Ranks, &mut dyn Watch),
     device: &B::Device,
 ) -> Result<()> {
-    let Some(directions) = prepared.settings.rate_directions else {
+    let Some(measuring) = prepared.settings.measuring else {
         return Ok(());
     };
     let rate = match resumed {
@@ -273,7 +274,7 @@ pub(super) fn settle_rate<B: RunBackend>(
             let begun = begin::<B>(prepared, None, (ranks, &mut *watch), device);
             let Beginning { model, header, .. } = agreed(ranks, begun)?;
             let start = (model, header);
-            let found = rate::measure(prepared, start, methods, directions, (ranks, watch));
+            let found = rate::measure(prepared, start, methods, measuring, (ranks, watch));
             Some(agreed(ranks, found)?)
         }
     };
@@ -295,7 +296,7 @@ pub(super) fn input_facts(prepared: &Prepared) -> Result<Vec<Fact>> {
     ];
     let settings = prepared.settings.given()?;
     // of files their contents count
-    let elsewhere = ["model", "tokenizer", "data"];
+    let elsewhere = ["model", "tokenizer", "data", "chat-template"];
     for (key, value) in settings.values() {
         if !WITHOUT_EFFECT.contains(&key.as_str()) && !elsewhere.contains(&key.as_str()) {
             facts.push((format!("`{key}`"), value.to_string()));
@@ -416,7 +417,8 @@ fn open<B: RunBackend>(
     let (folder, log) = match interrupted {
         None => {
             let config = settings.given()?.in_order(&Settings::keys(methods));
-            let folder = RunFolder::create(claimed, &config, &prepared.rows, &prepared.origin)?;
+            let said = (config.as_str(), prepared.chat_template.as_deref());
+            let folder = RunFolder::create(claimed, said, &prepared.rows, &prepared.origin)?;
             // before the log: a run with a log has all that goes with it
             let (adapter, note) = (beginning.adapter.as_ref(), &beginning.note);
             start::keep_start(adapter, &beginning.model, note, folder.path())?;

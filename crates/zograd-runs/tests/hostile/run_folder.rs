@@ -48,7 +48,7 @@ fn run() -> (TempDir, Vec<String>) {
     };
     let claimed = RunFolder::claim(folder.path().to_owned()).expect("a folder");
     let origin = Origin::default();
-    drop(RunFolder::create(claimed, "", &"", &origin).expect("a run folder"));
+    drop(RunFolder::create(claimed, ("", None), &"", &origin).expect("a run folder"));
     let path = folder.path().join(LOG);
     let mut log = TrajectoryWriter::create(&path, header).expect("a log");
     let untuned = r#"{"kind":"eval","step":0,"forwards":0,"dev_accuracy":0.5,"dev_loss":0.8,"best":true,"seconds":0.0,"eval_seconds":0.1}"#;

@@ -225,8 +225,55 @@ fn a_learning_rate_is_measured_before_the_first_step() {
         .with("method", "mezo")
         .with("forwards", 60);
     let budget = train(&settings.with("lr", "auto"), &folder.path().join("budget"));
-    let rate = budget.measured_rate.expect("measured");
+    let rate = budget.measured_rate.clone().expect("measured");
     assert_eq!((rate.forwards, budget.forwards, budget.steps), (8, 60, 26));
+    let card = fs::read_to_string(folder.path().join("budget/best/README.md")).expect("a card");
+    assert!(card.contains(&format!("{:.2e}", rate.lr)), "{card}");
+    // its settings have what the budget came to, and make the same run again
+    let config = folder.path().join("budget").join(CONFIG);
+    let runs = Runs::new();
+    let given = || Given::read(&config, &runs.keys()).expect("settings");
+    let again = train(&given(), &folder.path().join("budget again"));
+    assert_eq!(
+        (again.measured_rate, again.weights),
+        (budget.measured_rate, budget.weights)
+    );
+    // a rate that is given wants to know nothing of how another one was measured
+    let number = Given::new().with("lr", 1e-5).or(given());
+    let settings = runs.check(number).expect("possible");
+    assert_eq!(settings.config.lr, 1e-5);
+}
+
+/// A tenth of the tokens, but for four directions, is what measuring may take, and the same is measured without the budget.
+#[test]
+fn a_rate_is_measured_within_a_budget_of_tokens() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let some = tiny()
+        .without("steps")
+        .with("method", "mezo")
+        .with("batch-size", 4)
+        .with("lr", "auto");
+    let at = |name: &str| folder.path().join(name);
+    let run = train(&some.clone().with("tokens", 6000), &at("run"));
+    let rate = run.measured_rate.clone().expect("measured");
+    assert!((8..32).contains(&rate.forwards), "{rate:?}");
+    assert!(rate.forwards == 8 || rate.tokens <= 600, "{rate:?}");
+    let given = Given::read(&at("run").join(CONFIG), &Runs::new().keys()).expect("settings");
+    let steps = i64::try_from(run.steps).expect("a few");
+    let again = train(&Given::new().with("steps", steps).or(given), &at("again"));
+    assert_eq!(again.weights, run.weights);
+    let error = Runs::new()
+        .train(
+            some.with("tokens", 10).with("out", text(&at("none"))),
+            &mut Quiet,
+        )
+        .expect_err("nothing is left")
+        .to_string();
+    assert!(
+        error.starts_with("`tokens = 10`: measuring the learning rate"),
+        "{error}"
+    );
+    assert!(!at("none").exists());
 }
 
 #[test]
@@ -240,6 +287,16 @@ fn a_learning_rate_is_not_measured_where_there_is_no_curvature() {
     ] {
         let error = refusal(&Given::new().with("lr", "auto").with(setting, value));
         assert!(error.starts_with("`lr = auto`: "), "{error}");
+    }
+    let error = refusal(&Given::new().with("lr-forwards", 8));
+    assert_eq!(
+        error,
+        "`lr-forwards = 8`: nothing is measured without `lr = auto`"
+    );
+    for odd in [9, 6, 34] {
+        let given = Given::new().with("lr", "auto").with("lr-forwards", odd);
+        let error = refusal(&given);
+        assert!(error.ends_with("an even number from 8 to 32"), "{error}");
     }
     let error = refusal(&Given::new().with("lr", "fast"));
     assert_eq!(error, "`lr = fast`: it takes a number, or auto");

@@ -74,7 +74,7 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 34] = [
+const BOUND: [&str; 35] = [
     "anchor-every",
     "answer",
     "arithmetic",
@@ -87,6 +87,7 @@ const BOUND: [&str; 34] = [
     "guard",
     "head-fit",
     "label",
+    "lr-forwards",
     "method",
     "objective",
     "patience",
@@ -733,5 +734,28 @@ proptest! {
             a.clone().or_suggested(b.clone()).or_suggested(c.clone()),
             a.or_suggested(b.or(c))
         );
+    }
+}
+
+#[test]
+fn a_number_is_written_as_people_write_it() {
+    let keys = Runs::new().keys();
+    for device in ["0", "'0'"] {
+        let given = Given::parse(&format!("device = {device}"), &keys).expect("a device");
+        assert_eq!(given.text("device"), Some("0"));
+    }
+    for (text, said) in [
+        (
+            "lr = '1e-4'",
+            "`lr = 1e-4`: it takes a number: leave the quotation marks away",
+        ),
+        (
+            "steps = '5'",
+            "`steps = 5`: it takes a whole number: leave the quotation marks away",
+        ),
+        ("data = 5", "`data = 5`: it takes a text"),
+    ] {
+        let error = Given::parse(text, &keys).expect_err(text).to_string();
+        assert_eq!(error, said);
     }
 }

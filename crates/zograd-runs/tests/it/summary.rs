@@ -24,7 +24,8 @@ fn a_summary_is_read_as_it_was_written() {
     summary.scores.insert("f1_after".into(), (1.0 / 3.0).into());
     let again = folder.path().join("again");
     let claimed = RunFolder::claim(again.clone()).expect("a new folder");
-    let writer = RunFolder::create(claimed, "", &[0], &Origin::default()).expect("a folder");
+    let writer =
+        RunFolder::create(claimed, ("", None), &[0], &Origin::default()).expect("a folder");
     writer.summarise(&summary).expect("written");
     assert!(again.join(CONFIG).is_file());
     let read = RunRecord::read(&again).expect("a run");

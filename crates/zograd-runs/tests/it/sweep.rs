@@ -116,7 +116,10 @@ fn a_rate_may_be_a_whole_number_and_nothing_else_than_a_number() {
     let whole = plan(Lists::default(), Given::new().with("lr", 1)).expect("a plan");
     assert_eq!(whole.lr, [1.0]);
     let error = plan(Lists::default(), Given::new().with("lr", "1e-4")).expect_err("a text");
-    assert_eq!(error.to_string(), "`lr = 1e-4`: it takes a number, or auto");
+    assert_eq!(
+        error.to_string(),
+        "`lr = 1e-4`: it takes a number: leave the quotation marks away"
+    );
     let error = plan(lists(&[], &[f64::NAN]), Given::new()).expect_err("no number");
     assert!(error.to_string().starts_with("`lr = NaN`: "), "{error}");
 }

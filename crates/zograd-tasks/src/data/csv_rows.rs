@@ -201,8 +201,9 @@ impl<R: BufRead> Table<R> {
             ErrorKind::UnequalLengths {
                 expected_len, len, ..
             } => self.wrong(format!(
-                "the row has {len} cells and the first line {expected_len} (a text with the separator {:?} in it needs \
+                "the row has {len} cell{} and the first line {expected_len} (a text with the separator {:?} in it needs \
                  quotation marks around it)",
+                if len == 1 { "" } else { "s" },
                 char::from(self.separator),
             )),
             ErrorKind::Io(source) => DataError::Read {

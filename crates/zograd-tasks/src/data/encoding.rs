@@ -2,11 +2,25 @@
 
 use super::DataError;
 
-/// Refuses the first bytes of a file in UTF-16, which its byte order mark or its zeros give away.
+/// Refuses the first bytes of a file in UTF-16, which its byte order mark or its zeros give away, and those of a packed one.
 ///
 /// # Errors
 /// [`DataError::Encoding`].
 pub(super) fn check_begin(begin: &[u8], name: &str) -> Result<(), DataError> {
+    const PACKED: [(&[u8], &str); 3] = [
+        (b"\x1f\x8b", "gzip; unpack it first (gzip -dc)"),
+        (b"\x28\xb5\x2f\xfd", "zstd; unpack it first (zstd -dc)"),
+        (
+            b"PK\x03\x04",
+            "zip, as .xlsx is; save it as \"CSV UTF-8\", or unpack it first",
+        ),
+    ];
+    if let Some((_, how)) = PACKED.iter().find(|(magic, _)| begin.starts_with(magic)) {
+        return Err(DataError::Encoding {
+            location: name.to_owned(),
+            hint: format!(" but packed with {how}"),
+        });
+    }
     let (little, big) = (
         begin.starts_with(b"\xff\xfe"),
         begin.starts_with(b"\xfe\xff"),
@@ -56,6 +70,16 @@ mod tests {
             let error = check_begin(bytes, "a.csv").expect_err("UTF-16").to_string();
             assert!(
                 error.contains("UTF-16") && error.ends_with("iconv -f UTF-16 -t UTF-8 a.csv"),
+                "{error}"
+            );
+        }
+        for (bytes, word) in [
+            (&b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..], "gzip -dc"),
+            (b"PK\x03\x04\x14\0", "CSV UTF-8"),
+        ] {
+            let error = check_begin(bytes, "-").expect_err("packed").to_string();
+            assert!(
+                error.contains("but packed with") && error.contains(word),
                 "{error}"
             );
         }

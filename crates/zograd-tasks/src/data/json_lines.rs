@@ -1,6 +1,6 @@
 //! One JSON object a line. Blank lines and a byte order mark are passed over.
 
-use super::{DataError, encoding};
+use super::{DataError, encoding, long_numbers_as_texts};
 use crate::Row;
 use crate::row::type_name;
 use serde_json::Value;
@@ -61,7 +61,14 @@ pub(super) fn read(
 
 fn parse(number: usize, location: String, bytes: &[u8]) -> Result<Row, DataError> {
     match serde_json::from_slice(bytes) {
-        Ok(Value::Object(fields)) => Ok(Row::new(number, location, fields)),
+        Ok(Value::Object(fields)) => {
+            let row = Row::new(number, location, fields);
+            let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
+            Ok(match long_numbers_as_texts(text) {
+                Some(_) => row.written_as(text),
+                None => row,
+            })
+        }
         Ok(other) => Err(DataError::NotAnObject {
             location,
             found: type_name(&other),

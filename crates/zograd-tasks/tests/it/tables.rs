@@ -78,7 +78,7 @@ fn names_stand_in_the_first_line() {
         ),
         (
             "a,b\n1,2\n3\n",
-            "F/rows.csv:3: the row has 1 cells and the first line 2",
+            "F/rows.csv:3: the row has 1 cell and the first line 2",
         ),
         ("sep=;\na;b\n1;2;3\n", "F/rows.csv:3: the row has 3 cells"),
         ("a,b\n1,\"2\n3,4\n5,6\n", "F/rows.csv:2: a quotation mark"),

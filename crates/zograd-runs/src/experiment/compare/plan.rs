@@ -1,11 +1,12 @@
 //! What is compared, and by which rules.
 
 use super::report::Target;
-use crate::error::{Result, refuse};
+use crate::error::{Result, RunError, refuse};
 use crate::experiment::curve::Axis;
 use crate::experiment::lists::Lists;
 use crate::experiment::plan::SweepPlan;
 use crate::settings::{Given, MethodKind};
+use crate::words::number;
 use serde::{Deserialize, Serialize};
 use zograd_select::Methods;
 
@@ -158,6 +159,7 @@ impl ComparisonPlan {
             );
         }
         let (budget, given) = Amount::take(given)?;
+        let is_said = !rules.tuning.is_empty();
         let tuning = match rules.tuning[..] {
             [] => budget.third(),
             [one] => one,
@@ -197,10 +199,12 @@ impl ComparisonPlan {
                 lists.batch_size = rules.tune_batch_size.clone();
                 SweepPlan::new(lists, budget.put(given.clone()), methods)
             };
+            let runs = plan(&seeds, budget)?;
+            let of_tuning = |error| in_terms_of_tuning(error, tuning, (!is_said).then_some(budget));
             Ok(Kind {
                 gradient,
-                tuning: plan(&tune_seeds, tuning)?,
-                runs: plan(&seeds, budget)?,
+                tuning: plan(&tune_seeds, tuning).map_err(of_tuning)?,
+                runs,
             })
         });
         Ok(Self {
@@ -269,6 +273,25 @@ impl ComparisonPlan {
             .first()
             .map_or_else(String::new, |kind| kind.runs.task())
     }
+}
+
+/// What is wrong with the budget of the tuning, by its own name; one that nobody gave is a third of a budget.
+fn in_terms_of_tuning(error: RunError, tuning: Amount, third_of: Option<Amount>) -> RunError {
+    let text = error.to_string();
+    let unit = tuning.unit.name();
+    let Some((said, why)) = text
+        .split_once(": ")
+        .filter(|(said, _)| said.starts_with(&format!("`{unit} = ")))
+    else {
+        return error;
+    };
+    RunError::input(match third_of {
+        None => format!("`tune-{}: {why}", &said[1..]),
+        Some(budget) => format!(
+            "`{unit} = {}`: a third of it is what each point of the tuning has (`tune-{unit}`), and {why}",
+            number(budget.amount)
+        ),
+    })
 }
 
 fn has_gradient(method: &str) -> bool {
