@@ -3,14 +3,29 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What panics of all threads said, while these are guarded.
-static OF_ALL: Mutex<Option<Vec<String>>> = Mutex::new(None);
+/// Panics of all threads, while these are guarded.
+static OF_ALL: Mutex<Heard> = Mutex::new(Heard {
+    guards: 0,
+    said: Vec::new(),
+});
+
+struct Heard {
+    /// How many ask for it now, within one another or on several threads.
+    guards: usize,
+    /// What panics said since the first of these.
+    said: Vec<String>,
+}
+
+fn heard() -> MutexGuard<'static, Heard> {
+    // what a panic has left behind is whole all the same
+    OF_ALL.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Runs a parser of another library and makes an error of its panic. For libraries that are known to panic
 /// on damaged input, where checking the input beforehand would be a second parser; the message of the panic
@@ -33,13 +48,19 @@ pub fn guarded<T>(parse: impl FnOnce() -> T) -> Result<T, String> {
 /// What the first panic of the process said.
 pub fn guarded_with_threads<T>(start: impl FnOnce() -> T) -> Result<T, String> {
     be_quiet();
-    let kept = |new| {
-        let mut all = OF_ALL.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *all, new)
+    let before = {
+        let mut heard = heard();
+        heard.guards += 1;
+        heard.said.len()
     };
-    let before = kept(Some(Vec::new()));
     let started = catch_unwind(AssertUnwindSafe(start));
-    let first = kept(before).unwrap_or_default().into_iter().next();
+    let mut heard = heard();
+    let first = heard.said.get(before).cloned();
+    heard.guards -= 1;
+    if heard.guards == 0 {
+        heard.said.clear();
+    }
+    drop(heard);
     started.map_err(|panic| first.unwrap_or_else(|| words_of(&*panic)))
 }
 
@@ -52,10 +73,13 @@ fn be_quiet() {
             if GUARDED.get() {
                 return;
             }
-            match &mut *OF_ALL.lock().unwrap_or_else(PoisonError::into_inner) {
-                Some(said) => said.push(words_of(panic.payload())),
-                None => usual(panic),
+            let mut heard = heard();
+            if heard.guards > 0 {
+                heard.said.push(words_of(panic.payload()));
+                return;
             }
+            drop(heard);
+            usual(panic);
         }));
     });
 }
@@ -91,9 +115,10 @@ mod tests {
             let thread = std::thread::spawn(|| panic!("there is no driver\nfor it"));
             thread.join().expect("a thread that answers");
         };
-        let error = guarded_with_threads(start).expect_err("no answer");
+        // within another, which has nothing to say of it
+        let error = guarded_with_threads(|| guarded_with_threads(start));
+        let error = error.expect("the inner one").expect_err("no answer");
         assert_eq!(error, "there is no driver; for it");
-        let said = OF_ALL.lock().map(|said| said.is_some());
-        assert_eq!(said.ok(), Some(false));
+        assert_eq!((heard().guards, heard().said.len()), (0, 0));
     }
 }

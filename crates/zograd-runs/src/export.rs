@@ -135,7 +135,12 @@ fn pack(run: &Path, to: &Path, log: &Trajectory, manifest: &Manifest) -> Result<
     writer.sync().while_running()?;
     let template = run.join(CHAT_TEMPLATE);
     let template = match zograd_files::exists(&template) {
-        true => std::fs::copy(&template, out(CHAT_TEMPLATE)).on_file(&template)?,
+        true => {
+            let text = zograd_files::read_text(&template, MAX_SMALL_BYTES).about_file(&template)?;
+            let to = out(CHAT_TEMPLATE);
+            zograd_files::write(&to, &text).on_file(&to)?;
+            text.len() as u64
+        }
         false => 0,
     };
     let config = run.join(CONFIG);

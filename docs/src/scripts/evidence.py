@@ -58,7 +58,7 @@ FINE = {
 }
 ZO135M = ["1e-5", "3e-5", "1e-4"]
 SMOLLM2 = {
-    "mezo": (["mezo"], ZO135M),
+    "mezo": (["mezo"], ["3e-6", *ZO135M]),
     "gv4": (["gv", "--pool", "4"], ZO135M),
     "pool8": (POOL8, ZO135M),
     "greedy4": (["greedy", "--pool", "4"], ZO135M),

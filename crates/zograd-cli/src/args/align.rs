@@ -35,8 +35,9 @@ const HELP: [(&str, &str); 3] = [
 ];
 
 /// What matters to those only who train.
-const HIDDEN: [&str; 14] = [
+const HIDDEN: [&str; 15] = [
     "lr",
+    "lr-forwards",
     "schedule",
     "weight-decay",
     "decay-toward",

@@ -161,13 +161,15 @@ impl Perturbation {
         self.family.factors(parameter, step, &sums)
     }
 
-    /// Whether all matrices that move in the step after `step` others have factors.
+    /// Whether matrices move in the step after `step` others, and all of them have factors.
     pub(crate) fn has_factors(&self, space: &ParameterSpace, step: u64) -> bool {
         let mut matrices = space
             .parameters()
             .iter()
-            .filter(|parameter| parameter.shape.len() > 1 && self.moves(parameter, step));
-        matrices.all(|parameter| self.factors(parameter, step, &[]).is_some())
+            .filter(|parameter| parameter.shape.len() > 1 && self.moves(parameter, step))
+            .peekable();
+        matrices.peek().is_some()
+            && matrices.all(|parameter| self.factors(parameter, step, &[]).is_some())
     }
 
     /// What `terms` are on one parameter, in the step after `step` others; for exact steps the coefficients stay odd.

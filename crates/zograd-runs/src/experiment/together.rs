@@ -158,13 +158,21 @@ pub(super) fn begin(train: &toml::Table, runs: &Runs, watch: &mut dyn Watch) -> 
 fn read_files(inputs: &Inputs, watch: &mut dyn Watch) -> Result<Vec<Fact>> {
     let model = ModelSource::find(inputs, watch)?;
     let mut facts = vec![("the model's files".to_owned(), contents(&model.folder)?)];
-    if let Some(data) = inputs.data.as_deref().filter(|data| data.exists()) {
-        facts.push(("the files of the data".to_owned(), contents(data)?));
+    for (what, path) in [
+        ("the files of the data", inputs.data.as_deref()),
+        ("the tokenizer's files", inputs.tokenizer.as_deref()),
+        ("the task", inputs.task.as_deref().map(Path::new)),
+        ("the chat template", inputs.chat_template.as_deref()),
+    ] {
+        // a task may be a name
+        if let Some(path) = path.filter(|path| path.exists()) {
+            facts.push((what.to_owned(), contents(path)?));
+        }
     }
     Ok(facts)
 }
 
-/// The SHA-256 of a file, or of each file of a folder behind its name.
+/// The SHA-256 of a file, or of each file of a folder and of those in it, behind its name.
 fn contents(path: &Path) -> Result<String> {
     if !path.is_dir() {
         return file_hash(path).on_file(path);
@@ -173,12 +181,15 @@ fn contents(path: &Path) -> Result<String> {
     for entry in std::fs::read_dir(path).on_file(path)? {
         files.push(entry.on_file(path)?.path());
     }
-    // a link counts as what it leads to
-    files.retain(|file| file.is_file());
+    // a link to a file counts as that file, and one to a folder not: it may lead in a circle
+    files.retain(|file| file.is_file() || (file.is_dir() && !file.is_symlink()));
     files.sort();
     let each = files.iter().map(|file| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        Ok(format!("{name} {}", file_hash(file).on_file(file)?))
+        Ok(match file.is_dir() {
+            true => format!("{name}/ ({})", contents(file)?),
+            false => format!("{name} {}", contents(file)?),
+        })
     });
     Ok(each.collect::<Result<Vec<String>>>()?.join(", "))
 }
@@ -210,6 +221,9 @@ mod tests {
         assert!(first.starts_with("a.json ") && first.contains(", b.json "));
         assert_ne!(first, write("a.json", "[2]"));
         assert_eq!(first, write("a.json", "[1]"));
+        std::fs::create_dir(dir.path().join("c")).expect("made");
+        assert_ne!(write("c/d.json", "1"), write("c/d.json", "2"));
+        std::fs::remove_dir_all(dir.path().join("c")).expect("removed");
         let file = contents(&dir.path().join("b.json")).expect("read");
         assert!(first.ends_with(&file), "{first}, {file}");
         assert!(contents(&dir.path().join("c.json")).is_err());

@@ -3,7 +3,7 @@
 //! need not say it again.
 
 use super::files::CHAT_TEMPLATE;
-use crate::error::{Blame, Result};
+use crate::error::{Blame, Result, refuse};
 use crate::settings::{Given, Inputs, Keys};
 use std::path::Path;
 use zograd_files::MAX_SMALL_BYTES;
@@ -88,8 +88,13 @@ impl TaskNote {
     /// # Errors
     /// A file that cannot be read or written.
     pub fn carry(from: &Path, to: &Path) -> Result<()> {
+        // says no more than one may say
+        Self::read(from)?;
         for name in [NOTE, TASK, CHAT_TEMPLATE] {
             let (from, to) = (from.join(name), to.join(name));
+            if from.is_symlink() {
+                refuse!("{}: it is a link; what goes with weights is in their own folder", from.display());
+            }
             if zograd_files::exists(&from) {
                 let text = zograd_files::read_text(&from, MAX_SMALL_BYTES).about_file(&from)?;
                 zograd_files::write(&to, text).on_file(&to)?;
@@ -110,25 +115,66 @@ impl TaskNote {
         let text = zograd_files::read_text(&path, MAX_SMALL_BYTES).about_file(&path)?;
         let given = Given::parse(&text, &Keys::default().and::<Inputs>()).about_file(&path)?;
         if let Err(key) = given.only(&KEYS) {
-            crate::error::refuse!("{}: \"{key}\" does not belong there", path.display());
+            refuse!("{}: \"{key}\" does not belong there", path.display());
         }
-        let (task, template) = (folder.join(TASK), folder.join(CHAT_TEMPLATE));
-        let given = match (given.text("task"), task.to_str()) {
-            (Some(TASK), Some(task)) => given.with("task", task),
-            _ => given,
-        };
-        Ok(Some(
-            match (given.text("chat-template"), template.to_str()) {
-                (Some(CHAT_TEMPLATE), Some(template)) => given.with("chat-template", template),
-                _ => given,
-            },
-        ))
+        let mut known = given;
+        for (key, own) in [("task", TASK), ("chat-template", CHAT_TEMPLATE)] {
+            let file = folder.join(own);
+            known = match (known.text(key), file.to_str()) {
+                (Some(said), Some(file)) if said == own => known.with(key, file),
+                // whose folder it is may not be known: it names no other file of this machine
+                (Some(said), _) if key == "chat-template" || is_path(said) => refuse!(
+                    "{}: {key} = \"{said}\": it may only be {own}, the file beside it",
+                    path.display()
+                ),
+                _ => known,
+            };
+        }
+        Ok(Some(known))
     }
+}
+
+/// Whether a task is named by a file.
+fn is_path(task: &str) -> bool {
+    task.contains(['/', '\\']) || task.ends_with(".toml")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A folder from elsewhere does not have files read that lie elsewhere, nor copied.
+    #[test]
+    fn a_folder_names_its_own_files_alone() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        for folder in [&from, &to] {
+            std::fs::create_dir(folder).expect("made");
+        }
+        let secret = dir.path().join("secret");
+        std::fs::write(&secret, "of mine").expect("written");
+        let secret = secret.to_str().expect("a name");
+        for said in [
+            format!("chat-template = {secret:?}"),
+            "chat-template = \"../secret\"".into(),
+            format!("task = {secret:?}"),
+            "task = \"secret.toml\"".into(),
+        ] {
+            std::fs::write(from.join(NOTE), &said).expect("written");
+            let error = TaskNote::read(&from).expect_err(&said).to_string();
+            assert!(error.contains("the file beside it"), "{error}");
+            assert!(TaskNote::carry(&from, &to).is_err(), "{said}");
+        }
+        std::fs::write(from.join(NOTE), "task = \"sst2\"").expect("written");
+        let given = TaskNote::read(&from).expect("read").expect("it says one");
+        assert_eq!(given.text("task"), Some("sst2"));
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(secret, from.join(CHAT_TEMPLATE)).expect("a link");
+            let error = TaskNote::carry(&from, &to).expect_err("a link").to_string();
+            assert!(error.contains("it is a link"), "{error}");
+        }
+    }
 
     /// Beside weights every task's file is called task.toml.
     #[test]

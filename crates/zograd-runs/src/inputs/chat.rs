@@ -34,19 +34,6 @@ pub fn with_template(
     }
 }
 
-/// The text of the chat template that was given, if one was.
-///
-/// # Errors
-/// It cannot be read.
-pub(crate) fn given_template(inputs: &Inputs) -> Result<Option<String>> {
-    let Some(file) = inputs.chat_template.as_deref() else {
-        return Ok(None);
-    };
-    let text = zograd_files::read_text(file, MAX_SMALL_BYTES);
-    text.map(Some)
-        .about(format!("`chat-template = {}`", file.display()))
-}
-
 /// As [`with_template`], for a chat without a task.
 ///
 /// # Errors

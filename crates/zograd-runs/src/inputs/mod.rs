@@ -16,7 +16,6 @@ mod sources;
 mod task;
 
 pub use adapter::{attach, check_adapter_folder, keep, tuned_hash};
-pub(crate) use chat::given_template;
 pub use chat::{note_chats, with_chat_template, with_template};
 pub use model::{Questions, load, score};
 pub(crate) use model::{load_own, with_own_adapter};

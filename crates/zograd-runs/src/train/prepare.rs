@@ -238,7 +238,9 @@ impl Prepared {
             .with_end_ids(&config.eos_token_ids);
         let encoder = inputs::with_room(encoder, task, settings.inputs.max_new_tokens)?;
         let encoder = inputs::with_template(encoder, task, &settings.inputs, &sources.tokenizer)?;
-        let chat_template = inputs::given_template(&settings.inputs)?;
+        let given = settings.inputs.chat_template.as_ref();
+        let chat_template = given.and(encoder.chat_template());
+        let chat_template = chat_template.map(|template| template.source().to_owned());
         let of_reward = reward.as_ref().map(|(reward, _)| reward.clone());
         let scoring = inputs::scoring(task, &encoder, &config, None, of_reward)?;
         if scoring.writer().is_some() {

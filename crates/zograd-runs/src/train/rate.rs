@@ -7,7 +7,6 @@ use crate::watch::Watch;
 use crate::words::count;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::time::Instant;
 use zograd_models::Model;
 use zograd_perturb::Arithmetic;
 use zograd_ranks::Ranks;
@@ -47,7 +46,6 @@ pub(super) fn measure<B: RunBackend>(
     );
     let config = &prepared.settings.config;
     watch.work_begins("learning rate", 1);
-    let begun = Instant::now();
     let measured = MeasuredRate::of(
         &mut model,
         strategy.as_mut(),
@@ -63,16 +61,14 @@ pub(super) fn measure<B: RunBackend>(
     };
     let spent = Spent {
         tokens: rate.tokens,
-        seconds: begun.elapsed().as_secs_f64(),
+        // what measuring takes of them does not count
+        seconds: 0.0,
     };
-    if let Some(limit) = measuring.within.filter(|limit| limit.is_reached(spent)) {
-        let budget = match limit.of {
-            Allowance::Tokens(tokens) => format!("`tokens = {tokens}`"),
-            Allowance::Seconds(seconds) => format!("`seconds = {seconds}`"),
-            _ => "the budget".into(),
-        };
+    let limit = prepared.settings.config.limit;
+    let spent = limit.filter(|limit| limit.is_reached(spent));
+    if let Some(Allowance::Tokens(tokens)) = spent.map(|limit| limit.of) {
         refuse!(
-            "{budget}: measuring the learning rate (`lr = auto`) has taken all of it ({}); give more, or a number",
+            "`tokens = {tokens}`: measuring the learning rate (`lr = auto`) has taken all of it ({}); give more, or a number",
             count(rate.forwards, "forward pass")
         );
     }
