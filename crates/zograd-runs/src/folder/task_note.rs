@@ -93,7 +93,10 @@ impl TaskNote {
         for name in [NOTE, TASK, CHAT_TEMPLATE] {
             let (from, to) = (from.join(name), to.join(name));
             if from.is_symlink() {
-                refuse!("{}: it is a link; what goes with weights is in their own folder", from.display());
+                refuse!(
+                    "{}: it is a link; what goes with weights is in their own folder",
+                    from.display()
+                );
             }
             if zograd_files::exists(&from) {
                 let text = zograd_files::read_text(&from, MAX_SMALL_BYTES).about_file(&from)?;
