@@ -79,7 +79,7 @@ fn each_method_runs_at_its_own_best_rate_with_seeds_it_was_not_tuned_with() {
     // adam was tuned before the first of mezo's runs, in the same process; null where the system has one mark for all
     let [mezo, _, adam] = [0, 1, 2].map(|n| methods[n]["peak_memory_bytes"]["median"].as_f64());
     if let (Some(mezo), Some(adam)) = (mezo, adam) {
-        assert!(mezo < 0.8 * adam, "{mezo} {adam}");
+        assert!(mezo < 0.95 * adam, "{mezo} {adam}");
     }
     // what the first method reaches at best, most of its runs reach: of two, both
     assert_eq!(report["target"]["of"], "mezo");

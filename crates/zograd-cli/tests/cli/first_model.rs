@@ -50,7 +50,6 @@ fn the_first_chapter_can_be_typed_in() {
         "best weights",
         "id,review,prediction,probability_negative,probability_positive",
         "191 of them the assistant's",
-        "embedded on chat: gv, 50 steps on teacher-forcing",
         "my-chat/best on chat: f1",
     ] {
         assert!(said.contains(shown), "no {shown:?} in:\n{said}");
