@@ -119,6 +119,7 @@ mod tests {
         let error = guarded_with_threads(|| guarded_with_threads(start));
         let error = error.expect("the inner one").expect_err("no answer");
         assert_eq!(error, "there is no driver; for it");
-        assert_eq!((heard().guards, heard().said.len()), (0, 0));
+        let heard = heard();
+        assert_eq!((heard.guards, heard.said.len()), (0, 0));
     }
 }
