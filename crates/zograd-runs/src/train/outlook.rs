@@ -161,7 +161,7 @@ mod tests {
         eval.eval_seconds = 5.0;
         let mut outlook = outlook(540_000_000);
         let mut told = |eval: &EvalRecord| outlook.on_eval(eval, Path::new("runs/x"));
-        let line = "roughly 7.2 min to go, and up to 540.0 MB in runs/x";
+        let line = "roughly 7 min to go, and up to 540.0 MB in runs/x";
         assert_eq!(told(&eval).as_deref(), Some(line));
         eval.eval_seconds = 0.5;
         assert_eq!(told(&eval), None);

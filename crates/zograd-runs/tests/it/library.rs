@@ -311,7 +311,7 @@ fn wrong_input_is_the_inputs_fault_and_leaves_nothing() {
     );
     let error = resume(&at("none"), Given::new().with("lr", 1.0));
     assert!(
-        error.contains("only `threads` goes with it") && error.ends_with("not `lr`"),
+        error.contains("only `threads` and `device` go with it") && error.ends_with("not `lr`"),
         "{error}"
     );
     let after = fs::read_dir(folder.path()).expect("a folder").count();

@@ -382,6 +382,11 @@ fn the_default_in_words_is_the_default() {
         };
         let settings = check(&given(&format!("{inputs}{owner}")));
         let value = settings.given().expect("TOML").get(name).cloned();
+        // where nothing else is said it stands nowhere: other programs read older settings
+        if name == "decay-toward" {
+            assert_eq!(value, None);
+            continue;
+        }
         let number = |v: toml::Value| v.as_float().or(v.as_integer().map(|n| n as f64));
         // what is built in has defaults of its own
         let (general, built_in) = match key.default.split_once(", in the built-in run ") {
