@@ -106,6 +106,7 @@ impl<'a> TowardStart<'a> {
 
     /// Pulls the weights that the file goes on with.
     fn pull<W: Element>(&self, data: &mut TensorData, pull: Pull) {
+        // the caller has chosen `W` by the type of the numbers
         let weights = data.as_mut_slice::<W>().expect("numbers of their type");
         let mut start = vec![0.0; PIECE.min(weights.len())];
         for weights in weights.chunks_mut(PIECE) {

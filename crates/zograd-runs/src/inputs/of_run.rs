@@ -93,17 +93,18 @@ fn weights(given: &Given) -> Option<PathBuf> {
     named.map(PathBuf::from)
 }
 
+/// The run that the weights belong to.
+fn run_of_weights(given: &Given) -> Option<PathBuf> {
+    let run = weights(given)?.parent()?.to_owned();
+    is_run(&run).then_some(run)
+}
+
 /// What answers are worth in the run that the weights belong to, if it was told.
 ///
 /// # Errors
 /// A run whose settings cannot be read.
 pub(crate) fn reward_of_run(given: &Given) -> Result<Option<RewardOptions>> {
-    let weights = weights(given);
-    let Some(run) = weights
-        .as_deref()
-        .and_then(Path::parent)
-        .filter(|run| is_run(run))
-    else {
+    let Some(run) = &run_of_weights(given) else {
         return Ok(None);
     };
     let settings = settings(run)?;
@@ -122,12 +123,7 @@ pub(crate) fn reward_of_run(given: &Given) -> Result<Option<RewardOptions>> {
 /// # Errors
 /// A run whose settings cannot be read.
 pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
-    let weights = weights(&given);
-    let Some(run) = weights
-        .as_deref()
-        .and_then(Path::parent)
-        .filter(|run| is_run(run))
-    else {
+    let Some(run) = &run_of_weights(&given) else {
         return Ok(given);
     };
     let settings = settings(run)?;
@@ -161,12 +157,7 @@ pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
 /// # Errors
 /// A run whose settings or examples cannot be read.
 pub(crate) fn examples_of_run(given: &Given) -> Result<Option<ExampleRows>> {
-    let weights = weights(given);
-    let Some(run) = weights
-        .as_deref()
-        .and_then(Path::parent)
-        .filter(|run| is_run(run))
-    else {
+    let Some(run) = &run_of_weights(given) else {
         return Ok(None);
     };
     let settings = settings(run)?;
