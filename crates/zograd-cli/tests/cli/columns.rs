@@ -258,6 +258,37 @@ fn a_run_knows_its_columns() {
     assert!(report["counts"].get("dev_rows").is_none());
 }
 
+/// A folder with a single file is that file: a run divides it, and its rows to test on are those that were held back.
+#[test]
+fn a_folder_with_one_file_is_that_file() {
+    let dir = scratch();
+    fs::create_dir(dir.path().join("reviews")).expect("a folder");
+    fs::write(dir.path().join("reviews/all.csv"), csv(&reviews(120), ',')).expect("written");
+    let train = [
+        "train", "--json", "--model", "embedded", "--data", "reviews", "--steps", "1", "--out",
+        "run",
+    ];
+    let report = run_json(dir.path(), &[&train[..], &COLUMNS].concat());
+    let eval = run_json(dir.path(), &["eval", "--json", "--model", "run"]);
+    assert_eq!(eval["examples"], report["counts"]["validation_rows"]);
+    // of a model that knows nothing of the rows
+    let parts = ["train", "dev", "validation"].map(|rows| {
+        let eval = ["eval", "--json", "--model", "embedded", "--data", "reviews"];
+        let eval = [&eval[..], &COLUMNS, &["--rows", rows]].concat();
+        run_json(dir.path(), &eval)["examples"]
+            .as_u64()
+            .expect("a number")
+    });
+    let counts = ["train_rows", "dev_rows", "validation_rows"];
+    assert_eq!(
+        parts.map(Value::from),
+        counts.map(|key| report["counts"][key].clone())
+    );
+    // nothing but looked at, it is not divided
+    let seen = |place| run_json(dir.path(), &["data", place, "--json"]);
+    assert_eq!(seen("reviews")["splits"], seen("reviews/all.csv")["splits"]);
+}
+
 /// Texts to write instead of classes.
 #[test]
 fn prompts_and_answers() {
