@@ -289,6 +289,57 @@ fn a_folder_with_one_file_is_that_file() {
     assert_eq!(seen("reviews")["splits"], seen("reviews/all.csv")["splits"]);
 }
 
+/// The run of an adapter of a model on the hub, or of the built-in one, stands for its model's tokenizer.
+#[test]
+fn an_adapters_run_has_the_tokenizer_of_its_model() {
+    let dir = scratch();
+    let here = |name: &str| dir.path().join(name);
+    fs::write(here("reviews.csv"), csv(&reviews(60), ',')).expect("written");
+    unpack(dir.path());
+    // the hub's cache
+    let hub = here("cache/models--us--tiny");
+    fs::create_dir_all(hub.join("refs")).expect("a folder");
+    fs::create_dir_all(hub.join("snapshots")).expect("a folder");
+    fs::write(hub.join("refs/main"), "c0ffee").expect("written");
+    fs::rename(here("model"), hub.join("snapshots/c0ffee")).expect("moved");
+    let offline = |args: &[&str]| {
+        let output = zograd(dir.path(), args)
+            .env("HF_HUB_CACHE", here("cache"))
+            .env("HF_HUB_OFFLINE", "1")
+            .output()
+            .expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {error}");
+        output.stdout
+    };
+    let prompts = ["prompts", "--data", "reviews.csv", "--limit", "1"];
+    let shown = |tokenizer: &str, more: &[&str]| {
+        offline(&[&prompts[..], &["--tokenizer", tokenizer], more].concat())
+    };
+    let first = shown("embedded", &COLUMNS);
+    assert!(String::from_utf8_lossy(&first).contains("film"));
+    for model in ["us/tiny", "embedded"] {
+        let out = model.replace('/', "-");
+        let train = [
+            "train",
+            "--model",
+            model,
+            "--data",
+            "reviews.csv",
+            "--tune",
+            "lora",
+            "--steps",
+            "1",
+            "--out",
+            &out,
+        ];
+        offline(&[&train[..], &COLUMNS].concat());
+        for folder in [out.clone(), format!("{out}/best")] {
+            assert_eq!(shown(&folder, &[]), first, "{folder}");
+        }
+    }
+}
+
 /// Texts to write instead of classes.
 #[test]
 fn prompts_and_answers() {

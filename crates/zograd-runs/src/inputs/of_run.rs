@@ -41,18 +41,19 @@ pub fn with_known(mut given: Given) -> Result<Given> {
 }
 
 /// What was given for a command that uses a tokenizer alone, completed in the same way where the tokenizer's folder is that of
-/// a run or of the weights it kept.
+/// a run or of the weights it kept. Then the tokenizer is that of a model, whose name is the second of the two; so it is where
+/// the built-in model is named.
 ///
 /// # Errors
 /// As [`with_known`].
-pub fn with_known_tokenizer(given: Given) -> Result<Given> {
+pub fn with_known_tokenizer(given: Given) -> Result<(Given, Option<String>)> {
     let Some(folder) = given.text("tokenizer").map(str::to_owned) else {
-        return Ok(given);
+        return Ok((given, None));
     };
-    let known = with_known(given.clone().with("model", folder))?;
-    let tokenizer = known.get("model").cloned();
-    let known = known.without("model").without("adapter");
-    Ok(known.with_some("tokenizer", tokenizer))
+    let known = with_known(given.with("model", folder.as_str()))?;
+    let model = known.text("model").map(str::to_owned);
+    let model = model.filter(|model| *model != folder || model == BUILT_IN_MODEL);
+    Ok((known.without("model").without("adapter"), model))
 }
 
 /// The model of the run that is named as one, with its best weights in it or as an adapter of it.
