@@ -223,6 +223,13 @@ fn a_run_knows_its_columns() {
             seen["splits"][0]["labels"].as_array().map(Vec::len),
             Some(2)
         );
+        // which is said, unless it was given
+        let said = |more: &[&str]| {
+            let args = [&["data", "more.jsonl", "--model", folder], more].concat();
+            let notes = run(dir.path(), &args).stderr;
+            String::from_utf8_lossy(&notes).contains("best/task.toml")
+        };
+        assert!(said(&[]) && !said(&COLUMNS), "{folder}");
     }
     // rows whose file has another name are the same rows
     fs::rename(here("reviews.csv"), here("renamed.csv")).expect("renamed");
