@@ -13,7 +13,8 @@ impl Runs {
     /// Writes the model of `inputs` as a GGUF file, with its tokenizer and chat template.
     ///
     /// # Errors
-    /// The model is of a family without a form in GGUF, or has an adapter beside its weights; `out` exists, or is not called `.gguf`.
+    /// The model is of a family without a form in GGUF, or has an adapter beside its weights; `out` exists, or is not
+    /// called `.gguf`.
     pub fn convert(
         &self,
         inputs: &Inputs,

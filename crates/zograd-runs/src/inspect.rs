@@ -163,8 +163,8 @@ impl Runs {
         given = inputs::with_known(given)?.without("adapter");
         if let (false, Some(task)) = (is_said, given.text("task")) {
             watch.note(&format!(
-                "note: the rows are taken for those of the task that the model was tuned for (`task = {task}`); give a `task`, \
-                 or say which column is what, to have them taken for others"
+                "note: the rows are taken for those of the task that the model was tuned for (`task = {task}`); give \
+                 a `task`, or say which column is what, to have them taken for others"
             ));
         }
         let inputs: Inputs = given.take()?;

@@ -138,9 +138,9 @@ impl Runs {
     }
 
     /// Resumes the run in this folder, to the end or until asked to stop. It ends in the same bits as one that was
-    /// never interrupted. `more` may hold `threads` and `device`, and `model`, `tokenizer`, `task` and `data` if they have moved: that
-    /// they are the same is made sure of. With a larger number of `steps` a run goes on behind its end, and ends in the same
-    /// bits as one that was asked for so many from the start.
+    /// never interrupted. `more` may hold `threads` and `device`, and `model`, `tokenizer`, `task` and `data` if they have
+    /// moved: that they are the same is made sure of. With a larger number of `steps` a run goes on behind its end, and
+    /// ends in the same bits as one that was asked for so many from the start.
     ///
     /// # Errors
     /// A folder without a run that can be resumed, one that another process works on, or one that was made of something

@@ -10,7 +10,8 @@ use zograd_params::ParameterPath;
 /// OPT of three layers.
 pub fn opt(json: &str) -> ModelConfig {
     ModelConfig::from_json(&format!(
-        r#"{{"num_hidden_layers": 3, "num_attention_heads": 2, "max_position_embeddings": 400, "init_std": 0.2, {json}}}"#
+        r#"{{"num_hidden_layers": 3, "num_attention_heads": 2, "max_position_embeddings": 400,
+            "init_std": 0.2, {json}}}"#
     ))
     .expect("a valid configuration")
 }

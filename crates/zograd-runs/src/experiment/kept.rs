@@ -1,5 +1,5 @@
-//! What a folder of several runs keeps of the files that say what rows are about and how chats are written: they may be edited
-//! or moved before the last run is made, and all runs are to have the same.
+//! What a folder of several runs keeps of the files that say what rows are about and how chats are written: they may be
+//! edited or moved before the last run is made, and all runs are to have the same.
 
 use crate::error::{Blame, Result};
 use crate::settings::is_task_file;

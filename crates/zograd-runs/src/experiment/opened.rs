@@ -29,9 +29,8 @@ pub(super) trait Plan: Serialize + DeserializeOwned {
 }
 
 impl<P: Plan> Opened<P> {
-    /// A new folder, `out` if it is named, in which nothing but the plan and copies of the files that it names has been written.
-    /// The first of several ranks makes
-    /// it.
+    /// A new folder, `out` if it is named, in which nothing but the plan and copies of the files that it names has been
+    /// written. The first of several ranks makes it.
     ///
     /// # Errors
     /// Those of `plan`, or the folder cannot be made; ranks that were asked for other things, or do not see it.

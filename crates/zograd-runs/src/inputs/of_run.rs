@@ -40,9 +40,9 @@ pub fn with_known(mut given: Given) -> Result<Given> {
     })
 }
 
-/// What was given for a command that uses a tokenizer alone, completed in the same way where the tokenizer's folder is that of
-/// a run or of the weights it kept. Then the tokenizer is that of a model, whose name is the second of the two; so it is where
-/// the built-in model is named.
+/// What was given for a command that uses a tokenizer alone, completed in the same way where the tokenizer's folder is
+/// that of a run or of the weights it kept. Then the tokenizer is that of a model, whose name is the second of the two;
+/// so it is where the built-in model is named.
 ///
 /// # Errors
 /// As [`with_known`].

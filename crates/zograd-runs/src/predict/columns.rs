@@ -74,8 +74,8 @@ pub(super) fn in_words(value: &Value) -> String {
 }
 
 impl Holds {
-    /// With one value more. What has no form of its own is a text: objects, lists of them or of values of several kinds, and
-    /// values that are lists in some rows.
+    /// With one value more. What has no form of its own is a text: objects, lists of them or of values of several
+    /// kinds, and values that are lists in some rows.
     fn with(self, value: &Value) -> Self {
         let found = match value {
             Value::Null => return self,

@@ -223,7 +223,8 @@ fn an_interrupted_sweep_is_reopened_and_ends_as_if_it_had_not_been() {
     assert_eq!(results(&report.points), results(&whole.points));
 }
 
-/// A task whose file was edited, or is gone, is still that of the sweep: of the run that was interrupted and of those to come.
+/// A task whose file was edited, or is gone, is still that of the sweep: of the run that was interrupted and of those to
+/// come.
 #[test]
 fn an_interrupted_sweep_keeps_its_task() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -145,8 +145,8 @@ impl Passing {
         self.bytes.borrow_mut().clear();
     }
 
-    /// The object that was read, in one line: the parser asks for byte after byte, and for none behind the last brace. No text
-    /// of JSON has a line break in it.
+    /// The object that was read, in one line: the parser asks for byte after byte, and for none behind the last brace. No
+    /// text of JSON has a line break in it.
     fn row(&self) -> String {
         let bytes = self.bytes.borrow();
         let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
