@@ -1,8 +1,8 @@
 //! A few weights of every tensor, to measure by.
-use zograd_params::ParameterPath;
 
 use crate::ParameterSpace;
-use burn::module::{Module, ModuleVisitor, Param};
+use crate::each::{Look, each};
+use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor};
 
@@ -15,38 +15,18 @@ pub struct Excerpt(pub(crate) Vec<Vec<f64>>);
 
 impl Excerpt {
     pub(crate) fn of<B: Backend, M: Module<B>>(module: &M, space: &ParameterSpace) -> Self {
-        let mut visitor = Reader {
-            path: ParameterPath::default(),
-            space,
-            found: vec![Vec::new(); space.parameters().len()],
-        };
-        module.visit(&mut visitor);
-        Self(visitor.found)
+        let mut reader = Reader(vec![Vec::new(); space.parameters().len()]);
+        each(module, space, &mut reader);
+        Self(reader.0)
     }
 }
 
-struct Reader<'a> {
-    path: ParameterPath,
-    space: &'a ParameterSpace,
-    found: Vec<Vec<f64>>,
-}
+struct Reader(Vec<Vec<f64>>);
 
-impl<B: Backend> ModuleVisitor<B> for Reader<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.name();
-        let Some(index) = self.space.names().position(|n| n == name) else {
-            return;
-        };
+impl<B: Backend> Look<B> for Reader {
+    fn look<const D: usize>(&mut self, index: usize, param: &Param<Tensor<B, D>>) {
         let first = leading(param.val(), EXCERPT).into_data();
-        self.found[index] = first.convert_dtype(DType::F64).iter::<f64>().collect();
+        self.0[index] = first.convert_dtype(DType::F64).iter::<f64>().collect();
     }
 }
 

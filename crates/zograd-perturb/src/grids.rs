@@ -1,7 +1,8 @@
+use crate::each::{Look, each};
 use crate::family::Perturbation;
 use crate::noise::LARGEST_NOISE;
 use crate::{Grid, NoiseKind, ParameterSpace, PerturbError};
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, ElementConversion, Tensor};
 
@@ -130,13 +131,9 @@ fn largest<B: Backend, M: Module<B>>(
     module: &M,
     space: &ParameterSpace,
 ) -> Result<Vec<f64>, PerturbError> {
-    let mut visitor = Largest {
-        path: ParameterPath::default(),
-        space,
-        found: vec![0.0; space.parameters().len()],
-    };
-    module.visit(&mut visitor);
-    let values = visitor.found.iter().zip(space.names());
+    let mut largest = Largest(vec![0.0; space.parameters().len()]);
+    each(module, space, &mut largest);
+    let values = largest.0.iter().zip(space.names());
     for (value, name) in values {
         if !value.is_finite() {
             return Err(PerturbError::NotOnGrids(format!(
@@ -144,29 +141,13 @@ fn largest<B: Backend, M: Module<B>>(
             )));
         }
     }
-    Ok(visitor.found)
+    Ok(largest.0)
 }
 
-struct Largest<'a> {
-    path: ParameterPath,
-    space: &'a ParameterSpace,
-    found: Vec<f64>,
-}
+struct Largest(Vec<f64>);
 
-impl<B: Backend> ModuleVisitor<B> for Largest<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.name();
-        let Some(index) = self.space.names().position(|n| n == name) else {
-            return;
-        };
+impl<B: Backend> Look<B> for Largest {
+    fn look<const D: usize>(&mut self, index: usize, param: &Param<Tensor<B, D>>) {
         if param.shape().num_elements() == 0 {
             return;
         }
@@ -174,11 +155,10 @@ impl<B: Backend> ModuleVisitor<B> for Largest<'_> {
         let extreme = |tensor: Tensor<B, 1>| tensor.into_scalar().elem::<f64>().abs();
         let (low, high) = (extreme(param.val().min()), extreme(param.val().max()));
         // not f64::max, which hides a NaN
-        self.found[index] = if low.is_nan() || low > high {
+        self.0[index] = if low.is_nan() || low > high {
             low
         } else {
             high
         };
     }
 }
-use zograd_params::ParameterPath;

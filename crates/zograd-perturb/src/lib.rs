@@ -48,6 +48,7 @@ struct Readme;
 
 mod backend;
 mod drift;
+mod each;
 mod error;
 mod excerpt;
 pub mod family;

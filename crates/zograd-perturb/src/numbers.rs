@@ -1,12 +1,12 @@
 //! Weights in a file: little-endian f32 numbers in the order of the parameter space.
 
+use crate::each::{Look, each};
 use crate::{Grid, Grids, ParameterSpace, ParameterSpec};
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
-use zograd_params::ParameterPath;
 
 /// Numbers that are read or written at a time.
 const BLOCK: usize = 1 << 14;
@@ -19,13 +19,11 @@ pub(crate) fn dump<B: Backend, M: Module<B>>(
     out: impl Write,
 ) -> std::io::Result<()> {
     let mut dump = Dump {
-        path: ParameterPath::default(),
-        space,
         grids,
         out,
         result: Ok(()),
     };
-    module.visit(&mut dump);
+    each(module, space, &mut dump);
     dump.result
 }
 
@@ -81,29 +79,15 @@ impl Reader {
     }
 }
 
-/// Writes the parameters of a module that are in a space.
+/// Writes parameters.
 struct Dump<'a, W> {
-    path: ParameterPath,
-    space: &'a ParameterSpace,
     grids: Option<&'a Grids>,
     out: W,
     result: std::io::Result<()>,
 }
 
-impl<B: Backend, W: Write> ModuleVisitor<B> for Dump<'_, W> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.name();
-        let Some(index) = self.space.names().position(|n| n == name) else {
-            return;
-        };
+impl<B: Backend, W: Write> Look<B> for Dump<'_, W> {
+    fn look<const D: usize>(&mut self, index: usize, param: &Param<Tensor<B, D>>) {
         let spacing = self.grids.map(|grids| Grid::spacing(grids.at(index)));
         let data = param.val().into_data();
         let on_grid = |w: f32| match spacing {

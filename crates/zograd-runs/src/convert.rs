@@ -13,7 +13,8 @@ impl Runs {
     /// Writes the model of `inputs` as a GGUF file, with its tokenizer and chat template.
     ///
     /// # Errors
-    /// The model is of a family without a form in GGUF; `out` exists, or is not called `.gguf`.
+    /// The model is of a family without a form in GGUF, or has an adapter beside its weights; `out` exists, or is not
+    /// called `.gguf`.
     pub fn convert(
         &self,
         inputs: &Inputs,
@@ -31,6 +32,7 @@ impl Runs {
             );
         }
         let source = ModelSource::find(inputs, watch)?;
+        source.refuse_own_adapter()?;
         let machine = Machine::cpu(Storage::F32).complete()?;
         let job = ConvertJob {
             source: &source,

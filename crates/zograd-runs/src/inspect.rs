@@ -158,8 +158,15 @@ impl Runs {
     /// # Errors
     /// Rows that cannot be read at all, columns that are not there, a tokenizer that cannot be loaded.
     pub fn inspect(&self, mut given: Given, watch: &mut dyn Watch) -> Result<DataReport> {
+        let is_said = inputs::names_task(&given);
         // lengths in tokens ask for its tokenizer and its positions alone
         given = inputs::with_known(given)?.without("adapter");
+        if let (false, Some(task)) = (is_said, given.text("task")) {
+            watch.note(&format!(
+                "note: the rows are taken for those of the task that the model was tuned for (`task = {task}`); give \
+                 a `task`, or say which column is what, to have them taken for others"
+            ));
+        }
         let inputs: Inputs = given.take()?;
         let columns: Columns = given.take()?;
         given.finish(&Self::inspection_keys(), |_| "this command".into())?;

@@ -138,19 +138,27 @@ impl Runs {
     }
 
     /// Resumes the run in this folder, to the end or until asked to stop. It ends in the same bits as one that was
-    /// never interrupted. `more` may hold `threads` and `device`, and `model`, `tokenizer` and `data` if they have moved: that they
-    /// are the same is made sure of. With a larger number of `steps` a run goes on behind its end, and ends in the same
-    /// bits as one that was asked for so many from the start.
+    /// never interrupted. `more` may hold `threads` and `device`, and `model`, `tokenizer`, `task` and `data` if they have
+    /// moved: that they are the same is made sure of. With a larger number of `steps` a run goes on behind its end, and
+    /// ends in the same bits as one that was asked for so many from the start.
     ///
     /// # Errors
     /// A folder without a run that can be resumed, one that another process works on, or one that was made of something
     /// else; a run that is to be longer and whose learning rate falls to 0 at its end; something that failed while
     /// running; [`RunError::Stopped`](crate::RunError::Stopped) if it was asked to stop before its next step.
     pub fn resume(&self, run: &Path, more: Given, watch: &mut dyn Watch) -> Result<Summary> {
-        if let Err(key) = more.only(&["threads", "device", "steps", "model", "tokenizer", "data"]) {
+        if let Err(key) = more.only(&[
+            "threads",
+            "device",
+            "steps",
+            "model",
+            "tokenizer",
+            "task",
+            "data",
+        ]) {
             refuse!(
                 "`resume`: a run is resumed with the settings it had ({}); only `threads` and `device` go with it, a larger \
-                 number of `steps`, and `model`, `tokenizer` and `data` where they have moved; not `{key}`",
+                 number of `steps`, and `model`, `tokenizer`, `task` and `data` where they have moved; not `{key}`",
                 run.join(CONFIG).display()
             );
         }

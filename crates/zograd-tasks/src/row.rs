@@ -15,7 +15,7 @@ pub struct Row {
     fields: Map<String, Value>,
     label_optional: bool,
     is_untyped: bool,
-    /// The line it was read from, where that has numbers of more digits than the fields.
+    /// The line or object it was read from, in one line, where that has numbers of more digits than the fields.
     written: Option<Arc<str>>,
 }
 
@@ -41,14 +41,14 @@ impl Row {
         self
     }
 
-    /// The same row, of a line of JSON that has numbers of more digits than the fields.
+    /// The same row, of an object of JSON, in one line, that has numbers of more digits than the fields.
     #[must_use]
     pub(crate) fn written_as(mut self, text: &str) -> Self {
         self.written = Some(text.into());
         self
     }
 
-    /// The line of JSON it was read from, if that has numbers of more digits than the fields.
+    /// The object of JSON it was read from, in one line, if that has numbers of more digits than the fields.
     pub fn written(&self) -> Option<&Arc<str>> {
         self.written.as_ref()
     }

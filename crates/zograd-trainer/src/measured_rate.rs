@@ -21,9 +21,6 @@ const MOST: u64 = 16;
 /// Child of the run's seed that the directions are drawn from.
 const NOISE: u64 = 6;
 
-/// What measuring may take of a run that ends by tokens or seconds.
-const SHARE: f64 = 0.1;
-
 /// How far from the weights the losses are found, in units of `eps`.
 const FAR: f64 = 3.0;
 
@@ -82,6 +79,9 @@ pub struct Measuring {
 }
 
 impl Measuring {
+    /// What measuring may take of the budget of a run.
+    pub const SHARE: f64 = 0.1;
+
     /// Along so many directions, whatever it takes.
     pub fn along(directions: u64) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Measuring {
         }
     }
 
-    /// The same, in a tenth of this limit, where that allows four directions.
+    /// The same, in its [share](Self::SHARE) of this limit, where that allows four directions.
     #[must_use]
     pub fn within(self, limit: Option<Limit>) -> Self {
         Self {
@@ -103,8 +103,8 @@ impl Measuring {
     fn goes_on(&self, done: u64, spent: Spent) -> bool {
         let next = (done + 1) as f64 / done.max(1) as f64;
         let with = Spent {
-            tokens: (spent.tokens as f64 * next / SHARE) as u64,
-            seconds: spent.seconds * next / SHARE,
+            tokens: (spent.tokens as f64 * next / Self::SHARE) as u64,
+            seconds: spent.seconds * next / Self::SHARE,
         };
         let fits = self.within.is_none_or(|limit| !limit.is_reached(with));
         done < self.directions && (done < BATCHES || fits)

@@ -7,7 +7,7 @@
 DATA holds a folder for each task. Runs that are there already are kept; `--table` makes none. Prints a table for each set: test accuracy and loss
 of the best weights, the lowest development loss, and after how many forward passes a run was at MeZO's median of it; medians, lowest and highest.
 The sets `smollm2`, `smollm2-copa` and `smollm2-cb` have fewer forward passes, and rates for SmolLM2-135M, tuned by shorter runs; MODEL is its folder
-or file. The sets `rate-...` hold `--lr auto` beside five rates: every rate with every seed.
+or file. The sets `rate-...` hold `--lr auto` beside five rates: every rate with every seed, and no target.
 """
 import argparse, json, pathlib, shlex, statistics, subprocess, threading
 
@@ -146,10 +146,17 @@ for thread in threads:
     thread.join()
 for part in a.sets:
     runs = {m: [r for r in final.get((part, m), []) if r] for m in SETS[part][1]}
-    target = statistics.median([lowest(r) for r in runs.get("mezo", [])] or [0.0])
-    print(f"\n{part}: target {target:.4f}\n\n| method | lr | test accuracy | test loss | development loss | forwards to the target |\n|---|---|---|---|---|---|")
+    # without runs of MeZO at its best rate there is nothing to reach
+    has_target = bool(runs.get("mezo"))
+    target = statistics.median([lowest(r) for r in runs["mezo"]]) if has_target else 0.0
+    heads = ["method", "lr", "test accuracy", "test loss", "development loss", *(["forwards to the target"] if has_target else [])]
+    print(f"\n{part}" + (f": target {target:.4f}" if has_target else ""))
+    print(f"\n| {' | '.join(heads)} |\n|{'---|' * len(heads)}")
     for name, found in runs.items():
         reached = [next((f for f, loss in r["curve"] if loss <= target), None) for r in found]
         if found:
-            print(f"| {name} | {chosen[part, name]} | {spread([r['accuracy'] for r in found])} | {spread([r['loss'] for r in found])} | "
-                  f"{statistics.median(map(lowest, found)):.4f} | {', '.join('never' if f is None else str(f) for f in reached)} |")
+            cells = [name, chosen[part, name], spread([r["accuracy"] for r in found]), spread([r["loss"] for r in found])]
+            cells.append(f"{statistics.median(map(lowest, found)):.4f}")
+            if has_target:
+                cells.append(", ".join("never" if f is None else str(f) for f in reached))
+            print(f"| {' | '.join(cells)} |")

@@ -89,7 +89,8 @@ impl Owner for PromptOptions {
         Setting::path(
             "tokenizer",
             "DIR",
-            "Folder with tokenizer.json, or vocab.json and merges.txt",
+            "Folder with tokenizer.json, or vocab.json and merges.txt; that of a run has its model's, and embedded the \
+             built-in model's",
         ),
         Setting::path(
             "chat-template",

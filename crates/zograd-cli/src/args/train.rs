@@ -13,7 +13,7 @@ impl HasSettings for Train {
     }
 
     const RESUME: &'static str = "Resume the interrupted run in this folder, with the settings it had; it ends in the \
-         same bits as one that was never interrupted (--threads, --device and --json go with it, --steps with a larger number, also for a run that is finished, whose --eval-every stays what it was, and --model, --tokenizer and --data where they have moved)";
+         same bits as one that was never interrupted (--threads, --device and --json go with it, --steps with a larger number, also for a run that is finished, whose --eval-every stays what it was, and --model, --tokenizer, --task and --data where they have moved)";
 }
 
 /// Its flags.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::ops::Range;
 use std::process::ExitCode;
 use zograd_models::ModelConfig;
-use zograd_runs::inputs::{self, Asked, Reading, TaskSource};
+use zograd_runs::inputs::{self, Asked, ModelSource, Reading, TaskSource};
 use zograd_runs::words::count;
 use zograd_runs::{Blame, Columns, Inputs, Result, RunError, SplitName};
 use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample, Split, Task};
@@ -17,7 +17,7 @@ use zograd_tasks::{Dataset, Demonstrations, Form, Prompt, PromptEncoder, Sample,
 /// # Errors
 /// Wrong input, or the output is closed.
 pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
-    let mut given = inputs::with_known_tokenizer(args.with_file()?)?;
+    let (mut given, model) = inputs::with_known_tokenizer(args.with_file()?)?;
     let options: PromptOptions = given.take()?;
     let mut columns: Columns = given.take()?;
     if options.rows.is_some() {
@@ -51,8 +51,18 @@ pub fn run(args: &PromptsArgs) -> anyhow::Result<ExitCode> {
     };
     let TaskSource { task, data, .. } = TaskSource::open(asked, &mut Console::default())?;
     let task = task.as_ref();
+    let model = model.map(|name| {
+        let mut inputs = Inputs::default();
+        inputs.model = Some(name);
+        ModelSource::find(&inputs, &mut Console::default())
+    });
+    // holds the folder of a built-in model that is unpacked for this command
+    let model = model.transpose()?;
     let fix = "name a tokenizer or model folder";
-    let tokenizer = named(options.tokenizer.as_ref(), "tokenizer", fix)?;
+    let tokenizer = match &model {
+        Some(model) => &model.folder,
+        None => named(options.tokenizer.as_ref(), "tokenizer", fix)?,
+    };
     let max_length = options
         .max_length
         .unwrap_or(PromptEncoder::DEFAULT_MAX_LENGTH);

@@ -1,13 +1,18 @@
 //! Chats and instructions: learnt, measured, answered and looked at, and every wrong one in a line.
 
 use crate::errors::refused;
-use crate::support::{json, run, run_json, scratch, unpack};
+use crate::support::{json, run, run_json, run_text, scratch, unpack};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
+use tempfile::TempDir;
 
 const TEMPLATE: &str = "{% for m in messages %}{{ m.role }}: {{ m.content }}{{ eos_token }}{% endfor %}\
                         {% if add_generation_prompt %}assistant:{% endif %}";
+
+/// It takes longer than anybody waits.
+const ENDLESS: &str =
+    "{% for i in range(10000) %}{% for j in range(10000) %}{{ j }}{% endfor %}{% endfor %}";
 
 /// The built-in model with a template, in `model`.
 fn with_template(dir: &Path, template: &str) {
@@ -27,6 +32,28 @@ fn chat(k: usize) -> Value {
         {"role": "user", "content": "sure?"},
         {"role": "assistant", "content": "good"},
     ]})
+}
+
+/// Of a run of a moment.
+const FEW: [&str; 10] = [
+    "--train-examples",
+    "8",
+    "--dev-examples",
+    "4",
+    "--test-examples",
+    "2",
+    "--batch-size",
+    "4",
+    "--max-new-tokens",
+    "4",
+];
+
+/// The same in a scratch folder, beside sixty chats in `chats.jsonl`.
+fn with_chats(template: &str) -> TempDir {
+    let dir = scratch();
+    with_template(dir.path(), template);
+    write(&dir.path().join("chats.jsonl"), (0..60).map(chat));
+    dir
 }
 
 const TRAIN: [&str; 18] = [
@@ -52,9 +79,7 @@ const TRAIN: [&str; 18] = [
 
 #[test]
 fn chats_are_learnt_measured_and_answered() {
-    let dir = scratch();
-    with_template(dir.path(), TEMPLATE);
-    write(&dir.path().join("chats.jsonl"), (0..60).map(chat));
+    let dir = with_chats(TEMPLATE);
     let small = ["--max-new-tokens", "8"];
     let report = run_json(dir.path(), &[&TRAIN[..], &small].concat());
     assert_eq!(report["exact_match_before"], 0.0);
@@ -168,29 +193,17 @@ fn instructions_of_all_kinds_are_read() {
         "rows.jsonl",
         "--steps",
         "3",
-        "--train-examples",
-        "8",
-        "--dev-examples",
-        "4",
-        "--test-examples",
-        "2",
-        "--batch-size",
-        "4",
-        "--max-new-tokens",
-        "4",
         "--out",
         "zo",
     ];
-    let report = run_json(dir.path(), &train);
+    let report = run_json(dir.path(), &[&train[..], &FEW].concat());
     assert!(report["loss_after"].as_f64().is_some_and(f64::is_finite));
 }
 
 #[test]
 fn what_is_understood_and_cut_is_said() {
-    let dir = scratch();
-    with_template(dir.path(), TEMPLATE);
-    write(&dir.path().join("chats.jsonl"), (0..60).map(chat));
-    let shown = run(
+    let dir = with_chats(TEMPLATE);
+    let (shown, _) = run_text(
         dir.path(),
         &[
             "data",
@@ -201,7 +214,6 @@ fn what_is_understood_and_cut_is_said() {
             "70",
         ],
     );
-    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
     assert!(
         shown.contains("chats,") && shown.contains("count in the loss"),
         "{shown}"
@@ -219,8 +231,7 @@ fn what_is_understood_and_cut_is_said() {
         "--test-examples",
         "4",
     ];
-    let evaluated = run(dir.path(), &eval);
-    let said = String::from_utf8_lossy(&evaluated.stderr).into_owned();
+    let (_, said) = run_text(dir.path(), &eval);
     assert!(
         said.contains("the assistant's and count in the loss"),
         "{said}"
@@ -235,8 +246,7 @@ fn what_is_understood_and_cut_is_said() {
     fs::write(dir.path().join("t.jinja"), forgetful).expect("written");
     let given = ["--chat-template", "t.jinja"];
     let eval = [&eval[..5], &eval[7..], &given].concat();
-    let evaluated = run(dir.path(), &eval);
-    let said = String::from_utf8_lossy(&evaluated.stderr).into_owned();
+    let (_, said) = run_text(dir.path(), &eval);
     assert!(
         said.contains("4 earlier turns of the assistant count in no loss"),
         "{said}"
@@ -246,11 +256,7 @@ fn what_is_understood_and_cut_is_said() {
 /// A template that fails at every chat is given up soon, and nobody is told of columns.
 #[test]
 fn a_template_that_never_ends_is_tried_three_times() {
-    let dir = scratch();
-    let endless =
-        "{% for i in range(10000) %}{% for j in range(10000) %}{{ j }}{% endfor %}{% endfor %}";
-    with_template(dir.path(), endless);
-    write(&dir.path().join("chats.jsonl"), (0..60).map(chat));
+    let dir = with_chats(ENDLESS);
     let data = ["data", "chats.jsonl", "--model", "model"];
     let report = run_json(dir.path(), &[&data[..], &["--json"]].concat());
     let train = &report["splits"][0];
@@ -259,8 +265,7 @@ fn a_template_that_never_ends_is_tried_three_times() {
         (&json!(3), &json!(3))
     );
     assert_eq!(report["task"], "chat");
-    let words = run(dir.path(), &data);
-    let words = String::from_utf8_lossy(&words.stdout).into_owned();
+    let (words, _) = run_text(dir.path(), &data);
     assert!(
         words.contains("train: 3 of ") && words.contains("same reason"),
         "{words}"
@@ -281,16 +286,14 @@ fn a_template_that_never_ends_is_tried_three_times() {
         "model",
     ];
     let prompts = [&prompts[..], &["--limit", "1"], &template].concat();
-    let shown = run(dir.path(), &prompts);
-    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let (shown, _) = run_text(dir.path(), &prompts);
     assert!(shown.contains("assistant: great"), "{shown}");
     // a chat alone cannot be divided
     write(&dir.path().join("one.jsonl"), [chat(0)]);
-    let one = run(
+    let (one, _) = run_text(
         dir.path(),
         &[&["data", "one.jsonl"][..], &data[2..], &template].concat(),
     );
-    let one = String::from_utf8_lossy(&one.stdout).into_owned();
     assert!(
         one.contains("not enough to train on") && one.contains("--split"),
         "{one}"
@@ -300,11 +303,10 @@ fn a_template_that_never_ends_is_tried_three_times() {
     let blank = json!({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": " "}]});
     let asked = json!({"messages": [{"role": "user", "content": "a"}]});
     write(&dir.path().join("gaps.jsonl"), [chat(0), blank, asked]);
-    let gaps = run(
+    let (gaps, _) = run_text(
         dir.path(),
         &[&["data", "gaps.jsonl"][..], &data[2..], &template].concat(),
     );
-    let gaps = String::from_utf8_lossy(&gaps.stdout).into_owned();
     for part in [
         "2 chats have no answer at the end",
         "gaps.jsonl:2: the last turn of the assistant is blank",
@@ -347,8 +349,6 @@ fn every_wrong_chat_is_a_line() {
     write(&rows, [chat(0)]);
     let place = "chats.jsonl:1";
     let refusing = "{{ raise_exception('only a system may speak') }}";
-    let endless =
-        "{% for i in range(10000) %}{% for j in range(10000) %}{{ j }}{% endfor %}{% endfor %}";
     let doubling = "{% set ns = namespace(s='aa') %}{% for i in range(99) %}{% set ns.s = ns.s ~ ns.s %}{% endfor %}x";
     let turning = "{{ messages|length }}{% for m in messages %}{{ m.content }}{% endfor %}";
     for (template, parts) in [
@@ -356,7 +356,7 @@ fn every_wrong_chat_is_a_line() {
             refusing,
             [place, "refuses this chat: only a system may speak"],
         ),
-        (endless, [place, "does not end"]),
+        (ENDLESS, [place, "does not end"]),
         (doubling, [place, "does not end"]),
         (
             "{{ nothing.at.all }}",
@@ -423,22 +423,11 @@ fn a_run_keeps_the_template_that_it_was_given() {
         "t.jinja",
         "--steps",
         "2",
-        "--train-examples",
-        "8",
-        "--dev-examples",
-        "4",
-        "--test-examples",
-        "2",
-        "--batch-size",
-        "4",
-        "--max-new-tokens",
-        "4",
     ];
-    let texts = |told: &[u8]| String::from_utf8_lossy(told).into_owned();
     for (tune, name) in [("lora", "small"), ("full", "whole")] {
         fs::write(here("t.jinja"), TEMPLATE).expect("written");
         let more = ["--tune", tune, "--out", name];
-        let report = run_json(dir.path(), &[&train[..], &more].concat());
+        let report = run_json(dir.path(), &[&train[..], &FEW, &more].concat());
         let eval = ["eval", "--json", "--model", name];
         let before = run_json(dir.path(), &eval);
         for copy in ["chat_template.jinja", "best/chat_template.jinja"] {
@@ -467,7 +456,7 @@ fn a_run_keeps_the_template_that_it_was_given() {
                 "--split",
                 "0.5/0.5",
             ];
-            let shown = texts(&run(dir.path(), &shown).stdout);
+            let (shown, _) = run_text(dir.path(), &shown);
             assert!(shown.contains("assistant: great"), "{shown}");
             let seen = run_json(
                 dir.path(),

@@ -223,6 +223,13 @@ fn a_run_knows_its_columns() {
             seen["splits"][0]["labels"].as_array().map(Vec::len),
             Some(2)
         );
+        // which is said, unless it was given
+        let said = |more: &[&str]| {
+            let args = [&["data", "more.jsonl", "--model", folder], more].concat();
+            let notes = run(dir.path(), &args).stderr;
+            String::from_utf8_lossy(&notes).contains("best/task.toml")
+        };
+        assert!(said(&[]) && !said(&COLUMNS), "{folder}");
     }
     // rows whose file has another name are the same rows
     fs::rename(here("reviews.csv"), here("renamed.csv")).expect("renamed");
@@ -256,6 +263,88 @@ fn a_run_knows_its_columns() {
     let eval = run_json(dir.path(), &["eval", "--json", "--model", "lora"]);
     assert_eq!(eval["examples"], report["counts"]["validation_rows"]);
     assert!(report["counts"].get("dev_rows").is_none());
+}
+
+/// A folder with a single file is that file: a run divides it, and its rows to test on are those that were held back.
+#[test]
+fn a_folder_with_one_file_is_that_file() {
+    let dir = scratch();
+    fs::create_dir(dir.path().join("reviews")).expect("a folder");
+    fs::write(dir.path().join("reviews/all.csv"), csv(&reviews(120), ',')).expect("written");
+    let train = [
+        "train", "--json", "--model", "embedded", "--data", "reviews", "--steps", "1", "--out",
+        "run",
+    ];
+    let report = run_json(dir.path(), &[&train[..], &COLUMNS].concat());
+    let eval = run_json(dir.path(), &["eval", "--json", "--model", "run"]);
+    assert_eq!(eval["examples"], report["counts"]["validation_rows"]);
+    // of a model that knows nothing of the rows
+    let parts = ["train", "dev", "validation"].map(|rows| {
+        let eval = ["eval", "--json", "--model", "embedded", "--data", "reviews"];
+        let eval = [&eval[..], &COLUMNS, &["--rows", rows]].concat();
+        run_json(dir.path(), &eval)["examples"]
+            .as_u64()
+            .expect("a number")
+    });
+    let counts = ["train_rows", "dev_rows", "validation_rows"];
+    assert_eq!(
+        parts.map(Value::from),
+        counts.map(|key| report["counts"][key].clone())
+    );
+    // nothing but looked at, it is not divided
+    let seen = |place| run_json(dir.path(), &["data", place, "--json"]);
+    assert_eq!(seen("reviews")["splits"], seen("reviews/all.csv")["splits"]);
+}
+
+/// The run of an adapter of a model on the hub, or of the built-in one, stands for its model's tokenizer.
+#[test]
+fn an_adapters_run_has_the_tokenizer_of_its_model() {
+    let dir = scratch();
+    let here = |name: &str| dir.path().join(name);
+    fs::write(here("reviews.csv"), csv(&reviews(60), ',')).expect("written");
+    unpack(dir.path());
+    // the hub's cache
+    let hub = here("cache/models--us--tiny");
+    fs::create_dir_all(hub.join("refs")).expect("a folder");
+    fs::create_dir_all(hub.join("snapshots")).expect("a folder");
+    fs::write(hub.join("refs/main"), "c0ffee").expect("written");
+    fs::rename(here("model"), hub.join("snapshots/c0ffee")).expect("moved");
+    let offline = |args: &[&str]| {
+        let output = zograd(dir.path(), args)
+            .env("HF_HUB_CACHE", here("cache"))
+            .env("HF_HUB_OFFLINE", "1")
+            .output()
+            .expect("the binary starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {error}");
+        output.stdout
+    };
+    let prompts = ["prompts", "--data", "reviews.csv", "--limit", "1"];
+    let shown = |tokenizer: &str, more: &[&str]| {
+        offline(&[&prompts[..], &["--tokenizer", tokenizer], more].concat())
+    };
+    let first = shown("embedded", &COLUMNS);
+    assert!(String::from_utf8_lossy(&first).contains("film"));
+    for model in ["us/tiny", "embedded"] {
+        let out = model.replace('/', "-");
+        let train = [
+            "train",
+            "--model",
+            model,
+            "--data",
+            "reviews.csv",
+            "--tune",
+            "lora",
+            "--steps",
+            "1",
+            "--out",
+            &out,
+        ];
+        offline(&[&train[..], &COLUMNS].concat());
+        for folder in [out.clone(), format!("{out}/best")] {
+            assert_eq!(shown(&folder, &[]), first, "{folder}");
+        }
+    }
 }
 
 /// Texts to write instead of classes.

@@ -1,6 +1,6 @@
 //! Models of other families, and GGUF files, through the binary.
 
-use crate::support::{run, run_json, scratch, shared, zograd};
+use crate::support::{run, run_json, scratch, shared, unpack, zograd};
 use serde_json::Value;
 use std::fs;
 
@@ -107,6 +107,13 @@ fn what_has_no_form_in_gguf_is_refused() {
     // OPT
     refused(&["convert", "--out", "it.gguf"], "opt");
     refused(&["convert", "--out", "it.bin"], ".gguf");
+    // an adapter beside the weights, which would be left out
+    unpack(dir.path());
+    fs::write(dir.path().join("model/adapter_config.json"), "{}").expect("written");
+    refused(
+        &["convert", "--model", "model", "--out", "it.gguf"],
+        "adapter beside its weights",
+    );
     // a tokenizer that is a list of words
     let Some(model) = shared("reference/families/tiny-llama") else {
         return;

@@ -455,6 +455,22 @@ fn rows_come_out_as_they_were() {
     let texts = |texts: [&str; 3]| texts.map(|text| Field::Str(text.into())).to_vec();
     assert_eq!(column("id"), texts([name, "2", "3"]));
     assert_eq!(column("n")[2], Field::Str("18446744073709551615".into()));
+    // lists are lists in Parquet, and back again
+    let row = json!({"review": "fine", "tags": ["a", "b"], "n": [1, 2.5, null], "mixed": [1, "x"], "deep": [["a"]]});
+    let bare = json!({"review": "dull", "tags": [], "n": null, "mixed": null, "deep": null});
+    fs::write(dir.path().join("lists.jsonl"), format!("{row}\n{bare}\n")).expect("written");
+    for (from, to) in [("lists.jsonl", "l.parquet"), ("l.parquet", "l.jsonl")] {
+        run(dir.path(), &[&MODEL[..], &[from, "--out", to]].concat());
+    }
+    let again = lines(&read(dir.path(), "l.jsonl"));
+    for (field, first, second) in [
+        ("tags", json!(["a", "b"]), json!([])),
+        ("n", json!([1.0, 2.5, null]), Value::Null),
+        ("mixed", json!("[1,\"x\"]"), Value::Null),
+        ("deep", json!("[[\"a\"]]"), Value::Null),
+    ] {
+        assert_eq!((&again[0][field], &again[1][field]), (&first, &second));
+    }
     // rows of which not one has the field are other rows
     fs::write(dir.path().join("other.jsonl"), "{\"film\": \"fine\"}\n").expect("written");
     let other = [&MODEL[..], &["other.jsonl", "--out", "b.jsonl"]].concat();

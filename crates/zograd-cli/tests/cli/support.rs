@@ -37,6 +37,13 @@ pub fn run(dir: &Path, args: &[&str]) -> Output {
     output
 }
 
+/// Runs it and expects success: what it prints, and what it says beside that.
+pub fn run_text(dir: &Path, args: &[&str]) -> (String, String) {
+    let Output { stdout, stderr, .. } = run(dir, args);
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    (text(stdout), text(stderr))
+}
+
 /// Runs it and reads the JSON object it prints.
 pub fn run_json(dir: &Path, args: &[&str]) -> serde_json::Value {
     let output = run(dir, args);

@@ -1,13 +1,26 @@
 //! Logs, replays and interrupted runs, through the real binary.
 
 use crate::errors::refused;
-use crate::support::{metrics, run, run_json, scratch, short, unpack, zograd};
+use crate::support::{metrics, run, run_json, run_text, scratch, short, unpack, zograd};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 use zograd_trainer::trajectory::{Trajectory, TrajectoryWriter};
+
+const ANCHORED: [&str; 8] = [
+    "--backend",
+    "flex",
+    "--dtype",
+    "bf16",
+    "--arithmetic",
+    "anchored",
+    "--anchor-every",
+    "5",
+];
+const TOWARD_START: [&str; 4] = ["--weight-decay", "100", "--decay-toward", "start"];
+const LORA: [&str; 4] = ["--tune", "lora", "--lora-r", "4"];
 
 fn weights(folder: &Path) -> Vec<u8> {
     let file = ["model.safetensors", "adapter_model.safetensors"]
@@ -38,51 +51,10 @@ fn a_replay_ends_in_the_bits_of_the_run() {
         ("gv-history", &[]),
         ("gv-history", &["--arithmetic", "plain"]),
         ("greedy", &["--noise", "rademacher"]),
-        (
-            "gv",
-            &[
-                "--backend",
-                "flex",
-                "--dtype",
-                "bf16",
-                "--arithmetic",
-                "anchored",
-                "--anchor-every",
-                "5",
-            ],
-        ),
-        (
-            "gv",
-            &[
-                "--backend",
-                "flex",
-                "--dtype",
-                "bf16",
-                "--arithmetic",
-                "anchored",
-                "--weight-decay",
-                "100",
-                "--decay-toward",
-                "start",
-            ],
-        ),
-        (
-            "mezo",
-            &["--weight-decay", "100", "--decay-toward", "start"],
-        ),
-        (
-            "gv-history",
-            &[
-                "--tune",
-                "lora",
-                "--lora-r",
-                "4",
-                "--weight-decay",
-                "100",
-                "--decay-toward",
-                "start",
-            ],
-        ),
+        ("gv", &ANCHORED),
+        ("gv", &[&ANCHORED[..6], &TOWARD_START].concat()),
+        ("mezo", &TOWARD_START),
+        ("gv-history", &[&LORA[..], &TOWARD_START].concat()),
         ("n-spsa", &["--backend", "flex", "--dtype", "bf16"]),
         ("gv", &["--perturbation", "subzero", "--refresh", "5"]),
         (
@@ -166,9 +138,8 @@ fn a_log_can_be_looked_at() {
     assert_eq!(shown["header"]["method"]["method"], "gv");
     let verified = run_json(dir.path(), &["log", "verify", log, "--json"]);
     assert_eq!(verified["whole"], true);
-    let exported = run(dir.path(), &["log", "export", log]);
-    let lines: Vec<Value> = String::from_utf8(exported.stdout)
-        .expect("text")
+    let (exported, _) = run_text(dir.path(), &["log", "export", log]);
+    let lines: Vec<Value> = exported
         .lines()
         .map(|line| serde_json::from_str(line).expect("JSON"))
         .collect();
@@ -188,7 +159,7 @@ fn a_log_shows_what_a_seed_meant() {
     run(dir.path(), &short(&["--out", "dense"]));
     let shown = |run_folder: &str| {
         let log = format!("{run_folder}/trajectory.zog");
-        String::from_utf8(run(dir.path(), &["log", "show", &log]).stdout).expect("text")
+        run_text(dir.path(), &["log", "show", &log]).0
     };
     let family = r#"perturbed {"family":"sparse","mask":"random","density":0.5,"hash":"sha256:"#;
     assert!(shown("run").contains(family), "{}", shown("run"));
@@ -424,30 +395,12 @@ fn killed_runs_end_in_the_bits_of_one_that_was_not() {
         &["--method", "gv"][..],
         &["--method", "gv-history", "--arithmetic", "plain"],
         &["--method", "greedy", "--weight-decay", "0.1"],
-        &[
-            "--method",
-            "gv",
-            "--backend",
-            "flex",
-            "--dtype",
-            "bf16",
-            "--arithmetic",
-            "anchored",
-            "--anchor-every",
-            "5",
-        ],
-        &[
-            "--method",
-            "mezo",
-            "--weight-decay",
-            "100",
-            "--decay-toward",
-            "start",
-        ],
-        &["--method", "gv", "--tune", "lora", "--lora-r", "4"],
+        &[&["--method", "gv"], &ANCHORED[..]].concat(),
+        &[&["--method", "mezo"], &TOWARD_START[..]].concat(),
+        &[&["--method", "gv"], &LORA[..]].concat(),
         &["--method", "greedy", "--tune", "prefix"],
         &["--method", "tail", "--lr", "1e-4", "--weight-decay", "0.1"],
-        &["--method", "tail", "--tune", "lora", "--lora-r", "4"],
+        &[&["--method", "tail"], &LORA[..]].concat(),
     ];
     let fresh = |settings: &[&'static str]| short(&[settings, &["--out", "run"]].concat());
     let references = settings.map(|settings| {

@@ -1,26 +1,26 @@
 //! Probes of low rank: what they add to matrices is added to products, in one batch, and no matrix is made.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData, TensorPrimitive};
 use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use serde_json::{Value, json};
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::slice;
 use zograd_models::{
     AdapterConfig, LanguageModel, Left, LoraConfig, LowRank, Model, ModelBackend, ModelConfig,
-    Plan, Probe, Sequence, Sharing, Still,
+    Plan, Probe, Still,
 };
 
+use crate::moved::{self, Moving, moved_scores, rows_of};
 use crate::seeded;
 
 const RANK: usize = 3;
 
 /// Matrices plus matrices of low rank, and vectors times numbers, by a coefficient for each point.
 struct Additive {
-    moving: HashSet<ParamId>,
+    moving: Moving,
     coefficients: Vec<f32>,
     /// Whether points share their left factor, too.
     shared_left: bool,
@@ -35,18 +35,8 @@ impl Additive {
         vectors: bool,
         (coefficients, shared_left): (&[f32], bool),
     ) -> Self {
-        struct Ids(bool, HashSet<ParamId>);
-        impl<B: Backend> ModuleVisitor<B> for Ids {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-                if D > 1 || self.0 {
-                    self.1.insert(param.id);
-                }
-            }
-        }
-        let mut ids = Ids(vectors, HashSet::new());
-        model.visit(&mut ids);
         Self {
-            moving: ids.1,
+            moving: Moving::of(model, |_, rank| rank > 1 || vectors),
             coefficients: coefficients.to_vec(),
             shared_left,
             made: Cell::new(0),
@@ -75,15 +65,7 @@ impl<B: ModelBackend> Probe<B> for Additive {
     }
 
     fn moves<M: Module<B>>(&self, part: &M) -> bool {
-        struct Any<'a>(&'a Additive, bool);
-        impl<B: Backend> ModuleVisitor<B> for Any<'_> {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-                self.1 |= self.0.moving.contains(&param.id);
-            }
-        }
-        let mut any = Any(self, false);
-        part.visit(&mut any);
-        any.1
+        self.moving.any_in(part)
     }
 
     fn moved<M: Module<B>>(&self, part: &M) -> Vec<M> {
@@ -93,7 +75,7 @@ impl<B: ModelBackend> Probe<B> for Additive {
                 &mut self,
                 param: Param<Tensor<B, D>>,
             ) -> Param<Tensor<B, D>> {
-                if !self.0.moving.contains(&param.id) {
+                if !self.0.moving.has(param.id) {
                     return param;
                 }
                 let coefficient = self.1;
@@ -123,7 +105,7 @@ impl<B: ModelBackend> Probe<B> for Additive {
         rows: Option<&[u32]>,
     ) -> Option<LowRank<B>> {
         let first = probes.first()?;
-        if !first.moving.contains(&matrix.id) {
+        if !first.moving.has(matrix.id) {
             return None;
         }
         let device = matrix.val().device();
@@ -157,39 +139,13 @@ impl<B: ModelBackend> Probe<B> for Additive {
     }
 
     fn rows(&self, table: &Param<Tensor<B, 2>>, rows: &[u32]) -> Vec<Tensor<B, 2>> {
-        let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-        let moved = self.moved(table).into_iter();
-        let moved = moved.map(|table| {
-            let table = table.val();
-            let rows = Tensor::from_ints(&rows[..], &table.device());
-            table.select(0, rows)
-        });
-        moved.collect()
+        rows_of(self.moved(table), rows)
     }
 }
 
 /// OPT in all its forms; how many matrices of them are no matrix of a layer and no table.
 fn opts() -> Vec<(ModelConfig, usize)> {
-    let config = |json: &str| {
-        ModelConfig::from_json(&format!(
-            r#"{{"vocab_size": 61, "num_hidden_layers": 3, "num_attention_heads": 2,
-                "max_position_embeddings": 400, "init_std": 0.2, "hidden_size": 24, "ffn_dim": 56 {json}}}"#
-        ))
-        .expect("a valid configuration")
-    };
-    vec![
-        (config(""), 0),
-        (
-            config(r#", "tie_word_embeddings": false, "activation_function": "gelu""#),
-            0,
-        ),
-        (
-            config(
-                r#", "word_embed_proj_dim": 10, "do_layer_norm_before": false, "enable_bias": false"#,
-            ),
-            2,
-        ),
-    ]
+    moved::opts().into_iter().zip([0, 0, 2]).collect()
 }
 
 /// Llama and its kin: grouped heads, norms of heads, biases, windows, norms after.
@@ -221,22 +177,7 @@ fn llamas() -> Vec<ModelConfig> {
 
 /// Groups of two options after a prompt.
 fn plan(examples: usize, options: [usize; 2]) -> Plan {
-    let ids = |example: usize, option: usize| -> Vec<u32> {
-        let context = (0..9 + example % 3).map(|i| (i * 7 + example * 5 + 2) as u32);
-        let tail = (0..options[option]).map(|i| (i * 3 + option + 11 * example) as u32);
-        context.chain(tail).map(|id| id % 61).collect()
-    };
-    let all: Vec<[Vec<u32>; 2]> = (0..examples).map(|e| [ids(e, 0), ids(e, 1)]).collect();
-    let groups: Vec<Vec<Sequence>> = all
-        .iter()
-        .map(|pair| {
-            let options = pair.iter().zip(options);
-            options
-                .map(|(ids, scored)| Sequence { ids, scored })
-                .collect()
-        })
-        .collect();
-    Plan::new(&groups, Sharing::Prefix).expect("valid")
+    moved::plan(examples, 9, options, 61)
 }
 
 /// A probe with its opposite, one alone, one that does nothing.
@@ -277,16 +218,6 @@ fn check<B: ModelBackend>(
             assert_eq!(alone.expect("valid ids"), together);
         }
     }
-}
-
-fn moved_scores<B: ModelBackend>(
-    model: &Model<B>,
-    plan: &Plan,
-    probes: &[Additive],
-) -> Vec<Vec<f32>> {
-    let moved = probes.iter().flat_map(|probe| probe.moved(model));
-    let scores = moved.map(|model| model.log_probs(plan).expect("valid ids"));
-    scores.collect()
 }
 
 #[test]

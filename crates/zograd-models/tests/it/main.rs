@@ -25,6 +25,8 @@ mod last_norm;
 #[cfg(all(feature = "ndarray", feature = "flex"))]
 mod low_rank;
 #[cfg(feature = "ndarray")]
+mod moved;
+#[cfg(feature = "ndarray")]
 mod operations;
 #[cfg(feature = "ndarray")]
 mod plan;

@@ -1,25 +1,23 @@
 //! A model that is looked at elsewhere says what it says when it is there.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn_ndarray::NdArray;
 use std::cell::RefCell;
-use std::collections::HashSet;
 use zograd_direction::Seed;
 use zograd_models::{
-    AdapterConfig, LanguageModel, LoraConfig, Model, ModelConfig, ModelError, Plan, PrefixConfig,
-    Probe, Sequence, Sharing, Still,
+    AdapterConfig, LanguageModel, LoraConfig, Model, ModelError, Plan, PrefixConfig, Probe, Still,
 };
-use zograd_params::ParameterPath;
 
+use crate::moved::{Moving, moved_scores, opt, opts, plan, rows_of};
 use crate::seeded;
 
 type Cpu = NdArray;
 
 /// Some parameters times each of some factors.
 struct Scaled {
-    moving: HashSet<ParamId>,
+    moving: Moving,
     factors: Vec<f32>,
     /// Numbers that were made.
     made: RefCell<usize>,
@@ -28,25 +26,8 @@ struct Scaled {
 impl Scaled {
     /// Of the parameters that `moves` names.
     fn new(model: &Model<Cpu>, moves: impl Fn(&str) -> bool, factors: &[f32]) -> Self {
-        struct Ids<F>(ParameterPath, F, HashSet<ParamId>);
-        impl<B: Backend, F: Fn(&str) -> bool> ModuleVisitor<B> for Ids<F> {
-            fn enter_module(&mut self, name: &str, container: &str) {
-                self.0.enter(name, container);
-            }
-            fn exit_module(&mut self, _name: &str, container: &str) {
-                self.0.exit(container);
-            }
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-                if self.1(&self.0.name()) {
-                    self.2.insert(param.id);
-                }
-            }
-        }
-        let mut ids = Ids(ParameterPath::default(), moves, HashSet::new());
-        model.visit(&mut ids);
-        assert!(!ids.2.is_empty());
         Self {
-            moving: ids.2,
+            moving: Moving::of(model, |name, _| moves(name)),
             factors: factors.to_vec(),
             made: RefCell::new(0),
         }
@@ -59,15 +40,7 @@ impl Probe<Cpu> for Scaled {
     }
 
     fn moves<M: Module<Cpu>>(&self, part: &M) -> bool {
-        struct Any<'a>(&'a Scaled, bool);
-        impl<B: Backend> ModuleVisitor<B> for Any<'_> {
-            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-                self.1 |= self.0.moving.contains(&param.id);
-            }
-        }
-        let mut any = Any(self, false);
-        part.visit(&mut any);
-        any.1
+        self.moving.any_in(part)
     }
 
     fn moved<M: Module<Cpu>>(&self, part: &M) -> Vec<M> {
@@ -77,7 +50,7 @@ impl Probe<Cpu> for Scaled {
                 &mut self,
                 param: Param<Tensor<B, D>>,
             ) -> Param<Tensor<B, D>> {
-                if !self.0.moving.contains(&param.id) {
+                if !self.0.moving.has(param.id) {
                     return param;
                 }
                 *self.0.made.borrow_mut() += param.shape().num_elements();
@@ -96,15 +69,9 @@ impl Probe<Cpu> for Scaled {
 
     fn rows(&self, table: &Param<Tensor<Cpu, 2>>, rows: &[u32]) -> Vec<Tensor<Cpu, 2>> {
         let before = *self.made.borrow();
-        let moved = self.moved(table).into_iter().map(|table| {
-            let rows: Vec<i32> = rows.iter().map(|row| *row as i32).collect();
-            table
-                .val()
-                .select(0, Tensor::from_ints(&rows[..], &Default::default()))
-        });
-        let moved: Vec<_> = moved.collect();
+        let moved = rows_of(self.moved(table), rows);
         *self.made.borrow_mut() = before
-            + match self.moving.contains(&table.id) {
+            + match self.moving.has(table.id) {
                 true => self.points() * rows.len() * table.dims()[1],
                 false => 0,
             };
@@ -112,42 +79,11 @@ impl Probe<Cpu> for Scaled {
     }
 }
 
-fn config(json: &str) -> ModelConfig {
-    ModelConfig::from_json(&format!(
-        r#"{{"num_hidden_layers": 3, "num_attention_heads": 2, "max_position_embeddings": 400, "init_std": 0.2, {json}}}"#
-    ))
-    .expect("a valid configuration")
-}
-
-/// Groups of two options; of one token each, or of several.
-fn plan(examples: usize, length: usize, options: [usize; 2], vocabulary: u32) -> Plan {
-    let ids = |example: usize, option: usize| -> Vec<u32> {
-        let context = (0..length + example % 3).map(|i| (i * 7 + example * 5 + 2) as u32);
-        let tail = (0..options[option]).map(|i| (i * 3 + option + 11 * example) as u32);
-        context.chain(tail).map(|id| id % vocabulary).collect()
-    };
-    let all: Vec<[Vec<u32>; 2]> = (0..examples).map(|e| [ids(e, 0), ids(e, 1)]).collect();
-    let groups: Vec<Vec<Sequence>> = all
-        .iter()
-        .map(|pair| {
-            let options = pair.iter().zip(options);
-            options
-                .map(|(ids, scored)| Sequence { ids, scored })
-                .collect()
-        })
-        .collect();
-    Plan::new(&groups, Sharing::Prefix).expect("valid")
-}
-
 /// The scores of the probes are those of moved models, to the bit: a block sees the same products.
 fn check(model: &Model<Cpu>, plan: &Plan, moves: &dyn Fn(&str) -> bool) {
     let probes = [&[1.25f32, 0.75][..], &[0.5], &[1.0], &[1.5, -1.0]]
         .map(|factors| Scaled::new(model, moves, factors));
-    let expected: Vec<Vec<f32>> = probes
-        .iter()
-        .flat_map(|probe| probe.moved(model))
-        .map(|model| model.log_probs(plan).expect("valid ids"))
-        .collect();
+    let expected = moved_scores(model, plan, &probes);
     let mut still = Still::new();
     let found = model.log_probs_at_each(plan, &probes, &mut still);
     let found = found.expect("valid ids");
@@ -173,14 +109,7 @@ fn check(model: &Model<Cpu>, plan: &Plan, moves: &dyn Fn(&str) -> bool) {
 
 #[test]
 fn every_part_moves_to_where_it_is_asked() {
-    let plain = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
-    let untied = config(
-        r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56, "tie_word_embeddings": false, "activation_function": "gelu""#,
-    );
-    let post_norm = config(
-        r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56, "word_embed_proj_dim": 10, "do_layer_norm_before": false, "enable_bias": false"#,
-    );
-    for config in [plain, untied, post_norm] {
+    for config in opts() {
         let model: Model<Cpu> = seeded::model(&config, 5);
         for plan in [
             plan(5, 9, [1, 1], 61),
@@ -205,7 +134,7 @@ fn every_part_moves_to_where_it_is_asked() {
 /// A table that is made in several blocks, of which the last is no larger than the others.
 #[test]
 fn a_large_table_moves_in_blocks() {
-    let config = config(r#""vocab_size": 40001, "hidden_size": 64, "ffn_dim": 64"#);
+    let config = opt(r#""vocab_size": 40001, "hidden_size": 64, "ffn_dim": 64"#);
     let model: Model<Cpu> = seeded::model(&config, 5);
     check(&model, &plan(3, 6, [2, 3], 40_001), &|_| true);
     check(&model, &plan(3, 6, [1, 1], 40_001), &|_| true);
@@ -214,7 +143,7 @@ fn a_large_table_moves_in_blocks() {
 /// More tokens than go through the layers together: probes in groups, a layer at a time in each.
 #[test]
 fn many_tokens_are_run_in_groups() {
-    let config = config(r#""vocab_size": 61, "hidden_size": 8, "ffn_dim": 8"#);
+    let config = opt(r#""vocab_size": 61, "hidden_size": 8, "ffn_dim": 8"#);
     let model: Model<Cpu> = seeded::model(&config, 5);
     let plan = plan(4, 380, [1, 1], 61);
     assert!(plan.stats().tokens > 4096 / 3);
@@ -224,7 +153,7 @@ fn many_tokens_are_run_in_groups() {
 
 #[test]
 fn adapters_move_too() {
-    let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
+    let config = opt(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
     for adapter in [
         AdapterConfig::Lora(LoraConfig::default()),
         AdapterConfig::Prefix(PrefixConfig::default()),
@@ -239,7 +168,7 @@ fn adapters_move_too() {
 /// whole head where the normaliser is wanted.
 #[test]
 fn rows_that_are_not_read_are_not_made() {
-    let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
+    let config = opt(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
     let model: Model<Cpu> = seeded::model(&config, 5);
     let made = |plan: &Plan| {
         let probe = Scaled::new(&model, |name| name.contains("embed_tokens"), &[1.5]);
@@ -259,7 +188,7 @@ fn rows_that_are_not_read_are_not_made() {
 /// Scores without their normaliser differ from those with it by one number at each position.
 #[test]
 fn unnormalised_scores_differ_by_one_number_a_position() {
-    let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
+    let config = opt(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
     let model: Model<Cpu> = seeded::model(&config, 5);
     let plan = plan(7, 9, [1, 1], 61);
     assert!(plan.is_normalised());
@@ -279,7 +208,7 @@ fn unnormalised_scores_differ_by_one_number_a_position() {
 /// What is kept serves only probes that leave it where it is.
 #[test]
 fn what_is_kept_is_run_again_once_it_moves() {
-    let config = config(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
+    let config = opt(r#""vocab_size": 61, "hidden_size": 24, "ffn_dim": 56"#);
     let model: Model<Cpu> = seeded::model(&config, 5);
     let model = model.untied();
     let plan = plan(3, 9, [1, 2], 61);

@@ -1,8 +1,9 @@
 use super::matrix::as_matrix;
 use super::{Family, Part, Values};
+use crate::each::{Look, each};
 use crate::kernel::DenseNoise;
 use crate::{NoiseKind, ParameterSpace, ParameterSpec, Seed};
-use burn::module::{Module, ModuleVisitor, Param};
+use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use rayon::prelude::*;
@@ -10,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
-use zograd_params::ParameterPath;
 
 /// Bits of a word of a mask.
 const WORD: usize = 64;
@@ -49,14 +49,13 @@ impl Mask {
         seed: Seed,
     ) -> Self {
         let mut maker = Maker {
-            path: ParameterPath::default(),
             space,
             rule,
             density,
             seed,
             of: HashMap::new(),
         };
-        module.visit(&mut maker);
+        each(module, space, &mut maker);
         Self { of: maker.of }
     }
 
@@ -88,7 +87,6 @@ fn count(bits: &Bits) -> u64 {
 }
 
 struct Maker<'a> {
-    path: ParameterPath,
     space: &'a ParameterSpace,
     rule: MaskRule,
     density: f64,
@@ -96,20 +94,9 @@ struct Maker<'a> {
     of: HashMap<String, Arc<Bits>>,
 }
 
-impl<B: Backend> ModuleVisitor<B> for Maker<'_> {
-    fn enter_module(&mut self, name: &str, container: &str) {
-        self.path.enter(name, container);
-    }
-
-    fn exit_module(&mut self, _name: &str, container: &str) {
-        self.path.exit(container);
-    }
-
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        let name = self.path.name();
-        let Some(spec) = self.space.get(&name) else {
-            return;
-        };
+impl<B: Backend> Look<B> for Maker<'_> {
+    fn look<const D: usize>(&mut self, index: usize, param: &Param<Tensor<B, D>>) {
+        let spec = &self.space.parameters()[index];
         if as_matrix(&spec.shape).is_none() {
             return;
         }
@@ -125,7 +112,7 @@ impl<B: Backend> ModuleVisitor<B> for Maker<'_> {
                 smallest(&sizes, some, self.rule == MaskRule::Large)
             }
         };
-        self.of.insert(name, Arc::new(bits));
+        self.of.insert(spec.name.clone(), Arc::new(bits));
     }
 }
 

@@ -7,6 +7,7 @@ mod curve;
 mod dealt;
 mod estimate;
 mod group;
+mod kept;
 mod lists;
 mod opened;
 mod outcome;

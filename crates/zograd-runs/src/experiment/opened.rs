@@ -1,5 +1,6 @@
 //! The folder of several runs: made anew, or opened again.
 
+use super::kept;
 use super::together::{self, Opened};
 use crate::Runs;
 use crate::error::{Blame, Result, RunError, refuse};
@@ -23,13 +24,13 @@ pub(super) trait Plan: Serialize + DeserializeOwned {
     /// The task of its runs.
     fn task(&self) -> String;
 
-    /// Sets on how many threads its runs compute.
-    fn set_threads(&mut self, threads: &toml::Value);
+    /// The settings that its runs share, as often as they stand in it.
+    fn shared(&mut self) -> Vec<&mut toml::Table>;
 }
 
 impl<P: Plan> Opened<P> {
-    /// A new folder, `out` if it is named, in which nothing but the plan has been written. The first of several ranks makes
-    /// it.
+    /// A new folder, `out` if it is named, in which nothing but the plan and copies of the files that it names has been
+    /// written. The first of several ranks makes it.
     ///
     /// # Errors
     /// Those of `plan`, or the folder cannot be made; ranks that were asked for other things, or do not see it.
@@ -40,8 +41,11 @@ impl<P: Plan> Opened<P> {
         plan: impl FnOnce() -> Result<P>,
     ) -> Result<Self> {
         together::opened(&runs.ranks(), asked, P::FILE, || {
-            let plan = plan()?;
+            let mut plan = plan()?;
             let text = toml::to_string(&plan).or_input()?;
+            // each table names the same
+            let files = plan.shared().first().map(|train| kept::read(train));
+            let files = files.transpose()?.unwrap_or_default();
             let claimed = match out {
                 Some(out) => RunFolder::claim(out)?,
                 None => RunFolder::claim_free(&format!("{}-{}", plan.task(), P::ENDING))?,
@@ -49,6 +53,7 @@ impl<P: Plan> Opened<P> {
             let folder = claimed.path;
             zograd_files::write(&folder.join(P::FILE), text)
                 .about(format!("`out = {}`", folder.display()))?;
+            kept::write(&folder, &files)?;
             Ok((folder, plan, claimed.lock))
         })
     }
@@ -81,8 +86,11 @@ fn read<P: Plan>(folder: &Path, more: &Given) -> Result<(PathBuf, P, Lock)> {
     let mut plan: P = toml::from_str(&text)
         .map_err(|e| RunError::input(e.message().trim()))
         .about(named())?;
-    if let Some(threads) = more.get("threads") {
-        plan.set_threads(threads);
+    for train in plan.shared() {
+        if let Some(threads) = more.get("threads") {
+            train.insert("threads".into(), threads.clone());
+        }
+        kept::put_back(folder, train)?;
     }
     Ok((folder.to_owned(), plan, lock))
 }

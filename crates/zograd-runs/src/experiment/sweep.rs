@@ -6,6 +6,7 @@
 use super::advice::{Advice, advise, compare};
 use super::dealt::{self, State};
 use super::estimate::Estimate;
+use super::kept;
 use super::lists::Lists;
 use super::opened::Plan;
 use super::outcome::{Outcome, RunOutcome};
@@ -35,8 +36,8 @@ impl Plan for SweepPlan {
         self.task()
     }
 
-    fn set_threads(&mut self, threads: &toml::Value) {
-        self.train.insert("threads".into(), threads.clone());
+    fn shared(&mut self) -> Vec<&mut toml::Table> {
+        vec![&mut self.train]
     }
 }
 
@@ -234,7 +235,10 @@ impl Sweep {
             State::Over => {}
             State::Begun if MethodKind::of(&point.method).has_log() => {
                 let threads = self.plan.train.get("threads").cloned();
-                runs.resume(run, Given::new().with_some("threads", threads), watch)?;
+                let more = Given::new().with_some("threads", threads);
+                // that of the run may have been edited, or be gone
+                let more = more.with_some("task", kept::task_file(&self.plan.train));
+                runs.resume(run, more, watch)?;
             }
             State::New | State::Begun => {
                 if run.exists() {

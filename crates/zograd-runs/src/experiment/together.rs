@@ -1,5 +1,6 @@
 //! The folder of several runs, in which all ranks work.
 
+use super::kept::KEPT;
 use crate::Runs;
 use crate::error::{Blame, Result, RunError};
 use crate::folder::{LOCK, Lock, file_hash};
@@ -197,7 +198,7 @@ fn contents(path: &Path) -> Result<String> {
 /// Takes away a folder of runs that have not begun: input that is wrong leaves nothing behind.
 pub(super) fn withdraw(folder: &Path, file: &str) {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let own = [file, LOCK];
+    let own = [file, LOCK, KEPT];
     let mut names = entries.map(|entry| entry.file_name());
     if names.all(|name| own.iter().any(|own| name == *own)) {
         // what stays is in nobody's way

@@ -157,7 +157,7 @@ impl Origin {
             None => Ok(()),
             Some((what, ..)) => refuse!(
                 "{what} not what the run began with; a run is resumed with the same (where they have moved, say \
-                 where they are with `model`, `tokenizer` or `data`)"
+                 where they are with `model`, `tokenizer`, `task` or `data`)"
             ),
         }
     }

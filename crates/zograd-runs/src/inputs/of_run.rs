@@ -6,6 +6,7 @@ use crate::settings::{BUILT_IN_MODEL, Columns, Given, Owner, RewardOptions};
 use crate::words::as_text;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
+use zograd_tasks::{Dataset, Shares};
 
 /// What makes a folder that of an adapter.
 const ADAPTER: &str = "adapter_config.json";
@@ -39,19 +40,20 @@ pub fn with_known(mut given: Given) -> Result<Given> {
     })
 }
 
-/// What was given for a command that uses a tokenizer alone, completed in the same way where the tokenizer's folder is that of
-/// a run or of the weights it kept.
+/// What was given for a command that uses a tokenizer alone, completed in the same way where the tokenizer's folder is
+/// that of a run or of the weights it kept. Then the tokenizer is that of a model, whose name is the second of the two;
+/// so it is where the built-in model is named.
 ///
 /// # Errors
 /// As [`with_known`].
-pub fn with_known_tokenizer(given: Given) -> Result<Given> {
+pub fn with_known_tokenizer(given: Given) -> Result<(Given, Option<String>)> {
     let Some(folder) = given.text("tokenizer").map(str::to_owned) else {
-        return Ok(given);
+        return Ok((given, None));
     };
-    let known = with_known(given.clone().with("model", folder))?;
-    let tokenizer = known.get("model").cloned();
-    let known = known.without("model").without("adapter");
-    Ok(known.with_some("tokenizer", tokenizer))
+    let known = with_known(given.with("model", folder.as_str()))?;
+    let model = known.text("model").map(str::to_owned);
+    let model = model.filter(|model| *model != folder || model == BUILT_IN_MODEL);
+    Ok((known.without("model").without("adapter"), model))
 }
 
 /// The model of the run that is named as one, with its best weights in it or as an adapter of it.
@@ -142,8 +144,8 @@ pub(crate) fn with_known_rows(given: Given) -> Result<Given> {
     // of a single file the rows that were held back are those to measure with
     let split = said("split").or_else(|| {
         let file = settings.get("data").and_then(toml::Value::as_str);
-        let is_file = file.is_some_and(|file| Path::new(file).is_file());
-        is_file.then(|| zograd_tasks::Shares::default().to_string().into())
+        let is_one = file.is_some_and(|file| file != "-" && Dataset::is_one(file));
+        is_one.then(|| Shares::default().to_string().into())
     });
     let known = Given::new().with_some(
         "data",
@@ -165,7 +167,7 @@ pub(crate) fn examples_of_run(given: &Given) -> Result<Option<ExampleRows>> {
     let data = given.text("data");
     let place = data.and_then(|data| std::path::absolute(data).ok());
     let is_there = place.as_deref() == said("data").map(Path::new);
-    let usual = zograd_tasks::Shares::default().to_string();
+    let usual = Shares::default().to_string();
     let split = given.text("split");
     let is_divided = split.is_none_or(|split| split == said("split").unwrap_or(&usual));
     match is_there && is_divided && data != Some("-") {

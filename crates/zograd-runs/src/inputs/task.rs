@@ -124,10 +124,10 @@ pub(super) fn open(asked: Asked<'_>, data: &Path, watch: &mut dyn Watch) -> Resu
     })
 }
 
-/// The columns of rows of which one split is wanted by its name: a file without splits is divided as it is to train.
+/// The columns of rows of which one split is wanted by its name: rows without splits are divided as they are to train.
 #[must_use]
 pub fn divided(columns: Columns, data: Option<&Path>) -> Columns {
-    let is_whole = columns.split.is_none() && data.is_some_and(|data| !data.is_dir());
+    let is_whole = columns.split.is_none() && data.is_some_and(Dataset::is_one);
     let split = match is_whole {
         true => Some(Shares::default().to_string()),
         false => columns.split.clone(),
@@ -194,9 +194,9 @@ pub(crate) fn rows_alone(inputs: &Inputs, columns: &Columns) -> Result<Dataset> 
         };
         rows(asked, data, &[])
     };
-    let all = match (data.is_dir(), &columns.split) {
+    let all = match (Dataset::is_one(data), &columns.split) {
         // one file as it is
-        (false, None) => return open(&[Split::Train]),
+        (true, None) => return open(&[Split::Train]),
         _ => open(Reading::ALL.splits),
     };
     let others = [&[Split::Train][..], &[Split::Validation]];

@@ -1,6 +1,8 @@
 //! Answering rows: a label with its probabilities, or a text, for each, in their order.
 
 mod answered;
+mod columns;
+mod parquet_table;
 mod table;
 mod unfinished;
 

@@ -105,7 +105,8 @@ impl Unfinished {
                 };
                 let answered: Answered = serde_json::from_slice(&line)
                     .about(format!("{}, row {done}", self.path.display()))?;
-                if answered.row != *row.fields() {
+                let is_same = written(&line).as_ref() == row.written();
+                if !is_same || answered.row != *row.fields() {
                     refuse!(
                         "{}: it was begun with other rows: {} is not what it was; remove it to begin anew, or name another \
                          `out`",
@@ -203,5 +204,47 @@ impl WholeLines {
         }
         self.bytes += line.len() as u64 + 1;
         Ok(Some(line))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zograd_tasks::Opening;
+
+    /// Of rows that differ in digits that no number of 64 bits has.
+    #[test]
+    fn a_row_is_the_same_to_its_last_digit() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let (file, out) = (dir.path().join("rows.json"), dir.path().join("out.jsonl"));
+        let rows = |last: u64| {
+            let text = format!("[{{\"id\": 1}},\n{{\"id\": 12345678901234567890{last}}}]");
+            std::fs::write(&file, text).expect("written");
+            let opening = Opening {
+                splits: &[Split::Train],
+                ..Opening::default()
+            };
+            Dataset::open_as(&file, &opening).expect("rows")
+        };
+        let data = rows(1);
+        let lines: Vec<Line> = data
+            .range(Split::Train, 0..2)
+            .expect("rows")
+            .iter()
+            .map(|row| Line {
+                row: row.fields().clone(),
+                written: row.written().cloned(),
+                answer: Map::new(),
+            })
+            .collect();
+        let open = || Unfinished::open(&out, "of this model").expect("a file");
+        open().append(&lines).expect("written");
+        assert_eq!(open().check(&data, Split::Train).expect("the same"), 2);
+        let error = open().check(&rows(2), Split::Train).expect_err("others");
+        assert!(
+            error.to_string().contains("begun with other rows"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("row 1"), "{error}");
     }
 }

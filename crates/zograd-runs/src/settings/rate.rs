@@ -4,9 +4,6 @@ use crate::error::{Result, refuse};
 use serde::{Deserialize, Serialize};
 use zograd_trainer::{Limit, MeasuredRate, Measuring};
 
-/// What measuring may cost: a tenth of the forward passes of the run.
-const SHARE: u64 = 10;
-
 /// A learning rate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Written", into = "Written")]
@@ -72,8 +69,9 @@ pub(super) fn measuring(
             forwards(&Measuring::along(MeasuredRate::directions(u64::MAX)))
         ),
         None => {
-            let share = budget.map_or(u64::MAX, |budget| budget / SHARE);
-            Ok(Measuring::along(MeasuredRate::directions(share)).within(limit))
+            let share = |budget: u64| (budget as f64 * Measuring::SHARE) as u64;
+            let directions = MeasuredRate::directions(budget.map_or(u64::MAX, share));
+            Ok(Measuring::along(directions).within(limit))
         }
     }
 }

@@ -223,6 +223,55 @@ fn an_interrupted_sweep_is_reopened_and_ends_as_if_it_had_not_been() {
     assert_eq!(results(&report.points), results(&whole.points));
 }
 
+/// A task whose file was edited, or is gone, is still that of the sweep: of the run that was interrupted and of those to
+/// come.
+#[test]
+fn an_interrupted_sweep_keeps_its_task() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("rows")).expect("a folder");
+    for (split, rows) in [("train", 24), ("validation", 6)] {
+        let row = |k| format!("{{\"film\": \"{split} {k}\", \"good\": {}}}\n", k % 2);
+        let rows: String = (0..rows).map(row).collect();
+        fs::write(at("rows").join(format!("{split}.jsonl")), rows).expect("written");
+    }
+    let task = "template = \"{film} was\"\ncandidates = [\" bad\", \" good\"]\nlabel = \"good\"\n";
+    let asked = |out: &str| {
+        tiny()
+            .without("lr")
+            .with("model", "embedded")
+            .with("task", text(&at("own.toml")))
+            .with("data", text(&at("rows")))
+            .with("out", text(&at(out)))
+    };
+    fs::write(at("own.toml"), task).expect("written");
+    let runs = Runs::new();
+    let new = |out: &str| Sweep::new(lists(&["mezo"], &[1e-5, 1e-4]), asked(out), &runs);
+    let whole = new("whole").expect("a sweep");
+    let whole = whole.run(&runs, &mut Quiet).expect("a report");
+    for edited in [Some(task.replace("good\"]", "fine\"]")), None] {
+        fs::write(at("own.toml"), task).expect("written");
+        let out = format!("parts-{}", edited.is_some());
+        let begun = new(&out).expect("a sweep");
+        let mut watch = StopAfter::new(2);
+        begun
+            .run(&watch.stopping(&runs), &mut watch)
+            .expect("a report");
+        drop(begun);
+        match edited {
+            Some(text) => fs::write(at("own.toml"), text).expect("edited"),
+            None => fs::remove_file(at("own.toml")).expect("removed"),
+        }
+        let again = Sweep::reopen(&at(&out), &Given::new(), &runs).expect("a sweep");
+        let rest = again.run(&runs, &mut Quiet).expect("a report");
+        assert_eq!(results(&rest.points), results(&whole.points));
+    }
+    // one that is not there leaves nothing behind
+    let error = new("none").expect_err("no task").to_string();
+    assert!(error.contains("own.toml"), "{error}");
+    assert!(!at("none").exists());
+}
+
 #[test]
 fn a_sweep_is_reopened_with_threads_and_nothing_else() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,13 +1,13 @@
 //! One JSON list of objects, as `json.dump` and pandas write tables. Rows that nobody asked for are passed over, not
 //! kept.
 
-use super::DataError;
 use super::json_lines::MAX_LINE_BYTES;
+use super::{DataError, long_numbers_as_texts};
 use crate::Row;
 use crate::row::type_name;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::Value;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fmt::{self, Display};
 use std::io::{BufRead, Error, ErrorKind, Read};
 use std::iter::Peekable;
@@ -39,10 +39,11 @@ pub(super) fn read(
     wanted: &[usize],
     rows: &mut Vec<Row>,
 ) -> Result<usize, DataError> {
-    let left = Rc::new(Cell::new(MAX_LINE_BYTES));
+    let passing = Rc::new(Passing::default());
+    passing.begin(false);
     let bounded = Bounded {
         reader,
-        left: left.clone(),
+        passing: passing.clone(),
     };
     let mut parser = serde_json::Deserializer::from_reader(bounded);
     let mut list = List {
@@ -50,7 +51,7 @@ pub(super) fn read(
         first,
         wanted: wanted.iter().peekable(),
         rows,
-        left,
+        passing,
         passed: 0,
         no_object: None,
     };
@@ -72,8 +73,7 @@ struct List<'a> {
     first: usize,
     wanted: Peekable<Iter<'a, usize>>,
     rows: &'a mut Vec<Row>,
-    /// How many bytes the row that is being read may still have.
-    left: Rc<Cell<u64>>,
+    passing: Rc<Passing>,
     passed: usize,
     /// A row that was wanted and is none.
     no_object: Option<DataError>,
@@ -96,9 +96,10 @@ impl<'de> Visitor<'de> for &mut List<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         loop {
-            self.left.set(MAX_LINE_BYTES);
             let number = self.first + self.passed;
-            if self.wanted.next_if_eq(&&number).is_none() {
+            let is_wanted = self.wanted.next_if_eq(&&number).is_some();
+            self.passing.begin(is_wanted);
+            if !is_wanted {
                 if list.next_element::<IgnoredAny>()?.is_none() {
                     return Ok(());
                 }
@@ -107,7 +108,12 @@ impl<'de> Visitor<'de> for &mut List<'_> {
                 match list.next_element::<Value>()? {
                     None => return Ok(()),
                     Some(Value::Object(fields)) => {
-                        self.rows.push(Row::new(number, location, fields));
+                        let row = Row::new(number, location, fields);
+                        let text = self.passing.row();
+                        self.rows.push(match long_numbers_as_texts(&text) {
+                            Some(_) => row.written_as(&text),
+                            None => row,
+                        });
                     }
                     Some(other) => {
                         let found = type_name(&other);
@@ -121,15 +127,43 @@ impl<'de> Visitor<'de> for &mut List<'_> {
     }
 }
 
+/// The row that is being read.
+#[derive(Default)]
+struct Passing {
+    /// How many bytes it may still have.
+    left: Cell<u64>,
+    is_wanted: Cell<bool>,
+    /// What was read of it, if it is wanted.
+    bytes: RefCell<Vec<u8>>,
+}
+
+impl Passing {
+    /// What comes next is another row.
+    fn begin(&self, is_wanted: bool) {
+        self.left.set(MAX_LINE_BYTES);
+        self.is_wanted.set(is_wanted);
+        self.bytes.borrow_mut().clear();
+    }
+
+    /// The object that was read, in one line: the parser asks for byte after byte, and for none behind the last brace. No
+    /// text of JSON has a line break in it.
+    fn row(&self) -> String {
+        let bytes = self.bytes.borrow();
+        let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+        let text = text.strip_prefix(',').unwrap_or(text);
+        text.split(['\n', '\r']).map(str::trim).collect()
+    }
+}
+
 /// Ends where a row is longer than any should be: a parsed one takes many times its size.
 struct Bounded<R> {
     reader: R,
-    left: Rc<Cell<u64>>,
+    passing: Rc<Passing>,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let left = self.left.get();
+        let left = self.passing.left.get();
         if left == 0 {
             let why = format!("a row is longer than {MAX_LINE_BYTES} bytes");
             return Err(Error::new(ErrorKind::FileTooLarge, why));
@@ -138,7 +172,10 @@ impl<R: Read> Read for Bounded<R> {
             .unwrap_or(usize::MAX)
             .min(buffer.len());
         let read = self.reader.read(&mut buffer[..most])?;
-        self.left.set(left - read as u64);
+        self.passing.left.set(left - read as u64);
+        if self.passing.is_wanted.get() {
+            self.passing.bytes.borrow_mut().extend(&buffer[..read]);
+        }
         Ok(read)
     }
 }

@@ -152,6 +152,13 @@ impl Dataset {
         })
     }
 
+    /// Whether the rows at a path are all in one place, which is one split or is divided: one file, a folder with a
+    /// single file whose name is no split's, or the standard input.
+    pub fn is_one(path: impl AsRef<Path>) -> bool {
+        let path = path.as_ref();
+        !path.is_dir() || files::only_file(path).is_some()
+    }
+
     /// The splits of one source.
     fn of_one(name: String, source: Source, opening: &Opening<'_>) -> Result<Self, DataError> {
         let shares = match (opening.shares, opening.splits) {

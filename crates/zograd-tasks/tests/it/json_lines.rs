@@ -189,6 +189,24 @@ fn a_list_of_objects_is_read_as_rows() {
     assert!(message(data.count(Split::Validation)).contains("has no rows"));
 }
 
+/// As JSON lines, however the list is written.
+#[test]
+fn rows_of_a_list_keep_the_digits_of_their_numbers() {
+    let list = "[1, {\"n\": 1.50},\n {\n  \"n\":\r\n  123456789012345678901,\n  \"t\": \"a , b\"\n }\n ,{\"n\": 3}]";
+    let folder = folder(&[("train.json", list), ("validation.json", "[]")]);
+    let rows = open(&folder).rows(Split::Train, &[1, 2, 3]).expect("rows");
+    let written: Vec<_> = rows
+        .iter()
+        .map(|row| row.written().map(|text| &**text))
+        .collect();
+    let long = "{\"n\":123456789012345678901,\"t\": \"a , b\"}";
+    assert_eq!(written, [None, Some(long), None]);
+    let first = format!("[{long}]");
+    let data = self::folder(&[("train.json", first.as_str()), ("validation.json", "[]")]);
+    let rows = open(&data).rows(Split::Train, &[0]).expect("a row");
+    assert_eq!(rows[0].written().map(|text| &**text), Some(long));
+}
+
 #[test]
 fn a_list_that_is_no_json_says_where() {
     let long = format!("[{{\"t\": \"{}\"}}]", "x".repeat(17 << 20));

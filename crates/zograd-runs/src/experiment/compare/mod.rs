@@ -39,8 +39,8 @@ impl Plan for ComparisonPlan {
         self.task()
     }
 
-    fn set_threads(&mut self, threads: &toml::Value) {
-        self.set_threads(threads);
+    fn shared(&mut self) -> Vec<&mut toml::Table> {
+        self.tables()
     }
 }
 

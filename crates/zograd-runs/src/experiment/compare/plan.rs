@@ -243,14 +243,11 @@ impl ComparisonPlan {
         self.kind.first().and_then(|kind| kind.runs.threads())
     }
 
-    pub(super) fn set_threads(&mut self, threads: &toml::Value) {
-        for plan in self
-            .kind
-            .iter_mut()
-            .flat_map(|k| [&mut k.tuning, &mut k.runs])
-        {
-            plan.train.insert("threads".into(), threads.clone());
-        }
+    /// The settings of the plans in it.
+    pub(super) fn tables(&mut self) -> Vec<&mut toml::Table> {
+        let kinds = self.kind.iter_mut();
+        let plans = kinds.flat_map(|kind| [&mut kind.tuning, &mut kind.runs]);
+        plans.map(|plan| &mut plan.train).collect()
     }
 
     pub(super) fn target(&self) -> Target {
