@@ -64,7 +64,7 @@ impl Reference<'_> {
         let forwards = report.evaluations.len() as u64;
         // from the next draw on both have noise of the same shape
         let nothing = AppliedUpdate::new(Direction::zero(), 0.0).with_decay(0.0, context.step);
-        numbers.recall(&nothing.with_curvature(report.curvature))?;
+        numbers.recall(&nothing.with_learnt(report.learnt))?;
         let estimate = report.direction;
         if estimate.is_zero() {
             return Ok(Alignment {

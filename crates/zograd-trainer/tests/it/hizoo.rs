@@ -180,7 +180,7 @@ fn what_was_learnt_is_recalled_without_moving_weights() {
             let report = run_step(&mut strategy, &context, &mut prober, rule).expect("a step");
             AppliedUpdate::new(report.direction, report.lr)
                 .with_decay(0.0, step)
-                .with_curvature(report.curvature)
+                .with_learnt(report.learnt)
         };
         let mut whole = perturbed(start(), eps, exact);
         let updates: Vec<AppliedUpdate> = (0..6).map(|at| step(&mut whole, at)).collect();
