@@ -58,7 +58,8 @@ pub use known::Methods;
 pub use method::{Configured, Method, NoSettings};
 pub use methods::{
     Adamu, AdamuSettings, Anneal, Annealed, Fzoo, Greedy, GuidingVector, GuidingVectorHistory,
-    GuidingVectorSettings, Hizoo, HizooSettings, Mezo, NSpsa, NSpsaSettings, PoolRegression, PoolRegressionSettings, PoolSettings, Shaping,
+    GuidingVectorSettings, Hizoo, HizooSettings, Mezo, NSpsa, NSpsaSettings, PoolRegression,
+    PoolRegressionSettings, PoolSettings, Shaping,
 };
 pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step, try_run_step_together};
 pub use setting::{Choice, Kind, Setting, SettingError};

@@ -98,12 +98,16 @@ impl Perturbation {
                     own.learn(parameter, &draws, momentum.falls);
                 }
                 self.history = Some(history);
-                self.momentum = None;
             }
         }
     }
 
-    /// From now on [`Momentum::QUOTIENT`] is that of this step.
+    /// Whether [`Momentum::QUOTIENT`] means something.
+    pub(crate) fn divides(&self) -> bool {
+        self.momentum.is_some()
+    }
+
+    /// From now on it is that of this step, or means nothing.
     pub(crate) fn divide(&mut self, learnt: Option<&Learnt>) {
         self.momentum = match learnt {
             Some(Learnt::Momentum(momentum)) => Some(momentum.clone()),

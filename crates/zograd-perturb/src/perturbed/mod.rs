@@ -242,8 +242,9 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             }
         }
         let since = self.noise.since(step);
-        if since != self.since {
+        if since != self.since || self.noise.divides() {
             self.move_to(&Direction::zero())?;
+            self.noise.divide(None);
             self.since = since;
             self.amplitudes = self.noise.amplitudes(&self.space, since);
             self.has_factors = self.noise.has_factors(&self.space, since);
@@ -413,7 +414,9 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             });
         }
         let mut decay = Decay::of(update)?;
-        self.divide(update);
+        if update.learnt.is_some() {
+            self.divide(update);
+        }
         let (direction, lr) = (&update.direction, update.lr);
         if self.start.is_some() && !decay.is_none() {
             self.move_to(&Direction::zero())?;

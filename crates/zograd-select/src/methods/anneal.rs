@@ -83,7 +83,7 @@ mod tests {
             assert_eq!(PAPER.at(step), last);
         }
         // (1 + cos(pi 14976 / 16000)) / 2 and (1 + cos(pi 14976 / 19600)) / 2; 14976 / 14000 is past the end
-        let by_hand = [0.010_074, 0.131_206, 0.0];
+        let by_hand = [0.010_072, 0.131_157, 0.0];
         for (found, expected) in numbers(last).into_iter().zip(by_hand) {
             assert!((found - expected).abs() < 1e-5, "{found} for {expected}");
         }
@@ -95,16 +95,10 @@ mod tests {
     fn it_answers_alike_however_often_and_in_whatever_order_it_is_asked() {
         let steps = [0, 1024, 1025, 5000, 9999, 15_999, 16_000, 20_000];
         let forth = steps.map(|step| PAPER.at(step));
-        let mut back = steps;
-        back.reverse();
-        let mut back = back.map(|step| {
-            for _ in 0..3 {
-                PAPER.at(7777);
-            }
-            PAPER.at(step)
-        });
-        back.reverse();
-        assert_eq!(forth, back);
+        for (step, first) in steps.into_iter().zip(forth).rev() {
+            assert_eq!(PAPER.at(step), first);
+            assert_eq!(PAPER.at(step), first);
+        }
     }
 
     proptest! {
@@ -116,9 +110,10 @@ mod tests {
                 let now = anneal.at(step);
                 for (last, now) in numbers(last).into_iter().zip(numbers(now)) {
                     prop_assert!((0.0..=1.0).contains(&now));
-                    // the steepest: x by 1.25 / 0.875^2 of a step's share, half of pi times that
+                    // x rises by 1 / (0.7^2 end) at most, the end is 1.25 lengths away or more, and the cosine falls by half
+                    // of pi times that
                     let fall = last - now;
-                    prop_assert!((0.0..3.0 / length as f64).contains(&fall), "{step}: {fall}");
+                    prop_assert!(fall > -1e-15 && fall < 2.6 / length as f64, "{step}: {fall}");
                 }
                 last = now;
             }
