@@ -9,10 +9,10 @@ use std::sync::Arc;
 /// What is added to `v` under the root.
 const LITTLE: f32 = 1e-8;
 
-/// No quotient becomes larger than dense noise, and no history more than eight times as large: exact steps have room for
-/// that.
+/// No quotient becomes larger than dense noise, and no history more than four times as large: exact steps have room for the
+/// way from one probe to the opposite one, whose coefficients add up to 4 with those of the draws.
 const LARGEST_QUOTIENT: f32 = LARGEST_NOISE as f32;
-const LARGEST_KEPT: f32 = 8.0 * LARGEST_QUOTIENT;
+const LARGEST_KEPT: f32 = 4.0 * LARGEST_QUOTIENT;
 
 /// `m`, with its largest magnitude and its mean square.
 #[derive(Clone, Debug, Default)]
@@ -204,7 +204,7 @@ mod tests {
         for _ in 0..20 {
             history.learn(&w, &draws(10.0), false);
         }
-        assert_eq!(history.largest(&w), 8.0 * LARGEST_NOISE);
+        assert_eq!(history.largest(&w), 4.0 * LARGEST_NOISE);
         let mut steep = draws(0.0);
         // v is that of the second draw, which is 0
         (steep.second, steep.around.noise) = (0.0, Vec::new());
