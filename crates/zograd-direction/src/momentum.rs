@@ -2,9 +2,9 @@ use crate::{Direction, Seed};
 
 /// What a step draws around what was kept of the step before, and how its update is scaled by it.
 ///
-/// Weights that keep a history `m`, a number each and 0 at first, know two seeds more within such a step: [`Self::HISTORY`] is
-/// `m` itself, and [`Self::QUOTIENT`] what an update is made of. Element by element, with `p` of the direction `fresh` and
-/// `q` of the direction `around`,
+/// Weights that keep a history `m`, a number each and 0 at first, know two seeds more within such a step:
+/// [`Self::HISTORY`] is `m` itself, and [`Self::QUOTIENT`] what an update is made of. Element by element, with `p` of
+/// the direction `fresh` and `q` of the direction `around`,
 ///
 /// ```text
 /// m' = first p + (1 - first) q

@@ -9,8 +9,8 @@ use std::sync::Arc;
 /// What is added to `v` under the root.
 const LITTLE: f32 = 1e-8;
 
-/// No quotient becomes larger than dense noise, and no history more than four times as large: exact steps have room for the
-/// way from one probe to the opposite one, whose coefficients add up to 4 with those of the draws.
+/// No quotient becomes larger than dense noise, and no history more than four times as large: exact steps have room for
+/// the way from one probe to the opposite one, whose coefficients add up to 4 with those of the draws.
 const LARGEST_QUOTIENT: f32 = LARGEST_NOISE as f32;
 const LARGEST_KEPT: f32 = 4.0 * LARGEST_QUOTIENT;
 

@@ -1,7 +1,7 @@
 //! A number for each weight that moves, kept beside the weights from step to step.
 //!
-//! On the host, so that it has the same bits on every backend. It is a function of the seeds and of what was learnt along
-//! them, in their order: a replay that follows the steps of a log has it again, to the bit.
+//! On the host, so that it has the same bits on every backend. It is a function of the seeds and of what was learnt
+//! along them, in their order: a replay that follows the steps of a log has it again, to the bit.
 
 use crate::{ParameterSpec, TensorId};
 use rayon::prelude::*;
@@ -31,8 +31,8 @@ impl Kept {
         self.0.get(&parameter.id)
     }
 
-    /// Changes the numbers of a parameter in place, a piece at a time, of which the first element is given. What was found
-    /// in each piece, in their order.
+    /// Changes the numbers of a parameter in place, a piece at a time, of which the first element is given. What was
+    /// found in each piece, in their order.
     pub(crate) fn change<R: Send>(
         &mut self,
         parameter: &ParameterSpec,

@@ -6,8 +6,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use zograd_direction::{Direction, Momentum};
 
-/// ZO-AdaMU: the two-sided estimate along noise that is drawn around what was probed before, and an update that is divided,
-/// element by element, by the root of the mean square of its two draws. Two forwards:
+/// ZO-AdaMU: the two-sided estimate along noise that is drawn around what was probed before, and an update that is
+/// divided, element by element, by the root of the mean square of its two draws. Two forwards:
 ///
 /// ```text
 /// p = sqrt(alpha) z1                            q = m + sqrt(1 - alpha) z2
@@ -16,10 +16,10 @@ use zograd_direction::{Direction, Momentum};
 /// theta <- theta - lr g m' / sqrt(v + 1e-8)     m <- sign(g) m'
 /// ```
 ///
-/// `m`, a number for each weight, is kept with the weights ([`Strategy::state_bytes_per_weight`]). `alpha`, `b1` and `b2` fall
-/// from 1 as [`Anneal`] says: at first the direction is MeZO's and the update its signs. The code published with the method
-/// mixes 0.1 of `p` and 0.9 of `q` in its probes whatever `b1` is, so that it applies what it has not probed; here they are
-/// the same `m'`.
+/// `m`, a number for each weight, is kept with the weights ([`Strategy::state_bytes_per_weight`]). `alpha`, `b1` and
+/// `b2` fall from 1 as [`Anneal`] says: at first the direction is MeZO's and the update its signs. The code published
+/// with the method mixes 0.1 of `p` and 0.9 of `q` in its probes whatever `b1` is, so that it applies what it has not
+/// probed; here they are the same `m'`.
 ///
 /// arXiv 2312.15184, algorithm 1, with `v` as in its code: the paper writes its square under the root.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +78,8 @@ impl Adamu {
 
 impl Configured for Adamu {
     const NAME: &'static str = "adamu";
-    const ABOUT: &'static str = "SPSA along noise around what was probed before (ZO-AdaMU), 4 bytes more a weight: 2 forwards";
+    const ABOUT: &'static str =
+        "SPSA along noise around the last probe (ZO-AdaMU), 4 bytes more a weight: 2 forwards";
     const SETTINGS: &'static [Setting] = &[
         Setting::count(
             "anneal-from",

@@ -11,12 +11,12 @@ use std::f64::consts::PI;
 ///           x = (u - from) / (end - speed (end - to) (u - from) / (to - from))
 /// ```
 ///
-/// with a speed of 1 for `alpha`, 0.1 for `first` and 1.5 for `second`. The larger the speed, the sooner the horizon of the
-/// cosine draws near; what is past it stays 0.
+/// with a speed of 1 for `alpha`, 0.1 for `first` and 1.5 for `second`. The larger the speed, the sooner the horizon of
+/// the cosine draws near; what is past it stays 0.
 ///
-/// The code published with the method shortens the horizon in every call, whoever makes it: there the two probes of a step
-/// have different perturbations, the more parameters a model has the sooner it is over, and the three curves shorten each
-/// other's. This is one call for each curve and step, as the speeds say.
+/// The code published with the method shortens the horizon in every call, whoever makes it: there the two probes of a
+/// step have different perturbations, the more parameters a model has the sooner it is over, and the three curves
+/// shorten each other's. This is one call for each curve and step, as the speeds say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Anneal {
     /// The step from which on they fall.
@@ -110,8 +110,8 @@ mod tests {
                 let now = anneal.at(step);
                 for (last, now) in numbers(last).into_iter().zip(numbers(now)) {
                     prop_assert!((0.0..=1.0).contains(&now));
-                    // x rises by 1 / (0.7^2 end) at most, the end is 1.25 lengths away or more, and the cosine falls by half
-                    // of pi times that
+                    // x rises by 1 / (0.7^2 end) at most, the end is 1.25 lengths away or more, and the cosine falls by
+                    // half of pi times that
                     let fall = last - now;
                     prop_assert!(fall > -1e-15 && fall < 2.6 / length as f64, "{step}: {fall}");
                 }

@@ -18,9 +18,9 @@ fn history(model: &Perturbed<B, Pair<B>>) -> Vec<f64> {
     both.into_iter().map(f64::from).collect()
 }
 
-/// Eight steps by hand, through all phases. Both probes are at the same `m'`, on either side, and it is this `m'` that is
-/// divided, applied and kept. The released code mixes other shares into its probes than into its updates, and its schedule
-/// moves with every call, so that the two probes differ.
+/// Eight steps by hand, through all phases. Both probes are at the same `m'`, on either side, and it is this `m'` that
+/// is divided, applied and kept. The released code mixes other shares into its probes than into its updates, and its
+/// schedule moves with every call, so that the two probes differ.
 #[test]
 fn the_update_is_the_quotient_of_the_probes() {
     let (eps, lr, anneal) = (0.5, 0.01, Anneal { from: 1, to: 6 });
@@ -99,7 +99,8 @@ fn what_was_learnt_is_recalled() {
     is_recalled_without_moving_weights(strategy, history);
 }
 
-/// The seeds of history and quotient mean nothing by themselves: a direction that is not known must not be taken for none.
+/// The seeds of history and quotient mean nothing by themselves: a direction that is not known must not be taken for
+/// none.
 #[test]
 fn a_quotient_of_nothing_is_refused() {
     for exact in [false, true] {

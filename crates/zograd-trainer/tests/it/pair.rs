@@ -68,8 +68,8 @@ pub fn noise_of(seed: Seed) -> Vec<f64> {
     all.map(|z| f64::from(*z)).collect()
 }
 
-/// A resumed run has weights from a checkpoint, and takes up what was learnt before from the updates alone: `kept` is what
-/// it is to have then.
+/// A resumed run has weights from a checkpoint, and takes up what was learnt before from the updates alone: `kept` is
+/// what it is to have then.
 pub fn is_recalled_without_moving_weights(
     strategy: impl Fn() -> Box<dyn Strategy>,
     kept: impl Fn(&Perturbed<B, Pair<B>>) -> Vec<f64>,
