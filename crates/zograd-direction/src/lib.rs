@@ -1,4 +1,4 @@
-//! Seeds and directions, and what was learnt of the curvature along them: the vocabulary every other crate of zograd speaks.
+//! Seeds and directions, and what was learnt along them: the vocabulary every other crate of zograd speaks.
 //!
 //! A zeroth-order method moves the weights of a model along random perturbations. Whatever the
 //! method, each of its perturbations is a linear combination of seeded noise,
@@ -36,8 +36,12 @@ struct Readme;
 
 mod curvature;
 mod direction;
+mod learnt;
+mod momentum;
 mod seed;
 
 pub use curvature::Curvature;
 pub use direction::Direction;
+pub use learnt::Learnt;
+pub use momentum::Momentum;
 pub use seed::Seed;

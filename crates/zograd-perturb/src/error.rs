@@ -39,6 +39,14 @@ pub enum PerturbError {
         /// The first step of those in which seeds mean what they mean now.
         since: u64,
     },
+    /// An update is a quotient of draws that it does not say ([`Momentum`](crate::Momentum)).
+    #[error(
+        "the update of step {step} is a quotient, and does not say of what: its method does, told the losses of the log"
+    )]
+    Quotient {
+        /// Steps of the run before the update.
+        step: u64,
+    },
     /// The file with the f32 originals could not be read or written.
     #[error("the f32 originals: {0}")]
     Originals(String),

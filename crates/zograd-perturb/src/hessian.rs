@@ -1,12 +1,8 @@
 //! An estimate of the diagonal of the Hessian, and the noise that it shapes.
-//!
-//! One f32 for each weight that moves, on the host, so that it has the same bits on every backend. It is a function of the
-//! seeds and of what was learnt along them, in their order: a replay that follows the steps of a log has it again, to the bit.
 
+use crate::ParameterSpec;
+use crate::kept::{Kept, Numbers};
 use crate::values::Values;
-use crate::{ParameterSpec, TensorId};
-use rayon::prelude::*;
-use std::collections::HashMap;
 use std::sync::Arc;
 use zograd_direction::Curvature;
 
@@ -15,23 +11,9 @@ use zograd_direction::Curvature;
 const LOWEST: f32 = 1.0 / 64.0;
 const HIGHEST: f32 = (1 << 20) as f32;
 
-/// Weights that a thread takes at a time. The sums over a parameter are made of those of such pieces, in their order.
-const PIECE: usize = 1 << 13;
-
-/// `H`, for every parameter that has learnt something; of others it is 1.
+/// `H - 1`, which near its beginning is finer in f32 than `H` is, with the largest `1 / sqrt(H)` and the mean of `1 / H`.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Hessian(HashMap<TensorId, Arc<Diagonal>>);
-
-/// `H` of a parameter.
-#[derive(Clone, Debug)]
-struct Diagonal {
-    /// `H - 1`, which near its beginning is finer in f32 than `H` is.
-    above_one: Vec<f32>,
-    /// The largest `1 / sqrt(H)`.
-    largest: f64,
-    /// The mean of `1 / H`.
-    mean_square: f64,
-}
+pub(crate) struct Hessian(Kept);
 
 impl Hessian {
     /// `values / sqrt(H)`.
@@ -40,29 +22,29 @@ impl Hessian {
         parameter: &ParameterSpec,
         values: Arc<dyn Values>,
     ) -> Arc<dyn Values> {
-        match self.0.get(&parameter.id) {
+        match self.0.of(parameter) {
             None => values,
-            Some(diagonal) => Arc::new(Shaped {
+            Some(above_one) => Arc::new(Shaped {
                 values,
-                diagonal: Arc::clone(diagonal),
+                above_one: Arc::clone(above_one),
             }),
         }
     }
 
     /// How much larger noise may be here than without.
     pub(crate) fn largest(&self, parameter: &ParameterSpec) -> f64 {
-        self.0.get(&parameter.id).map_or(1.0, |of| of.largest)
+        self.0.of(parameter).map_or(1.0, |of| of.largest)
     }
 
     /// The mean square of what noise is divided by, inverted.
     pub(crate) fn mean_square(&self, parameter: &ParameterSpec) -> f64 {
-        self.0.get(&parameter.id).map_or(1.0, |of| of.mean_square)
+        self.0.of(parameter).map_or(1.0, |of| of.mean_square)
     }
 
     /// `H` of a parameter.
     pub(crate) fn of(&self, parameter: &ParameterSpec) -> Option<Vec<f32>> {
-        let diagonal = self.0.get(&parameter.id)?;
-        Some(diagonal.above_one.iter().map(|h| 1.0 + h).collect())
+        let above_one = &self.0.of(parameter)?.each;
+        Some(above_one.iter().map(|h| 1.0 + h).collect())
     }
 
     /// Takes up what was learnt along this noise, which is that without `H`.
@@ -72,20 +54,11 @@ impl Hessian {
         noise: &dyn Values,
         curvature: &Curvature,
     ) {
-        let diagonal = self.0.entry(parameter.id).or_insert_with(|| {
-            Arc::new(Diagonal {
-                above_one: vec![0.0; parameter.len()],
-                largest: 1.0,
-                mean_square: 1.0,
-            })
-        });
-        let diagonal = Arc::make_mut(diagonal);
         let along = curvature.along.min(f64::from(f32::MAX)) as f32;
         let share = curvature.share as f32;
-        let pieces = diagonal.above_one.par_chunks_mut(PIECE).enumerate();
-        let found = pieces.map(|(piece, above_one)| {
+        let (numbers, found) = self.0.change(parameter, |start, above_one| {
             let mut z = vec![0.0; above_one.len()];
-            noise.fill(piece * PIECE, &mut z);
+            noise.fill(start, &mut z);
             let (mut lowest, mut sum) = (HIGHEST, 0.0);
             for (above_one, z) in above_one.iter_mut().zip(z) {
                 let rise = share * (along * (z * z) - 1.0);
@@ -97,12 +70,11 @@ impl Hessian {
             }
             (lowest, sum)
         });
-        let found: Vec<(f32, f64)> = found.collect();
         let lowest = found.iter().map(|(lowest, _)| *lowest);
         // rounded up: what a division and a root round may be a little more
-        diagonal.largest = f64::from(lowest.fold(HIGHEST, f32::min)).sqrt().recip() * (1.0 + 1e-6);
+        numbers.largest = f64::from(lowest.fold(HIGHEST, f32::min)).sqrt().recip() * (1.0 + 1e-6);
         let sum: f64 = found.iter().map(|(_, sum)| sum).sum();
-        diagonal.mean_square = sum / parameter.len().max(1) as f64;
+        numbers.mean_square = sum / parameter.len().max(1) as f64;
     }
 }
 
@@ -110,13 +82,13 @@ impl Hessian {
 #[derive(Debug)]
 struct Shaped {
     values: Arc<dyn Values>,
-    diagonal: Arc<Diagonal>,
+    above_one: Arc<Numbers>,
 }
 
 impl Values for Shaped {
     fn fill(&self, start: usize, out: &mut [f32]) {
         self.values.fill(start, out);
-        let above_one = &self.diagonal.above_one[start..];
+        let above_one = &self.above_one.each[start..];
         // both operations are rounded correctly on every machine
         for (value, above_one) in out.iter_mut().zip(above_one) {
             *value /= (1.0 + above_one).sqrt();
@@ -127,6 +99,7 @@ impl Values for Shaped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kept::PIECE;
     use burn::tensor::DType;
     use zograd_direction::Seed;
 
@@ -182,7 +155,7 @@ mod tests {
     #[test]
     fn small_shares_add_up() {
         let (hessian, w) = learnt(4, 1e-9, &[2.0; 1000]);
-        let found = hessian.0[&w.id].above_one.clone();
+        let found = hessian.0.of(&w).expect("learnt").each.clone();
         for (z, found) in found.into_iter().enumerate() {
             let factor = 1.0 + 1e-9 * (2.0 * (z * z) as f64 - 1.0);
             let expected = factor.powi(1000) - 1.0;

@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use zograd_direction::{Curvature, Direction, Seed};
+use zograd_direction::{Direction, Learnt, Seed};
 
 /// What a strategy knows of the step it is in.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,8 +71,8 @@ pub struct Update {
     /// The slope that was measured, for the record; where several directions were measured, their mean
     /// absolute slope.
     pub projected_gradient: f64,
-    /// What the step has learnt of the curvature, if it looked at it: it shapes the noise of the steps after it.
-    pub curvature: Option<Curvature>,
+    /// What the step has learnt for the weights to keep, if something: it shapes the noise of the steps after it.
+    pub learnt: Option<Learnt>,
 }
 
 impl Update {
@@ -86,25 +86,25 @@ impl Update {
         Self {
             direction,
             projected_gradient,
-            curvature: None,
+            learnt: None,
         }
     }
 
-    /// The same, with what was learnt of the curvature.
+    /// The same, with what was learnt.
     #[must_use]
-    pub fn with_curvature(self, curvature: Curvature) -> Self {
+    pub fn with_learnt(self, learnt: impl Into<Learnt>) -> Self {
         Self {
-            curvature: Some(curvature),
+            learnt: Some(learnt.into()),
             ..self
         }
     }
 
     /// Whether every number of it is finite. An update that is not must not reach the weights.
     pub fn is_finite(&self) -> bool {
-        let curvature = self.curvature.as_ref();
+        let learnt = self.learnt.as_ref();
         self.projected_gradient.is_finite()
             && self.direction.is_finite()
-            && curvature.is_none_or(Curvature::is_finite)
+            && learnt.is_none_or(Learnt::is_finite)
     }
 }
 

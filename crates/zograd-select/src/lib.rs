@@ -16,8 +16,10 @@
 //! | [`Greedy`] | along the pool's best candidate | M + 1 |
 //! | [`PoolRegression`] | every candidate weighed by its loss (not in the paper) | M |
 //! | [`Fzoo`] | one-sided slopes over the spread of the pool's losses (arXiv 2506.09034) | M + 1 |
+//! | [`Hizoo`] | along noise shaped by an estimate of the Hessian's diagonal (arXiv 2402.15173) | 3 |
+//! | [`Adamu`] | along noise around what was probed before (arXiv 2312.15184) | 2 |
 //!
-//! All but the last two implement arXiv 2601.04710 as the paper states it.
+//! The first five implement arXiv 2601.04710 as the paper states it.
 //!
 //! A [`Method`] is a strategy with a name and [`Setting`]s ([`Configured`]); [`Methods`] are those that a program
 //! knows, and a [`MethodSpec`] is what stands in a log.
@@ -55,8 +57,9 @@ pub use error::StrategyError;
 pub use known::Methods;
 pub use method::{Configured, Method, NoSettings};
 pub use methods::{
-    Fzoo, Greedy, GuidingVector, GuidingVectorHistory, GuidingVectorSettings, Hizoo, HizooSettings,
-    Mezo, NSpsa, NSpsaSettings, PoolRegression, PoolRegressionSettings, PoolSettings, Shaping,
+    Adamu, AdamuSettings, Anneal, Annealed, Fzoo, Greedy, GuidingVector, GuidingVectorHistory,
+    GuidingVectorSettings, Hizoo, HizooSettings, Mezo, NSpsa, NSpsaSettings, PoolRegression,
+    PoolRegressionSettings, PoolSettings, Shaping,
 };
 pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step, try_run_step_together};
 pub use setting::{Choice, Kind, Setting, SettingError};

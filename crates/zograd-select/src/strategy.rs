@@ -31,8 +31,8 @@ pub trait Strategy: Send {
     /// How many evaluations a step takes: what budgets of forward passes are computed with.
     fn forwards(&self) -> usize;
 
-    /// Bytes that are kept for each weight that moves, beside it: 4 if updates come with what was learnt of the curvature
-    /// ([`Update::curvature`](crate::Update::curvature)), by default none.
+    /// Bytes that are kept for each weight that moves, beside it: 4 if updates come with what was learnt
+    /// ([`Update::learnt`](crate::Update::learnt)), by default none.
     fn state_bytes_per_weight(&self) -> usize {
         0
     }

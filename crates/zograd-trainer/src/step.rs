@@ -1,5 +1,5 @@
 use crate::{Event, Guards, Prober, Ruling, TrainError, Verdict};
-use zograd_perturb::{AppliedUpdate, Curvature, Direction};
+use zograd_perturb::{AppliedUpdate, Direction, Learnt};
 use zograd_select::{SkipReason, StepContext, Strategy, Told, Update, try_run_step_together};
 use zograd_tasks::rewards::RewardFailure;
 
@@ -29,8 +29,8 @@ pub struct StepReport {
     pub tokens: u64,
     /// What was subtracted from the weights, before the factor of the learning rate; zero if skipped.
     pub direction: Direction,
-    /// What was learnt of the curvature, if something was; nothing if the step was skipped.
-    pub curvature: Option<Curvature>,
+    /// What was learnt for the weights to keep, if something was; nothing if the step was skipped.
+    pub learnt: Option<Learnt>,
     /// The projected gradient as it was measured; 0 if none was.
     pub projected_gradient: f64,
     /// The learning rate, after the factor of the verdict.
@@ -144,7 +144,7 @@ fn attempt(
         evaluations: outcome.evaluations,
         tokens,
         direction: Direction::zero(),
-        curvature: None,
+        learnt: None,
         projected_gradient: 0.0,
         lr: rule.lr,
         skipped: outcome.skipped,
@@ -166,11 +166,11 @@ fn attempt(
             report.lr = rule.lr * factor;
             let update = AppliedUpdate::new(update.direction, report.lr)
                 .with_decay(rule.decay, context.step)
-                .with_curvature(update.curvature);
+                .with_learnt(update.learnt);
             report.skipped = prober.update(&update)?;
             if report.skipped.is_none() {
                 report.direction = update.direction;
-                report.curvature = update.curvature;
+                report.learnt = update.learnt;
             }
         }
     }

@@ -38,6 +38,7 @@ METHODS = {
     "pool8": (POOL8, HIGH),
     "tail": (["tail", "--schedule", "linear"], LOW),
     "hizoo": (["hizoo"], LOW),
+    "adamu": (["adamu", "--anneal-from", "25", "--anneal-to", "ANNEAL"], LOW),
     "subzero": (["mezo", *SUBZERO], [*LOW, "1e-3"]),
     "subzero, gv4": (["gv", "--pool", "4", *SUBZERO], [*LOW, "1e-3"]),
     "n-spsa": (["n-spsa", "--queries", "4"], [*LOW, "1e-3"]),
@@ -92,7 +93,9 @@ def run(part, name, lr, seed):
     test = 32 if seed == 0 and part.startswith("smollm2") else test
     folder = pathlib.Path(a.out) / f"{part}-{name}-{lr}-{seed}".replace(" ", "-").replace(",", "")
     if not (folder / "summary.json").exists() and not a.table:
-        words = [str(head) if word == "HEAD" else word for word in methods[name][0]]
+        # two forward passes a step
+        known = {"HEAD": str(head), "ANNEAL": str(forwards * 2 // 5)}
+        words = [known.get(word, word) for word in methods[name][0]]
         eps = [] if words[0] in ("adam", "tail") else ["--eps", "1e-3"]
         command = [a.zograd, "train", "--model", a.model, "--task", task, "--data", f"{a.data}/{task}", "--method", *words, "--lr", lr, *eps]
         command += ["--forwards", forwards, "--eval-every-forwards", forwards // 10, "--seed", seed, "--train-examples", train]

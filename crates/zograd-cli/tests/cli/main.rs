@@ -15,10 +15,10 @@ mod families;
 #[cfg(unix)]
 mod first_model;
 mod generate;
-mod hizoo;
 #[cfg(unix)]
 mod hostile;
 mod integrity;
+mod kept;
 mod machine;
 mod memory;
 mod other_names;

@@ -177,6 +177,7 @@ fn every_method_trains() {
         ("pool-regression", &["--pool", "4"], 4),
         ("fzoo", &["--pool", "4", "--noise", "rademacher"], 5),
         ("hizoo", &["--hessian-share", "1e-4"], 3),
+        ("adamu", &["--anneal-from", "0", "--anneal-to", "3"], 2),
     ] {
         let mut args = short(&["--method", method]);
         args.extend(more);

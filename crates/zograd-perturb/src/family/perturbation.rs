@@ -1,9 +1,10 @@
 use super::{Dense, Factors, Family, Part, Scales, Values};
 use crate::grid::odd;
 use crate::hessian::Hessian;
+use crate::history::{Drawn, Draws, History, Quotient};
 use crate::kernel::DenseNoise;
 use crate::noise::LARGEST_NOISE;
-use crate::{Curvature, NoiseKind, ParameterSpace, ParameterSpec, Seed};
+use crate::{Direction, Learnt, Momentum, NoiseKind, ParameterSpace, ParameterSpec, Seed};
 use std::sync::Arc;
 
 /// How seeds become noise: what a seed means, of what numbers dense noise is made, and how it is scaled.
@@ -23,6 +24,10 @@ pub struct Perturbation {
     scales: Scales,
     /// What was learnt of the curvature, if something was.
     hessian: Option<Arc<Hessian>>,
+    /// What was kept of the steps before, if something was.
+    history: Option<Arc<History>>,
+    /// What [`Momentum::QUOTIENT`] means, if it means something.
+    momentum: Option<Momentum>,
 }
 
 impl From<NoiseKind> for Perturbation {
@@ -44,6 +49,8 @@ impl Perturbation {
             family,
             scales: Scales::default(),
             hessian: None,
+            history: None,
+            momentum: None,
         }
     }
 
@@ -57,30 +64,89 @@ impl Perturbation {
         self.kind
     }
 
-    /// [`Family::since`]; where curvature is learnt, every step may give seeds another meaning.
+    /// [`Family::since`]; where weights keep something, every step may give seeds another meaning.
     pub(crate) fn since(&self, step: u64) -> u64 {
-        match self.hessian {
-            None => self.family.since(step),
-            Some(_) => step,
+        match self.keeps() {
+            false => self.family.since(step),
+            true => step,
         }
     }
 
+    /// Whether noise is shaped by what was learnt.
+    fn keeps(&self) -> bool {
+        self.hessian.is_some() || self.history.is_some()
+    }
+
     /// From now on noise is shaped by this, too, which was learnt in the step after `step` others.
-    pub(crate) fn learn(&mut self, space: &ParameterSpace, step: u64, curvature: &Curvature) {
-        let mut hessian = self.hessian.take().unwrap_or_default();
-        let own = Arc::make_mut(&mut hessian);
-        for parameter in space.parameters() {
-            if self.moves(parameter, step) {
-                let noise = self.values(parameter, step, curvature.seed);
-                own.learn(parameter, noise.as_ref(), curvature);
+    pub(crate) fn learn(&mut self, space: &ParameterSpace, step: u64, learnt: &Learnt) {
+        let parameters = space.parameters().iter();
+        match learnt {
+            Learnt::Curvature(curvature) => {
+                let mut hessian = self.hessian.take().unwrap_or_default();
+                let own = Arc::make_mut(&mut hessian);
+                for parameter in parameters.filter(|parameter| self.moves(parameter, step)) {
+                    let noise = self.values(parameter, step, curvature.seed);
+                    own.learn(parameter, noise.as_ref(), curvature);
+                }
+                self.hessian = Some(hessian);
+            }
+            Learnt::Momentum(momentum) => {
+                let mut history = self.history.take().unwrap_or_default();
+                let own = Arc::make_mut(&mut history);
+                for parameter in parameters.filter(|parameter| self.moves(parameter, step)) {
+                    let draws = self.draws(parameter, step, momentum);
+                    own.learn(parameter, &draws, momentum.falls);
+                }
+                self.history = Some(history);
             }
         }
-        self.hessian = Some(hessian);
+    }
+
+    /// Whether [`Momentum::QUOTIENT`] means something.
+    pub(crate) fn divides(&self) -> bool {
+        self.momentum.is_some()
+    }
+
+    /// From now on it is that of this step, or means nothing.
+    pub(crate) fn divide(&mut self, learnt: Option<&Learnt>) {
+        self.momentum = match learnt {
+            Some(Learnt::Momentum(momentum)) => Some(momentum.clone()),
+            _ => None,
+        };
+    }
+
+    /// What the draws of a step are on a parameter.
+    fn draws(&self, parameter: &ParameterSpec, step: u64, momentum: &Momentum) -> Draws {
+        let drawn = |direction: &Direction| {
+            let terms = direction.terms().iter();
+            let noise = terms.filter(|(seed, _)| *seed != Momentum::HISTORY);
+            let noise = noise.map(|(seed, c)| (self.shaped(parameter, step, *seed), *c as f32));
+            Drawn {
+                noise: noise.collect(),
+                kept: direction.coefficient(Momentum::HISTORY) as f32,
+            }
+        };
+        let (first, second) = (momentum.first as f32, momentum.second as f32);
+        Draws {
+            fresh: drawn(&momentum.fresh),
+            // no part of it is asked for in the first steps
+            around: match first == 1.0 && second == 1.0 {
+                true => Drawn::default(),
+                false => drawn(&momentum.around),
+            },
+            first,
+            second,
+        }
     }
 
     /// The estimated diagonal of the Hessian of a parameter, if something was learnt of it.
     pub(crate) fn hessian(&self, parameter: &ParameterSpec) -> Option<Vec<f32>> {
         self.hessian.as_ref()?.of(parameter)
+    }
+
+    /// What was kept of the steps before for a parameter, if something was.
+    pub(crate) fn history(&self, parameter: &ParameterSpec) -> Option<Vec<f32>> {
+        Some(self.history.as_ref()?.of(parameter)?.each.clone())
     }
 
     /// The noise of a seed on a parameter as numbers, which no curvature has shaped.
@@ -91,15 +157,33 @@ impl Perturbation {
         }
     }
 
-    /// The noise of a seed on a parameter.
-    fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Part {
+    /// The same, shaped by the curvature.
+    fn shaped(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Arc<dyn Values> {
+        let values = self.values(parameter, step, seed);
         match &self.hessian {
-            None => self.family.part(parameter, step, seed),
-            Some(hessian) => {
-                let values = self.values(parameter, step, seed);
-                Part::Made(hessian.shaped(parameter, values))
-            }
+            None => values,
+            Some(hessian) => hessian.shaped(parameter, values),
         }
+    }
+
+    /// The noise of a seed on a parameter; nothing where it is 0.
+    fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Option<Part> {
+        let kept = || Some(Arc::clone(self.history.as_ref()?.of(parameter)?));
+        match seed {
+            Momentum::HISTORY => return kept().map(|kept| Part::Made(kept)),
+            Momentum::QUOTIENT => {
+                let draws = self.draws(parameter, step, self.momentum.as_ref()?);
+                return Some(Part::made(Quotient {
+                    draws,
+                    kept: kept(),
+                }));
+            }
+            _ => {}
+        }
+        Some(match &self.hessian {
+            None => self.family.part(parameter, step, seed),
+            Some(_) => Part::Made(self.shaped(parameter, step, seed)),
+        })
     }
 
     /// Whether `parameter` moves in the step after `step` others.
@@ -118,42 +202,64 @@ impl Perturbation {
                     false => {
                         let hessian = self.hessian.as_ref();
                         let shaped = hessian.map_or(1.0, |hessian| hessian.largest(parameter));
-                        scale * shaped * self.family.largest(parameter, step) / LARGEST_NOISE
+                        let kept = self.history.as_ref().map_or(0.0, |m| m.largest(parameter));
+                        let noise = scale * shaped * self.family.largest(parameter, step);
+                        // a quotient is no larger than dense noise
+                        let least = if self.momentum.is_some() { 1.0 } else { 0.0 };
+                        (noise.max(scale * kept) / LARGEST_NOISE).max(scale * least)
                     }
                 }
             })
             .collect()
     }
 
-    /// The expected square of the length of a unit direction in a step: the number of weights for dense noise.
-    pub(crate) fn mean_square_length(&self, space: &ParameterSpace, step: u64) -> f64 {
-        let parameters = space.parameters().iter();
-        let moving = parameters.filter(|parameter| self.moves(parameter, step));
-        moving
-            .map(|parameter| {
+    /// The expected square of the length of a direction in a step: that of its coefficients times the number of weights for
+    /// dense noise. The numbers of a quotient count as 1.
+    pub(crate) fn mean_square_length(
+        &self,
+        space: &ParameterSpace,
+        step: u64,
+        direction: &Direction,
+    ) -> f64 {
+        let sum = |square: &dyn Fn(&ParameterSpec, f64) -> f64| -> f64 {
+            let parameters = space.parameters().iter();
+            let moving = parameters.filter(|parameter| self.moves(parameter, step));
+            let squares = moving.map(|parameter| {
                 let scale = self.scales.of(parameter);
-                let hessian = self.hessian.as_ref();
-                let shaped = hessian.map_or(1.0, |hessian| hessian.mean_square(parameter));
-                let square = scale * scale * shaped * self.family.mean_square(parameter);
-                parameter.len() as f64 * square
-            })
-            .sum()
+                parameter.len() as f64 * square(parameter, scale * scale)
+            });
+            squares.sum()
+        };
+        let noise = sum(&|parameter, scale| {
+            let hessian = self.hessian.as_ref();
+            let shaped = hessian.map_or(1.0, |hessian| hessian.mean_square(parameter));
+            scale * shaped * self.family.mean_square(parameter)
+        });
+        let kept = sum(&|parameter, scale| {
+            let history = self.history.as_ref();
+            scale * history.map_or(0.0, |history| history.mean_square(parameter))
+        });
+        let of = |seed| direction.coefficient(seed).powi(2);
+        let [history, quotient] = [Momentum::HISTORY, Momentum::QUOTIENT].map(of);
+        let rest = direction.norm_squared() - history - quotient;
+        noise * rest + kept * history + sum(&|_, scale| scale) * quotient
     }
 
     /// What each of some sums of terms is on one parameter by its factors ([`Family::factors`]). `None` also where it does
-    /// not move, or is shaped by what was learnt of the curvature.
+    /// not move, or is shaped by what was learnt.
     pub(crate) fn factors(
         &self,
         parameter: &ParameterSpec,
         step: u64,
         sums: &[Vec<(Seed, f32)>],
     ) -> Option<Factors> {
-        if self.hessian.is_some() || !self.moves(parameter, step) {
+        if self.keeps() || !self.moves(parameter, step) {
             return None;
         }
         let scale = self.scales.of(parameter);
         let scaled = |terms: &Vec<(Seed, f32)>| {
-            let terms = terms.iter();
+            // nothing is kept yet
+            let terms = terms.iter().filter(|(seed, _)| *seed != Momentum::HISTORY);
             let scaled = terms.map(|(seed, c)| (*seed, (scale * f64::from(*c)) as f32));
             scaled.collect()
         };
@@ -198,11 +304,12 @@ impl Perturbation {
         };
         for same in terms.chunk_by(|a, b| a.0 == b.0) {
             match self.part(parameter, step, same[0].0) {
-                Part::Dense => {
+                None => {}
+                Some(Part::Dense) => {
                     let dense = same.iter().map(|(seed, c)| (*seed, scaled(*c)));
                     streams.terms.extend(dense);
                 }
-                Part::Made(values) => {
+                Some(Part::Made(values)) => {
                     let made = same.iter().map(|(_, c)| (Arc::clone(&values), scaled(*c)));
                     streams.made.extend(made);
                 }

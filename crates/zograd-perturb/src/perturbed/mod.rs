@@ -9,7 +9,7 @@ use zograd_params::ParameterPath;
 use crate::family::Perturbation;
 use crate::grids::check_dtypes;
 use crate::{
-    Arithmetic, Curvature, Grids, NoiseBackend, Originals, ParameterSpace, ParameterSpec,
+    Arithmetic, Grids, Learnt, NoiseBackend, Originals, ParameterSpace, ParameterSpec,
     PerturbError, Resolution, Seed, Selection, Sides, StartWeights,
 };
 use burn::module::{Module, ParamId};
@@ -63,20 +63,19 @@ pub struct Perturbed<B: NoiseBackend, M: Module<B>> {
     /// Updates that the originals lack.
     queued: Vec<AppliedUpdate>,
     /// What the last step has learnt: it shapes the noise of the next one.
-    learnt: Option<Learnt>,
+    learnt: Option<Lesson>,
     at: Direction,
     passes: u64,
     streams: u64,
     backend: PhantomData<B>,
 }
 
-/// What a step has learnt.
-#[derive(Clone, Copy)]
-struct Learnt {
+/// What a step has learnt, until the next one begins.
+struct Lesson {
     step: u64,
     /// The first of the steps in which seeds mean what they meant then.
     since: u64,
-    curvature: Curvature,
+    learnt: Learnt,
 }
 
 impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
@@ -231,20 +230,21 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     }
 
     /// From now on seeds mean what they mean in the step after `step` others. If that is something else, the module
-    /// returns to `theta` first. Dense noise is the same in all steps, unless curvature was learnt in the one before.
+    /// returns to `theta` first. Dense noise is the same in all steps, unless something was learnt in the one before.
     ///
     /// # Errors
     /// As [`Self::move_to`].
     pub fn begin(&mut self, step: u64) -> Result<(), PerturbError> {
-        if let Some(learnt) = self.learnt.filter(|learnt| learnt.step != step) {
+        if self.learnt.as_ref().is_some_and(|last| last.step != step) {
             self.move_to(&Direction::zero())?;
-            self.noise
-                .learn(&self.space, learnt.since, &learnt.curvature);
-            self.learnt = None;
+            if let Some(last) = self.learnt.take() {
+                self.noise.learn(&self.space, last.since, &last.learnt);
+            }
         }
         let since = self.noise.since(step);
-        if since != self.since {
+        if since != self.since || self.noise.divides() {
             self.move_to(&Direction::zero())?;
+            self.noise.divide(None);
             self.since = since;
             self.amplitudes = self.noise.amplitudes(&self.space, since);
             self.has_factors = self.noise.has_factors(&self.space, since);
@@ -252,34 +252,53 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         Ok(())
     }
 
-    /// Takes up what was learnt of the curvature in the step of this update, which the weights have already: a run that is
+    /// Takes up what was learnt in the step of this update, which the weights have already: a run that is
     /// resumed does so with every update of its past.
     ///
     /// # Errors
     /// As [`Self::begin`].
     pub fn recall(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
-        if let Some(curvature) = update.curvature {
+        if update.learnt.is_some() {
             self.begin(update.step)?;
-            self.learnt = Some(Learnt {
-                step: update.step,
-                since: self.since,
-                curvature,
-            });
+            self.divide(update);
+            self.note(update);
         }
         Ok(())
     }
 
+    /// Seeds mean what they mean to this update.
+    fn divide(&mut self, update: &AppliedUpdate) {
+        self.noise.divide(update.learnt.as_ref());
+        self.amplitudes = self.noise.amplitudes(&self.space, self.since);
+    }
+
+    /// Notes what is learnt when the next step begins.
+    fn note(&mut self, update: &AppliedUpdate) {
+        self.learnt = update.learnt.clone().map(|learnt| Lesson {
+            step: update.step,
+            since: self.since,
+            learnt,
+        });
+    }
+
     /// The estimated diagonal of the Hessian of the parameter with this name, which shapes noise in the present step: 1 at
-    /// first. `None` if nothing was learnt of it ([`AppliedUpdate::curvature`]).
+    /// first. `None` if nothing was learnt of it ([`AppliedUpdate::learnt`]).
     pub fn hessian(&self, name: &str) -> Option<Vec<f32>> {
         self.noise.hessian(self.space.get(name)?)
+    }
+
+    /// The history of the parameter with this name ([`Momentum::HISTORY`](crate::Momentum::HISTORY)): 0 at first. `None` if nothing was learnt of it.
+    pub fn history(&self, name: &str) -> Option<Vec<f32>> {
+        self.noise.history(self.space.get(name)?)
     }
 
     /// The expected length of `direction` as a change of all weights, in the present step: for dense noise the root of
     /// `d` times [`Direction::norm_squared`].
     pub fn length(&self, direction: &Direction) -> f64 {
-        let square = self.noise.mean_square_length(&self.space, self.since);
-        (square * direction.norm_squared()).sqrt()
+        let noise = &self.noise;
+        noise
+            .mean_square_length(&self.space, self.since, direction)
+            .sqrt()
     }
 
     /// Moves to `theta + eps * there`. Costs one pass, or none if the module is there already.
@@ -380,13 +399,14 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// # Errors
     /// [`PerturbError::NonFinite`], [`PerturbError::TooFar`] and [`PerturbError::OffGrid`], before anything moved;
     /// [`PerturbError::OtherStep`] if seeds mean something else in the step of the update than in the one that
-    /// [`Self::begin`] was told; [`PerturbError::Start`] if the start weights cannot be read, when some weights have moved and
+    /// [`Self::begin`] was told; [`PerturbError::Quotient`] if the update has one and does not say of what; [`PerturbError::Start`] if the start weights cannot be read, when some weights have moved and
     /// others have not.
     pub fn update(&mut self, update: &AppliedUpdate) -> Result<(), PerturbError> {
-        if update.curvature.is_some() && self.originals.is_some() {
-            let why = "their originals do not know the curvature that was learnt";
+        if update.learnt.is_some() && self.originals.is_some() {
+            let why = "they do not know what was learnt";
             return Err(PerturbError::Originals(why.into()));
         }
+        terms::check_quotient(update)?;
         if self.noise.since(update.step) != self.since {
             return Err(PerturbError::OtherStep {
                 update: update.step,
@@ -394,6 +414,9 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             });
         }
         let mut decay = Decay::of(update)?;
+        if update.learnt.is_some() {
+            self.divide(update);
+        }
         let (direction, lr) = (&update.direction, update.lr);
         if self.start.is_some() && !decay.is_none() {
             self.move_to(&Direction::zero())?;
@@ -429,11 +452,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         if self.originals.is_some() {
             self.queue(update.clone());
         }
-        self.learnt = update.curvature.map(|curvature| Learnt {
-            step: update.step,
-            since: self.since,
-            curvature,
-        });
+        self.note(update);
         Ok(())
     }
 
@@ -444,7 +463,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// As [`Self::update`]; the updates before the one that is refused have been made, but on grids only if a weight has
     /// outgrown them.
     pub fn update_all(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
-        let learns = updates.iter().any(|update| update.curvature.is_some());
+        let learns = updates.iter().any(|update| update.learnt.is_some());
         let Some(grids) = self.grids.as_ref().filter(|_| !learns) else {
             let mut updates = updates.iter();
             return updates.try_for_each(|update| {

@@ -1,7 +1,7 @@
 use super::Decay;
 use crate::family::Perturbation;
 use crate::grid::odd;
-use crate::{AppliedUpdate, Direction, PerturbError, Seed};
+use crate::{AppliedUpdate, Direction, Learnt, Momentum, PerturbError, Seed};
 
 /// The streams of a pass as the kernels take them.
 pub(crate) type Terms = Vec<(Seed, f32)>;
@@ -38,6 +38,15 @@ fn finite(terms: Terms) -> Result<Terms, PerturbError> {
 /// The sum of the magnitudes of the coefficients.
 pub(crate) fn reach(terms: &[(Seed, f32)]) -> f64 {
     terms.iter().map(|(_, c)| f64::from(c.abs())).sum()
+}
+
+/// Whether an update that moves weights by a quotient says by which: a log has the seed alone.
+pub(crate) fn check_quotient(update: &AppliedUpdate) -> Result<(), PerturbError> {
+    let divides = update.direction.coefficient(Momentum::QUOTIENT) != 0.0;
+    match divides && !matches!(update.learnt, Some(Learnt::Momentum(_))) {
+        true => Err(PerturbError::Quotient { step: update.step }),
+        false => Ok(()),
+    }
 }
 
 /// One pass that makes several updates.
@@ -87,6 +96,7 @@ pub(crate) fn merged(
     let mut passes: Vec<MergedPass> = Vec::new();
     let mut known: Option<(u64, f64)> = None;
     for update in updates {
+        check_quotient(update)?;
         let terms = exact(&Direction::zero(), &(&update.direction * -update.lr))?;
         let decay = Decay::of(update)?;
         let since = noise.since(update.step);

@@ -1,4 +1,4 @@
-use crate::{Curvature, Direction};
+use crate::{Direction, Learnt};
 
 /// An update that was made, or is to be made: `theta <- theta - lr * (direction + decay * theta)`.
 ///
@@ -22,8 +22,8 @@ pub struct AppliedUpdate {
     /// Steps of the run before this one. On grids the decay is rounded by it: up at some steps and down at others, so
     /// that it adds up however small it is.
     pub step: u64,
-    /// What was learnt of the curvature in that step, if it was: it shapes the noise of the steps after it.
-    pub curvature: Option<Curvature>,
+    /// What was learnt in that step, if something was: it shapes the noise of the steps after it.
+    pub learnt: Option<Learnt>,
 }
 
 impl AppliedUpdate {
@@ -34,7 +34,7 @@ impl AppliedUpdate {
             lr,
             decay: 0.0,
             step: 0,
-            curvature: None,
+            learnt: None,
         }
     }
 
@@ -47,8 +47,8 @@ impl AppliedUpdate {
         }
     }
 
-    /// With what was learnt of the curvature, if something was.
-    pub fn with_curvature(self, curvature: Option<Curvature>) -> Self {
-        Self { curvature, ..self }
+    /// With what was learnt, if something was.
+    pub fn with_learnt(self, learnt: Option<Learnt>) -> Self {
+        Self { learnt, ..self }
     }
 }

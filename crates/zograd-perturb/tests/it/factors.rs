@@ -182,7 +182,7 @@ fn what_has_no_factors_is_made() {
     assert_eq!(found(&mut learning), (vec![true; 3], 0));
     let curvature = Curvature::new(Seed::new(1), 0.5, 1e-3);
     let update = AppliedUpdate::new(Direction::unit(Seed::new(1)), 1e-3);
-    let update = update.with_curvature(Some(curvature));
+    let update = update.with_learnt(Some(curvature.into()));
     learning.update(&update).expect("a pass");
     learning.begin(1).expect("at rest");
     assert_eq!(found(&mut learning), (vec![false; 3], 3));

@@ -229,7 +229,7 @@ fn state_bytes(how: &ZerothOrder, methods: &Methods) -> Result<usize> {
     }
     if how.noise == NoiseKind::Rademacher {
         refuse!(
-            "`noise = rademacher`: signs have the same square everywhere, and {name} would learn nothing of them; use gaussian"
+            "`noise = rademacher`: {name} goes by the squares of the noise, and those of signs are the same everywhere; use gaussian"
         );
     }
     Ok(bytes)

@@ -18,6 +18,8 @@ use zograd_trainer::{DecayToward, Limit};
 const PROBING: &str = "linear-probing";
 const GRADIENTS: [&str; 2] = ["adam", "adamw"];
 const TAIL: &str = "tail";
+/// Methods that keep a number for each weight.
+const KEEP: [&str; 2] = ["hizoo", "adamu"];
 const TUNES: [&str; 4] = ["full", "lora", "prefix", "head"];
 
 /// Values that go with all others, for every setting but those below.
@@ -45,6 +47,8 @@ const FREE: &[(&str, &[&str])] = &[
     ("queries", &["1", "3"]),
     ("shaping", &["'z-score'", "'ranks'"]),
     ("hessian-share", &["1e-8", "0.5"]),
+    ("anneal-from", &["0", "1024"]),
+    ("anneal-to", &["1025", "16000"]),
     ("noise", &["'gaussian'", "'rademacher'"]),
     ("eps", &["1", "1e-3", "1e-12"]),
     ("scale-1d", &["0", "5", "1"]),
@@ -650,7 +654,7 @@ impl Choices {
             let plain = "arithmetic = 'plain'";
             match is_narrow {
                 // what it keeps beside the weights no originals know
-                true if method == "hizoo" => add(&["", plain], self.arithmetic),
+                true if KEEP.contains(&method) => add(&["", plain], self.arithmetic),
                 true => {
                     let anchored = "arithmetic = 'anchored'";
                     let often = "arithmetic = 'anchored'\nanchor-every = 7";
@@ -682,8 +686,8 @@ impl Choices {
                 && has(known, method, tune, family)
             {
                 let value = one_of(values, *which);
-                // signs have no square to learn from
-                if method != "hizoo" || value != "'rademacher'" {
+                // signs have the same square everywhere
+                if !KEEP.contains(&method) || value != "'rademacher'" {
                     text.push(format!("{key} = {value}"));
                 }
             }

@@ -94,7 +94,7 @@ impl Strategy for Hizoo {
         let along = bend.abs() / (2.0 * step.eps * step.eps);
         let curvature = Curvature::new(seed, along, self.share);
         Ok(match two_sided(step, z, &told[1..]) {
-            Action::Update(update) => Action::update_or_skip(update.with_curvature(curvature)),
+            Action::Update(update) => Action::update_or_skip(update.with_learnt(curvature)),
             other => other,
         })
     }

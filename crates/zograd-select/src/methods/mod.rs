@@ -1,6 +1,8 @@
 //! The methods of this crate, a file each. A new one is its file and two lines here: its module, and its place in the
 //! list, from which everything else is generated.
 
+mod adamu;
+mod anneal;
 mod fzoo;
 mod greedy;
 mod guiding_vector;
@@ -12,6 +14,8 @@ mod pool;
 mod pool_regression;
 mod shaping;
 
+pub use adamu::{Adamu, AdamuSettings};
+pub use anneal::{Anneal, Annealed};
 pub use fzoo::Fzoo;
 pub use greedy::Greedy;
 pub use guiding_vector::{GuidingVector, GuidingVectorSettings};
@@ -35,4 +39,5 @@ pub(crate) const BUILT_IN: &[Method] = &[
     Method::of::<PoolRegression>(),
     Method::of::<Fzoo>(),
     Method::of::<Hizoo>(),
+    Method::of::<Adamu>(),
 ];

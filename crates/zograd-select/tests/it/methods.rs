@@ -11,7 +11,7 @@ use zograd_select::{
 };
 
 /// The built-in methods as they stand in logs, which stay readable.
-const IN_LOGS: [&str; 8] = [
+const IN_LOGS: [&str; 9] = [
     r#"{"method":"mezo"}"#,
     r#"{"method":"n-spsa","queries":2}"#,
     r#"{"method":"gv","pool":4,"alpha":0.5,"faithful_cost":false}"#,
@@ -20,6 +20,7 @@ const IN_LOGS: [&str; 8] = [
     r#"{"method":"pool-regression","pool":4}"#,
     r#"{"method":"fzoo","pool":4}"#,
     r#"{"method":"hizoo","hessian_share":1e-8}"#,
+    r#"{"method":"adamu","anneal_from":1024,"anneal_to":16000}"#,
 ];
 
 fn refused(spec: &MethodSpec) -> String {
@@ -133,8 +134,7 @@ fn numbers_are_read_with_care() {
 
 #[test]
 fn unknown_names_are_refused_with_a_hint() {
-    let known =
-        "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression, fzoo and hizoo";
+    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression, fzoo, hizoo and adamu";
     for (spec, expected) in [
         (
             MethodSpec::new("greedily"),

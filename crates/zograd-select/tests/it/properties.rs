@@ -1,6 +1,7 @@
 //! What must be true of every strategy.
 
 use proptest::prelude::*;
+use zograd_direction::{Learnt, Momentum};
 use zograd_select::{
     Action, Direction, MAX_EVALUATIONS, MethodSpec, Methods, Outcome, Seed, SkipReason,
     StepContext, Strategy as ZoStrategy, StrategyError, Told, Update, run_step,
@@ -28,6 +29,12 @@ fn gv(pool: usize, alpha: f64, faithful_cost: bool) -> MethodSpec {
     gv.with("faithful-cost", faithful_cost)
 }
 
+fn adamu(from: u64, to: u64) -> MethodSpec {
+    spec("adamu")
+        .with("anneal-from", from)
+        .with("anneal-to", to)
+}
+
 /// Every built-in method with its defaults, and those with settings with others.
 fn any_method() -> impl Strategy<Value = MethodSpec> {
     let built_in = Methods::built_in();
@@ -44,6 +51,7 @@ fn any_method() -> impl Strategy<Value = MethodSpec> {
         (2usize..9).prop_map(|pool| with_pool("pool-regression", pool)),
         (2usize..9).prop_map(|pool| with_pool("fzoo", pool)),
         (1e-9f64..0.9).prop_map(|share| spec("hizoo").with("hessian-share", share)),
+        (0u64..5, 1u64..9).prop_map(|(from, steps)| adamu(from, from + steps)),
     ]
 }
 
@@ -118,6 +126,15 @@ proptest! {
             let outcome = run(strategy.as_mut(), &context(step, seed));
             let probed: Vec<_> = outcome.evaluations.into_iter().map(|e| e.direction).collect();
             let update = outcome.update.expect("an update");
+            // a quotient is that of the very direction
+            if let Some(Learnt::Momentum(momentum)) = &update.learnt {
+                let quotient = Direction::unit(Momentum::QUOTIENT) * update.projected_gradient;
+                prop_assert_eq!(&probed[0], &momentum.along());
+                prop_assert_eq!(&probed[1], &-momentum.along());
+                prop_assert_eq!(&update.direction, &quotient);
+                prop_assert_eq!(momentum.falls, update.projected_gradient < 0.0);
+                continue;
+            }
             prop_assert!(is_spanned(&update.direction, &probed));
             // where the estimate has one direction, it is the slope times that very direction
             if !AVERAGE.contains(&method.name()) {
@@ -153,7 +170,8 @@ proptest! {
             for step in 0..20 {
                 let outcome = run(strategy.as_mut(), &context(step, seed));
                 let seeds: std::collections::HashSet<_> = outcome.evaluations.iter()
-                    .flat_map(|e| e.direction.terms()).map(|t| t.0).collect();
+                    .flat_map(|e| e.direction.terms()).map(|t| t.0)
+                    .filter(|seed| *seed != Momentum::HISTORY).collect();
                 prop_assert!(seeds.into_iter().all(|s| seen.insert(s)));
             }
         }
@@ -382,6 +400,8 @@ fn settings_out_of_range_are_named() {
         (with_pool("fzoo", usize::MAX), "pool"),
         (spec("hizoo").with("hessian-share", 0.0), "hessian-share"),
         (spec("hizoo").with("hessian-share", 1.0), "hessian-share"),
+        (adamu(0, 0), "anneal-to"),
+        (adamu(20_000, 16_000), "anneal-to"),
         (spec("n-spsa").with("queries", 0), "queries"),
         // more than any machine evaluates, and more than adds up
         (gv(MAX_EVALUATIONS, 0.5, false), "pool"),

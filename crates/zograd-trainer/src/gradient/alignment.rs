@@ -64,7 +64,8 @@ impl Reference<'_> {
         let forwards = report.evaluations.len() as u64;
         // from the next draw on both have noise of the same shape
         let nothing = AppliedUpdate::new(Direction::zero(), 0.0).with_decay(0.0, context.step);
-        numbers.recall(&nothing.with_curvature(report.curvature))?;
+        numbers.begin(context.step)?;
+        numbers.recall(&nothing.with_learnt(report.learnt))?;
         let estimate = report.direction;
         if estimate.is_zero() {
             return Ok(Alignment {
@@ -75,7 +76,6 @@ impl Reference<'_> {
         }
         // of length one, so that no number depends on how large the slope was
         let unit = &estimate * (1.0 / estimate.norm_squared().sqrt());
-        numbers.begin(context.step)?;
         numbers.move_to(&unit)?;
         let values = ParameterVector::of(numbers.module(), self.selection);
         numbers.move_to(&Direction::zero())?;

@@ -130,9 +130,14 @@ fn context(step: u64) -> StepContext {
 #[test]
 fn every_strategy_is_told_the_losses_of_the_family_and_makes_its_updates() {
     let lr = 1e-3;
+    // what weights keep, no other model can say
+    let methods: Vec<_> = methods()
+        .into_iter()
+        .filter(|method| method.name() != "adamu")
+        .collect();
     for spec in specs() {
-        for method in methods() {
-            let mut strategy = Methods::built_in().build(&method).expect("valid");
+        for method in &methods {
+            let mut strategy = Methods::built_in().build(method).expect("valid");
             let mut model = perturbed(&spec, lr);
             for step in 0..7 {
                 let label = format!("{spec:?}, {method:?}, step {step}");
@@ -280,7 +285,7 @@ fn make(spec: &PerturbationSpec, method: &MethodSpec, stands: bool) -> Made {
 
 /// Weights that stand still lead to the losses and the weights of those that walk, to the bit. Passes and streams are those of dense noise, whatever a stream is.
 ///
-/// Families of low rank touch no weight but in the update, until curvature shapes their noise. Their losses are those of
+/// Families of low rank touch no weight but in the update, until something is kept that shapes their noise. Their losses are those of
 /// walking up to rounding, above all that of every weight to its grid, which walking alone makes: with the room that the
 /// largest numbers of such noise want the grids here are 2^-15, a weight is off by 2^-17 on average, and the gradient is
 /// some units long.
@@ -302,7 +307,7 @@ fn standing_and_walking_make_the_same_steps() {
             let passes = match (low_rank, method.name()) {
                 (false, _) => standing.0,
                 // its first step: a probe with its opposite
-                (true, "hizoo") => standing.0 - 1,
+                (true, "hizoo" | "adamu") => standing.0 - 1,
                 (true, _) => stood.reports.len() as u64,
             };
             assert_eq!(stood.cost, (passes, standing.1), "{spec:?} {method:?}");

@@ -1,56 +1,11 @@
 //! HiZOO on quadratics whose Hessian is known: what it estimates, and that it applies what it has probed.
 
-use burn::module::{Module, Param};
-use burn::tensor::Tensor;
-use burn::tensor::backend::Backend;
-use burn_ndarray::NdArray;
-use zograd_perturb::{
-    AppliedUpdate, Grids, NoiseKind, ParameterSpace, Perturbed, Seed, Selection, TensorId, noise,
+use crate::pair::{
+    B, Pair, context, is_recalled_without_moving_weights, noise_of, perturbed, quadratic,
 };
-use zograd_select::{Hizoo, StepContext};
+use zograd_perturb::Perturbed;
+use zograd_select::Hizoo;
 use zograd_trainer::{Rule, Walking, run_step};
-
-type B = NdArray<f32>;
-
-#[derive(Module, Debug)]
-struct Pair<B: Backend> {
-    a: Param<Tensor<B, 1>>,
-    b: Param<Tensor<B, 1>>,
-}
-
-impl Pair<B> {
-    fn of(a: &[f32], b: &[f32]) -> Self {
-        let tensor = |x: &[f32]| Param::from_tensor(Tensor::from_floats(x, &Default::default()));
-        Self {
-            a: tensor(a),
-            b: tensor(b),
-        }
-    }
-
-    fn values(&self) -> Vec<f64> {
-        let numbers = |x: &Param<Tensor<B, 1>>| {
-            let data = x.val().into_data();
-            data.iter::<f32>().map(f64::from).collect::<Vec<_>>()
-        };
-        [numbers(&self.a), numbers(&self.b)].concat()
-    }
-}
-
-fn perturbed(pair: Pair<B>, eps: f64, exact: bool) -> Perturbed<B, Pair<B>> {
-    let space = ParameterSpace::select(&pair, &Selection::All).expect("parameters");
-    match exact {
-        false => Perturbed::new(pair, space, NoiseKind::Gaussian, eps),
-        true => {
-            let grids = Grids::of(&pair, &space, eps, 0.1).expect("finite");
-            Perturbed::on_grids(pair, space, NoiseKind::Gaussian, eps, grids)
-        }
-    }
-    .expect("its own space")
-}
-
-fn context(step: u64, eps: f64) -> StepContext {
-    StepContext::new(step, Seed::new(7).child(step), eps)
-}
 
 /// `H` of both parameters.
 fn hessian(model: &Perturbed<B, Pair<B>>) -> Vec<f64> {
@@ -60,12 +15,6 @@ fn hessian(model: &Perturbed<B, Pair<B>>) -> Vec<f64> {
         .into_iter()
         .map(f64::from)
         .collect()
-}
-
-/// `sum_i c_i x_i^2 / 2`
-fn quadratic(curvature: &[f64], x: &[f64]) -> f64 {
-    let terms = curvature.iter().zip(x);
-    terms.map(|(c, x)| 0.5 * c * x * x).sum()
 }
 
 /// With the same noise in its square and in its curvature, `E[c H_i z_i^2] = A_i + H_i tr(A / H) / 2`, which is `H_i` where
@@ -126,16 +75,7 @@ fn the_update_has_the_noise_of_the_probes() {
                 panic!("three forwards, not {}", seen.len());
             };
             assert_eq!(*here, before);
-            let mut z = [[0f32; 3]; 2];
-            for (z, name) in z.iter_mut().zip(["a", "b"]) {
-                let (seed, tensor) = (context.seed.child(0), TensorId::of(name));
-                noise::fill(seed, tensor, NoiseKind::Gaussian, 0, z);
-            }
-            let z: Vec<f64> = z[0]
-                .iter()
-                .chain(&z[1][..2])
-                .map(|z| f64::from(*z))
-                .collect();
+            let z = noise_of(context.seed.child(0));
             let close = |a: f64, b: f64| (a - b).abs() < 1e-5 * (1.0 + b.abs());
             let after = model.module().values();
             for i in 0..5 {
@@ -164,50 +104,8 @@ fn the_update_has_the_noise_of_the_probes() {
     }
 }
 
-/// A resumed run has weights from a checkpoint, and takes up what was learnt before from the updates alone.
 #[test]
-fn what_was_learnt_is_recalled_without_moving_weights() {
-    let (eps, curvature) = (1e-2, [0.25, 1.0, 4.0]);
-    for exact in [false, true] {
-        let start = || Pair::of(&[0.5, -0.25], &[1.0]);
-        let step = |model: &mut Perturbed<B, Pair<B>>, step: u64| -> AppliedUpdate {
-            let mut strategy = Hizoo::new(0.3).expect("a share");
-            let context = context(step, eps);
-            let mut prober = Walking::new(model, |pair: &Pair<B>| {
-                Ok(quadratic(&curvature, &pair.values()))
-            });
-            let rule = Rule::new(1e-2, 0.0);
-            let report = run_step(&mut strategy, &context, &mut prober, rule).expect("a step");
-            AppliedUpdate::new(report.direction, report.lr)
-                .with_decay(0.0, step)
-                .with_curvature(report.curvature)
-        };
-        let mut whole = perturbed(start(), eps, exact);
-        let updates: Vec<AppliedUpdate> = (0..6).map(|at| step(&mut whole, at)).collect();
-        // all of it by the updates, as a replay makes them
-        let mut replayed = perturbed(start(), eps, exact);
-        replayed.update_all(&updates).expect("passes");
-        // or from the weights after four steps
-        let mut first = perturbed(start(), eps, exact);
-        first.update_all(&updates[..4]).expect("passes");
-        let kept = first.into_module().expect("at rest");
-        let mut resumed = perturbed(kept, eps, exact);
-        for update in &updates[..4] {
-            resumed.recall(update).expect("at rest");
-        }
-        for update in &updates[4..] {
-            resumed.begin(update.step).expect("at rest");
-            resumed.update(update).expect("a pass");
-        }
-        assert_eq!(resumed.module().values(), replayed.module().values());
-        if exact {
-            // probes leave nothing behind
-            assert_eq!(whole.module().values(), replayed.module().values());
-        }
-        for model in [&mut whole, &mut replayed, &mut resumed] {
-            model.begin(6).expect("at rest");
-        }
-        assert_eq!(hessian(&whole), hessian(&replayed));
-        assert_eq!(hessian(&whole), hessian(&resumed));
-    }
+fn what_was_learnt_is_recalled() {
+    let strategy = || Box::new(Hizoo::new(0.3).expect("a share")) as _;
+    is_recalled_without_moving_weights(strategy, hessian);
 }

@@ -1,6 +1,7 @@
 //! The trainer from outside: one program, so that it is linked once. The tests with damaged logs count the allocations
 //! of their process, and those on a GPU need a feature; both are programs of their own.
 
+mod adamu;
 mod adapters;
 mod alignment;
 mod answers;
@@ -13,6 +14,7 @@ mod gradient;
 mod head;
 mod hizoo;
 mod low_rank;
+mod pair;
 mod probers;
 mod ranks;
 mod rewards;

@@ -146,6 +146,7 @@ fn streams_of_a_step_are_counted() {
         (with_pool("pool-regression", 4), 5, 8),
         (with_pool("fzoo", 4), 5, 8),
         (MethodSpec::new("hizoo"), 2, 2),
+        (MethodSpec::new("adamu"), 2, 2),
     ] {
         let mut model = perturbed(model(), &Selection::All, true);
         let mut strategy = Methods::built_in().build(&method).expect("valid");

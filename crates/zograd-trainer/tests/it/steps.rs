@@ -66,6 +66,10 @@ pub fn methods() -> Vec<MethodSpec> {
         MethodSpec::new("fzoo").with("pool", 4),
         // so small that it shows in the bits alone
         MethodSpec::new("hizoo").with("hessian-share", 1e-9),
+        // so that history comes in at once, and little of it
+        MethodSpec::new("adamu")
+            .with("anneal-from", 0)
+            .with("anneal-to", 800),
     ]
 }
 

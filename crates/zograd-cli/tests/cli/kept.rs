@@ -1,4 +1,4 @@
-//! HiZOO: an estimate of the weights' size that no file has, and that a log leads to again.
+//! HiZOO and ZO-AdaMU: a number for each weight that no file has, and that a log leads to again.
 
 use crate::support::{json, metrics, run, run_json, scratch, start, until, zograd};
 
@@ -28,21 +28,32 @@ fn train<'a>(out: &'a str, arithmetic: &'a str, method: &[&'a str]) -> Vec<&'a s
 }
 
 /// A run that is killed behind a checkpoint is resumed to the same bits, and its log replayed, with steps that are exact and
-/// with steps that round; with a share so large that nothing is the same without the estimate.
+/// with steps that round; with settings with which nothing is the same without what is kept.
 #[test]
 fn a_run_is_resumed_and_replayed_with_what_it_has_learnt() {
-    let hizoo = ["--method", "hizoo", "--hessian-share", "1e-3"];
-    for arithmetic in ["exact", "plain"] {
+    let hizoo = ["--method", "hizoo", "--hessian-share", "1e-3"].to_vec();
+    let adamu = [
+        "--method",
+        "adamu",
+        "--anneal-from",
+        "5",
+        "--anneal-to",
+        "90",
+    ]
+    .to_vec();
+    let methods = [(&hizoo, 360), (&adamu, 240)];
+    let runs = methods.map(|run| ["exact", "plain"].map(|arithmetic| (run, arithmetic)));
+    for ((method, forwards), arithmetic) in runs.into_iter().flatten() {
         let dir = scratch();
-        let whole = run_json(dir.path(), &train("whole", arithmetic, &hizoo));
+        let whole = run_json(dir.path(), &train("whole", arithmetic, method));
         assert_eq!(
             (&whole["skipped"], &whole["forwards"]),
-            (&0.into(), &360.into())
+            (&0.into(), &forwards.into())
         );
         let parameters = whole["parameters"].as_u64().expect("a number");
         assert_eq!(whole["state_bytes"], 4 * parameters);
 
-        let mut child = start(dir.path(), &train("killed", arithmetic, &hizoo));
+        let mut child = start(dir.path(), &train("killed", arithmetic, method));
         until(&mut child, &dir.path().join("killed/metrics.jsonl"), 8_000);
         child.kill().expect("killed");
         child.wait().expect("ended");
@@ -74,7 +85,7 @@ fn a_run_is_resumed_and_replayed_with_what_it_has_learnt() {
 #[test]
 fn what_does_not_go_with_a_state_is_refused_by_name() {
     let dir = scratch();
-    for (args, said) in [
+    let always = [
         (&["--noise", "rademacher"][..], "--noise rademacher"),
         (
             &[
@@ -84,12 +95,18 @@ fn what_does_not_go_with_a_state_is_refused_by_name() {
                 "f16",
                 "--arithmetic",
                 "anchored",
-            ][..],
+            ],
             "--arithmetic anchored",
         ),
-        (&["--hessian-share", "2"][..], "--hessian-share 2"),
-    ] {
-        let args = [&["train", "--method", "hizoo", "--out", "run"][..], args].concat();
+    ];
+    let own = [
+        ("hizoo", &["--hessian-share", "2"][..], "--hessian-share 2"),
+        ("adamu", &["--anneal-to", "1024"], "--anneal-to 1024"),
+    ];
+    let with = |method| always.map(|(args, said)| (method, args, said));
+    let all = [with("hizoo"), with("adamu"), own].concat();
+    for (method, args, said) in all {
+        let args = [&["train", "--method", method, "--out", "run"][..], args].concat();
         let output = zograd(dir.path(), &args)
             .output()
             .expect("the binary starts");
