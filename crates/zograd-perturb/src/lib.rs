@@ -54,6 +54,7 @@ pub mod family;
 mod grid;
 mod grids;
 mod hessian;
+mod informed;
 mod kernel;
 pub mod noise;
 mod numbers;

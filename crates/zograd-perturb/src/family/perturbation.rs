@@ -1,9 +1,10 @@
 use super::{Dense, Factors, Family, Part, Scales, Values};
 use crate::grid::odd;
 use crate::hessian::Hessian;
+use crate::informed::Informed;
 use crate::kernel::DenseNoise;
 use crate::noise::LARGEST_NOISE;
-use crate::{Curvature, NoiseKind, ParameterSpace, ParameterSpec, Seed};
+use crate::{Curvature, Direction, NoiseKind, ParameterSpace, ParameterSpec, Seed};
 use std::sync::Arc;
 
 /// How seeds become noise: what a seed means, of what numbers dense noise is made, and how it is scaled.
@@ -23,6 +24,8 @@ pub struct Perturbation {
     scales: Scales,
     /// What was learnt of the curvature, if something was.
     hessian: Option<Arc<Hessian>>,
+    /// What a seed stands for instead of noise, if one does.
+    informed: Option<Arc<Informed>>,
 }
 
 impl From<NoiseKind> for Perturbation {
@@ -44,6 +47,7 @@ impl Perturbation {
             family,
             scales: Scales::default(),
             hessian: None,
+            informed: None,
         }
     }
 
@@ -78,6 +82,16 @@ impl Perturbation {
         self.hessian = Some(hessian);
     }
 
+    /// From now on a seed stands for this, or none does.
+    pub(crate) fn inform(&mut self, informed: Option<Informed>) {
+        self.informed = informed.map(Arc::new);
+    }
+
+    /// The step in which a seed stands for something else than noise, if one does.
+    pub(crate) fn informed_in(&self) -> Option<u64> {
+        self.informed.as_ref().map(|informed| informed.step)
+    }
+
     /// The estimated diagonal of the Hessian of a parameter, if something was learnt of it.
     pub(crate) fn hessian(&self, parameter: &ParameterSpec) -> Option<Vec<f32>> {
         self.hessian.as_ref()?.of(parameter)
@@ -93,6 +107,10 @@ impl Perturbation {
 
     /// The noise of a seed on a parameter.
     fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Part {
+        let informed = self.informed.as_ref();
+        if let Some(values) = informed.and_then(|informed| informed.values(parameter, seed)) {
+            return Part::Made(values);
+        }
         match &self.hessian {
             None => self.family.part(parameter, step, seed),
             Some(hessian) => {
@@ -118,15 +136,41 @@ impl Perturbation {
                     false => {
                         let hessian = self.hessian.as_ref();
                         let shaped = hessian.map_or(1.0, |hessian| hessian.largest(parameter));
-                        scale * shaped * self.family.largest(parameter, step) / LARGEST_NOISE
+                        let noise = shaped * self.family.largest(parameter, step);
+                        let informed = self.informed.as_ref();
+                        let informed = informed.map_or(0.0, |informed| informed.largest(parameter));
+                        scale * noise.max(informed) / LARGEST_NOISE
                     }
                 }
             })
             .collect()
     }
 
-    /// The expected square of the length of a unit direction in a step: the number of weights for dense noise.
-    pub(crate) fn mean_square_length(&self, space: &ParameterSpace, step: u64) -> f64 {
+    /// The expected square of the length of a direction in a step.
+    pub(crate) fn square_length(
+        &self,
+        space: &ParameterSpace,
+        step: u64,
+        direction: &Direction,
+    ) -> f64 {
+        let noise = self.mean_square_length(space, step);
+        let Some(informed) = &self.informed else {
+            return noise * direction.norm_squared();
+        };
+        let parameters = space.parameters().iter();
+        let moving = parameters.filter(|parameter| self.moves(parameter, step));
+        let squares = moving.map(|p| self.scales.of(p).powi(2) * informed.squares(p));
+        let squares: f64 = squares.sum();
+        let terms = direction.terms().iter();
+        let terms = terms.map(|(seed, c)| match *seed == informed.seed {
+            true => c * c * squares,
+            false => c * c * noise,
+        });
+        terms.sum()
+    }
+
+    /// The expected square of the length of a unit direction of noise in a step: the number of weights for dense noise.
+    fn mean_square_length(&self, space: &ParameterSpace, step: u64) -> f64 {
         let parameters = space.parameters().iter();
         let moving = parameters.filter(|parameter| self.moves(parameter, step));
         moving
@@ -141,14 +185,15 @@ impl Perturbation {
     }
 
     /// What each of some sums of terms is on one parameter by its factors ([`Family::factors`]). `None` also where it does
-    /// not move, or is shaped by what was learnt of the curvature.
+    /// not move, is shaped by what was learnt of the curvature, or a seed stands for numbers of no low rank.
     pub(crate) fn factors(
         &self,
         parameter: &ParameterSpec,
         step: u64,
         sums: &[Vec<(Seed, f32)>],
     ) -> Option<Factors> {
-        if self.hessian.is_some() || !self.moves(parameter, step) {
+        let is_full = self.hessian.is_some() || self.informed.is_some();
+        if is_full || !self.moves(parameter, step) {
             return None;
         }
         let scale = self.scales.of(parameter);

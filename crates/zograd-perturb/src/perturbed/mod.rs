@@ -8,13 +8,14 @@ use zograd_params::ParameterPath;
 
 use crate::family::Perturbation;
 use crate::grids::check_dtypes;
+use crate::informed::Informed;
 use crate::{
     Arithmetic, Curvature, Grids, NoiseBackend, Originals, ParameterSpace, ParameterSpec,
     PerturbError, Resolution, Seed, Selection, Sides, StartWeights,
 };
 use burn::module::{Module, ParamId};
 pub(crate) use decay::Decay;
-use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo, TowardStart};
+use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo, Taken, TowardStart};
 pub use probe::Probe;
 pub(crate) use pull::Pull;
 use std::collections::HashMap;
@@ -242,13 +243,56 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
                 .learn(&self.space, learnt.since, &learnt.curvature);
             self.learnt = None;
         }
+        if self.noise.informed_in().is_some_and(|of| of != step) {
+            self.move_to(&Direction::zero())?;
+            self.noise.inform(None);
+            self.look_at_noise();
+        }
         let since = self.noise.since(step);
         if since != self.since {
             self.move_to(&Direction::zero())?;
             self.since = since;
-            self.amplitudes = self.noise.amplitudes(&self.space, since);
-            self.has_factors = self.noise.has_factors(&self.space, since);
+            self.look_at_noise();
         }
+        Ok(())
+    }
+
+    /// Finds again what depends on what seeds mean.
+    fn look_at_noise(&mut self) {
+        self.amplitudes = self.noise.amplitudes(&self.space, self.since);
+        self.has_factors = self.noise.has_factors(&self.space, self.since);
+    }
+
+    /// Begins the step after `step` others, in which `seed` stands for the parameters of `direction` instead of noise, in
+    /// probes and in the update alike: a direction that somebody knows better. Until the next step begins its numbers are
+    /// kept on the host, 4 bytes for each weight that moves.
+    ///
+    /// # Errors
+    /// As [`Self::move_to`]; [`PerturbError::NonFinite`] for numbers that are not; [`PerturbError::NotOnGrids`] unless the arithmetic is plain, since these numbers may have any
+    /// size; [`PerturbError::ForeignSpace`] if a parameter that moves has another shape in `direction`.
+    pub fn inform(&mut self, step: u64, seed: Seed, direction: M) -> Result<(), PerturbError> {
+        if self.arithmetic() != Arithmetic::Plain {
+            let why = "a direction that is no noise has numbers of any size";
+            return Err(PerturbError::NotOnGrids(why.into()));
+        }
+        self.begin(step)?;
+        self.move_to(&Direction::zero())?;
+        let taken = Taken::default();
+        // each tensor goes as its numbers come, so that there are not two of all
+        direction.map(&mut self.mapper(&taken));
+        let values = taken.into_values();
+        for spec in self.space.parameters() {
+            if values.get(&spec.id).map(Vec::len) != Some(spec.len()) {
+                return Err(PerturbError::ForeignSpace(spec.name.clone()));
+            }
+        }
+        let informed = Informed::new(step, seed, values);
+        if let Some(spec) = informed.non_finite(&self.space) {
+            let of = &spec.name;
+            return Err(PerturbError::NonFinite(format!("of {of} for seed {seed}")));
+        }
+        self.noise.inform(Some(informed));
+        self.look_at_noise();
         Ok(())
     }
 
@@ -278,8 +322,8 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     /// The expected length of `direction` as a change of all weights, in the present step: for dense noise the root of
     /// `d` times [`Direction::norm_squared`].
     pub fn length(&self, direction: &Direction) -> f64 {
-        let square = self.noise.mean_square_length(&self.space, self.since);
-        (square * direction.norm_squared()).sqrt()
+        let square = self.noise.square_length(&self.space, self.since, direction);
+        square.sqrt()
     }
 
     /// Moves to `theta + eps * there`. Costs one pass, or none if the module is there already.
@@ -615,13 +659,18 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
 
     /// Does something to every parameter that moves.
     fn map(&mut self, pass: impl ParameterPass) {
-        let mut mapper = Mapper {
+        let module = self.module.take();
+        self.module = module.map(|module| module.map(&mut self.mapper(pass)));
+    }
+
+    /// What does something to every parameter that moves.
+    fn mapper<P: ParameterPass>(&self, pass: P) -> Mapper<'_, P> {
+        Mapper {
             path: ParameterPath::default(),
             space: &self.space,
             by_name: &self.by_name,
             pass,
-        };
-        self.module = self.module.take().map(|module| module.map(&mut mapper));
+        }
     }
 }
 

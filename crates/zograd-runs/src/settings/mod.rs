@@ -404,6 +404,7 @@ impl Settings {
             selection: self.selection(),
             head_fit: None,
             measured_rate: None,
+            informed: None,
             adapter,
             noise: zo.noise,
             perturbation: zo.perturbation.clone(),
@@ -445,6 +446,7 @@ impl Settings {
             method: MethodSpec::new(method::TAIL).with("step", step),
             head_fit: None,
             measured_rate: None,
+            informed: None,
             config: config.clone(),
         })
     }

@@ -1,24 +1,24 @@
 use super::{
-    Course, DecayToward, Done, Examples, Stepper, TrainConfig, TrainState, TrainSummary,
-    answer_seed, step_seed,
+    Course, DecayToward, Done, Examples, Informant, Stepper, TrainConfig, TrainState, TrainSummary,
+    answer_seed, batches_of, informant, step_seed,
 };
 use crate::measure::Questions;
 use crate::prober::{GivenUp, Jointly, Portion};
 use crate::trajectory::Record;
 use crate::{
-    LanguageModel, Loss, Objective, Observer, OnRanks, Prober, Rule, Stacked, Standing, StepRecord,
-    StepReport, TrainError, Walking, run_judged_step, stands_still,
+    LanguageModel, Loss, Objective, Observer, OnRanks, Prober, Rule, Ruling, Stacked, Standing,
+    StepRecord, StepReport, TrainError, Verdict, Walking, run_judged_step, stands_still,
 };
 use burn::module::Module;
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use zograd_models::Still;
 use zograd_perturb::{
     AppliedUpdate, Arithmetic, Direction, Excerpt, NoiseBackend, Perturbed, Resolution,
 };
 use zograd_ranks::Ranks;
-use zograd_select::{StepContext, Strategy};
+use zograd_select::{StepContext, Strategy, Told, Update};
 use zograd_tasks::Prompt;
 
 /// A run by forward passes only: set up, then [`run`](Training::run).
@@ -44,6 +44,7 @@ use zograd_tasks::Prompt;
 /// ```
 pub struct Training<'a, M> {
     strategy: &'a mut dyn Strategy,
+    informant: Option<&'a dyn Informant<M>>,
     course: Course<'a, M>,
 }
 
@@ -57,6 +58,7 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
     ) -> Self {
         Self {
             strategy,
+            informant: None,
             course: Course::new(objective, examples, config),
         }
     }
@@ -65,6 +67,16 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
     /// one that was never interrupted.
     pub fn resume(mut self, state: TrainState) -> Self {
         self.course.state = state;
+        self
+    }
+
+    /// The first candidate of every step, whose noise is that of the first child of the step's seed, is what `informant` knows
+    /// instead of noise. A step costs one forward pass more.
+    ///
+    /// Such a step is no list of seeds: what replays a run is [`Training::repeat`], with the examples. The arithmetic must be
+    /// plain ([`Perturbed::inform`]), and the run is not shared among ranks.
+    pub fn informed(mut self, informant: &'a dyn Informant<M>) -> Self {
+        self.informant = Some(informant);
         self
     }
 
@@ -102,6 +114,48 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
     where
         M: Module<B> + LanguageModel<Backend = B>,
     {
+        let (course, mut steps) = self.set_up(model)?;
+        course.run(&mut steps)
+    }
+
+    /// Makes the steps of `records` again, which a run with these settings made from `model` on, each with its examples and
+    /// losses; without evaluations. Each must come to the losses that it had, to the bit. Where no candidate is informed
+    /// [`replay`](crate::trajectory::replay()) does it without examples.
+    ///
+    /// # Errors
+    /// [`TrainError::OtherLoss`] if one does not; [`TrainError::Stopped`]; as [`Training::run`].
+    pub fn repeat<B: NoiseBackend>(
+        self,
+        model: &mut Perturbed<B, M>,
+        records: &[Record],
+        mut progress: impl FnMut(u64),
+    ) -> Result<(), TrainError>
+    where
+        M: Module<B> + LanguageModel<Backend = B>,
+    {
+        let (course, mut steps) = self.set_up(model)?;
+        let (config, examples) = (course.config, course.examples);
+        let mut batches = batches_of(config, examples);
+        for record in records {
+            if course.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+                return Err(TrainError::Stopped);
+            }
+            let batch = batches.at(record.step.saturating_sub(1));
+            let batch: Vec<&Prompt> = batch.into_iter().map(|i| &examples.train[i]).collect();
+            steps.repeat(record, &batch)?;
+            progress(record.step);
+        }
+        Ok(())
+    }
+
+    /// What makes the steps, and their course.
+    fn set_up<'m, B: NoiseBackend>(
+        self,
+        model: &'m mut Perturbed<B, M>,
+    ) -> Result<(Course<'a, M>, Steps<'a, 'm, B, M>), TrainError>
+    where
+        M: Module<B> + LanguageModel<Backend = B>,
+    {
         self.course.check()?;
         self.course
             .config
@@ -111,8 +165,9 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
             })?;
         let stands = stands_still(model.module(), model.space(), self.course.objective);
         let returns = stands || model.arithmetic() == Arithmetic::Exact;
-        let mut steps = Steps {
+        let steps = Steps {
             strategy: self.strategy,
+            informant: self.informant,
             objective: self.course.objective,
             examples: self.course.examples,
             config: self.course.config,
@@ -130,7 +185,10 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
             resolution: model.resolution(),
             model,
         };
-        self.course.run(&mut steps)
+        if steps.informant.is_some() && steps.ranks.is_some() {
+            return Err(TrainError::InformedOnRanks);
+        }
+        Ok((self.course, steps))
     }
 }
 
@@ -144,6 +202,8 @@ struct Asked<'a, 'p, B: NoiseBackend> {
 /// Steps by forward passes.
 struct Steps<'a, 'm, B: NoiseBackend, M: Module<B>> {
     strategy: &'a mut dyn Strategy,
+    /// What knows a better direction for the first candidate, if something does.
+    informant: Option<&'a dyn Informant<M>>,
     objective: &'a dyn Objective,
     examples: Examples<'a>,
     config: &'a TrainConfig,
@@ -170,11 +230,71 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
         self.examples.evaluates_after(step, self.config) && !self.config.anchors_after(step)
     }
 
-    /// The step, judged by the guards.
-    fn probe(&mut self, state: &TrainState, batch: &[&Prompt]) -> Result<StepReport, TrainError> {
-        let (objective, config, resolution) = (self.objective, self.config, &self.resolution);
-        let step = state.summary().steps;
+    /// The next step, judged by the guards.
+    fn judged(&mut self, state: &TrainState, batch: &[&Prompt]) -> Result<StepReport, TrainError> {
+        let (step, monitor, eps) = (state.summary().steps, state.monitor(), self.model.eps());
+        let rule = Rule::new(self.config.lr_at(step), self.config.weight_decay);
+        let (guards, resolution) = (&self.config.guards, self.resolution.clone());
+        self.probe(step, rule, batch, |evaluations, update| {
+            let losses = evaluations.iter().map(|e| e.loss);
+            let loss = losses.sum::<f64>() / evaluations.len() as f64;
+            let arriving = resolution.as_ref().map_or(1.0, |resolution| {
+                resolution.arriving(&update.direction, rule.lr)
+            });
+            guards.judge(monitor, loss, update.projected_gradient, eps, arriving)
+        })
+    }
+
+    /// Makes a step again that a run made on this batch.
+    fn repeat(&mut self, record: &Record, batch: &[&Prompt]) -> Result<(), TrainError> {
+        let rule = Rule::new(record.lr, record.weight_decay);
+        let step = record.step.saturating_sub(1);
+        let report = self.probe(step, rule, batch, |_, _| match record.skipped {
+            Some(reason) => Ruling {
+                verdict: Verdict::Skip(reason),
+                ..Ruling::default()
+            },
+            None => Ruling::default(),
+        })?;
+        let found = report.evaluations.iter().map(|e| e.loss);
+        let mut pairs = found.zip(&record.losses);
+        match pairs.find(|(found, logged)| found.to_bits() != logged.to_bits()) {
+            Some((found, logged)) => Err(TrainError::OtherLoss {
+                step: record.step,
+                logged: *logged,
+                found,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Has the first candidate of a step be what the informant knows, if there is one; tokens that went through the layers
+    /// for it.
+    fn inform(&mut self, context: &StepContext, batch: &[&Prompt]) -> Result<u64, TrainError> {
+        let Some(informant) = self.informant else {
+            return Ok(0);
+        };
+        // before there is another direction, the one of the step before goes
+        self.model.begin(context.step)?;
+        let found = informant.direction(self.model.module(), batch, self.stop)?;
+        if let Some(direction) = found.direction {
+            let seed = informant::seed(context);
+            self.model.inform(context.step, seed, direction)?;
+        }
+        Ok(found.tokens)
+    }
+
+    /// The step after `step` others, whose update `judge` may shorten or veto.
+    fn probe(
+        &mut self,
+        step: u64,
+        rule: Rule,
+        batch: &[&Prompt],
+        judge: impl FnOnce(&[Told], &Update) -> Ruling,
+    ) -> Result<StepReport, TrainError> {
+        let (objective, config) = (self.objective, self.config);
         let context = StepContext::new(step, step_seed(config.seed, step), self.model.eps());
+        let tokens = self.inform(&context, batch)?;
         let writer = self.examples.scoring.writer();
         let drawing = objective
             .sampling()
@@ -233,23 +353,9 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
             jointly = Jointly::new(prober, &portion);
             prober = &mut jointly;
         }
-        let rule = Rule::new(config.lr_at(step), config.weight_decay);
-        run_judged_step(
-            self.strategy,
-            &context,
-            prober,
-            rule,
-            |evaluations, update| {
-                let (slope, monitor) = (update.projected_gradient, state.monitor());
-                let losses = evaluations.iter().map(|e| e.loss);
-                let loss = losses.sum::<f64>() / evaluations.len() as f64;
-                let arriving = resolution.as_ref().map_or(1.0, |resolution| {
-                    resolution.arriving(&update.direction, rule.lr)
-                });
-                let guards = &config.guards;
-                guards.judge(monitor, loss, slope, context.eps, arriving)
-            },
-        )
+        let mut report = run_judged_step(self.strategy, &context, prober, rule, judge)?;
+        report.tokens += tokens;
+        Ok(report)
     }
 }
 
@@ -260,7 +366,7 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Stepper<M>
         let step = state.summary().steps + 1;
         let samples = self.samples_before(step);
         self.before = samples.then(|| self.model.excerpt());
-        let report = self.probe(state, batch)?;
+        let report = self.judged(state, batch)?;
         let ruling = report.ruling(&self.config.guards);
         let losses: Vec<f64> = report.evaluations.iter().map(|e| e.loss).collect();
         let length = report.lr * self.model.length(&report.direction);
@@ -270,7 +376,7 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Stepper<M>
         // + 0.0: an empty sum is -0.0
         record.update_norm = Some(length + 0.0);
         record.lr = report.lr;
-        record.forwards = report.evaluations.len() as u64;
+        record.forwards = (report.evaluations.len() + usize::from(self.informant.is_some())) as u64;
         record.tokens = report.tokens;
         record.passes = self.model.passes() - passes;
         record.skipped = report.skipped;
