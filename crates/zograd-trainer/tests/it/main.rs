@@ -12,6 +12,7 @@ mod given_up;
 mod gradient;
 mod head;
 mod hizoo;
+mod informed;
 mod low_rank;
 mod probers;
 mod ranks;
