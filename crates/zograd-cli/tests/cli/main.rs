@@ -18,6 +18,7 @@ mod generate;
 mod hizoo;
 #[cfg(unix)]
 mod hostile;
+mod informed;
 mod integrity;
 mod machine;
 mod memory;

@@ -1,4 +1,5 @@
 mod decay;
+mod inform;
 mod mapper;
 mod probe;
 mod pull;
@@ -8,14 +9,13 @@ use zograd_params::ParameterPath;
 
 use crate::family::Perturbation;
 use crate::grids::check_dtypes;
-use crate::informed::Informed;
 use crate::{
     Arithmetic, Curvature, Grids, NoiseBackend, Originals, ParameterSpace, ParameterSpec,
     PerturbError, Resolution, Seed, Selection, Sides, StartWeights,
 };
 use burn::module::{Module, ParamId};
 pub(crate) use decay::Decay;
-use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo, Taken, TowardStart};
+use mapper::{AddNoise, FromOriginals, Mapper, ParameterPass, RoundTo, TowardStart};
 pub use probe::Probe;
 pub(crate) use pull::Pull;
 use std::collections::HashMap;
@@ -261,39 +261,6 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
     fn look_at_noise(&mut self) {
         self.amplitudes = self.noise.amplitudes(&self.space, self.since);
         self.has_factors = self.noise.has_factors(&self.space, self.since);
-    }
-
-    /// Begins the step after `step` others, in which `seed` stands for the parameters of `direction` instead of noise, in
-    /// probes and in the update alike: a direction that somebody knows better. Until the next step begins its numbers are
-    /// kept on the host, 4 bytes for each weight that moves.
-    ///
-    /// # Errors
-    /// As [`Self::move_to`]; [`PerturbError::NonFinite`] for numbers that are not; [`PerturbError::NotOnGrids`] unless the arithmetic is plain, since these numbers may have any
-    /// size; [`PerturbError::ForeignSpace`] if a parameter that moves has another shape in `direction`.
-    pub fn inform(&mut self, step: u64, seed: Seed, direction: M) -> Result<(), PerturbError> {
-        if self.arithmetic() != Arithmetic::Plain {
-            let why = "a direction that is no noise has numbers of any size";
-            return Err(PerturbError::NotOnGrids(why.into()));
-        }
-        self.begin(step)?;
-        self.move_to(&Direction::zero())?;
-        let taken = Taken::default();
-        // each tensor goes as its numbers come, so that there are not two of all
-        direction.map(&mut self.mapper(&taken));
-        let values = taken.into_values();
-        for spec in self.space.parameters() {
-            if values.get(&spec.id).map(Vec::len) != Some(spec.len()) {
-                return Err(PerturbError::ForeignSpace(spec.name.clone()));
-            }
-        }
-        let informed = Informed::new(step, seed, values);
-        if let Some(spec) = informed.non_finite(&self.space) {
-            let of = &spec.name;
-            return Err(PerturbError::NonFinite(format!("of {of} for seed {seed}")));
-        }
-        self.noise.inform(Some(informed));
-        self.look_at_noise();
-        Ok(())
     }
 
     /// Takes up what was learnt of the curvature in the step of this update, which the weights have already: a run that is

@@ -81,6 +81,9 @@ fn it_is_for_one_seed_and_one_step() {
         plain.move_to(direction).expect("a pass");
         assert_eq!(model.module().values(), plain.module().values());
     }
+    // from weights that no hop has rounded
+    let (mut model, mut plain) = (perturbed(&Selection::All), perturbed(&Selection::All));
+    model.inform(0, Seed::new(9), known()).expect("its shape");
     model.begin(0).expect("the same step");
     model.move_to(&seed).expect("a pass");
     plain.move_to(&seed).expect("a pass");

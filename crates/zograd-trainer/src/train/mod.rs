@@ -9,6 +9,7 @@ mod gain;
 mod informant;
 mod limit;
 mod state;
+mod steps;
 mod summary;
 mod training;
 
