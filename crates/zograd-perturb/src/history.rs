@@ -54,12 +54,6 @@ impl History {
     }
 }
 
-impl Values for Numbers {
-    fn fill(&self, start: usize, out: &mut [f32]) {
-        out.copy_from_slice(&self.each[start..start + out.len()]);
-    }
-}
-
 /// A direction on one parameter: its noise, and how much of `m` is in it.
 #[derive(Debug, Default)]
 pub(crate) struct Drawn {

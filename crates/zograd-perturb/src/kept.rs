@@ -3,6 +3,7 @@
 //! On the host, so that it has the same bits on every backend. It is a function of the seeds and of what was learnt
 //! along them, in their order: a replay that follows the steps of a log has it again, to the bit.
 
+use crate::values::Values;
 use crate::{ParameterSpec, TensorId};
 use rayon::prelude::*;
 use std::collections::HashMap;
@@ -49,5 +50,11 @@ impl Kept {
         let pieces = numbers.each.par_chunks_mut(PIECE).enumerate();
         let found = pieces.map(|(n, each)| piece(n * PIECE, each)).collect();
         (numbers, found)
+    }
+}
+
+impl Values for Numbers {
+    fn fill(&self, start: usize, out: &mut [f32]) {
+        out.copy_from_slice(&self.each[start..start + out.len()]);
     }
 }

@@ -56,6 +56,7 @@ mod grid;
 mod grids;
 mod hessian;
 mod history;
+mod informed;
 mod kept;
 mod kernel;
 pub mod noise;

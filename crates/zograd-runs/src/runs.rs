@@ -347,5 +347,10 @@ fn check_shared(settings: &Settings, ranks: &Ranks) -> Result<()> {
             settings.method
         );
     }
+    if settings.procedure.is_informed() && !ranks.is_alone() {
+        refuse!(
+            "`informed`: what informs a candidate is not shared among ranks; start one process"
+        );
+    }
     Ok(())
 }

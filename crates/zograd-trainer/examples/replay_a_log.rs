@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         selection: Selection::All,
         head_fit: None,
         measured_rate: None,
+        informed: None,
         adapter: None,
         noise: NoiseKind::Gaussian,
         perturbation: PerturbationSpec::default(),

@@ -99,6 +99,9 @@ pub enum TrainError {
         /// What came out.
         found: f64,
     },
+    /// A candidate that is informed, in a run that is shared.
+    #[error("`informed`: what informs a candidate is not shared among ranks; start one process")]
+    InformedOnRanks,
     /// The ranks that share the run cannot go on together.
     #[error(transparent)]
     Ranks(#[from] zograd_ranks::RankError),

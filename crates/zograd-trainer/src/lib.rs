@@ -15,7 +15,8 @@
 //!   what happens and stops when asked;
 //! - [`GradientTraining`] and [`fit_linear_probe`]: the baselines that know the gradient, with the same batches,
 //!   records and budget;
-//! - [`TailTraining`]: descent along the gradient of the answers' own positions, in the memory of inference;
+//! - [`TailTraining`]: descent along the gradient of the answers' own positions, in the memory of inference; [`TailDirection`]:
+//!   the same gradient as a candidate beside noise ([`Training::informed`]);
 //! - [`trajectory`]: the log of a run, from which its weights are rebuilt without a forward pass;
 //! - [`evaluate`]: the task's metric, loss and predictions; [`Writer`]: answers in the model's words.
 //!
@@ -81,8 +82,8 @@ pub use evaluate::{
 };
 pub use gradient::{
     Alignment, Backpropagation, GradientOptimizer, GradientTraining, LinearProbe, LinearProbeStage,
-    ParameterVector, Reference, TailStep, TailTraining, answer_tokens, at_origin, exact_gradient,
-    fit_linear_probe,
+    ParameterVector, Reference, TailDirection, TailStep, TailTraining, answer_tokens, at_origin,
+    exact_gradient, fit_linear_probe,
 };
 pub use guard::{Event, Guards, Monitor, Policy, Ruling, Verdict};
 pub use head_fit::{HeadFit, HeadFitStage};
@@ -101,8 +102,8 @@ pub use record::{DevScore, EvalRecord, StepRecord};
 pub use schedule::Schedule;
 pub use step::{Rule, StepReport, run_judged_step, run_step};
 pub use train::{
-    Allowance, BestBy, DecayToward, Examples, Gain, Limit, Spent, StopReason, TrainConfig,
-    TrainState, TrainSummary, Training,
+    Allowance, BestBy, DecayToward, Examples, Gain, Informant, Informed, Limit, Spent, StopReason,
+    TrainConfig, TrainState, TrainSummary, Training,
 };
 pub use writer::{Writer, Written};
 pub use zograd_models::LanguageModel;

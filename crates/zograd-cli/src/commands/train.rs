@@ -134,6 +134,9 @@ fn print(r: &Summary) -> std::io::Result<()> {
         match MethodKind::of(&r.method) {
             MethodKind::Gradient(_) => "a backward pass counted as two",
             MethodKind::Tail => "a walk back along the answers' positions not counted",
+            _ if r.settings.get("informed").is_some() => {
+                "one of each step with a walk back along the answers' positions, which is not counted"
+            }
             _ => "no backward pass",
         }
     ))?;

@@ -17,6 +17,7 @@ mod first_model;
 mod generate;
 #[cfg(unix)]
 mod hostile;
+mod informed;
 mod integrity;
 mod kept;
 mod machine;

@@ -401,6 +401,8 @@ fn killed_runs_end_in_the_bits_of_one_that_was_not() {
         &["--method", "greedy", "--tune", "prefix"],
         &["--method", "tail", "--lr", "1e-4", "--weight-decay", "0.1"],
         &[&["--method", "tail"], &LORA[..]].concat(),
+        &["--method", "greedy", "--informed", "tail", "--lr", "1e-6"],
+        &["--method", "mezo", "--informed", "tail", "--tune", "lora"],
     ];
     let fresh = |settings: &[&'static str]| short(&[settings, &["--out", "run"]].concat());
     let references = settings.map(|settings| {

@@ -26,8 +26,8 @@ pub struct Stride {
 
 /// Says how far each parameter goes along its gradient, from the gradient's size alone: there is no second pass.
 pub trait TailRule {
-    /// The stride of the next parameter. `decays` is whether weight decay acts on it.
-    fn stride(&mut self, size: GradientSize, decays: bool) -> Stride;
+    /// The stride of the parameter with this id, which has a gradient. `decays` is whether weight decay acts on it.
+    fn stride(&mut self, id: ParamId, size: GradientSize, decays: bool) -> Stride;
 }
 
 impl GradientSize {
@@ -106,7 +106,7 @@ impl<B: AutodiffBackend, R: TailRule> ModuleMapper<B> for Follow<'_, B, R> {
         let moved = match weight.grad_remove(&mut self.gradients) {
             Some(gradient) if weight.is_require_grad() => {
                 let size = GradientSize::of(&gradient);
-                let stride = self.rule.stride(size, self.decaying.contains(&id));
+                let stride = self.rule.stride(id, size, self.decaying.contains(&id));
                 Tensor::from_inner(stride.of(weight.inner(), gradient)).require_grad()
             }
             _ => weight,

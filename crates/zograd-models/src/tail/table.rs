@@ -3,7 +3,7 @@
 use burn::tensor::{IndexingUpdateOp, Tensor};
 
 use super::head::{Dense, HeadGradient};
-use super::rule::{GradientSize, TailRule};
+use super::rule::{GradientSize, Stride};
 use crate::backend::ModelBackend;
 use crate::indices::indices;
 
@@ -35,18 +35,17 @@ impl<B: ModelBackend> TableGradient<B> {
         }
     }
 
-    /// The table, `[ids, width]`, after it.
+    /// The table, `[ids, width]`, after it: as far as `stride` says.
     pub(super) fn follow(
         self,
         table: Tensor<B, 2>,
-        rule: &mut impl TailRule,
-        decays: bool,
+        stride: impl FnOnce(GradientSize) -> Stride,
     ) -> Tensor<B, 2> {
         let rows = summed(self.rows);
         match self.dense {
-            Some(dense) => all_rows(table, &dense, rows, rule, decays),
+            Some(dense) => all_rows(table, &dense, rows, stride),
             None => match rows {
-                Some((ids, rows)) => some_rows(table, &ids, rows, rule, decays),
+                Some((ids, rows)) => some_rows(table, &ids, rows, stride),
                 None => table,
             },
         }
@@ -57,10 +56,9 @@ fn some_rows<B: ModelBackend>(
     table: Tensor<B, 2>,
     ids: &[u32],
     rows: Tensor<B, 2>,
-    rule: &mut impl TailRule,
-    decays: bool,
+    stride: impl FnOnce(GradientSize) -> Stride,
 ) -> Tensor<B, 2> {
-    let stride = rule.stride(GradientSize::of_rows(&rows), decays);
+    let stride = stride(GradientSize::of_rows(&rows));
     let kept = stride.kept(table);
     if stride.factor == 0.0 {
         return kept;
@@ -74,8 +72,7 @@ fn all_rows<B: ModelBackend>(
     mut table: Tensor<B, 2>,
     dense: &Dense<B>,
     rows: Option<(Vec<u32>, Tensor<B, 2>)>,
-    rule: &mut impl TailRule,
-    decays: bool,
+    stride: impl FnOnce(GradientSize) -> Stride,
 ) -> Tensor<B, 2> {
     let [_, width] = table.dims();
     // a block's gradient is a function of its own rows, so that the blocks before it may have moved
@@ -104,7 +101,7 @@ fn all_rows<B: ModelBackend>(
     let Some(size) = sizes.reduce(GradientSize::and) else {
         return table;
     };
-    let stride = rule.stride(size, decays);
+    let stride = stride(size);
     for ids in dense.ids(&table) {
         let (block, gradient) = gradient(&table, &ids);
         table = table.slice_assign([ids, 0..width], stride.of(block, gradient));

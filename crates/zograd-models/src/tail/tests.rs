@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::module::{AutodiffModule, Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::tensor::backend::AutodiffBackend;
 use burn::tensor::{DType, Distribution, Tensor, TensorData};
 use burn_autodiff::Autodiff;
@@ -30,7 +30,7 @@ struct Whole {
 }
 
 impl TailRule for Whole {
-    fn stride(&mut self, size: GradientSize, _decays: bool) -> Stride {
+    fn stride(&mut self, _id: ParamId, size: GradientSize, _decays: bool) -> Stride {
         self.squares += size.squares;
         self.parameters += 1;
         Stride {

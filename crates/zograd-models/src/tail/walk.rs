@@ -256,9 +256,11 @@ impl<B: ModelBackend, R: TailRule> ModuleMapper<Autodiff<B>> for Ends<'_, B, R> 
             let moved = match weight.is_require_grad() && D == 2 {
                 true => {
                     let decays = self.at_exit.decaying.contains(&id);
+                    let rule = &mut *self.at_exit.rule;
+                    let stride = |size| rule.stride(id, size, decays);
                     // the same tensor where its rank is known: a reshape would copy it
                     let table = Tensor::from_primitive(weight.inner().into_primitive());
-                    let moved = gradient.follow(table, self.at_exit.rule, decays);
+                    let moved = gradient.follow(table, stride);
                     let moved = Tensor::from_primitive(moved.into_primitive());
                     Tensor::from_inner(moved).require_grad()
                 }

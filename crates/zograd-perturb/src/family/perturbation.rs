@@ -2,6 +2,7 @@ use super::{Dense, Factors, Family, Part, Scales, Values};
 use crate::grid::odd;
 use crate::hessian::Hessian;
 use crate::history::{Drawn, Draws, History, Quotient};
+use crate::informed::Informed;
 use crate::kernel::DenseNoise;
 use crate::noise::LARGEST_NOISE;
 use crate::{Direction, Learnt, Momentum, NoiseKind, ParameterSpace, ParameterSpec, Seed};
@@ -28,6 +29,8 @@ pub struct Perturbation {
     history: Option<Arc<History>>,
     /// What [`Momentum::QUOTIENT`] means, if it means something.
     momentum: Option<Momentum>,
+    /// What a seed stands for instead of noise, if one does.
+    informed: Option<Arc<Informed>>,
 }
 
 impl From<NoiseKind> for Perturbation {
@@ -51,6 +54,7 @@ impl Perturbation {
             hessian: None,
             history: None,
             momentum: None,
+            informed: None,
         }
     }
 
@@ -139,6 +143,16 @@ impl Perturbation {
         }
     }
 
+    /// From now on a seed stands for this, or none does.
+    pub(crate) fn inform(&mut self, informed: Option<Informed>) {
+        self.informed = informed.map(Arc::new);
+    }
+
+    /// The step in which a seed stands for something else than noise, if one does.
+    pub(crate) fn informed_in(&self) -> Option<u64> {
+        self.informed.as_ref().map(|informed| informed.step)
+    }
+
     /// The estimated diagonal of the Hessian of a parameter, if something was learnt of it.
     pub(crate) fn hessian(&self, parameter: &ParameterSpec) -> Option<Vec<f32>> {
         self.hessian.as_ref()?.of(parameter)
@@ -180,6 +194,10 @@ impl Perturbation {
             }
             _ => {}
         }
+        let informed = self.informed.as_ref();
+        if let Some(values) = informed.and_then(|informed| informed.values(parameter, seed)) {
+            return Some(Part::Made(values));
+        }
         Some(match &self.hessian {
             None => self.family.part(parameter, step, seed),
             Some(_) => Part::Made(self.shaped(parameter, step, seed)),
@@ -203,10 +221,12 @@ impl Perturbation {
                         let hessian = self.hessian.as_ref();
                         let shaped = hessian.map_or(1.0, |hessian| hessian.largest(parameter));
                         let kept = self.history.as_ref().map_or(0.0, |m| m.largest(parameter));
-                        let noise = scale * shaped * self.family.largest(parameter, step);
+                        let informed = self.informed.as_ref();
+                        let informed = informed.map_or(0.0, |informed| informed.largest(parameter));
+                        let noise = shaped * self.family.largest(parameter, step);
                         // a quotient is no larger than dense noise
                         let least = if self.momentum.is_some() { 1.0 } else { 0.0 };
-                        (noise.max(scale * kept) / LARGEST_NOISE).max(scale * least)
+                        scale * (noise.max(kept).max(informed) / LARGEST_NOISE).max(least)
                     }
                 }
             })
@@ -221,39 +241,44 @@ impl Perturbation {
         step: u64,
         direction: &Direction,
     ) -> f64 {
-        let sum = |square: &dyn Fn(&ParameterSpec, f64) -> f64| -> f64 {
+        let sum = |square: &dyn Fn(&ParameterSpec) -> f64| -> f64 {
             let parameters = space.parameters().iter();
             let moving = parameters.filter(|parameter| self.moves(parameter, step));
-            let squares = moving.map(|parameter| {
-                let scale = self.scales.of(parameter);
-                parameter.len() as f64 * square(parameter, scale * scale)
-            });
+            let squares = moving.map(|p| self.scales.of(p).powi(2) * p.len() as f64 * square(p));
             squares.sum()
         };
-        let noise = sum(&|parameter, scale| {
+        let noise = sum(&|parameter| {
             let hessian = self.hessian.as_ref();
             let shaped = hessian.map_or(1.0, |hessian| hessian.mean_square(parameter));
-            scale * shaped * self.family.mean_square(parameter)
+            shaped * self.family.mean_square(parameter)
         });
-        let kept = sum(&|parameter, scale| {
-            let history = self.history.as_ref();
-            scale * history.map_or(0.0, |history| history.mean_square(parameter))
+        let terms = direction.terms().iter();
+        let squares = terms.map(|(seed, c)| {
+            let informed = self.informed.as_ref().filter(|known| known.seed == *seed);
+            let square = match (*seed, informed) {
+                (_, Some(informed)) => sum(&|parameter| informed.mean_square(parameter)),
+                (Momentum::HISTORY, _) => sum(&|parameter| {
+                    let history = self.history.as_ref();
+                    history.map_or(0.0, |history| history.mean_square(parameter))
+                }),
+                (Momentum::QUOTIENT, _) => sum(&|_| 1.0),
+                _ => noise,
+            };
+            c * c * square
         });
-        let of = |seed| direction.coefficient(seed).powi(2);
-        let [history, quotient] = [Momentum::HISTORY, Momentum::QUOTIENT].map(of);
-        let rest = direction.norm_squared() - history - quotient;
-        noise * rest + kept * history + sum(&|_, scale| scale) * quotient
+        squares.sum()
     }
 
     /// What each of some sums of terms is on one parameter by its factors ([`Family::factors`]). `None` also where it does
-    /// not move, or is shaped by what was learnt.
+    /// not move, is shaped by what was learnt, or a seed stands for numbers of no low rank.
     pub(crate) fn factors(
         &self,
         parameter: &ParameterSpec,
         step: u64,
         sums: &[Vec<(Seed, f32)>],
     ) -> Option<Factors> {
-        if self.keeps() || !self.moves(parameter, step) {
+        let is_full = self.keeps() || self.informed.is_some();
+        if is_full || !self.moves(parameter, step) {
             return None;
         }
         let scale = self.scales.of(parameter);

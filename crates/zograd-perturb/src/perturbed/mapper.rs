@@ -3,7 +3,7 @@ use crate::excerpt::{EXCERPT, leading};
 use crate::family::Perturbation;
 use crate::numbers::Reader;
 use crate::start_weights::failed;
-use crate::{Grid, Grids, NoiseBackend, ParameterSpace, ParameterSpec, PerturbError};
+use crate::{Grid, Grids, NoiseBackend, ParameterSpace, ParameterSpec, PerturbError, TensorId};
 use burn::module::{ModuleMapper, Param};
 use burn::tensor::{DType, Element, Tensor, TensorData, TensorPrimitive};
 use std::cell::RefCell;
@@ -165,6 +165,30 @@ impl ParameterPass for RoundTo<'_> {
         let multiples = tensor.mul_scalar(1.0 / spacing).round();
         // adding 0 makes 0 of -0, as every later pass does: whether one was made must not be seen in the bits
         multiples.mul_scalar(spacing).add_scalar(0.0)
+    }
+}
+
+/// Takes the numbers of every parameter, and leaves nothing of it.
+#[derive(Default)]
+pub(super) struct Taken(RefCell<HashMap<TensorId, Vec<f32>>>);
+
+impl Taken {
+    pub(super) fn into_values(self) -> HashMap<TensorId, Vec<f32>> {
+        self.0.into_inner()
+    }
+}
+
+impl ParameterPass for &Taken {
+    fn apply<B: NoiseBackend, const D: usize>(
+        &self,
+        _index: usize,
+        spec: &ParameterSpec,
+        tensor: Tensor<B, D>,
+    ) -> Tensor<B, D> {
+        let nothing = Tensor::zeros([1; D], (&tensor.device(), tensor.dtype()));
+        let values = tensor.into_data().iter::<f32>().collect();
+        self.0.borrow_mut().insert(spec.id, values);
+        nothing
     }
 }
 

@@ -1,4 +1,5 @@
 mod decay;
+mod inform;
 mod mapper;
 mod probe;
 mod pull;
@@ -241,15 +242,25 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
                 self.noise.learn(&self.space, last.since, &last.learnt);
             }
         }
+        if self.noise.informed_in().is_some_and(|of| of != step) {
+            self.move_to(&Direction::zero())?;
+            self.noise.inform(None);
+            self.look_at_noise();
+        }
         let since = self.noise.since(step);
         if since != self.since || self.noise.divides() {
             self.move_to(&Direction::zero())?;
             self.noise.divide(None);
             self.since = since;
-            self.amplitudes = self.noise.amplitudes(&self.space, since);
-            self.has_factors = self.noise.has_factors(&self.space, since);
+            self.look_at_noise();
         }
         Ok(())
+    }
+
+    /// Finds again what depends on what seeds mean.
+    fn look_at_noise(&mut self) {
+        self.amplitudes = self.noise.amplitudes(&self.space, self.since);
+        self.has_factors = self.noise.has_factors(&self.space, self.since);
     }
 
     /// Takes up what was learnt in the step of this update, which the weights have already: a run that is
@@ -634,13 +645,18 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
 
     /// Does something to every parameter that moves.
     fn map(&mut self, pass: impl ParameterPass) {
-        let mut mapper = Mapper {
+        let module = self.module.take();
+        self.module = module.map(|module| module.map(&mut self.mapper(pass)));
+    }
+
+    /// What does something to every parameter that moves.
+    fn mapper<P: ParameterPass>(&self, pass: P) -> Mapper<'_, P> {
+        Mapper {
             path: ParameterPath::default(),
             space: &self.space,
             by_name: &self.by_name,
             pass,
-        };
-        self.module = self.module.take().map(|module| module.map(&mut mapper));
+        }
     }
 }
 

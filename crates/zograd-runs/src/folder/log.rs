@@ -25,13 +25,19 @@ pub(crate) fn check_noise(header: &Header) -> Result<()> {
 /// Refuses a log from which no weights are made without the rows of the run.
 ///
 /// # Errors
-/// That of a run along the tail.
+/// That of a run along the tail, or with a candidate that was informed by it.
 pub(crate) fn check_replays(header: &Header) -> Result<()> {
     let method = header.method.name();
     if method == TAIL {
         refuse!(
             "a run of {method} follows from its rows: the log has the losses and learning rates of its steps, and no \
              directions to replay; its weights are in {BEST}/, and `resume` makes its steps again"
+        );
+    }
+    if header.informed.is_some() {
+        refuse!(
+            "a run with `informed = tail` follows from its rows: the first candidate of its steps was made of them and is no \
+             noise; its weights are in {BEST}/, and `resume` makes its steps again"
         );
     }
     Ok(())

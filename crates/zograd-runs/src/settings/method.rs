@@ -5,6 +5,7 @@ use super::calibration::CalibrationOptions;
 use super::family;
 use super::given::Given;
 use super::gradient::GradientOptions;
+use super::informed::InformedOptions;
 use super::owner::{Owner, table};
 use super::tail::TailOptions;
 use super::tuning::Tune;
@@ -148,14 +149,23 @@ impl Procedure {
                 let mut options: PerturbationOptions = given.take()?;
                 let (family, scales) = options.family();
                 let (perturbation, of_family) = family::take(given, family, scales)?;
+                let mut informed: InformedOptions = given.take()?;
+                let scale = informed.complete(name, &mut options, &perturbation, storage)?;
                 let mut how = options.complete((spec, perturbation), tune, storage)?;
+                how.informed = scale;
                 how.state_bytes_per_weight = state_bytes(&how, methods)?;
                 let calibration: CalibrationOptions = given.take()?;
+                if calibration.calibrate && scale.is_some() {
+                    refuse!(
+                        "`calibrate`: not with `informed`, whose gradient does not know the biases; leave one of them out"
+                    );
+                }
                 how.calibrate = calibration.calibrate;
                 how.head_fit = calibration.rows(tune)?;
                 let mut written = in_files(&how.method)?;
                 written.extend(table(&options)?);
                 written.extend(of_family);
+                written.extend(table(&informed)?);
                 written.extend(table(&calibration)?);
                 Ok((Self::ZerothOrder(how), written))
             }
@@ -174,6 +184,11 @@ impl Procedure {
             }
             MethodKind::LinearProbe => Ok((Self::LinearProbe, toml::Table::new())),
         }
+    }
+
+    /// Whether a candidate of every step is informed.
+    pub(crate) fn is_informed(&self) -> bool {
+        matches!(self, Self::ZerothOrder(zo) if zo.informed.is_some())
     }
 
     /// What was chosen instead of what a setting goes with.
@@ -203,7 +218,10 @@ impl Procedure {
     /// A method that is not there, or whose settings are out of range.
     pub(super) fn forwards(&self, methods: &Methods) -> Result<Option<u64>> {
         Ok(match self {
-            Self::ZerothOrder(zo) => Some(methods.build(&zo.method).or_input()?.forwards() as u64),
+            Self::ZerothOrder(zo) => {
+                let evaluations = methods.build(&zo.method).or_input()?.forwards() as u64;
+                Some(evaluations + u64::from(zo.informed.is_some()))
+            }
             Self::Tail(step) => Some(step.forwards()),
             Self::Gradient(settings) => Some(settings.forwards()),
             Self::LinearProbe => None,
@@ -211,7 +229,7 @@ impl Procedure {
     }
 }
 
-/// What the method keeps for each weight that moves.
+/// What is kept for each weight that moves: by the method, and of the candidate that is informed.
 ///
 /// # Errors
 /// A setting that does not go with a state of the weights' size.
@@ -219,7 +237,7 @@ fn state_bytes(how: &ZerothOrder, methods: &Methods) -> Result<usize> {
     let strategy = methods.build(&how.method).or_input()?;
     let bytes = strategy.state_bytes_per_weight();
     if bytes == 0 {
-        return Ok(0);
+        return Ok(how.informed.map_or(0, |_| size_of::<f32>()));
     }
     let name = strategy.name();
     if how.arithmetic == Arithmetic::Anchored {

@@ -14,6 +14,7 @@ mod evaluation;
 mod family;
 mod given;
 mod gradient;
+mod informed;
 mod inputs;
 mod machine;
 mod method;
@@ -43,6 +44,7 @@ pub use evaluation::{Measurement, SplitName};
 pub use family::{BlockOptions, FamilyName, LowRankOptions, SparseOptions};
 pub use given::Given;
 pub use gradient::GradientOptions;
+pub use informed::{InformedBy, InformedOptions};
 pub(crate) use inputs::is_task_file;
 pub use inputs::{BUILT_IN_MODEL, BUILT_IN_TASK, ExampleCounts, Inputs};
 pub use machine::{BackendName, Machine, STORAGES, Storage};
@@ -136,6 +138,7 @@ impl Settings {
             .and::<ObjectiveChoice>()
             .and::<RewardOptions>()
             .and::<SamplingOptions>()
+            .and::<InformedOptions>()
             .and::<CalibrationOptions>()
             .and::<PerturbationOptions>()
             .and::<LowRankOptions>()
@@ -198,6 +201,9 @@ impl Settings {
             };
             steps = Stepped::take(&mut given, &chosen, cost)?;
             taken.extend(steps.written()?);
+        }
+        if procedure.is_informed() {
+            steps.check_informed()?;
         }
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
         given.finish(&Self::keys(methods), |key| {
@@ -404,6 +410,7 @@ impl Settings {
             selection: self.selection(),
             head_fit: None,
             measured_rate: None,
+            informed: None,
             adapter,
             noise: zo.noise,
             perturbation: zo.perturbation.clone(),
@@ -414,6 +421,7 @@ impl Settings {
             method: zo.method.clone(),
             config: config.clone(),
         }
+        .with_informed(zo.informed)
     }
 
     /// What the log of a run along the tail says of it: its steps are made again from the examples, so that it names no
@@ -445,6 +453,7 @@ impl Settings {
             method: MethodSpec::new(method::TAIL).with("step", step),
             head_fit: None,
             measured_rate: None,
+            informed: None,
             config: config.clone(),
         })
     }
@@ -621,6 +630,22 @@ impl Stepped {
             sampling: drawn.complete()?,
             drawn,
         })
+    }
+
+    /// Refuses what a candidate cannot be informed with.
+    fn check_informed(&self) -> Result<()> {
+        if self.measuring.is_some() {
+            refuse!(
+                "`lr = auto`: it is measured along noise, and not with `informed`; give a number"
+            );
+        }
+        if let Some(objective) = self.objective.filter(|objective| !objective.is_smooth()) {
+            refuse!(
+                "`objective = {objective}`: it has no gradient that could inform a candidate; leave `informed` out, or use \
+                 classification or teacher-forcing"
+            );
+        }
+        Ok(())
     }
 
     fn written(&self) -> Result<toml::Table> {

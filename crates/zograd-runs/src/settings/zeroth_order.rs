@@ -121,7 +121,9 @@ pub struct ZerothOrder {
     pub calibrate: bool,
     /// To how many training examples the norm before the head is fitted before the first step, if it is.
     pub head_fit: Option<usize>,
-    /// Bytes that the method keeps for each weight that moves.
+    /// The scale of the candidate that is informed by the tail, if one is.
+    pub informed: Option<f64>,
+    /// Bytes that are kept for each weight that moves.
     pub state_bytes_per_weight: usize,
 }
 
@@ -169,6 +171,7 @@ impl PerturbationOptions {
             anchor_every,
             calibrate: false,
             head_fit: None,
+            informed: None,
             state_bytes_per_weight: 0,
         })
     }

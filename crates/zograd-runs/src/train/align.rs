@@ -157,6 +157,9 @@ impl Job for Aligning<'_> {
                     "`calibrate`: an alignment is of the loss itself, without biases of the options; leave it out"
                 );
             }
+            if settings.procedure.is_informed() {
+                refuse!("`informed`: an alignment is of estimates by noise alone; leave it out");
+            }
             let beginning = begin::<B>(prepared, None, (self.ranks, &mut *self.watch), device)?;
             let Some(mut header) = beginning.header else {
                 refuse!("`method = {}`: it makes no estimates", settings.method);

@@ -5,6 +5,7 @@ mod follow;
 mod gradient;
 mod handed;
 mod head_fit;
+mod informed;
 mod linear_probe;
 mod nearest;
 mod option_bias;

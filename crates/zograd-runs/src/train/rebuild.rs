@@ -10,8 +10,8 @@ use crate::settings::Storage;
 use crate::watch::Watch;
 use std::path::{Path, PathBuf};
 use zograd_models::{Model, content_hash};
-use zograd_perturb::Arithmetic;
-use zograd_select::Methods;
+use zograd_perturb::{Arithmetic, Perturbed};
+use zograd_select::{Methods, Strategy};
 use zograd_trainer::trajectory::{Header, Record, Walk, replay};
 
 /// What a run's weights are made of again.
@@ -39,6 +39,26 @@ impl Rebuild<'_> {
         device: &B::Device,
         watch: &mut dyn Watch,
     ) -> Result<Model<B>> {
+        let (header, records) = (self.header, self.records);
+        self.made_by(device, watch, |model, strategy, progress| {
+            replay(model, strategy, header, records, progress).while_running()
+        })
+    }
+
+    /// The model after what `make` makes of the start, with the strategy of the run.
+    ///
+    /// # Errors
+    /// As [`Self::run`].
+    pub(super) fn made_by<B: RunBackend>(
+        self,
+        device: &B::Device,
+        watch: &mut dyn Watch,
+        make: impl FnOnce(
+            &mut Perturbed<B, Model<B>>,
+            &mut dyn Strategy,
+            &mut dyn FnMut(u64),
+        ) -> Result<()>,
+    ) -> Result<Model<B>> {
         let header = self.header;
         let base = inputs::load::<B>(self.model, self.storage, device).about("`model`")?;
         check_base(header, &content_hash(&base))?;
@@ -53,12 +73,11 @@ impl Rebuild<'_> {
         let mut model = walk.begin(model).while_running()?;
         let mut strategy = self.methods.build(&header.method).about("`log`")?;
         watch.work_begins("replay", self.records.len() as u64);
-        let strategy = strategy.as_mut();
-        let replayed = replay(&mut model, strategy, header, self.records, |step| {
+        let made = make(&mut model, strategy.as_mut(), &mut |step| {
             watch.work_done(step);
         });
         watch.work_ends();
-        replayed.while_running()?;
+        made?;
         model.into_module().or_input()
     }
 }

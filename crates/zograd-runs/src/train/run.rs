@@ -2,6 +2,7 @@
 
 use super::gradient;
 use super::head_fit;
+use super::informed::InformedSteps;
 use super::linear_probe;
 use super::nearest::Start;
 use super::option_bias::Kept;
@@ -556,7 +557,20 @@ fn judge<B: RunBackend>(
             records,
             originals: run.join("best.f32"),
         };
-        rebuild.run::<B>(device, watch)
+        let Some(scale) = log.header.informed else {
+            return rebuild.run::<B>(device, watch);
+        };
+        let steps = InformedSteps {
+            settings,
+            objective: prepared.objective.as_ref(),
+            examples: prepared.data.examples(&prepared.scoring),
+            scale,
+            stop: None,
+        };
+        rebuild.made_by::<B>(device, watch, |model, strategy, progress| {
+            let again = steps.again(model, strategy, records, progress);
+            again.while_running()
+        })
     };
     let biases = last_biases(prepared, (&model, summary), ranks)?;
     let best = recorder.best_model::<B>((model, &biases), summary, storage, device, again);

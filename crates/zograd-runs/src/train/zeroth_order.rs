@@ -1,5 +1,6 @@
 //! Training by forward passes only, from the start or from where a run was interrupted.
 
+use super::informed::InformedSteps;
 use super::nearest::{Start, nearest};
 use super::work::{Work, stopped};
 use crate::backend::RunBackend;
@@ -10,7 +11,7 @@ use zograd_models::Model;
 use zograd_perturb::{Arithmetic, Perturbed};
 use zograd_select::Strategy;
 use zograd_trainer::trajectory::{Header, Record, Walk, replay, retell, retold};
-use zograd_trainer::{StopReason, TrainState, TrainSummary, Training};
+use zograd_trainer::{StopReason, TailDirection, TrainError, TrainState, TrainSummary, Training};
 
 /// Steps that are replayed at once, before it is looked whether to stop.
 const STEPS_BETWEEN_LOOKS: usize = 256;
@@ -42,7 +43,14 @@ pub(super) fn train<B: RunBackend>(
         }
     };
     let config = &work.settings.config;
-    let training = Training::new(strategy.as_mut(), work.objective, work.examples, config);
+    let selection = work.settings.selection();
+    let informant = header
+        .informed
+        .map(|scale| TailDirection::new(work.objective, &selection, scale));
+    let mut training = Training::new(strategy.as_mut(), work.objective, work.examples, config);
+    if let Some(informant) = &informant {
+        training = training.informed(informant);
+    }
     let summary = training
         .resume(state)
         .observer(&mut *work.recorder)
@@ -96,6 +104,24 @@ fn resume<B: RunBackend>(
         }
     }
     let watch = &mut *work.recorder.watch;
+    if let Some(scale) = run.header().informed {
+        let steps = InformedSteps {
+            settings,
+            objective: work.objective,
+            examples: work.examples,
+            scale,
+            stop: Some(work.stop),
+        };
+        watch.work_begins("steps made again", after.len() as u64);
+        let again = steps.again(&mut model, strategy, after, |step| {
+            watch.work_done(step - before.len() as u64);
+        });
+        watch.work_ends();
+        return match again {
+            Err(TrainError::Stopped) => Err(stopped(run.folder(), true)),
+            other => other.map(|()| model).about("`resume`"),
+        };
+    }
     watch.work_begins("replay", after.len() as u64);
     let mut replayed = Ok(());
     for records in after.chunks(STEPS_BETWEEN_LOOKS) {

@@ -30,6 +30,7 @@ fn run() -> (TempDir, Vec<String>) {
     let header = Header {
         head_fit: None,
         measured_rate: None,
+        informed: None,
         adapter: None,
         format: FORMAT_VERSION,
         model: "tiny".into(),

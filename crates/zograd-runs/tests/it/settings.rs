@@ -6,10 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use toml::Value;
 use zograd_runs::{
     BatchOptions, BlockOptions, Budget, CalibrationOptions, Columns, Draw, EvalOptions,
-    ExampleCounts, Given, GradientOptions, Inputs, Key, LoraOptions, LowRankOptions, Machine,
-    MethodChoice, ObjectiveChoice, Owner, PerturbationOptions, Place, PrefixOptions, Preset,
-    PresetChoice, RewardOptions, Runs, SamplingOptions, Settings, SparseOptions, StepSizes,
-    TailOptions, Tune, TuneChoice,
+    ExampleCounts, Given, GradientOptions, InformedOptions, Inputs, Key, LoraOptions,
+    LowRankOptions, Machine, MethodChoice, ObjectiveChoice, Owner, PerturbationOptions, Place,
+    PrefixOptions, Preset, PresetChoice, Procedure, RewardOptions, Runs, SamplingOptions, Settings,
+    SparseOptions, StepSizes, TailOptions, Tune, TuneChoice,
 };
 use zograd_select::{Kind, Setting};
 use zograd_tasks::PromptEncoder;
@@ -78,7 +78,7 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 35] = [
+const BOUND: [&str; 37] = [
     "anchor-every",
     "answer",
     "arithmetic",
@@ -90,6 +90,8 @@ const BOUND: [&str; 35] = [
     "forwards",
     "guard",
     "head-fit",
+    "informed",
+    "informed-scale",
     "label",
     "lr-forwards",
     "method",
@@ -340,6 +342,7 @@ fn every_key_is_the_field_of_one_owner() {
     fields_of::<ObjectiveChoice>(&mut declared);
     fields_of::<RewardOptions>(&mut declared);
     fields_of::<SamplingOptions>(&mut declared);
+    fields_of::<InformedOptions>(&mut declared);
     fields_of::<CalibrationOptions>(&mut declared);
     fields_of::<PerturbationOptions>(&mut declared);
     fields_of::<LowRankOptions>(&mut declared);
@@ -767,4 +770,48 @@ fn a_number_is_written_as_people_write_it() {
         let error = Given::parse(text, &keys).expect_err(text).to_string();
         assert_eq!(error, said);
     }
+}
+
+/// A candidate that is informed: what it costs, what is written down, and what it does not go with.
+#[test]
+fn a_candidate_is_informed_where_it_can_be() {
+    let methods = Runs::new();
+    for (method, forwards) in [("mezo", 3), ("gv", 7), ("greedy", 6)] {
+        let informed = format!("method = '{method}'\ninformed = 'tail'\nsteps = 10");
+        let settings = check(&given(&informed));
+        let all = settings.forwards(methods.methods()).expect("known");
+        assert_eq!(all, Some(10 * forwards), "{method}");
+        let read = written_and_read(&settings);
+        let value = |key| read.get(key).cloned();
+        assert_eq!(value("arithmetic"), Some("plain".into()));
+        assert_eq!(value("informed-scale"), Some(0.01.into()));
+        let Procedure::ZerothOrder(zo) = &settings.procedure else {
+            panic!("{method} makes probes");
+        };
+        assert_eq!((zo.informed, zo.state_bytes_per_weight), (Some(0.01), 4));
+    }
+    for (with, said) in [
+        ("method = 'hizoo'", "not with `method = hizoo`"),
+        ("method = 'n-spsa'", "not with `method = n-spsa`"),
+        ("method = 'tail'", "`informed`: tail has none"),
+        ("perturbation = 'lozo'", "only with `perturbation = dense`"),
+        ("scale-1d = 0.5", "scales of 1"),
+        ("arithmetic = 'exact'", "use plain"),
+        ("backend = 'flex'\ndtype = 'bf16'", "use `dtype = f32`"),
+        ("objective = 'accuracy'", "no gradient"),
+        ("objective = 'f1'", "no gradient"),
+        (
+            "objective = 'reward'\nreward-command = 'cat'",
+            "no gradient",
+        ),
+        ("lr = 'auto'", "measured along noise"),
+        ("calibrate = true", "biases"),
+        ("informed-scale = 0", "above 0"),
+        ("informed-scale = 1.5", "at most 1"),
+    ] {
+        let error = refusal(&given(&format!("informed = 'tail'\n{with}")));
+        assert!(error.contains(said), "{with}: {error}");
+    }
+    let alone = refusal(&given("informed-scale = 0.5"));
+    assert!(alone.contains("only with `informed = tail`"), "{alone}");
 }

@@ -7,7 +7,7 @@ use crate::{
     Event, Monitor, Objective, Policy, Ruling, StepRecord, TrainConfig, TrainError, TrainState,
     Verdict,
 };
-use burn::module::AutodiffModule;
+use burn::module::{AutodiffModule, ParamId};
 use burn_autodiff::Autodiff;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -50,12 +50,38 @@ pub(super) struct Steps<'a, B: ModelBackend> {
 }
 
 /// A batch as the model sees it.
-struct Seen<B: ModelBackend> {
-    loss: f64,
-    tokens: u64,
-    slope: Vec<f32>,
+pub(super) struct Seen<B: ModelBackend> {
+    pub(super) loss: f64,
+    pub(super) tokens: u64,
+    pub(super) slope: Vec<f32>,
     /// `None` if there was nothing to score.
-    tail: Option<Tail<B>>,
+    pub(super) tail: Option<Tail<B>>,
+}
+
+impl<B: ModelBackend> Seen<B> {
+    /// The loss of a batch and its derivative by the scores, with what the walk back needs. Given up when `stop` is raised.
+    pub(super) fn by(
+        model: &Model<Autodiff<B>>,
+        objective: &dyn Objective,
+        batch: &[&Prompt],
+        stop: Option<&AtomicBool>,
+    ) -> Result<Self, TrainError> {
+        let questions = Questions::of_loss(batch, objective)?;
+        let forward = |plan| match stop {
+            Some(stop) => interruptible(stop, || model.tail(plan)),
+            None => model.tail(plan),
+        };
+        let tail = questions.plan().map(forward).transpose()?;
+        let measured = questions.scored(tail.as_ref().map_or(&[], Tail::log_probs));
+        let slope = objective.slope(&measured.examples);
+        let slope = slope.ok_or(TrainError::NotDifferentiable)?;
+        Ok(Self {
+            loss: objective.loss(&measured.examples),
+            tokens: measured.tokens as u64,
+            slope: slope.into_iter().map(|slope| slope as f32).collect(),
+            tail,
+        })
+    }
 }
 
 /// How the parameters of one step follow their gradients, and how far they went.
@@ -72,7 +98,7 @@ struct Descent {
 }
 
 impl TailRule for Descent {
-    fn stride(&mut self, size: GradientSize, decays: bool) -> Stride {
+    fn stride(&mut self, _id: ParamId, size: GradientSize, decays: bool) -> Stride {
         let factor = match self.step {
             TailStep::Sgd => self.lr,
             TailStep::Normalised if size.mean_square > 0.0 => self.lr / size.mean_square.sqrt(),
@@ -129,21 +155,7 @@ impl<'a, B: ModelBackend> Steps<'a, B> {
 
     /// The loss of a batch and its derivative by the scores, with what the walk back needs.
     fn look(&self, batch: &[&Prompt]) -> Result<Seen<B>, TrainError> {
-        let questions = Questions::of_loss(batch, self.objective)?;
-        let forward = |plan| match self.stop {
-            Some(stop) => interruptible(stop, || self.tuned().tail(plan)),
-            None => self.tuned().tail(plan),
-        };
-        let tail = questions.plan().map(forward).transpose()?;
-        let measured = questions.scored(tail.as_ref().map_or(&[], Tail::log_probs));
-        let slope = self.objective.slope(&measured.examples);
-        let slope = slope.ok_or(TrainError::NotDifferentiable)?;
-        Ok(Seen {
-            loss: self.objective.loss(&measured.examples),
-            tokens: measured.tokens as u64,
-            slope: slope.into_iter().map(|slope| slope as f32).collect(),
-            tail,
-        })
+        Seen::by(self.tuned(), self.objective, batch, self.stop)
     }
 
     /// What is to be done about a step, before its gradient is known.

@@ -6,8 +6,10 @@ mod course;
 mod decay_toward;
 mod examples;
 mod gain;
+mod informant;
 mod limit;
 mod state;
+mod steps;
 mod summary;
 mod training;
 
@@ -18,6 +20,7 @@ pub(crate) use course::{Course, Done, Stepper};
 pub use decay_toward::DecayToward;
 pub use examples::Examples;
 pub use gain::Gain;
+pub use informant::{Informant, Informed};
 pub use limit::{Allowance, Limit, Spent};
 pub use state::TrainState;
 pub use summary::{StopReason, TrainSummary};

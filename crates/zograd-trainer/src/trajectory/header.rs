@@ -25,11 +25,12 @@ const PERTURBATION: u64 = 3;
 /// | 6 | [`Header::head_fit`] |
 /// | 7 | [`Header::measured_rate`], [`TrainConfig::limit`] |
 /// | 8 | [`TrainConfig::decay_toward`] |
+/// | 9 | [`Header::informed`] |
 ///
 /// A log has the oldest version that can say what it says, so that programs which do not know adapters read
 /// logs without them, and refuse the others by their number. Before version 3 weight decay was rounded to the grid at
 /// every step, mostly to nothing; logs of such runs are refused.
-pub const FORMAT_VERSION: u32 = 8;
+pub const FORMAT_VERSION: u32 = 9;
 
 /// What a run started from and how it went on: everything that [`replay`](super::replay()) needs besides
 /// the start weights and the records.
@@ -72,6 +73,10 @@ pub struct Header {
     pub stands_still: bool,
     /// Perturbation scale.
     pub eps: f64,
+    /// The scale of the tail's gradient, if that was the first candidate of every step. Then the seeds of the log are not all
+    /// noise, and without the examples there is nothing to replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub informed: Option<f64>,
     /// The strategy, with all its settings ([`zograd_select::Methods::complete`]).
     pub method: MethodSpec,
     /// The settings of the loop, the seed among them.
@@ -113,6 +118,15 @@ impl Header {
     pub fn with_measured_rate(mut self, rate: Option<MeasuredRate>) -> Self {
         if rate.is_some() {
             (self.measured_rate, self.format) = (rate, self.format.max(7));
+        }
+        self
+    }
+
+    /// The same of a run in which a candidate was informed on this scale, if one was.
+    #[must_use]
+    pub fn with_informed(mut self, scale: Option<f64>) -> Self {
+        if scale.is_some() {
+            (self.informed, self.format) = (scale, self.format.max(9));
         }
         self
     }

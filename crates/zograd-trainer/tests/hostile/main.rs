@@ -27,6 +27,7 @@ fn header() -> Header {
     Header {
         head_fit: None,
         measured_rate: None,
+        informed: None,
         adapter: None,
         format: FORMAT_VERSION,
         model: "tiny".into(),

@@ -13,6 +13,7 @@ mod given_up;
 mod gradient;
 mod head;
 mod hizoo;
+mod informed;
 mod low_rank;
 mod pair;
 mod probers;

@@ -97,6 +97,7 @@ fn header_of(arithmetic: Arithmetic, perturbation: PerturbationSpec) -> Header {
         selection: Selection::All,
         head_fit: None,
         measured_rate: None,
+        informed: None,
         adapter: None,
         noise: NoiseKind::Gaussian,
         perturbation,
