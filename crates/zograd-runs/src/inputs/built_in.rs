@@ -10,6 +10,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use zograd_embedded::FILES;
 
+/// Name of the file that is locked while files are unpacked. It is empty, and stays.
+const LOCK: &str = "unpacking.lock";
+
 /// Where the built-in model is.
 pub(super) struct BuiltIn {
     /// The model folder.
@@ -18,7 +21,7 @@ pub(super) struct BuiltIn {
     pub(super) own: Option<tempfile::TempDir>,
 }
 
-/// Finds the built-in model, or unpacks it. Where there is no cache, or none that can be written, it goes into a temporary
+/// Finds the built-in model, or unpacks it. Where there is no cache, or none that can be written and locked, it goes into a temporary
 /// folder.
 ///
 /// # Errors
@@ -65,18 +68,21 @@ fn cached(cache: &Path) -> io::Result<PathBuf> {
         return Ok(folder);
     }
     std::fs::create_dir_all(cache)?;
+    // one process at a time: a second one would remove what the first has unpacked and reads
+    let lock = zograd_files::open_or_create(&cache.join(LOCK))?;
+    lock.lock()?;
+    if is_whole(&folder) {
+        return Ok(folder);
+    }
     let unpacked = tempfile::Builder::new()
         .prefix("unpacking-")
         .tempdir_in(cache)?;
     zograd_embedded::unpack(unpacked.path())?;
     zograd_files::remove(&folder)?;
-    let moved = std::fs::rename(unpacked.path(), &folder);
-    // another process may have been faster
+    std::fs::rename(unpacked.path(), &folder)?;
     match is_whole(&folder) {
         true => Ok(folder),
-        false => Err(moved
-            .err()
-            .unwrap_or_else(|| io::Error::other("not as it was written"))),
+        false => Err(io::Error::other("not as it was written")),
     }
 }
 
@@ -110,7 +116,26 @@ mod tests {
         assert_eq!(cached(home.path()).expect("unpacked"), first);
         assert!(is_whole(&first));
         let left = std::fs::read_dir(home.path()).expect("a folder");
-        assert_eq!(left.count(), 1);
+        let left = left.map(|entry| entry.expect("an entry").file_name());
+        assert_eq!(left.filter(|name| name != LOCK).count(), 1);
+    }
+
+    /// As in the first minute of a machine on which several runs are started at once.
+    #[test]
+    fn many_at_once_get_one_folder_that_stays() {
+        let home = tempfile::tempdir().expect("a folder");
+        let started = std::sync::Barrier::new(8);
+        let found = || {
+            started.wait();
+            let folder = cached(home.path()).expect("unpacked");
+            let model = folder.join("model").metadata().expect("there");
+            (model.modified().expect("a time"), is_whole(&folder))
+        };
+        std::thread::scope(|scope| {
+            let threads = [(); 8].map(|()| scope.spawn(found));
+            let found = threads.map(|thread| thread.join().expect("no panic"));
+            assert_eq!(found, [(found[0].0, true); 8]);
+        });
     }
 
     #[test]
