@@ -1,6 +1,7 @@
 use crate::near::nearest;
 use crate::setting::listed;
-use crate::{Method, MethodSpec, Strategy, StrategyError, methods, spec};
+use crate::{Method, MethodSpec, StepRules, Strategy, StrategyError, methods, spec};
+use serde_json::{Map, Value};
 
 /// The methods that a program knows: those built in, and its own.
 ///
@@ -44,35 +45,46 @@ impl Methods {
     }
 
     /// The same method with all its settings, in the order of their declaration: those given, as their types, and
-    /// the defaults of the others. Ranges are checked by [`Self::build`].
+    /// the defaults of the others; behind them the [`StepRules`] that change something. Ranges of the method's own are
+    /// checked by [`Self::build`].
     ///
     /// # Errors
-    /// No method has this name, it has no such setting, or a value is not of its setting's type.
+    /// No method has this name, it has no such setting, or a value is not of its setting's type; as
+    /// [`StepRules::completed`].
     ///
     /// # Panics
     /// As [`Method::defaults`].
     pub fn complete(&self, spec: &MethodSpec) -> Result<MethodSpec, StrategyError> {
         let method = self.find(spec)?;
         let mut settings = method.defaults().settings().clone();
+        let mut rules = Map::new();
         for (key, value) in spec.settings() {
-            let Some(setting) = method.setting(key) else {
+            if let Some(setting) = method.setting(key) {
+                settings = method.with(settings, setting, value)?;
+            } else if let Some(setting) = StepRules::setting(key) {
+                rules.insert(spec::snake(setting.key), setting.read(value)?);
+            } else {
                 return Err(self.unknown_setting(method, key));
-            };
-            settings = method.with(settings, setting, value)?;
+            }
         }
+        settings.extend(step_rules(method, rules)?.completed()?.fields());
         Ok(MethodSpec::of(method.name, settings))
     }
 
     /// The strategy, before its first step.
     ///
     /// # Errors
-    /// As [`Self::complete`]; a value out of its range.
+    /// As [`Self::complete`] and [`StepRules::around`]; a value out of its range.
     ///
     /// # Panics
     /// As [`Method::defaults`].
     pub fn build(&self, spec: &MethodSpec) -> Result<Box<dyn Strategy>, StrategyError> {
-        let settings = self.complete(spec)?;
-        self.find(spec)?.build(settings.settings())
+        let settings = self.complete(spec)?.settings().clone();
+        let method = self.find(spec)?;
+        let (own, rules): (Map<_, _>, Map<_, _>) = settings
+            .into_iter()
+            .partition(|(key, _)| method.setting(key).is_some());
+        step_rules(method, rules)?.around(method.build(&own)?)
     }
 
     fn find(&self, spec: &MethodSpec) -> Result<&Method, StrategyError> {
@@ -107,4 +119,12 @@ impl Methods {
             hint,
         }
     }
+}
+
+/// The rules that stand beside the settings of a method.
+fn step_rules(method: &Method, fields: Map<String, Value>) -> Result<StepRules, StrategyError> {
+    StepRules::read(fields).map_err(|e| StrategyError::Unreadable {
+        method: method.name.into(),
+        reason: e.to_string(),
+    })
 }

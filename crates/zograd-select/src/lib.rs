@@ -21,6 +21,8 @@
 //!
 //! The first five implement arXiv 2601.04710 as the paper states it.
 //!
+//! What is made of the updates of any of them, momentum for one, is in [`StepRules`].
+//!
 //! A [`Method`] is a strategy with a name and [`Setting`]s ([`Configured`]); [`Methods`] are those that a program
 //! knows, and a [`MethodSpec`] is what stands in a log.
 //!
@@ -50,6 +52,7 @@ mod near;
 mod run;
 mod setting;
 mod spec;
+mod step_rules;
 mod strategy;
 
 pub use action::{Action, SkipReason, StepContext, Told, Update};
@@ -64,5 +67,6 @@ pub use methods::{
 pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step, try_run_step_together};
 pub use setting::{Choice, Kind, Setting, SettingError};
 pub use spec::MethodSpec;
+pub use step_rules::{StepRules, StepScale};
 pub use strategy::Strategy;
 pub use zograd_direction::{Direction, Seed};

@@ -31,7 +31,8 @@ pub struct Outcome {
 
 /// Runs one step on a loss given as a function of the direction: the value of
 /// `L(theta + eps * direction)`. Nothing is applied; the outcome says what should be. Whatever the strategy
-/// does, an update that is not finite becomes [`SkipReason::NonFiniteUpdate`].
+/// does, an update that is not finite becomes [`SkipReason::NonFiniteUpdate`], which the strategy is told
+/// ([`Strategy::not_applied`]).
 ///
 /// # Errors
 /// An eps that is not finite or not above 0, the strategy's errors, and [`StrategyError::Unfinished`] if it
@@ -91,7 +92,10 @@ pub fn try_run_step_together<E: From<StrategyError>>(
                 continue;
             }
             Action::Update(update) if update.is_finite() => (Some(update), None),
-            Action::Update(_) => (None, Some(SkipReason::NonFiniteUpdate)),
+            Action::Update(_) => {
+                strategy.not_applied();
+                (None, Some(SkipReason::NonFiniteUpdate))
+            }
             Action::Skip(reason) => (None, Some(reason)),
         };
         return Ok(Outcome {

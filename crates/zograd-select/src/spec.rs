@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// A method's name and its settings, as they stand in a log.
+/// A method's name and its settings, as they stand in a log; with those of the [`StepRules`](crate::StepRules) it has.
 ///
 /// It can name a method that this program does not know, so that a log can be read without its method.
 /// [`Methods::complete`](crate::Methods::complete) checks it and fills in the defaults.

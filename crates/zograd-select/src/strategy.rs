@@ -12,7 +12,8 @@ use crate::{Action, StepContext, StrategyError, Told};
 /// that draws its own random numbers or reads a clock would ask for other directions than were evaluated.
 ///
 /// Implementations should also
-/// - apply only combinations of directions that were evaluated in the same step;
+/// - apply only combinations of directions that were evaluated in the same step ([`StepRules`](crate::StepRules) add those
+///   of the steps before);
 /// - draw candidates from [`StepContext::seed`], so that no two steps share noise;
 /// - return [`Action::Skip`] when a loss is not finite, and remember nothing of that step.
 ///
@@ -35,5 +36,14 @@ pub trait Strategy: Send {
     /// ([`Update::learnt`](crate::Update::learnt)), by default none.
     fn state_bytes_per_weight(&self) -> usize {
         0
+    }
+
+    /// The update that was decided last did not reach the weights: a guard vetoed it, it was not finite or there was no
+    /// room for it. A strategy that remembers its updates forgets this one; by default nothing happens.
+    fn not_applied(&mut self) {}
+
+    /// Whether its updates are as long for any multiple of the losses, by default not.
+    fn is_scale_free(&self) -> bool {
+        false
     }
 }

@@ -157,6 +157,7 @@ fn attempt(
     report.projected_gradient = update.projected_gradient;
     if reward_failure.is_some() {
         report.skipped = Some(SkipReason::NonFiniteLoss);
+        strategy.not_applied();
         return Ok(report);
     }
     report.judged = judge(&report.evaluations, &update);
@@ -173,6 +174,9 @@ fn attempt(
                 report.learnt = update.learnt;
             }
         }
+    }
+    if report.skipped.is_some() {
+        strategy.not_applied();
     }
     Ok(report)
 }

@@ -55,6 +55,10 @@ impl Strategy for Fzoo {
         self.pool + 1
     }
 
+    fn is_scale_free(&self) -> bool {
+        true
+    }
+
     fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         let [here, pool @ ..] = told else {
             let candidates = (0..self.pool as u64).map(|i| Direction::unit(step.seed.child(i)));

@@ -89,6 +89,10 @@ impl Strategy for PoolRegression {
         self.pool
     }
 
+    fn is_scale_free(&self) -> bool {
+        self.shaping.is_some()
+    }
+
     fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         if told.is_empty() {
             let candidates = (0..self.pool as u64).map(|i| Direction::unit(step.seed.child(i)));

@@ -1,0 +1,77 @@
+use crate::{Action, StepContext, Strategy, StrategyError, Told, Update};
+use std::collections::VecDeque;
+use zograd_direction::Direction;
+
+/// Heavy-ball momentum, made anew from the seeds and slopes of the last `steps` updates, the present one included:
+///
+/// ```text
+/// m_t = sum_{j < steps} beta^j u_{t-j}        theta <- theta - lr_t m_t        u: the updates of the method inside
+/// ```
+///
+/// Without an end it is `m <- beta m + u`, as in SGD, which keeps a number for every weight. Here nothing is kept but
+/// directions: an update makes the noise of `steps` updates, and no loss is asked for more. Steps without an update
+/// leave the sum as it is.
+///
+/// ZO-SGD with momentum of ZO-Bench (arXiv 2402.11592), truncated as AdaMeZO does it.
+pub(super) struct HeavyBall {
+    inner: Box<dyn Strategy>,
+    beta: f64,
+    steps: usize,
+    /// Updates of the method inside, the newest first; as many as the next sum needs, or one more.
+    updates: VecDeque<Direction>,
+}
+
+impl HeavyBall {
+    /// Around `inner`, whose seeds mean the same in every step.
+    pub(super) fn new(inner: Box<dyn Strategy>, beta: f64, steps: usize) -> Self {
+        Self {
+            inner,
+            beta,
+            steps,
+            updates: VecDeque::new(),
+        }
+    }
+
+    fn sum(&self) -> Direction {
+        let mut terms = Vec::new();
+        let mut factor = 1.0;
+        for update in &self.updates {
+            terms.extend(update.terms().iter().map(|(seed, c)| (*seed, c * factor)));
+            factor *= self.beta;
+        }
+        terms.into()
+    }
+}
+
+impl Strategy for HeavyBall {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn forwards(&self) -> usize {
+        self.inner.forwards()
+    }
+
+    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
+        let action = self.inner.next(step, told)?;
+        let Action::Update(update) = action else {
+            return Ok(action);
+        };
+        self.updates.truncate(self.steps.saturating_sub(1));
+        self.updates.push_front(update.direction.clone());
+        // a sum that is not finite comes back as one that was not applied
+        Ok(Action::Update(Update {
+            direction: self.sum(),
+            ..update
+        }))
+    }
+
+    fn not_applied(&mut self) {
+        self.updates.pop_front();
+        self.inner.not_applied();
+    }
+
+    fn is_scale_free(&self) -> bool {
+        self.inner.is_scale_free()
+    }
+}
