@@ -7,6 +7,7 @@ use super::given::Given;
 use super::gradient::GradientOptions;
 use super::informed::InformedOptions;
 use super::owner::{Owner, table};
+use super::step_rules::{self, StepRule, StepRuleOptions};
 use super::tail::TailOptions;
 use super::tuning::Tune;
 use super::zeroth_order::{PerturbationOptions, ZerothOrder};
@@ -145,14 +146,17 @@ impl Procedure {
                     Some(method) => given.take_method(method)?,
                     None => MethodSpec::new(name),
                 };
-                let spec = methods.complete(&spec).or_input()?;
+                let mut of_steps: StepRuleOptions = given.take()?;
+                let rules = of_steps.complete()?;
+                let spec = methods.complete(&spec.with_rules(&rules)).or_input()?;
                 let mut options: PerturbationOptions = given.take()?;
                 let (family, scales) = options.family();
                 let (perturbation, of_family) = family::take(given, family, scales)?;
                 let mut informed: InformedOptions = given.take()?;
                 let scale = informed.complete(name, &mut options, &perturbation, storage)?;
                 let mut how = options.complete((spec, perturbation), tune, storage)?;
-                how.informed = scale;
+                (how.informed, how.step_rule) = (scale, StepRule::of(&rules));
+                step_rules::check(&how)?;
                 how.state_bytes_per_weight = state_bytes(&how, methods)?;
                 let calibration: CalibrationOptions = given.take()?;
                 if calibration.calibrate && scale.is_some() {
@@ -163,6 +167,7 @@ impl Procedure {
                 how.calibrate = calibration.calibrate;
                 how.head_fit = calibration.rows(tune)?;
                 let mut written = in_files(&how.method)?;
+                written.extend(table(&of_steps)?);
                 written.extend(table(&options)?);
                 written.extend(of_family);
                 written.extend(table(&informed)?);
@@ -189,6 +194,14 @@ impl Procedure {
     /// Whether a candidate of every step is informed.
     pub(crate) fn is_informed(&self) -> bool {
         matches!(self, Self::ZerothOrder(zo) if zo.informed.is_some())
+    }
+
+    /// What is made of updates before they reach the weights, if something is.
+    pub(crate) fn step_rule(&self) -> Option<StepRule> {
+        match self {
+            Self::ZerothOrder(zo) => zo.step_rule,
+            Self::Tail(_) | Self::Gradient(_) | Self::LinearProbe => None,
+        }
     }
 
     /// What was chosen instead of what a setting goes with.

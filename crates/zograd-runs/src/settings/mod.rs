@@ -28,6 +28,7 @@ mod presets;
 mod rate;
 mod reward;
 mod sampling;
+mod step_rules;
 mod tail;
 mod tuning;
 mod zeroth_order;
@@ -58,6 +59,7 @@ pub use presets::{Paper, Preset, Published, Start};
 pub use rate::LearningRate;
 pub use reward::{RewardOptions, RewardRule};
 pub use sampling::SamplingOptions;
+pub use step_rules::{StepRule, StepRuleOptions};
 pub use tail::TailOptions;
 pub(crate) use tuning::check_adapter;
 pub use tuning::{LoraOptions, PrefixOptions, Tune, TuneChoice};
@@ -138,6 +140,7 @@ impl Settings {
             .and::<ObjectiveChoice>()
             .and::<RewardOptions>()
             .and::<SamplingOptions>()
+            .and::<StepRuleOptions>()
             .and::<InformedOptions>()
             .and::<CalibrationOptions>()
             .and::<PerturbationOptions>()
@@ -204,6 +207,11 @@ impl Settings {
         }
         if procedure.is_informed() {
             steps.check_informed()?;
+        }
+        if let (Some(rule), Some(_)) = (procedure.step_rule(), &steps.measuring) {
+            refuse!(
+                "`lr = auto`: it is measured for updates as they are, and not with `{rule}`; give a number"
+            );
         }
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
         given.finish(&Self::keys(methods), |key| {

@@ -3,6 +3,7 @@
 use super::family::FamilyName;
 use super::machine::Storage;
 use super::owner::Owner;
+use super::step_rules::StepRule;
 use super::tuning::Tune;
 use crate::error::{Result, refuse};
 use crate::words::number;
@@ -105,6 +106,8 @@ impl Owner for PerturbationOptions {
 pub struct ZerothOrder {
     /// The method.
     pub method: MethodSpec,
+    /// What is made of its updates, if something is.
+    pub step_rule: Option<StepRule>,
     /// Distribution of the noise.
     pub noise: NoiseKind,
     /// What a seed means, by name.
@@ -163,6 +166,7 @@ impl PerturbationOptions {
         };
         Ok(ZerothOrder {
             method,
+            step_rule: None,
             family: self.perturbation.unwrap_or(FamilyName::Dense),
             perturbation,
             noise: *self.noise.get_or_insert(NoiseKind::Gaussian),

@@ -160,6 +160,9 @@ impl Job for Aligning<'_> {
             if settings.procedure.is_informed() {
                 refuse!("`informed`: an alignment is of estimates by noise alone; leave it out");
             }
+            if let Some(rule) = settings.procedure.step_rule() {
+                refuse!("`{rule}`: an alignment is of the estimate of one step; leave it out");
+            }
             let beginning = begin::<B>(prepared, None, (self.ranks, &mut *self.watch), device)?;
             let Some(mut header) = beginning.header else {
                 refuse!("`method = {}`: it makes no estimates", settings.method);

@@ -12,7 +12,7 @@ const ZETA: f64 = 1e-8;
 /// `g` is the slope that is recorded ([`Update::projected_gradient`]), `t` counts updates. A first step is as long for a
 /// steep loss as for a flat one. With momentum inside, the whole sum is divided, as in Adam.
 ///
-/// MEAZO's: Adam's second moment as a scalar.
+/// MEAZO's (arXiv 2605.03869): Adam's second moment as a scalar.
 pub(super) struct MeanSquare {
     inner: Box<dyn Strategy>,
     beta2: f64,

@@ -40,7 +40,7 @@ pub enum StepScale {
 /// ```
 ///
 /// The first line is heavy-ball momentum, as ZO-Bench has it (arXiv 2402.11592), rebuilt from the last seeds and slopes; the
-/// division is `step_scale = rms`, MEAZO's. Neither keeps a number for each weight, and neither costs a forward; an update
+/// division is `step_scale = rms`, MEAZO's (arXiv 2605.03869). Neither keeps a number for each weight, and neither costs a forward; an update
 /// makes the noise of `momentum_steps` updates.
 ///
 /// ```
