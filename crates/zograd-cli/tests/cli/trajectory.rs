@@ -20,6 +20,7 @@ const ANCHORED: [&str; 8] = [
     "5",
 ];
 const TOWARD_START: [&str; 4] = ["--weight-decay", "100", "--decay-toward", "start"];
+const MOMENTUM: [&str; 4] = ["--momentum", "0.9", "--momentum-steps", "6"];
 const LORA: [&str; 4] = ["--tune", "lora", "--lora-r", "4"];
 
 fn weights(folder: &Path) -> Vec<u8> {
@@ -54,6 +55,10 @@ fn a_replay_ends_in_the_bits_of_the_run() {
         ("gv", &ANCHORED),
         ("gv", &[&ANCHORED[..6], &TOWARD_START].concat()),
         ("mezo", &TOWARD_START),
+        ("mezo", &MOMENTUM),
+        ("gv", &[&MOMENTUM[..], &["--arithmetic", "plain"]].concat()),
+        ("gv", &[&ANCHORED[..], &MOMENTUM].concat()),
+        ("mezo", &["--step-scale", "rms", "--lr", "1e-4"]),
         ("gv-history", &[&LORA[..], &TOWARD_START].concat()),
         ("n-spsa", &["--backend", "flex", "--dtype", "bf16"]),
         ("gv", &["--perturbation", "subzero", "--refresh", "5"]),
@@ -397,6 +402,8 @@ fn killed_runs_end_in_the_bits_of_one_that_was_not() {
         &["--method", "greedy", "--weight-decay", "0.1"],
         &[&["--method", "gv"], &ANCHORED[..]].concat(),
         &[&["--method", "mezo"], &TOWARD_START[..]].concat(),
+        &[&["--method", "mezo"], &MOMENTUM[..]].concat(),
+        &[&["--method", "gv", "--step-scale", "rms"], &MOMENTUM[..]].concat(),
         &[&["--method", "gv"], &LORA[..]].concat(),
         &["--method", "greedy", "--tune", "prefix"],
         &["--method", "tail", "--lr", "1e-4", "--weight-decay", "0.1"],

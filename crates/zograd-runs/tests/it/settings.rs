@@ -9,7 +9,7 @@ use zograd_runs::{
     ExampleCounts, Given, GradientOptions, InformedOptions, Inputs, Key, LoraOptions,
     LowRankOptions, Machine, MethodChoice, ObjectiveChoice, Owner, PerturbationOptions, Place,
     PrefixOptions, Preset, PresetChoice, Procedure, RewardOptions, Runs, SamplingOptions, Settings,
-    SparseOptions, StepSizes, TailOptions, Tune, TuneChoice,
+    SparseOptions, StepRuleOptions, StepSizes, TailOptions, Tune, TuneChoice,
 };
 use zograd_select::{Kind, Setting};
 use zograd_tasks::PromptEncoder;
@@ -78,11 +78,12 @@ const FREE: &[(&str, &[&str])] = &[
 ];
 
 /// Settings that exclude some values of each other.
-const BOUND: [&str; 37] = [
+const BOUND: [&str; 41] = [
     "anchor-every",
     "answer",
     "arithmetic",
     "backend",
+    "beta2",
     "device",
     "dtype",
     "eval-every-forwards",
@@ -95,6 +96,8 @@ const BOUND: [&str; 37] = [
     "label",
     "lr-forwards",
     "method",
+    "momentum",
+    "momentum-steps",
     "objective",
     "patience",
     "perturbation",
@@ -107,6 +110,7 @@ const BOUND: [&str; 37] = [
     "reward-pattern",
     "reward-timeout",
     "seconds",
+    "step-scale",
     "steps",
     "temperature",
     "template",
@@ -342,6 +346,7 @@ fn every_key_is_the_field_of_one_owner() {
     fields_of::<ObjectiveChoice>(&mut declared);
     fields_of::<RewardOptions>(&mut declared);
     fields_of::<SamplingOptions>(&mut declared);
+    fields_of::<StepRuleOptions>(&mut declared);
     fields_of::<InformedOptions>(&mut declared);
     fields_of::<CalibrationOptions>(&mut declared);
     fields_of::<PerturbationOptions>(&mut declared);
@@ -814,4 +819,67 @@ fn a_candidate_is_informed_where_it_can_be() {
     }
     let alone = refusal(&given("informed-scale = 0.5"));
     assert!(alone.contains("only with `informed = tail`"), "{alone}");
+}
+
+/// What is made of updates: what is written down, and what it does not go with.
+#[test]
+fn updates_are_summed_and_divided_where_they_can_be() {
+    let settings = check(&given(
+        "method = 'mezo'\nmomentum = 0.5\nstep-scale = 'rms'",
+    ));
+    let read = written_and_read(&settings);
+    let value = |key| read.get(key).cloned();
+    assert_eq!(value("momentum-steps"), Some(7.into()));
+    assert_eq!(value("beta2"), Some(0.99.into()));
+    for fine in [
+        "momentum = 0.9\nperturbation = 'sparse'",
+        "momentum = 0.9\ntune = 'lora'",
+        "momentum = 0.9\nbackend = 'flex'\ndtype = 'bf16'\narithmetic = 'anchored'",
+        "momentum = 0",
+        "momentum = 0\nperturbation = 'lozo'",
+        "step-scale = 'rms'\nperturbation = 'blocks'",
+        "step-scale = 'rms'\ninformed = 'tail'",
+        "step-scale = 'rms'\nmethod = 'hizoo'",
+    ] {
+        written_and_read(&check(&given(fine)));
+    }
+    for (settings, said) in [
+        ("momentum = 1", "`momentum = 1`: use a number"),
+        ("momentum = inf", "`momentum = inf`: "),
+        ("momentum-steps = 5", "only with `momentum`"),
+        ("momentum = 0\nmomentum-steps = 5", "only with `momentum`"),
+        ("beta2 = 0.9", "only with `step-scale = rms`"),
+        ("momentum = 0.9\nmethod = 'hizoo'", "not with hizoo"),
+        ("momentum = 0.9\nmethod = 'adamu'", "not with adamu"),
+        (
+            "momentum = 0.9\nmethod = 'adam'",
+            "`momentum`: adam has none",
+        ),
+        (
+            "step-scale = 'rms'\nmethod = 'tail'",
+            "`step-scale`: tail has none",
+        ),
+        (
+            "step-scale = 'rms'\nmethod = 'fzoo'",
+            "fzoo divides its updates",
+        ),
+        (
+            "momentum = 0.9\nperturbation = 'subzero'",
+            "`perturbation = subzero`",
+        ),
+        (
+            "momentum = 0.9\nperturbation = 'lozo'",
+            "`perturbation = lozo`",
+        ),
+        (
+            "momentum = 0.9\nperturbation = 'blocks'",
+            "`perturbation = blocks`",
+        ),
+        ("momentum = 0.9\ninformed = 'tail'", "not with `informed`"),
+        ("momentum = 0.9\nlr = 'auto'", "not with `momentum`"),
+        ("step-scale = 'rms'\nlr = 'auto'", "not with `step-scale`"),
+    ] {
+        let error = refusal(&given(settings));
+        assert!(error.contains(said), "{settings}: {error}");
+    }
 }

@@ -3,8 +3,7 @@
 mod heavy_ball;
 mod mean_square;
 
-use crate::run::check_cost;
-use crate::{Choice, Setting, Strategy, StrategyError, spec};
+use crate::{Choice, MAX_EVALUATIONS, Setting, Strategy, StrategyError, spec};
 use heavy_ball::HeavyBall;
 use mean_square::MeanSquare;
 use serde::{Deserialize, Serialize};
@@ -158,11 +157,13 @@ impl StepRules {
                 return Err(StrategyError::setting("momentum", beta, fix));
             }
             let steps = steps as usize;
-            check_cost(
-                "momentum-steps",
-                steps,
-                steps.saturating_mul(made.forwards()),
-            )?;
+            if steps.saturating_mul(made.forwards()) > MAX_EVALUATIONS {
+                let fix = format!(
+                    "with {} forwards a step it would be the sum of more than {MAX_EVALUATIONS} directions; use a smaller one",
+                    made.forwards()
+                );
+                return Err(StrategyError::setting("momentum-steps", steps, fix));
+            }
             made = Box::new(HeavyBall::new(made, beta, steps));
         }
         if let Some(beta2) = rules.beta2 {

@@ -4,3 +4,4 @@ mod alignment;
 mod methods;
 mod properties;
 mod reference;
+mod step_rules;

@@ -21,6 +21,7 @@ mod ranks;
 mod rewards;
 mod seeded;
 mod standing;
+mod step_rules;
 mod steps;
 mod tail;
 mod tiny;

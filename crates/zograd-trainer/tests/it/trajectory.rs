@@ -20,8 +20,8 @@ use zograd_trainer::{
     StopReason, TrainConfig, TrainError, TrainState, TrainSummary, Training,
 };
 
-const STEPS: u64 = 9;
-const KILLED_AFTER: u64 = 5;
+pub const STEPS: u64 = 9;
+pub const KILLED_AFTER: u64 = 5;
 
 /// One-sided slopes, each averaged with the one before: it needs its memory.
 #[derive(Default)]
@@ -79,7 +79,7 @@ impl Observer<Model<Cpu>> for Keeper<'_> {
     }
 }
 
-fn header(arithmetic: Arithmetic) -> Header {
+pub fn header(arithmetic: Arithmetic) -> Header {
     header_of(arithmetic, PerturbationSpec::default())
 }
 
@@ -113,21 +113,21 @@ fn header_of(arithmetic: Arithmetic, perturbation: PerturbationSpec) -> Header {
     header
 }
 
-fn walk(header: &Header) -> Walk {
+pub fn walk(header: &Header) -> Walk {
     Walk::from_start(&model(), header, "unused".into()).expect("finite weights")
 }
 
-struct Ran {
+pub struct Ran {
     summary: TrainSummary,
-    state: TrainState,
-    weights: String,
-    end: Model<Cpu>,
+    pub state: TrainState,
+    pub weights: String,
+    pub end: Model<Cpu>,
 }
 
 /// Trains on from `state`, and logs it, up to step `until` or the last.
-fn run(
+pub fn run(
     model: &mut Perturbed<Cpu, Model<Cpu>>,
-    strategy: &mut Damped,
+    strategy: &mut dyn Strategy,
     (header, state): (&Header, TrainState),
     log: &mut TrajectoryWriter,
     until: u64,
