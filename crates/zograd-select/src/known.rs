@@ -81,9 +81,9 @@ impl Methods {
     pub fn build(&self, spec: &MethodSpec) -> Result<Box<dyn Strategy>, StrategyError> {
         let settings = self.complete(spec)?.settings().clone();
         let method = self.find(spec)?;
-        let (own, rules): (Map<_, _>, Map<_, _>) = settings
-            .into_iter()
-            .partition(|(key, _)| method.setting(key).is_some());
+        let (own, rules): (Map<_, _>, Map<_, _>) = settings.into_iter().partition(|(key, _)| {
+            method.setting(key).is_some() || StepRules::setting(key).is_none()
+        });
         step_rules(method, rules)?.around(method.build(&own)?)
     }
 

@@ -1,4 +1,3 @@
-use crate::StepRules;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::fmt;
@@ -37,13 +36,6 @@ impl MethodSpec {
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.settings.insert(snake(key), value.into());
-        self
-    }
-
-    /// With these rules for its updates.
-    #[must_use]
-    pub fn with_rules(mut self, rules: &StepRules) -> Self {
-        self.settings.extend(rules.fields());
         self
     }
 

@@ -12,8 +12,8 @@ use crate::{Action, StepContext, StrategyError, Told};
 /// that draws its own random numbers or reads a clock would ask for other directions than were evaluated.
 ///
 /// Implementations should also
-/// - apply only combinations of directions that were evaluated in the same step ([`StepRules`](crate::StepRules) add those
-///   of the steps before);
+/// - apply only combinations of directions that were evaluated in the same step (those of the steps before are
+///   added by [`StepRules`](crate::StepRules));
 /// - draw candidates from [`StepContext::seed`], so that no two steps share noise;
 /// - return [`Action::Skip`] when a loss is not finite, and remember nothing of that step.
 ///

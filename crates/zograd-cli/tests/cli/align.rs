@@ -47,6 +47,8 @@ fn what_has_no_estimates_or_no_gradient_is_refused() {
     refused(dir.path(), &["align", "--method", "adam"], &["adam"]);
     refused(dir.path(), &["align", "--draws", "1"], &["draws"]);
     refused(dir.path(), &["align", "--calibrate"], &["--calibrate"]);
+    let momentum = ["align", "--method", "mezo", "--momentum", "0.9"];
+    refused(dir.path(), &momentum, &["--momentum", "one step"]);
     refused(
         dir.path(),
         &["align", "--objective", "accuracy", "--train-examples", "16"],

@@ -7,7 +7,7 @@ use super::given::Given;
 use super::gradient::GradientOptions;
 use super::informed::InformedOptions;
 use super::owner::{Owner, table};
-use super::step_rules::{self, StepRule, StepRuleOptions};
+use super::step_rules::{StepRule, StepRuleOptions};
 use super::tail::TailOptions;
 use super::tuning::Tune;
 use super::zeroth_order::{PerturbationOptions, ZerothOrder};
@@ -156,7 +156,9 @@ impl Procedure {
                 let scale = informed.complete(name, &mut options, &perturbation, storage)?;
                 let mut how = options.complete((spec, perturbation), tune, storage)?;
                 (how.informed, how.step_rule) = (scale, StepRule::of(&rules));
-                step_rules::check(&how)?;
+                if let Some(rule) = how.step_rule {
+                    rule.check(how.family, scale.is_some())?;
+                }
                 how.state_bytes_per_weight = state_bytes(&how, methods)?;
                 let calibration: CalibrationOptions = given.take()?;
                 if calibration.calibrate && scale.is_some() {

@@ -2,7 +2,6 @@
 
 use super::family::FamilyName;
 use super::owner::Owner;
-use super::zeroth_order::ZerothOrder;
 use crate::error::{Blame, Result, refuse};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -59,6 +58,22 @@ impl StepRule {
             (None, None) => None,
         }
     }
+
+    /// Refuses momentum where the seed of an earlier step means something else than it did.
+    pub(super) fn check(self, family: FamilyName, is_informed: bool) -> Result<()> {
+        match (self, family) {
+            (Self::Momentum, FamilyName::Dense | FamilyName::Sparse) if is_informed => refuse!(
+                "`momentum`: not with `informed`, whose direction is known in its own step alone; leave one of them out"
+            ),
+            (Self::Momentum, FamilyName::Dense | FamilyName::Sparse) | (Self::StepScale, _) => {
+                Ok(())
+            }
+            (Self::Momentum, _) => refuse!(
+                "`momentum`: not with `perturbation = {family}`, where past seeds mean something else than they did; use \
+                 dense or sparse"
+            ),
+        }
+    }
 }
 
 impl fmt::Display for StepRule {
@@ -69,24 +84,4 @@ impl fmt::Display for StepRule {
             Self::StepScale => "step-scale",
         })
     }
-}
-
-/// Refuses momentum where the seed of an earlier step means something else than it did.
-pub(super) fn check(how: &ZerothOrder) -> Result<()> {
-    if how.step_rule != Some(StepRule::Momentum) {
-        return Ok(());
-    }
-    if !matches!(how.family, FamilyName::Dense | FamilyName::Sparse) {
-        refuse!(
-            "`momentum`: not with `perturbation = {}`, where past seeds mean something else than they did; use dense or \
-             sparse",
-            how.family
-        );
-    }
-    if how.informed.is_some() {
-        refuse!(
-            "`momentum`: not with `informed`, whose direction is known in its own step alone; leave one of them out"
-        );
-    }
-    Ok(())
 }

@@ -9,8 +9,8 @@ const ZETA: f64 = 1e-8;
 /// v <- beta2 v + (1 - beta2) g^2        update <- update / (sqrt(v / (1 - beta2^t)) + 1e-8)
 /// ```
 ///
-/// `g` is the slope that is recorded ([`Update::projected_gradient`]), `t` counts updates. A first step is as long for a
-/// steep loss as for a flat one. With momentum inside, the whole sum is divided, as in Adam.
+/// `g` is the slope that is recorded ([`Update::projected_gradient`]), `t` counts updates. A first step is as long for
+/// a steep loss as for a flat one. With momentum inside, the whole sum is divided, as in Adam.
 ///
 /// MEAZO's (arXiv 2605.03869): Adam's second moment as a scalar.
 pub(super) struct MeanSquare {

@@ -3,7 +3,7 @@
 mod heavy_ball;
 mod mean_square;
 
-use crate::{Choice, MAX_EVALUATIONS, Setting, Strategy, StrategyError, spec};
+use crate::{Choice, MAX_EVALUATIONS, MethodSpec, Setting, Strategy, StrategyError, spec};
 use heavy_ball::HeavyBall;
 use mean_square::MeanSquare;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub enum StepScale {
 }
 
 /// What is made of the updates of any method: settings that stand beside its own in a
-/// [`MethodSpec`](crate::MethodSpec), if they change something. A method that has a setting of the same name keeps it.
+/// [`MethodSpec`], if they change something. A method that has a setting of the same name keeps it.
 ///
 /// ```text
 /// m_t = sum_{j < momentum_steps} momentum^j u_{t-j}         u: the method's updates
@@ -38,9 +38,9 @@ pub enum StepScale {
 /// theta <- theta - lr_t m_t / (sqrt(v_t / (1 - beta2^t)) + 1e-8)
 /// ```
 ///
-/// The first line is heavy-ball momentum, as ZO-Bench has it (arXiv 2402.11592), rebuilt from the last seeds and slopes; the
-/// division is `step_scale = rms`, MEAZO's (arXiv 2605.03869). Neither keeps a number for each weight, and neither costs a forward; an update
-/// makes the noise of `momentum_steps` updates.
+/// The first line is heavy-ball momentum, as ZO-Bench has it (arXiv 2402.11592), rebuilt from the last seeds and
+/// slopes; the division is `step_scale = rms`, MEAZO's (arXiv 2605.03869). Neither keeps a number for each weight, and
+/// neither costs a forward; an update makes the noise of `momentum_steps` updates. What they buy was not measured.
 ///
 /// ```
 /// use zograd_select::{MethodSpec, Methods};
@@ -74,7 +74,7 @@ impl StepRules {
         Setting::number(
             "momentum",
             "BETA",
-            "Momentum, rebuilt from the last seeds and slopes: no memory, more noise in the update (not with hizoo, adamu)",
+            "Momentum, rebuilt from the last seeds and slopes: more noise to make, no memory (not with hizoo, adamu)",
         )
         .or("none"),
         Setting::count("momentum-steps", "H", "Updates that momentum is the sum of")
@@ -177,7 +177,16 @@ impl StepRules {
     }
 }
 
-/// The fewest after which an update is negligible.
+impl MethodSpec {
+    /// With these rules for its updates.
+    #[must_use]
+    pub fn with_rules(self, rules: &StepRules) -> Self {
+        let fields = rules.fields().into_iter();
+        fields.fold(self, |spec, (key, value)| spec.with(&key, value))
+    }
+}
+
+/// The fewest steps after which an update is negligible.
 fn usual_steps(beta: f64) -> u64 {
     let (mut left, mut steps) = (beta, 1);
     while left >= NEGLIGIBLE && steps < USUAL_STEPS {
