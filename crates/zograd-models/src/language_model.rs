@@ -105,6 +105,25 @@ pub trait LanguageModel {
         Err(ModelError::NoProbes)
     }
 
+    /// [`LanguageModel::log_probs_at_each`] of several plans, each with probes of its own: those of the first at all points of
+    /// its probes, those of the second, and so on. A model may run all of them in one batch.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::log_probs_at_each`].
+    fn log_probs_at_own<P: Probe<Self::Backend>>(
+        &self,
+        parts: &[(&Plan, &[P])],
+    ) -> Result<Vec<Vec<f32>>, ModelError>
+    where
+        Self: Sized,
+    {
+        let mut found = Vec::new();
+        for (plan, probes) in parts {
+            found.extend(self.log_probs_at_each(plan, probes, &mut Still::new())?);
+        }
+        Ok(found)
+    }
+
     /// Whether weight decay acts on the parameter with this path in the module. Models spare their biases and norms.
     fn decays(&self, parameter: &str) -> bool {
         let _ = parameter;

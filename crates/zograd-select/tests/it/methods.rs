@@ -134,7 +134,7 @@ fn numbers_are_read_with_care() {
 
 #[test]
 fn unknown_names_are_refused_with_a_hint() {
-    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression, fzoo, hizoo and adamu";
+    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression, fzoo, hizoo, adamu and per-example";
     for (spec, expected) in [
         (
             MethodSpec::new("greedily"),
