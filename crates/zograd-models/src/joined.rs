@@ -9,6 +9,7 @@ use burn::tensor::{Tensor, TensorPrimitive};
 use crate::adapter::Projection;
 use crate::backend::ModelBackend;
 use crate::decoder::DecoderLayer;
+use crate::low_rank::{Blocks, LowRank};
 use crate::probe::Probe;
 
 /// The layer at all points of the probes, for tokens that are as many blocks as there are points. Its matrices are those of
@@ -16,6 +17,49 @@ use crate::probe::Probe;
 ///
 /// `None` if that is not all that moves, or nothing is added to a matrix.
 pub(crate) fn joined<L, P>(layer: &L, probes: &[&P]) -> Option<L>
+where
+    L: DecoderLayer<Backend: ModelBackend>,
+    P: Probe<L::Backend>,
+{
+    let (layer, added) = apart(layer, probes)?;
+    let mut matrices = Matrices {
+        probes,
+        move_: false,
+    };
+    layer.visit(&mut matrices);
+    if matrices.move_ {
+        return None;
+    }
+    let points = probes.iter().flat_map(|probe| probe.moved(&layer));
+    let vectors = points.map(|point| {
+        let mut vectors = Vectors(VecDeque::new());
+        point.visit(&mut vectors);
+        vectors
+    });
+    let mut ends = EndToEnd(vectors.collect());
+    Some(together(layer.map(&mut ends), added))
+}
+
+/// The same for blocks of any sizes. `None` also if a vector moves: layers have no vectors for such blocks.
+pub(crate) fn joined_in_blocks<L, P>(layer: &L, probes: &[&P], blocks: &Blocks) -> Option<L>
+where
+    L: DecoderLayer<Backend: ModelBackend>,
+    P: Probe<L::Backend>,
+{
+    let (layer, added) = apart(layer, probes)?;
+    if probes.iter().any(|probe| probe.moves(&layer)) {
+        return None;
+    }
+    let added = added.into_iter();
+    let added = added.map(|(which, factors)| (which, factors.in_blocks(blocks.clone())));
+    Some(together(layer, added.collect()))
+}
+
+/// What is added to the matrices of a layer.
+type Added<B> = Vec<(Projection, LowRank<B>)>;
+
+/// The layer with matrices that no probe moves, and what is added to them, if to any.
+fn apart<L, P>(layer: &L, probes: &[&P]) -> Option<(L, Added<L::Backend>)>
 where
     L: DecoderLayer<Backend: ModelBackend>,
     P: Probe<L::Backend>,
@@ -35,31 +79,17 @@ where
         linear.weight = Param::initialized(ParamId::new(), weight);
         added.push((which, factors.of_type(dtype)));
     }
-    if added.is_empty() {
-        return None;
-    }
-    let mut matrices = Matrices {
-        probes,
-        move_: false,
-    };
-    layer.visit(&mut matrices);
-    if matrices.move_ {
-        return None;
-    }
-    let points = probes.iter().flat_map(|probe| probe.moved(&layer));
-    let vectors = points.map(|point| {
-        let mut vectors = Vectors(VecDeque::new());
-        point.visit(&mut vectors);
-        vectors
-    });
-    let mut ends = EndToEnd(vectors.collect());
-    let mut layer = layer.map(&mut ends);
+    (!added.is_empty()).then_some((layer, added))
+}
+
+/// The layer that adds to its products.
+fn together<L: DecoderLayer>(mut layer: L, added: Added<L::Backend>) -> L {
     for (which, factors) in added {
         if let Some(linear) = layer.projection_mut(which) {
             linear.added = Some(factors);
         }
     }
-    Some(layer)
+    layer
 }
 
 /// Whether a parameter of several dimensions moves.

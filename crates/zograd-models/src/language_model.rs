@@ -10,7 +10,7 @@ use crate::forward::log_probs_tensor;
 use crate::generate::{Continuation, Generation, generate_by_each, generate_with};
 use crate::plan::Plan;
 use crate::probe::Probe;
-use crate::probed::log_probs_at_each;
+use crate::probed::{log_probs_at_each, log_probs_at_own};
 use crate::still::Still;
 
 /// Adapters that are scored together at most: more than the usual pools have.
@@ -189,6 +189,13 @@ impl<D: Decoder> LanguageModel for D {
         still: &mut Still<<D as Decoder>::Backend>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         log_probs_at_each(self, plan, probes, still)
+    }
+
+    fn log_probs_at_own<P: Probe<<D as Decoder>::Backend>>(
+        &self,
+        parts: &[(&Plan, &[P])],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        log_probs_at_own(self, parts)
     }
 
     fn decays(&self, parameter: &str) -> bool {

@@ -14,6 +14,27 @@ pub struct LowRank<B: Backend> {
     /// `[rank, in]`, the same at all points.
     right: Tensor<B, 2>,
     points: Vec<Left<B>>,
+    /// Which rows are whose, where not all points have as many.
+    #[module(skip)]
+    blocks: Option<Blocks>,
+}
+
+/// The rows of each point, one block after the other.
+#[derive(Clone, Debug)]
+pub(crate) struct Blocks {
+    /// Of all tokens.
+    pub all: Vec<usize>,
+    /// Of those that are read after the last layer.
+    pub read: Vec<usize>,
+}
+
+impl Blocks {
+    /// Those that make up `rows`.
+    fn of(&self, rows: usize) -> Option<&[usize]> {
+        let both = [&self.all, &self.read].into_iter();
+        let mut fitting = both.filter(|blocks| blocks.iter().sum::<usize>() == rows);
+        fitting.next().map(Vec::as_slice)
+    }
 }
 
 /// The factors at a point that stand before the shared one.
@@ -28,7 +49,19 @@ pub struct Left<B: Backend> {
 impl<B: Backend> LowRank<B> {
     /// `right` is `[rank, in]`.
     pub fn new(right: Tensor<B, 2>, points: Vec<Left<B>>) -> Self {
-        Self { right, points }
+        Self {
+            right,
+            points,
+            blocks: None,
+        }
+    }
+
+    /// The same where the points have these blocks of rows.
+    pub(crate) fn in_blocks(self, blocks: Blocks) -> Self {
+        Self {
+            blocks: Some(blocks),
+            ..self
+        }
     }
 }
 
@@ -42,6 +75,7 @@ impl<B: ModelBackend> LowRank<B> {
         Self {
             points: points.collect(),
             right: of_type(self.right, dtype),
+            blocks: self.blocks,
         }
     }
 
@@ -50,22 +84,34 @@ impl<B: ModelBackend> LowRank<B> {
         Self {
             right: self.right.clone(),
             points: self.points[points].to_vec(),
+            blocks: None,
         }
     }
 
     /// What is added to a linear map of `x`, `[tokens, in]` to `[tokens, out]`: the tokens are as many blocks as there are
-    /// points. With the bias of each point, which lie end to end.
+    /// points. With the bias of each point, which lie end to end, or the one that all have.
     pub(crate) fn forward(&self, x: Tensor<B, 2>, biases: Option<Tensor<B, 1>>) -> Tensor<B, 2> {
         let low = B::packed_linear(x, self.right.clone(), None);
-        let rows = low.dims()[0] / self.points.len().max(1);
-        let points = self.points.iter().enumerate().map(|(index, point)| {
-            let low = point.inner(low.clone().narrow(0, index * rows, rows));
+        let mut start = 0;
+        let points = self.points.iter().zip(self.rows(low.dims()[0]));
+        let points = points.enumerate().map(|(index, (point, rows))| {
+            let low = point.inner(low.clone().narrow(0, start, rows));
+            start += rows;
             let out = point.left.dims()[0];
-            let bias = biases.clone();
-            let bias = bias.map(|biases| biases.narrow(0, index * out, out));
+            let bias = biases.clone().map(|biases| match biases.dims() == [out] {
+                true => biases,
+                false => biases.narrow(0, index * out, out),
+            });
             B::packed_linear(low, point.left.clone(), bias)
         });
         Tensor::cat(points.collect(), 0)
+    }
+
+    /// How many of so many rows each point has.
+    fn rows(&self, all: usize) -> Vec<usize> {
+        let blocks = self.blocks.as_ref().and_then(|blocks| blocks.of(all));
+        let points = self.points.len();
+        blocks.map_or_else(|| vec![all / points.max(1); points], <[usize]>::to_vec)
     }
 
     /// What is added to the logits of `x` at each point, given what the head is given there, in f32 or wider.
