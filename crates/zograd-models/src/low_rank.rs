@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use std::ops::Range;
 
 use crate::backend::ModelBackend;
@@ -14,27 +14,9 @@ pub struct LowRank<B: Backend> {
     /// `[rank, in]`, the same at all points.
     right: Tensor<B, 2>,
     points: Vec<Left<B>>,
-    /// Which rows are whose, where not all points have as many.
+    /// How many tokens each point has, where not all have as many.
     #[module(skip)]
-    blocks: Option<Blocks>,
-}
-
-/// The rows of each point, one block after the other.
-#[derive(Clone, Debug)]
-pub(crate) struct Blocks {
-    /// Of all tokens.
-    pub all: Vec<usize>,
-    /// Of those that are read after the last layer.
-    pub read: Vec<usize>,
-}
-
-impl Blocks {
-    /// Those that make up `rows`.
-    fn of(&self, rows: usize) -> Option<&[usize]> {
-        let both = [&self.all, &self.read].into_iter();
-        let mut fitting = both.filter(|blocks| blocks.iter().sum::<usize>() == rows);
-        fitting.next().map(Vec::as_slice)
-    }
+    blocks: Option<Vec<usize>>,
 }
 
 /// The factors at a point that stand before the shared one.
@@ -56,10 +38,10 @@ impl<B: Backend> LowRank<B> {
         }
     }
 
-    /// The same where the points have these blocks of rows.
-    pub(crate) fn in_blocks(self, blocks: Blocks) -> Self {
+    /// The same where each point has so many tokens.
+    pub(crate) fn in_blocks(self, blocks: &[usize]) -> Self {
         Self {
-            blocks: Some(blocks),
+            blocks: Some(blocks.to_vec()),
             ..self
         }
     }
@@ -77,6 +59,11 @@ impl<B: ModelBackend> LowRank<B> {
             right: of_type(self.right, dtype),
             blocks: self.blocks,
         }
+    }
+
+    /// Where it is.
+    pub(crate) fn device(&self) -> Device<B> {
+        self.right.device()
     }
 
     /// At some of the points.
@@ -107,11 +94,11 @@ impl<B: ModelBackend> LowRank<B> {
         Tensor::cat(points.collect(), 0)
     }
 
-    /// How many of so many rows each point has.
+    /// How many of so many tokens each point has.
     fn rows(&self, all: usize) -> Vec<usize> {
-        let blocks = self.blocks.as_ref().and_then(|blocks| blocks.of(all));
         let points = self.points.len();
-        blocks.map_or_else(|| vec![all / points.max(1); points], <[usize]>::to_vec)
+        let alike = || vec![all / points.max(1); points];
+        self.blocks.clone().unwrap_or_else(alike)
     }
 
     /// What is added to the logits of `x` at each point, given what the head is given there, in f32 or wider.

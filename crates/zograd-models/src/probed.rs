@@ -88,8 +88,8 @@ struct Probed<'m, D: Decoder> {
 struct Tokens<D: Decoder> {
     layouts: Layouts<D::Backend>,
     places: D::Places,
-    /// Those that are read after the last layer.
-    read: Read<D::Backend>,
+    /// Those that are read after the last layer; `None` if it gives all.
+    read: Option<Read<D::Backend>>,
 }
 
 impl<D: Decoder> Tokens<D> {
@@ -98,7 +98,7 @@ impl<D: Decoder> Tokens<D> {
         Self {
             layouts: Layouts::new(model, &plan.packing),
             places: model.places(plan.positions(), &device),
-            read: rows::<D::Backend>(plan.logit_tokens(), &device),
+            read: Some(rows::<D::Backend>(plan.logit_tokens(), &device)),
         }
     }
 
@@ -109,7 +109,8 @@ impl<D: Decoder> Tokens<D> {
         (index, layer): (usize, &D::Layer),
         x: Tensor<D::Backend, 2>,
     ) -> Tensor<D::Backend, 2> {
-        let read = (index + 1 == model.layers().len()).then_some(&self.read);
+        let is_last = index + 1 == model.layers().len();
+        let read = self.read.as_ref().filter(|_| is_last);
         let layout = self.layouts.of(index);
         model.run_layer((index, layer), x, &self.places, read, |projected| {
             attend(layer, projected, layout)

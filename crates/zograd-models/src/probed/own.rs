@@ -1,27 +1,25 @@
 //! Several plans, each at probes of its own.
 
-use burn::module::{ModuleVisitor, Param};
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::tables::{Head, added};
 use super::{Probed, TOKENS, Tokens, adds_to_products, log_probs_at_each};
-use crate::backend::ModelBackend;
-use crate::decoder::Decoder;
+use crate::decoder::{Decoder, device};
 use crate::error::ModelError;
 use crate::forward::check;
 use crate::interrupt::go_on;
 use crate::joined::joined_in_blocks;
-use crate::low_rank::Blocks;
 use crate::plan::Plan;
 use crate::probe::Probe;
+use crate::run::rows;
 use crate::still::Still;
 
 /// A plan, and where it is to be scored.
 type Part<'p, P> = (&'p Plan, &'p [P]);
 
-/// See [`LanguageModel::log_probs_at_own`](crate::LanguageModel::log_probs_at_own). Probes of low rank that move no vector of
-/// a layer go through the layers in one batch, every point with its own tokens; others one plan after the other.
+/// See [`LanguageModel::log_probs_at_own`](crate::LanguageModel::log_probs_at_own). Probes of low rank go
+/// through the layers in one batch, every point with its own tokens; others one plan after the other.
 ///
 /// # Errors
 /// As [`log_probs_at_each`].
@@ -83,16 +81,20 @@ fn in_one_batch<D: Decoder, P: Probe<D::Backend>>(
     let Some((first, others)) = copies.split_first() else {
         return Ok(Some(Vec::new()));
     };
-    if !adds_to_products(model) || move_vectors(model, &all) {
+    let moves = |layer: &D::Layer| all.iter().any(|probe| probe.moves(layer));
+    // layers that stand still are better run once for all probes of a plan
+    if !adds_to_products(model) || !model.layers().iter().any(moves) {
         return Ok(None);
     }
     let mut joint = (*first).clone();
     others.iter().for_each(|plan| joint.append(plan));
-    let tokens = Tokens::new(model, &joint);
-    let blocks = Blocks {
-        all: copies.iter().map(|plan| plan.stats().tokens).collect(),
-        read: copies.iter().map(|plan| plan.logit_tokens.len()).collect(),
+    // the vectors of the last layer are those of all its tokens
+    let tokens = Tokens {
+        read: None,
+        ..Tokens::new(model, &joint)
     };
+    let blocks = copies.iter().map(|plan| plan.stats().tokens);
+    let blocks: Vec<usize> = blocks.collect();
     let entering = parts.iter().flat_map(|(plan, probes)| {
         let probed = Probed { model, plan };
         probes.iter().flat_map(move |probe| probed.embedded(probe))
@@ -100,7 +102,7 @@ fn in_one_batch<D: Decoder, P: Probe<D::Backend>>(
     let mut x = Tensor::cat(entering.collect(), 0);
     for (index, layer) in model.layers().iter().enumerate() {
         go_on()?;
-        if !all.iter().any(|probe| probe.moves(layer)) {
+        if !moves(layer) {
             x = tokens.through(model, (index, layer), x);
             continue;
         }
@@ -109,20 +111,21 @@ fn in_one_batch<D: Decoder, P: Probe<D::Backend>>(
         };
         x = tokens.through(model, (index, &joined), x);
     }
+    x = x.select(0, rows::<D::Backend>(joint.logit_tokens(), &device(model)));
     let table = model.head_table();
     let mut scores = Vec::with_capacity(copies.len());
     let mut start = 0;
     for (plan, probes) in parts {
         let probed = Probed { model, plan };
-        let rows = plan.logit_tokens.len();
+        let read = plan.logit_tokens.len();
         for probe in *probes {
             go_on()?;
             let own = (0..probe.points()).map(|point| {
-                let first = start + point * rows;
-                x.clone().narrow(0, first, rows)
+                let first = start + point * read;
+                x.clone().narrow(0, first, read)
             });
             let own = own.collect();
-            start += probe.points() * rows;
+            start += probe.points() * read;
             let head = Head {
                 probe,
                 table,
@@ -132,26 +135,4 @@ fn in_one_batch<D: Decoder, P: Probe<D::Backend>>(
         }
     }
     Ok(Some(scores))
-}
-
-/// Whether a parameter of one dimension moves in a layer.
-fn move_vectors<D: Decoder, P: Probe<D::Backend>>(model: &D, probes: &[&P]) -> bool {
-    let mut vectors = Vectors {
-        probes,
-        move_: false,
-    };
-    let layers = model.layers().iter();
-    layers.for_each(|layer| burn::module::Module::visit(layer, &mut vectors));
-    vectors.move_
-}
-
-struct Vectors<'p, P> {
-    probes: &'p [&'p P],
-    move_: bool,
-}
-
-impl<B: ModelBackend, P: Probe<B>> ModuleVisitor<B> for Vectors<'_, P> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<B, D>>) {
-        self.move_ |= D == 1 && self.probes.iter().any(|probe| probe.moves(param));
-    }
 }
