@@ -147,17 +147,27 @@ impl Procedure {
                 };
                 let spec = methods.complete(&spec).or_input()?;
                 let mut options: PerturbationOptions = given.take()?;
+                let per_example = methods.build(&spec).or_input()?.is_per_example();
+                if per_example {
+                    options.take_per_example(name, tune)?;
+                }
                 let (family, scales) = options.family();
                 let (perturbation, of_family) = family::take(given, family, scales)?;
                 let mut informed: InformedOptions = given.take()?;
                 let scale = informed.complete(name, &mut options, &perturbation, storage)?;
                 let mut how = options.complete((spec, perturbation), tune, storage)?;
-                how.informed = scale;
+                (how.informed, how.per_example) = (scale, per_example);
                 how.state_bytes_per_weight = state_bytes(&how, methods)?;
                 let calibration: CalibrationOptions = given.take()?;
                 if calibration.calibrate && scale.is_some() {
                     refuse!(
                         "`calibrate`: not with `informed`, whose gradient does not know the biases; leave one of them out"
+                    );
+                }
+                if calibration.calibrate && per_example {
+                    refuse!(
+                        "`calibrate`: not with `method = {name}`, whose losses are of single examples, to which no biases can be \
+                         fitted; leave it out"
                     );
                 }
                 how.calibrate = calibration.calibrate;
@@ -189,6 +199,11 @@ impl Procedure {
     /// Whether a candidate of every step is informed.
     pub(crate) fn is_informed(&self) -> bool {
         matches!(self, Self::ZerothOrder(zo) if zo.informed.is_some())
+    }
+
+    /// Whether every example of a batch has directions of its own.
+    pub(crate) fn is_per_example(&self) -> bool {
+        matches!(self, Self::ZerothOrder(zo) if zo.per_example)
     }
 
     /// What was chosen instead of what a setting goes with.

@@ -18,6 +18,8 @@ use zograd_trainer::{DecayToward, Limit};
 const PROBING: &str = "linear-probing";
 const GRADIENTS: [&str; 2] = ["adam", "adamw"];
 const TAIL: &str = "tail";
+/// The method whose examples have noise of their own: of low rank, and with losses that no biases are fitted to.
+const PER_EXAMPLE: &str = "per-example";
 /// Methods that keep a number for each weight.
 const KEEP: [&str; 2] = ["hizoo", "adamu"];
 const TUNES: [&str; 4] = ["full", "lora", "prefix", "head"];
@@ -128,6 +130,7 @@ fn methods() -> Vec<&'static str> {
 fn tunes(method: &str) -> &'static [&'static str] {
     match method {
         PROBING => &["head"],
+        PER_EXAMPLE => &["full", "head"],
         _ => &TUNES,
     }
 }
@@ -141,6 +144,7 @@ fn perturbs(method: &str) -> bool {
 fn families(method: &str) -> &'static [&'static str] {
     match perturbs(method) {
         false => &["none"],
+        true if method == PER_EXAMPLE => &["lozo", "subzero"],
         true => &["dense", "subzero", "lozo", "blocks", "sparse"],
     }
 }
@@ -242,6 +246,9 @@ fn a_setting_is_taken_by_its_owners_and_refused_by_their_names() {
             }
             let chosen = given(&chosen);
             for (key, values) in FREE {
+                if method == PER_EXAMPLE && *key == "calibrate" {
+                    continue;
+                }
                 let known = keys.named(key).expect("known");
                 let with = chosen.clone().or(given(&format!("{key} = {}", values[0])));
                 if has(known, method, tune, family) {
@@ -690,7 +697,9 @@ impl Choices {
             {
                 let value = one_of(values, *which);
                 // signs have the same square everywhere
-                if !KEEP.contains(&method) || value != "'rademacher'" {
+                let squares = KEEP.contains(&method) && value == "'rademacher'";
+                let biases = method == PER_EXAMPLE && *key == "calibrate";
+                if !squares && !biases {
                     text.push(format!("{key} = {value}"));
                 }
             }
@@ -814,4 +823,35 @@ fn a_candidate_is_informed_where_it_can_be() {
     }
     let alone = refusal(&given("informed-scale = 0.5"));
     assert!(alone.contains("only with `informed = tail`"), "{alone}");
+}
+
+/// Examples with directions of their own: what is filled in, what it costs, and what it does not go with.
+#[test]
+fn examples_have_directions_of_their_own_where_they_can() {
+    let runs = Runs::new();
+    let settings = check(&given("method = 'per-example'\nsteps = 10"));
+    let all = settings.forwards(runs.methods()).expect("known");
+    assert_eq!(all, Some(40));
+    let read = written_and_read(&settings);
+    assert_eq!(read.get("perturbation"), Some(&"lozo".into()));
+    assert_eq!(read.get("pool"), Some(&4.into()));
+    for (with, said) in [
+        ("pool = 1", "`pool = 1`"),
+        ("perturbation = 'dense'", "use lozo or subzero"),
+        ("perturbation = 'blocks'", "use lozo or subzero"),
+        ("perturbation = 'sparse'", "use lozo or subzero"),
+        ("tune = 'lora'", "`tune = lora`"),
+        ("tune = 'prefix'", "`tune = prefix`"),
+        ("calibrate = true", "`calibrate`"),
+        ("informed = 'tail'", "`informed = tail`"),
+        ("lr = 'auto'", "`lr = auto`"),
+        ("objective = 'f1'", "`objective = f1`"),
+        (
+            "objective = 'reward'\nreward-command = 'cat'",
+            "`objective = reward`",
+        ),
+    ] {
+        let error = refusal(&given(&format!("method = 'per-example'\n{with}")));
+        assert!(error.contains(said), "{with}: {error}");
+    }
 }
