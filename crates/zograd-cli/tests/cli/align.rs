@@ -49,6 +49,11 @@ fn what_has_no_estimates_or_no_gradient_is_refused() {
     refused(dir.path(), &["align", "--calibrate"], &["--calibrate"]);
     refused(
         dir.path(),
+        &["align", "--method", "per-example"],
+        &["--method per-example", "whole batches"],
+    );
+    refused(
+        dir.path(),
         &["align", "--objective", "accuracy", "--train-examples", "16"],
         &["gradient"],
     );

@@ -18,8 +18,8 @@ use crate::still::Still;
 /// A plan, and where it is to be scored.
 type Part<'p, P> = (&'p Plan, &'p [P]);
 
-/// See [`LanguageModel::log_probs_at_own`](crate::LanguageModel::log_probs_at_own). Probes of low rank go
-/// through the layers in one batch, every point with its own tokens; others one plan after the other.
+/// See [`LanguageModel::log_probs_at_own`](crate::LanguageModel::log_probs_at_own). Probes of low rank go through the layers
+/// in one batch, every point with its own tokens; others one plan after the other.
 ///
 /// # Errors
 /// As [`log_probs_at_each`].

@@ -314,10 +314,11 @@ impl Sums {
 fn follows(step: &StepRecord, before: Sums, record: &Record, batch_size: usize) -> bool {
     let same = |a: f64, b: f64| a == b || (!a.is_finite() && !b.is_finite());
     let sums = [(before.tokens, step.tokens), (before.passes, step.passes)];
-    // losses of single examples, where that is what the method asks for, are as many to a forward as a batch has
-    let forwards = [1, batch_size.max(1)].map(|each| (record.losses.len() / each) as u64);
-    let known = forwards.map(|forwards| before.forwards + forwards);
-    known.contains(&step.forwards)
+    // where a method asks for losses of single examples, as many of them as a batch has are a forward
+    let losses = record.losses.len();
+    let batches = losses.checked_div(batch_size).unwrap_or(losses);
+    let whole = batches * batch_size == losses && step.forwards == before.forwards + batches as u64;
+    (whole || step.forwards == before.forwards + losses as u64)
         && sums.iter().all(|(old, new)| old <= new && *new <= MAX_SUM)
         && before.seconds <= step.seconds
         && step.seconds.is_finite()

@@ -280,7 +280,7 @@ fn one_has_and_several_have() {
         ),
         (
             "method = 'gv-history'\npool = 4",
-            "`pool`: gv-history has none; gv, greedy, pool-regression, fzoo have",
+            "`pool`: gv-history has none; gv, greedy, pool-regression, fzoo, per-example have",
         ),
         (
             "recompute = true",

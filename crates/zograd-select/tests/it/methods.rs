@@ -134,7 +134,8 @@ fn numbers_are_read_with_care() {
 
 #[test]
 fn unknown_names_are_refused_with_a_hint() {
-    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression, fzoo, hizoo, adamu and per-example";
+    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression, fzoo, hizoo, adamu and \
+                 per-example";
     for (spec, expected) in [
         (
             MethodSpec::new("greedily"),
@@ -151,7 +152,7 @@ fn unknown_names_are_refused_with_a_hint() {
         ),
         (
             MethodSpec::new("mezo").with("pool", 4),
-            "`pool`: the method mezo has no such setting; methods with it: gv, greedy, pool-regression and fzoo"
+            "`pool`: the method mezo has no such setting; methods with it: gv, greedy, pool-regression, fzoo and per-example"
                 .into(),
         ),
         (
