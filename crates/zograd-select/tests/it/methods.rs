@@ -11,7 +11,7 @@ use zograd_select::{
 };
 
 /// The built-in methods as they stand in logs, which stay readable.
-const IN_LOGS: [&str; 9] = [
+const IN_LOGS: [&str; 10] = [
     r#"{"method":"mezo"}"#,
     r#"{"method":"n-spsa","queries":2}"#,
     r#"{"method":"gv","pool":4,"alpha":0.5,"faithful_cost":false}"#,
@@ -21,6 +21,7 @@ const IN_LOGS: [&str; 9] = [
     r#"{"method":"fzoo","pool":4}"#,
     r#"{"method":"hizoo","hessian_share":1e-8}"#,
     r#"{"method":"adamu","anneal_from":1024,"anneal_to":16000}"#,
+    r#"{"method":"per-example","pool":4}"#,
 ];
 
 fn refused(spec: &MethodSpec) -> String {
