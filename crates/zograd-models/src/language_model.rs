@@ -10,7 +10,7 @@ use crate::forward::log_probs_tensor;
 use crate::generate::{Continuation, Generation, generate_by_each, generate_with};
 use crate::plan::Plan;
 use crate::probe::Probe;
-use crate::probed::log_probs_at_each;
+use crate::probed::{log_probs_at_each, log_probs_at_own};
 use crate::still::Still;
 
 /// Adapters that are scored together at most: more than the usual pools have.
@@ -105,6 +105,25 @@ pub trait LanguageModel {
         Err(ModelError::NoProbes)
     }
 
+    /// [`LanguageModel::log_probs_at_each`] of several plans, each with probes of its own: those of the first at all points of
+    /// its probes, those of the second, and so on. A model may run all of them in one batch.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::log_probs_at_each`].
+    fn log_probs_at_own<P: Probe<Self::Backend>>(
+        &self,
+        parts: &[(&Plan, &[P])],
+    ) -> Result<Vec<Vec<f32>>, ModelError>
+    where
+        Self: Sized,
+    {
+        let mut found = Vec::new();
+        for (plan, probes) in parts {
+            found.extend(self.log_probs_at_each(plan, probes, &mut Still::new())?);
+        }
+        Ok(found)
+    }
+
     /// Whether weight decay acts on the parameter with this path in the module. Models spare their biases and norms.
     fn decays(&self, parameter: &str) -> bool {
         let _ = parameter;
@@ -170,6 +189,13 @@ impl<D: Decoder> LanguageModel for D {
         still: &mut Still<<D as Decoder>::Backend>,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
         log_probs_at_each(self, plan, probes, still)
+    }
+
+    fn log_probs_at_own<P: Probe<<D as Decoder>::Backend>>(
+        &self,
+        parts: &[(&Plan, &[P])],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        log_probs_at_own(self, parts)
     }
 
     fn decays(&self, parameter: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use burn::module::Module;
 use burn::tensor::backend::Backend;
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use std::ops::Range;
 
 use crate::backend::ModelBackend;
@@ -14,6 +14,9 @@ pub struct LowRank<B: Backend> {
     /// `[rank, in]`, the same at all points.
     right: Tensor<B, 2>,
     points: Vec<Left<B>>,
+    /// How many tokens each point has, where not all have as many.
+    #[module(skip)]
+    blocks: Option<Vec<usize>>,
 }
 
 /// The factors at a point that stand before the shared one.
@@ -28,7 +31,19 @@ pub struct Left<B: Backend> {
 impl<B: Backend> LowRank<B> {
     /// `right` is `[rank, in]`.
     pub fn new(right: Tensor<B, 2>, points: Vec<Left<B>>) -> Self {
-        Self { right, points }
+        Self {
+            right,
+            points,
+            blocks: None,
+        }
+    }
+
+    /// The same where each point has so many tokens.
+    pub(crate) fn in_blocks(self, blocks: &[usize]) -> Self {
+        Self {
+            blocks: Some(blocks.to_vec()),
+            ..self
+        }
     }
 }
 
@@ -42,7 +57,13 @@ impl<B: ModelBackend> LowRank<B> {
         Self {
             points: points.collect(),
             right: of_type(self.right, dtype),
+            blocks: self.blocks,
         }
+    }
+
+    /// Where it is.
+    pub(crate) fn device(&self) -> Device<B> {
+        self.right.device()
     }
 
     /// At some of the points.
@@ -50,22 +71,34 @@ impl<B: ModelBackend> LowRank<B> {
         Self {
             right: self.right.clone(),
             points: self.points[points].to_vec(),
+            blocks: None,
         }
     }
 
     /// What is added to a linear map of `x`, `[tokens, in]` to `[tokens, out]`: the tokens are as many blocks as there are
-    /// points. With the bias of each point, which lie end to end.
+    /// points. With the bias of each point, which lie end to end, or the one that all have.
     pub(crate) fn forward(&self, x: Tensor<B, 2>, biases: Option<Tensor<B, 1>>) -> Tensor<B, 2> {
         let low = B::packed_linear(x, self.right.clone(), None);
-        let rows = low.dims()[0] / self.points.len().max(1);
-        let points = self.points.iter().enumerate().map(|(index, point)| {
-            let low = point.inner(low.clone().narrow(0, index * rows, rows));
+        let mut start = 0;
+        let points = self.points.iter().zip(self.rows(low.dims()[0]));
+        let points = points.enumerate().map(|(index, (point, rows))| {
+            let low = point.inner(low.clone().narrow(0, start, rows));
+            start += rows;
             let out = point.left.dims()[0];
-            let bias = biases.clone();
-            let bias = bias.map(|biases| biases.narrow(0, index * out, out));
+            let bias = biases.clone().map(|biases| match biases.dims() == [out] {
+                true => biases,
+                false => biases.narrow(0, index * out, out),
+            });
             B::packed_linear(low, point.left.clone(), bias)
         });
         Tensor::cat(points.collect(), 0)
+    }
+
+    /// How many of so many tokens each point has.
+    fn rows(&self, all: usize) -> Vec<usize> {
+        let points = self.points.len();
+        let alike = || vec![all / points.max(1); points];
+        self.blocks.clone().unwrap_or_else(alike)
     }
 
     /// What is added to the logits of `x` at each point, given what the head is given there, in f32 or wider.

@@ -431,6 +431,13 @@ impl<B: ModelBackend> LanguageModel for Model<B> {
         with!(self, model => model.log_probs_at_each(plan, probes, still))
     }
 
+    fn log_probs_at_own<P: Probe<B>>(
+        &self,
+        parts: &[(&Plan, &[P])],
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        with!(self, model => model.log_probs_at_own(parts))
+    }
+
     fn decays(&self, parameter: &str) -> bool {
         with!(self, model => Decoder::decays(model, parameter))
     }

@@ -124,6 +124,11 @@ impl<B: ModelBackend> LayerNorm<B> {
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let [_, width] = x.dims();
         let vectors = [&self.weight, &self.bias].map(Param::val);
+        if let [Some(weights), Some(biases)] = vectors.each_ref().map(|all| row_by_row(&x, all)) {
+            let one = vectors[0].clone().narrow(0, 0, width);
+            let (one, zero) = (one.ones_like(), one.zeros_like());
+            return B::packed_layer_norm(x, one, zero, Self::EPSILON) * weights + biases;
+        }
         in_blocks(x, vectors, width, |x, [weight, bias]| {
             B::packed_layer_norm(x, weight, bias, Self::EPSILON)
         })
@@ -174,10 +179,30 @@ impl<B: ModelBackend> RmsNorm<B> {
     pub fn forward(&self, x: Tensor<B, 2>) -> Tensor<B, 2> {
         let RmsNormSettings { epsilon, offset } = self.settings;
         let [_, width] = x.dims();
+        if let Some(weights) = row_by_row(&x, &self.weight.val()) {
+            // so that the offset and it make 1
+            let neutral = self.weight.val().narrow(0, 0, width).zeros_like() + (1.0 - offset);
+            return B::packed_rms_norm(x, neutral, epsilon, offset) * (weights + offset);
+        }
         in_blocks(x, [self.weight.val()], width, |x, [weight]| {
             B::packed_rms_norm(x, weight, epsilon, offset)
         })
     }
+}
+
+/// More blocks than this have their vectors row by row.
+const BLOCKS: usize = 64;
+
+/// The vector of every row of `x`, if they are those of very many blocks, end to end: then one product with all of them is
+/// less work than a call for each block.
+fn row_by_row<B: ModelBackend>(x: &Tensor<B, 2>, vectors: &Tensor<B, 1>) -> Option<Tensor<B, 2>> {
+    let [rows, width] = x.dims();
+    let blocks = vectors.dims()[0] / width;
+    (blocks > BLOCKS).then(|| {
+        let each = vectors.clone().reshape([blocks, 1, width]);
+        let all = each.repeat_dim(1, rows / blocks).reshape([rows, width]);
+        of_type(all, x.dtype())
+    })
 }
 
 /// Runs `x` with these vectors of one `width`; if they are several times as long, in as many blocks of rows, each with its

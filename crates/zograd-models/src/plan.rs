@@ -297,22 +297,27 @@ impl Plan {
     /// The plan `count` times over, as blocks one after the other that do not see each other.
     pub(crate) fn repeated(&self, count: usize) -> Self {
         let mut all = self.clone();
-        for block in 1..count {
-            let tokens = block * self.packing.len();
-            all.packing.extend(&self.packing);
-            all.logit_tokens
-                .extend(self.logit_tokens.iter().map(|token| tokens + token));
-            let logits = block * self.logit_tokens.len();
-            all.targets.extend(self.targets.iter().map(|target| Target {
+        for _ in 1..count {
+            all.append(self);
+        }
+        all
+    }
+
+    /// Appends another plan, as blocks that do not see those before.
+    pub(crate) fn append(&mut self, other: &Self) {
+        let (tokens, logits) = (self.packing.len(), self.logit_tokens.len());
+        let scores = self.targets.len();
+        self.packing.extend(&other.packing);
+        self.logit_tokens
+            .extend(other.logit_tokens.iter().map(|token| tokens + token));
+        self.targets
+            .extend(other.targets.iter().map(|target| Target {
                 logit: logits + target.logit,
                 id: target.id,
             }));
-            let scores = block * self.targets.len();
-            let moved = |span: &Range<usize>| scores + span.start..scores + span.end;
-            all.spans.extend(self.spans.iter().map(moved));
-        }
-        all.padded_tokens *= count;
-        all
+        let moved = |span: &Range<usize>| scores + span.start..scores + span.end;
+        self.spans.extend(other.spans.iter().map(moved));
+        self.padded_tokens += other.padded_tokens;
     }
 
     /// Counts, for metrics.

@@ -7,6 +7,7 @@
 //! Probes of low rank make no layer: what they add to a matrix is added to its product ([`Probe::added`]), and the tokens of
 //! all of them go through a layer as one batch ([`joined`]).
 
+mod own;
 mod tables;
 
 use std::collections::HashMap;
@@ -25,6 +26,7 @@ use crate::probe::Probe;
 use crate::run::{Layouts, attend, embedded, rows};
 use crate::scores::{Chunks, LOGIT_ROWS, ids_of, unnormalised};
 use crate::still::{Kept, Still};
+pub(crate) use own::log_probs_at_own;
 use tables::{Head, added, looked_up};
 
 /// Tokens between two layers at most, those of all probes together, unless those of one probe are more.
@@ -47,17 +49,14 @@ pub(crate) fn log_probs_at_each<D: Decoder, P: Probe<D::Backend>>(
     if probes.is_empty() {
         return Ok(Vec::new());
     }
-    let probed = Probed {
-        model,
-        plan,
-        tokens: Tokens::new(model, plan),
-    };
+    let probed = Probed { model, plan };
+    let tokens = Tokens::new(model, plan);
     if !probed.serves(probes, still) {
-        still.kept = probed.run_still(probes)?;
+        still.kept = probed.run_still(probes, &tokens)?;
     }
     let mut scores = Vec::with_capacity(probes.len());
     for probes in together(probes, plan.stats().tokens) {
-        for found in probed.scores(probes, still.kept.as_ref())? {
+        for found in probed.scores(probes, &tokens, still.kept.as_ref())? {
             scores.push(found.into_data().iter::<f32>().collect());
         }
     }
@@ -83,15 +82,14 @@ fn together<B: ModelBackend, P: Probe<B>>(probes: &[P], tokens: usize) -> Vec<&[
 struct Probed<'m, D: Decoder> {
     model: &'m D,
     plan: &'m Plan,
-    tokens: Tokens<D>,
 }
 
 /// What layers need to know of the tokens of a plan.
 struct Tokens<D: Decoder> {
     layouts: Layouts<D::Backend>,
     places: D::Places,
-    /// Those that are read after the last layer.
-    read: Read<D::Backend>,
+    /// Those that are read after the last layer; `None` if it gives all.
+    read: Option<Read<D::Backend>>,
 }
 
 impl<D: Decoder> Tokens<D> {
@@ -100,7 +98,7 @@ impl<D: Decoder> Tokens<D> {
         Self {
             layouts: Layouts::new(model, &plan.packing),
             places: model.places(plan.positions(), &device),
-            read: rows::<D::Backend>(plan.logit_tokens(), &device),
+            read: Some(rows::<D::Backend>(plan.logit_tokens(), &device)),
         }
     }
 
@@ -111,7 +109,8 @@ impl<D: Decoder> Tokens<D> {
         (index, layer): (usize, &D::Layer),
         x: Tensor<D::Backend, 2>,
     ) -> Tensor<D::Backend, 2> {
-        let read = (index + 1 == model.layers().len()).then_some(&self.read);
+        let is_last = index + 1 == model.layers().len();
+        let read = self.read.as_ref().filter(|_| is_last);
         let layout = self.layouts.of(index);
         model.run_layer((index, layer), x, &self.places, read, |projected| {
             attend(layer, projected, layout)
@@ -132,6 +131,7 @@ impl<D: Decoder> Probed<'_, D> {
     fn run_still<P: Probe<D::Backend>>(
         &self,
         probes: &[P],
+        tokens: &Tokens<D>,
     ) -> Result<Option<Kept<D::Backend>>, ModelError> {
         if self.moves_tables(probes) {
             return Ok(None);
@@ -142,7 +142,7 @@ impl<D: Decoder> Probed<'_, D> {
         let mut layers = 0;
         for layer in all.iter().take_while(still) {
             go_on()?;
-            hidden = self.tokens.through(self.model, (layers, layer), hidden);
+            hidden = tokens.through(self.model, (layers, layer), hidden);
             layers += 1;
         }
         Ok(Some(Kept {
@@ -165,6 +165,7 @@ impl<D: Decoder> Probed<'_, D> {
     fn scores<P: Probe<D::Backend>>(
         &self,
         probes: &[P],
+        tokens: &Tokens<D>,
         still: Option<&Kept<D::Backend>>,
     ) -> Result<Vec<Tensor<D::Backend, 1>>, ModelError> {
         let mut hidden: Vec<Vec<Tensor<D::Backend, 2>>> = probes
@@ -185,12 +186,12 @@ impl<D: Decoder> Probed<'_, D> {
             if let Some(joined) = self.joined(layer, &moving) {
                 go_on()?;
                 let points = moving.iter().map(|(_, xs)| xs.len()).sum();
-                let tokens = blocks
+                let joint = blocks
                     .entry(points)
                     .or_insert_with(|| Tokens::new(self.model, &self.plan.repeated(points)));
                 let xs = moving.iter_mut().flat_map(|(_, xs)| std::mem::take(*xs));
                 let x = Tensor::cat(xs.collect(), 0);
-                let x = tokens.through(self.model, (index, &joined), x);
+                let x = joint.through(self.model, (index, &joined), x);
                 let rows = x.dims()[0] / points;
                 let mut each = (0..points).map(|point| x.clone().narrow(0, point * rows, rows));
                 for (probe, xs) in std::mem::take(&mut moving) {
@@ -200,7 +201,7 @@ impl<D: Decoder> Probed<'_, D> {
             for (probe, xs) in moving.into_iter().chain(idle) {
                 go_on()?;
                 let moved = probe.moved(layer).into_iter().zip(std::mem::take(xs));
-                let through = |(layer, x)| self.tokens.through(self.model, (index, &layer), x);
+                let through = |(layer, x)| tokens.through(self.model, (index, &layer), x);
                 *xs = moved.map(through).collect();
             }
         }
@@ -227,7 +228,7 @@ impl<D: Decoder> Probed<'_, D> {
         layer: &D::Layer,
         moving: &[(&P, X)],
     ) -> Option<D::Layer> {
-        let can = D::RUNS_BLOCKS && self.model.adapter().is_none();
+        let can = adds_to_products(self.model);
         let probes: Vec<&P> = moving.iter().map(|(probe, _)| *probe).collect();
         can.then(|| joined(layer, &probes)).flatten()
     }
@@ -295,6 +296,11 @@ impl<D: Decoder> Probed<'_, D> {
         let each = scores.into_iter();
         each.map(|scores| chunks.in_order(scores)).collect()
     }
+}
+
+/// Whether what probes add to the matrices of a layer can be added to their products.
+fn adds_to_products<D: Decoder>(model: &D) -> bool {
+    D::RUNS_BLOCKS && model.adapter().is_none()
 }
 
 /// Whether one of the probes moves this part of the model.

@@ -12,12 +12,26 @@ pub struct StepContext {
     pub seed: Seed,
     /// Perturbation scale: a direction `d` is evaluated at `theta + eps d`. Finite and above 0.
     pub eps: f64,
+    /// Examples of the step's minibatch, where directions are for single ones
+    /// ([`Strategy::is_per_example`](crate::Strategy::is_per_example)); else 1.
+    pub examples: usize,
 }
 
 impl StepContext {
     /// The step after `step` others, with noise from `seed`.
     pub fn new(step: u64, seed: Seed, eps: f64) -> Self {
-        Self { step, seed, eps }
+        Self {
+            step,
+            seed,
+            eps,
+            examples: 1,
+        }
+    }
+
+    /// The same with so many examples.
+    #[must_use]
+    pub fn with_examples(self, examples: usize) -> Self {
+        Self { examples, ..self }
     }
 }
 

@@ -18,6 +18,7 @@
 //! | [`Fzoo`] | one-sided slopes over the spread of the pool's losses (arXiv 2506.09034) | M + 1 |
 //! | [`Hizoo`] | along noise shaped by an estimate of the Hessian's diagonal (arXiv 2402.15173) | 3 |
 //! | [`Adamu`] | along noise around what was probed before (arXiv 2312.15184) | 2 |
+//! | [`PerExample`] | every example of the minibatch along noise of its own (arXiv 2606.02857) | N |
 //!
 //! The first five implement arXiv 2601.04710 as the paper states it.
 //!
@@ -61,8 +62,8 @@ pub use known::Methods;
 pub use method::{Configured, Method, NoSettings};
 pub use methods::{
     Adamu, AdamuSettings, Anneal, Annealed, Fzoo, Greedy, GuidingVector, GuidingVectorHistory,
-    GuidingVectorSettings, Hizoo, HizooSettings, Mezo, NSpsa, NSpsaSettings, PoolRegression,
-    PoolRegressionSettings, PoolSettings, Shaping,
+    GuidingVectorSettings, Hizoo, HizooSettings, Mezo, NSpsa, NSpsaSettings, PerExample,
+    PoolRegression, PoolRegressionSettings, PoolSettings, Shaping,
 };
 pub use run::{MAX_EVALUATIONS, Outcome, run_step, try_run_step, try_run_step_together};
 pub use setting::{Choice, Kind, Setting, SettingError};

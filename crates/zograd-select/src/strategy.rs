@@ -29,8 +29,16 @@ pub trait Strategy: Send {
     /// A short name for reports.
     fn name(&self) -> &str;
 
-    /// How many evaluations a step takes: what budgets of forward passes are computed with.
+    /// How many evaluations a step takes: what budgets of forward passes are computed with. One of single examples
+    /// ([`Strategy::is_per_example`]) is an n-th of one, where a minibatch has n.
     fn forwards(&self) -> usize;
+
+    /// Whether every example of the minibatch has directions of its own. Then the directions that are asked for together
+    /// are those of the first example, as many of the second, and so on up to [`StepContext::examples`]; and a loss is
+    /// that of its example alone.
+    fn is_per_example(&self) -> bool {
+        false
+    }
 
     /// Bytes that are kept for each weight that moves, beside it: 4 if updates come with what was learnt
     /// ([`Update::learnt`](crate::Update::learnt)), by default none.

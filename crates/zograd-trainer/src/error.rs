@@ -102,6 +102,9 @@ pub enum TrainError {
     /// A candidate that is informed, in a run that is shared.
     #[error("`informed`: what informs a candidate is not shared among ranks; start one process")]
     InformedOnRanks,
+    /// A method whose examples have directions of their own, where that cannot be.
+    #[error("a method whose examples have directions of their own needs {0}")]
+    PerExample(&'static str),
     /// The ranks that share the run cannot go on together.
     #[error(transparent)]
     Ranks(#[from] zograd_ranks::RankError),

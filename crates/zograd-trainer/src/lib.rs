@@ -55,6 +55,7 @@
 )]
 
 mod batches;
+mod by_example;
 mod error;
 mod evaluate;
 mod gradient;
@@ -75,6 +76,7 @@ pub mod trajectory;
 mod writer;
 
 pub use batches::Batches;
+pub use by_example::losses_by_example;
 pub use error::TrainError;
 pub(crate) use evaluate::evaluate_loss;
 pub use evaluate::{

@@ -51,6 +51,11 @@ fn what_has_no_estimates_or_no_gradient_is_refused() {
     refused(dir.path(), &momentum, &["--momentum", "one step"]);
     refused(
         dir.path(),
+        &["align", "--method", "per-example"],
+        &["--method per-example", "whole batches"],
+    );
+    refused(
+        dir.path(),
         &["align", "--objective", "accuracy", "--train-examples", "16"],
         &["gradient"],
     );

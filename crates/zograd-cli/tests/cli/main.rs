@@ -24,6 +24,7 @@ mod machine;
 mod memory;
 mod other_names;
 mod own_data;
+mod per_example;
 mod predict;
 mod presets;
 mod reference;

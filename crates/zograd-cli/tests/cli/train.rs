@@ -178,6 +178,12 @@ fn every_method_trains() {
         ("fzoo", &["--pool", "4", "--noise", "rademacher"], 5),
         ("hizoo", &["--hessian-share", "1e-4"], 3),
         ("adamu", &["--anneal-from", "0", "--anneal-to", "3"], 2),
+        ("per-example", &["--pool", "2"], 2),
+        (
+            "per-example",
+            &["--pool", "3", "--perturbation", "subzero"],
+            3,
+        ),
     ] {
         let mut args = short(&["--method", method]);
         args.extend(more);

@@ -239,6 +239,88 @@ fn what_is_added_to_products_is_what_is_added_to_matrices() {
     }
 }
 
+/// Plans with points of their own, of few tokens and of many: the scores of each where its points are.
+#[test]
+fn plans_at_their_own_points_say_what_each_says_alone() {
+    let points: [&[&[f32]]; 3] = [
+        &[&[1.0, -1.0], &[0.5]],
+        &[&[-0.75], &[0.25]],
+        &[&[0.6, -0.6]],
+    ];
+    let llamas = llamas().into_iter().map(|config| (config, 0));
+    for (config, matrices) in opts().into_iter().chain(llamas) {
+        let model: Model<NdArray> = seeded::model(&config, 5);
+        let plans = [
+            plan(1, [1, 1]).unnormalised(),
+            plan(3, [4, 2]),
+            plan(1, [2, 1]),
+        ];
+        for (vectors, shared_left) in [(true, true), (true, false), (false, true)] {
+            let probes = points.map(|probes| -> Vec<Additive> {
+                let probes = probes.iter();
+                let one = |points: &&[f32]| Additive::new(&model, vectors, (points, shared_left));
+                probes.map(one).collect()
+            });
+            for count in [1, 3] {
+                let parts = plans.iter().zip(&probes).take(count);
+                let parts: Vec<_> = parts.map(|(plan, probes)| (plan, &probes[..])).collect();
+                let all = || parts.iter().flat_map(|(_, probes)| *probes);
+                let made = || all().map(|probe| probe.made.get()).sum::<usize>();
+                let before = made();
+                let found = model.log_probs_at_own(&parts).expect("valid ids");
+                let points: usize = all().map(|probe| probe.coefficients.len()).sum();
+                assert_eq!(made() - before, points * matrices);
+                let expected = parts.iter();
+                let expected =
+                    expected.flat_map(|(plan, probes)| moved_scores(&model, plan, probes));
+                let expected: Vec<Vec<f32>> = expected.collect();
+                assert_eq!(found.len(), expected.len());
+                assert_ne!(found[0], found[1], "the parameters matter");
+                for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+                    // sums of some tens of numbers, in three layers: some tens of roundings of 2^-24 each
+                    let close = (found - expected).abs() <= 2e-5 * expected.abs().max(1.0);
+                    assert!(close, "{found} and {expected}");
+                }
+            }
+        }
+    }
+}
+
+/// Where no layer moves, or it has an adapter, the plans are looked at one after the other.
+#[test]
+fn plans_are_looked_at_one_by_one_where_they_must_be() {
+    let (config, _) = opts().swap_remove(0);
+    let model: Model<NdArray> = seeded::model(&config, 5);
+    let adapter = AdapterConfig::Lora(LoraConfig::default());
+    let adapted = model
+        .clone()
+        .with_adapter(&adapter, zograd_direction::Seed::new(3))
+        .expect("valid");
+    let plans = [plan(2, [1, 1]), plan(1, [3, 2])];
+    let tables = |name: &str, _: usize| name.contains("embed_tokens");
+    for (model, moving) in [
+        (&model, Moving::of(&model, tables)),
+        (&adapted, Moving::of(&adapted, |_, rank| rank > 1)),
+    ] {
+        let probe = [Additive {
+            moving,
+            coefficients: vec![1.0, -1.0],
+            shared_left: true,
+            made: Cell::new(0),
+        }];
+        let found = model.log_probs_at_own(&plans.each_ref().map(|plan| (plan, &probe[..])));
+        let alone = plans
+            .iter()
+            .flat_map(|plan| moved_scores(model, plan, &probe));
+        let found = found.expect("valid ids");
+        assert_eq!(found.len(), 4);
+        for (found, alone) in found.into_iter().flatten().zip(alone.flatten()) {
+            let close = (found - alone).abs() <= 2e-5 * alone.abs().max(1.0);
+            assert!(close, "{found} and {alone}");
+        }
+    }
+}
+
 /// 16-bit weights stay what they are, and what is added to them is not rounded to their type: the scores are those of f32
 /// weights of the same numbers.
 #[test]

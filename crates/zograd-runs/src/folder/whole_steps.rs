@@ -127,7 +127,10 @@ impl Interrupted {
             let Some(record) = self.log.records.get(self.steps.len()) else {
                 return;
             };
-            if step.step != number || again == Some(number) || !follows(&step, before, record) {
+            if step.step != number
+                || again == Some(number)
+                || !follows(&step, before, record, config.batch_size)
+            {
                 return;
             }
             (step.update, step.weight_decay) = (record.update.clone(), record.weight_decay);
@@ -308,10 +311,14 @@ impl Sums {
 /// Whether a line of the metrics can be what the step of this record wrote after the line before it. The log
 /// has a checksum and the metrics have none; the run is resumed from them, so that a number that was damaged would
 /// stay in the sums of the rest of the run.
-fn follows(step: &StepRecord, before: Sums, record: &Record) -> bool {
+fn follows(step: &StepRecord, before: Sums, record: &Record, batch_size: usize) -> bool {
     let same = |a: f64, b: f64| a == b || (!a.is_finite() && !b.is_finite());
     let sums = [(before.tokens, step.tokens), (before.passes, step.passes)];
-    step.forwards == before.forwards + record.losses.len() as u64
+    // where a method asks for losses of single examples, as many of them as a batch has are a forward
+    let losses = record.losses.len();
+    let batches = losses.checked_div(batch_size).unwrap_or(losses);
+    let whole = batches * batch_size == losses && step.forwards == before.forwards + batches as u64;
+    (whole || step.forwards == before.forwards + losses as u64)
         && sums.iter().all(|(old, new)| old <= new && *new <= MAX_SUM)
         && before.seconds <= step.seconds
         && step.seconds.is_finite()

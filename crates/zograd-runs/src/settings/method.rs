@@ -150,12 +150,17 @@ impl Procedure {
                 let rules = of_steps.complete()?;
                 let spec = methods.complete(&spec.with_rules(&rules)).or_input()?;
                 let mut options: PerturbationOptions = given.take()?;
+                let per_example = methods.build(&spec).or_input()?.is_per_example();
+                if per_example {
+                    options.take_per_example(name, tune)?;
+                }
                 let (family, scales) = options.family();
                 let (perturbation, of_family) = family::take(given, family, scales)?;
                 let mut informed: InformedOptions = given.take()?;
                 let scale = informed.complete(name, &mut options, &perturbation, storage)?;
                 let mut how = options.complete((spec, perturbation), tune, storage)?;
-                (how.informed, how.step_rule) = (scale, StepRule::of(&rules));
+                (how.informed, how.per_example) = (scale, per_example);
+                how.step_rule = StepRule::of(&rules);
                 if let Some(rule) = how.step_rule {
                     rule.check(how.family, scale.is_some())?;
                 }
@@ -164,6 +169,12 @@ impl Procedure {
                 if calibration.calibrate && scale.is_some() {
                     refuse!(
                         "`calibrate`: not with `informed`, whose gradient does not know the biases; leave one of them out"
+                    );
+                }
+                if calibration.calibrate && per_example {
+                    refuse!(
+                        "`calibrate`: not with `method = {name}`, whose losses are of single examples, to which no biases can be \
+                         fitted; leave it out"
                     );
                 }
                 how.calibrate = calibration.calibrate;
@@ -204,6 +215,11 @@ impl Procedure {
             Self::ZerothOrder(zo) => zo.step_rule,
             Self::Tail(_) | Self::Gradient(_) | Self::LinearProbe => None,
         }
+    }
+
+    /// Whether every example of a batch has directions of its own.
+    pub(crate) fn is_per_example(&self) -> bool {
+        matches!(self, Self::ZerothOrder(zo) if zo.per_example)
     }
 
     /// What was chosen instead of what a setting goes with.

@@ -213,6 +213,9 @@ impl Settings {
                 "`lr = auto`: it is measured for updates as they are, and not with `{rule}`; give a number"
             );
         }
+        if procedure.is_per_example() {
+            steps.check_per_example(&method)?;
+        }
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
         given.finish(&Self::keys(methods), |key| {
             match (steps.objective, &method) {
@@ -651,6 +654,22 @@ impl Stepped {
             refuse!(
                 "`objective = {objective}`: it has no gradient that could inform a candidate; leave `informed` out, or use \
                  classification or teacher-forcing"
+            );
+        }
+        Ok(())
+    }
+
+    /// Refuses what does not go with a method whose examples have directions of their own.
+    fn check_per_example(&self, method: &str) -> Result<()> {
+        if self.measuring.is_some() {
+            refuse!(
+                "`lr = auto`: it is measured along noise that all examples share, and not with `method = {method}`; give a number"
+            );
+        }
+        if let Some(objective @ (ObjectiveName::F1 | ObjectiveName::Reward)) = self.objective {
+            refuse!(
+                "`objective = {objective}`: not with `method = {method}`, which leaves the weights where they are, so that they \
+                 write no answers; use classification or teacher-forcing"
             );
         }
         Ok(())

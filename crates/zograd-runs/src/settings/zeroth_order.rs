@@ -84,7 +84,7 @@ impl Owner for PerturbationOptions {
             "Shape of the perturbations",
             FamilyName::CHOICES,
         )
-        .or("dense"),
+        .or("dense; lozo with per-example"),
         Setting::number(
             "scale-1d",
             "X",
@@ -126,11 +126,31 @@ pub struct ZerothOrder {
     pub head_fit: Option<usize>,
     /// The scale of the candidate that is informed by the tail, if one is.
     pub informed: Option<f64>,
+    /// Whether every example of a batch has directions of its own.
+    pub per_example: bool,
     /// Bytes that are kept for each weight that moves.
     pub state_bytes_per_weight: usize,
 }
 
 impl PerturbationOptions {
+    /// Fills in the family of a method whose examples have directions of their own: what these add is added to the products
+    /// with a matrix, example by example.
+    pub(super) fn take_per_example(&mut self, method: &str, tune: Tune) -> Result<()> {
+        let family = *self.perturbation.get_or_insert(FamilyName::Lozo);
+        if !matches!(family, FamilyName::Lozo | FamilyName::Subzero) {
+            refuse!(
+                "`perturbation = {family}`: not with `method = {method}`, whose examples each have noise of their own, which must be \
+                 of low rank; use lozo or subzero"
+            );
+        }
+        if let Tune::Lora | Tune::Prefix = tune {
+            refuse!(
+                "`tune = {tune}`: not with `method = {method}`, which adds noise to the matrices of the model itself; use full"
+            );
+        }
+        Ok(())
+    }
+
     /// Fills in which family it is.
     pub(super) fn family(&mut self) -> (FamilyName, Scales) {
         let scales = Scales {
@@ -176,6 +196,7 @@ impl PerturbationOptions {
             calibrate: false,
             head_fit: None,
             informed: None,
+            per_example: false,
             state_bytes_per_weight: 0,
         })
     }

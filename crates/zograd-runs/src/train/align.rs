@@ -163,6 +163,12 @@ impl Job for Aligning<'_> {
             if let Some(rule) = settings.procedure.step_rule() {
                 refuse!("`{rule}`: an alignment is of the estimate of one step; leave it out");
             }
+            if settings.procedure.is_per_example() {
+                refuse!(
+                    "`method = {}`: an alignment is of estimates by losses of whole batches; name other methods",
+                    settings.method
+                );
+            }
             let beginning = begin::<B>(prepared, None, (self.ranks, &mut *self.watch), device)?;
             let Some(mut header) = beginning.header else {
                 refuse!("`method = {}`: it makes no estimates", settings.method);

@@ -18,6 +18,8 @@ use zograd_trainer::{DecayToward, Limit};
 const PROBING: &str = "linear-probing";
 const GRADIENTS: [&str; 2] = ["adam", "adamw"];
 const TAIL: &str = "tail";
+/// The method whose examples have noise of their own: of low rank, and with losses that no biases are fitted to.
+const PER_EXAMPLE: &str = "per-example";
 /// Methods that keep a number for each weight.
 const KEEP: [&str; 2] = ["hizoo", "adamu"];
 const TUNES: [&str; 4] = ["full", "lora", "prefix", "head"];
@@ -132,6 +134,7 @@ fn methods() -> Vec<&'static str> {
 fn tunes(method: &str) -> &'static [&'static str] {
     match method {
         PROBING => &["head"],
+        PER_EXAMPLE => &["full", "head"],
         _ => &TUNES,
     }
 }
@@ -145,6 +148,7 @@ fn perturbs(method: &str) -> bool {
 fn families(method: &str) -> &'static [&'static str] {
     match perturbs(method) {
         false => &["none"],
+        true if method == PER_EXAMPLE => &["lozo", "subzero"],
         true => &["dense", "subzero", "lozo", "blocks", "sparse"],
     }
 }
@@ -246,6 +250,9 @@ fn a_setting_is_taken_by_its_owners_and_refused_by_their_names() {
             }
             let chosen = given(&chosen);
             for (key, values) in FREE {
+                if method == PER_EXAMPLE && *key == "calibrate" {
+                    continue;
+                }
                 let known = keys.named(key).expect("known");
                 let with = chosen.clone().or(given(&format!("{key} = {}", values[0])));
                 if has(known, method, tune, family) {
@@ -277,7 +284,7 @@ fn one_has_and_several_have() {
         ),
         (
             "method = 'gv-history'\npool = 4",
-            "`pool`: gv-history has none; gv, greedy, pool-regression, fzoo have",
+            "`pool`: gv-history has none; gv, greedy, pool-regression, fzoo, per-example have",
         ),
         (
             "recompute = true",
@@ -695,7 +702,9 @@ impl Choices {
             {
                 let value = one_of(values, *which);
                 // signs have the same square everywhere
-                if !KEEP.contains(&method) || value != "'rademacher'" {
+                let squares = KEEP.contains(&method) && value == "'rademacher'";
+                let biases = method == PER_EXAMPLE && *key == "calibrate";
+                if !squares && !biases {
                     text.push(format!("{key} = {value}"));
                 }
             }
@@ -881,5 +890,36 @@ fn updates_are_summed_and_divided_where_they_can_be() {
     ] {
         let error = refusal(&given(settings));
         assert!(error.contains(said), "{settings}: {error}");
+    }
+}
+
+/// Examples with directions of their own: what is filled in, what it costs, and what it does not go with.
+#[test]
+fn examples_have_directions_of_their_own_where_they_can() {
+    let runs = Runs::new();
+    let settings = check(&given("method = 'per-example'\nsteps = 10"));
+    let all = settings.forwards(runs.methods()).expect("known");
+    assert_eq!(all, Some(40));
+    let read = written_and_read(&settings);
+    assert_eq!(read.get("perturbation"), Some(&"lozo".into()));
+    assert_eq!(read.get("pool"), Some(&4.into()));
+    for (with, said) in [
+        ("pool = 1", "`pool = 1`"),
+        ("perturbation = 'dense'", "use lozo or subzero"),
+        ("perturbation = 'blocks'", "use lozo or subzero"),
+        ("perturbation = 'sparse'", "use lozo or subzero"),
+        ("tune = 'lora'", "`tune = lora`"),
+        ("tune = 'prefix'", "`tune = prefix`"),
+        ("calibrate = true", "`calibrate`"),
+        ("informed = 'tail'", "`informed = tail`"),
+        ("lr = 'auto'", "`lr = auto`"),
+        ("objective = 'f1'", "`objective = f1`"),
+        (
+            "objective = 'reward'\nreward-command = 'cat'",
+            "`objective = reward`",
+        ),
+    ] {
+        let error = refusal(&given(&format!("method = 'per-example'\n{with}")));
+        assert!(error.contains(said), "{with}: {error}");
     }
 }

@@ -67,7 +67,7 @@ fn a_setting_that_none_of_the_methods_has_is_refused() {
         (
             &["mezo"],
             "pool = 3",
-            "`pool`: mezo has none; gv, greedy, pool-regression, fzoo have",
+            "`pool`: mezo has none; gv, greedy, pool-regression, fzoo, per-example have",
         ),
         (
             &["mezo", "gv"],

@@ -10,6 +10,7 @@ mod guiding_vector_history;
 mod hizoo;
 mod mezo;
 mod n_spsa;
+mod per_example;
 mod pool;
 mod pool_regression;
 mod shaping;
@@ -23,6 +24,7 @@ pub use guiding_vector_history::GuidingVectorHistory;
 pub use hizoo::{Hizoo, HizooSettings};
 pub use mezo::Mezo;
 pub use n_spsa::{NSpsa, NSpsaSettings};
+pub use per_example::PerExample;
 pub use pool::PoolSettings;
 pub use pool_regression::{PoolRegression, PoolRegressionSettings};
 pub use shaping::Shaping;
@@ -40,4 +42,5 @@ pub(crate) const BUILT_IN: &[Method] = &[
     Method::of::<Fzoo>(),
     Method::of::<Hizoo>(),
     Method::of::<Adamu>(),
+    Method::of::<PerExample>(),
 ];

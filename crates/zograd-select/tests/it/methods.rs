@@ -11,7 +11,7 @@ use zograd_select::{
 };
 
 /// The built-in methods as they stand in logs, which stay readable.
-const IN_LOGS: [&str; 9] = [
+const IN_LOGS: [&str; 10] = [
     r#"{"method":"mezo"}"#,
     r#"{"method":"n-spsa","queries":2}"#,
     r#"{"method":"gv","pool":4,"alpha":0.5,"faithful_cost":false}"#,
@@ -21,6 +21,7 @@ const IN_LOGS: [&str; 9] = [
     r#"{"method":"fzoo","pool":4}"#,
     r#"{"method":"hizoo","hessian_share":1e-8}"#,
     r#"{"method":"adamu","anneal_from":1024,"anneal_to":16000}"#,
+    r#"{"method":"per-example","pool":4}"#,
 ];
 
 fn refused(spec: &MethodSpec) -> String {
@@ -134,7 +135,8 @@ fn numbers_are_read_with_care() {
 
 #[test]
 fn unknown_names_are_refused_with_a_hint() {
-    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression, fzoo, hizoo and adamu";
+    let known = "the methods are mezo, n-spsa, gv, gv-history, greedy, pool-regression, fzoo, hizoo, adamu and \
+                 per-example";
     for (spec, expected) in [
         (
             MethodSpec::new("greedily"),
@@ -151,7 +153,7 @@ fn unknown_names_are_refused_with_a_hint() {
         ),
         (
             MethodSpec::new("mezo").with("pool", 4),
-            "`pool`: the method mezo has no such setting; methods with it: gv, greedy, pool-regression and fzoo"
+            "`pool`: the method mezo has no such setting; methods with it: gv, greedy, pool-regression, fzoo and per-example"
                 .into(),
         ),
         (

@@ -10,7 +10,7 @@ use zograd_select::{
 /// Methods that keep a candidate from step to step.
 const REMEMBER: [&str; 1] = ["gv-history"];
 /// Methods whose update is along several directions, each with its own slope.
-const AVERAGE: [&str; 3] = ["n-spsa", "pool-regression", "fzoo"];
+const AVERAGE: [&str; 4] = ["n-spsa", "pool-regression", "fzoo", "per-example"];
 
 fn build(method: &MethodSpec) -> Box<dyn ZoStrategy> {
     Methods::built_in().build(method).expect("valid")
@@ -50,6 +50,7 @@ fn any_method() -> impl Strategy<Value = MethodSpec> {
         (1usize..9).prop_map(|pool| with_pool("greedy", pool)),
         (2usize..9).prop_map(|pool| with_pool("pool-regression", pool)),
         (2usize..9).prop_map(|pool| with_pool("fzoo", pool)),
+        (2usize..9).prop_map(|pool| with_pool("per-example", pool)),
         (1e-9f64..0.9).prop_map(|share| spec("hizoo").with("hessian-share", share)),
         (0u64..5, 1u64..9).prop_map(|(from, steps)| adamu(from, from + steps)),
     ]

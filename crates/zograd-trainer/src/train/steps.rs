@@ -8,7 +8,7 @@ use crate::prober::{GivenUp, Jointly, Portion};
 use crate::trajectory::Record;
 use crate::{
     LanguageModel, Loss, Objective, OnRanks, Prober, Rule, Ruling, Stacked, Standing, StepRecord,
-    StepReport, TrainError, Verdict, Walking, run_judged_step,
+    StepReport, TrainError, Verdict, Walking, losses_by_example, run_judged_step,
 };
 use burn::module::Module;
 use std::borrow::Cow;
@@ -56,6 +56,25 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
     /// Whether weights with an anchor are brought back to it after `step` steps, where it measures the drift itself.
     fn samples_before(&self, step: u64) -> bool {
         self.examples.evaluates_after(step, self.config) && !self.config.anchors_after(step)
+    }
+
+    /// Refuses a method whose examples have directions of their own where these cannot be looked at.
+    pub(super) fn check_per_example(&self) -> Result<(), TrainError> {
+        let missing = if !self.stands {
+            "weights that stand still while losses are found: no adapter, and no answers in the model's own words"
+        } else if self.ranks.is_some() {
+            "all examples in one process"
+        } else if self.informant.is_some() {
+            "candidates that are noise (no `informed`)"
+        } else if self.objective.is_calibrated() {
+            "losses of single examples (no `calibrate`)"
+        } else {
+            return Ok(());
+        };
+        match self.strategy.is_per_example() {
+            true => Err(TrainError::PerExample(missing)),
+            false => Ok(()),
+        }
     }
 
     /// The next step, judged by the guards.
@@ -121,7 +140,12 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
         judge: impl FnOnce(&[Told], &Update) -> Ruling,
     ) -> Result<StepReport, TrainError> {
         let (objective, config) = (self.objective, self.config);
-        let context = StepContext::new(step, step_seed(config.seed, step), self.model.eps());
+        let examples = match self.strategy.is_per_example() {
+            true => batch.len(),
+            false => 1,
+        };
+        let context = StepContext::new(step, step_seed(config.seed, step), self.model.eps())
+            .with_examples(examples);
         let tokens = self.inform(&context, batch)?;
         let writer = self.examples.scoring.writer();
         let drawing = objective
@@ -140,7 +164,13 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
         let mut walking;
         let mut stacked;
         let walks = !self.stands && self.at_once <= 1;
-        let mut prober: &mut dyn Prober = if self.stands {
+        let mut by_example;
+        let mut prober: &mut dyn Prober = if self.strategy.is_per_example() {
+            by_example = Standing::new(self.model, |model, probes| {
+                losses_by_example(model, probes, batch, objective)
+            });
+            &mut by_example
+        } else if self.stands {
             standing = Standing::new(self.model, |model, probes| {
                 if probes.is_empty() {
                     return Ok(Vec::new());
@@ -204,7 +234,11 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Stepper<M>
         // + 0.0: an empty sum is -0.0
         record.update_norm = Some(length + 0.0);
         record.lr = report.lr;
-        record.forwards = (report.evaluations.len() + usize::from(self.informant.is_some())) as u64;
+        let mut forwards = report.evaluations.len() + usize::from(self.informant.is_some());
+        if self.strategy.is_per_example() {
+            forwards /= batch.len().max(1);
+        }
+        record.forwards = forwards as u64;
         record.tokens = report.tokens;
         record.passes = self.model.passes() - passes;
         record.skipped = report.skipped;

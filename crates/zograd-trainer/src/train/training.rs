@@ -178,6 +178,7 @@ impl<'a, M: LanguageModel + Clone> Training<'a, M> {
         if steps.informant.is_some() && steps.ranks.is_some() {
             return Err(TrainError::InformedOnRanks);
         }
+        steps.check_per_example()?;
         Ok((self.course, steps))
     }
 }

@@ -143,7 +143,12 @@ fn again(
     record: &Record,
     weights: &mut impl Weights,
 ) -> Result<(), ReplayError> {
-    let context = StepContext::new(record.step - 1, header.seed(record.step), header.eps);
+    let examples = match strategy.is_per_example() {
+        true => header.config.batch_size,
+        false => 1,
+    };
+    let context = StepContext::new(record.step - 1, header.seed(record.step), header.eps)
+        .with_examples(examples);
     let rule = Rule::new(record.lr, record.weight_decay);
     let mut prober = Logged::new(record, weights);
     let report = run_step(strategy, &context, &mut prober, rule).map_err(|error| match error {

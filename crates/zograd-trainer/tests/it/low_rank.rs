@@ -14,10 +14,10 @@ use zograd_trainer::{
     measure_at_each, run_step,
 };
 
-const EPS: f64 = 1e-2;
+pub const EPS: f64 = 1e-2;
 
 /// A Llama with grouped heads.
-fn llama() -> Model<Cpu> {
+pub fn llama() -> Model<Cpu> {
     let config = ModelConfig::from_json(
         r#"{"model_type": "llama", "vocab_size": 40, "hidden_size": 16, "intermediate_size": 24,
             "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -44,7 +44,7 @@ fn specs() -> [PerturbationSpec; 2] {
 }
 
 /// On grids where steps are exact.
-fn perturbed(
+pub fn perturbed(
     module: &Model<Cpu>,
     spec: &PerturbationSpec,
     exact: bool,

@@ -16,6 +16,7 @@ mod hizoo;
 mod informed;
 mod low_rank;
 mod pair;
+mod per_example;
 mod probers;
 mod ranks;
 mod rewards;
