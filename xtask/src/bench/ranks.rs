@@ -104,13 +104,17 @@ fn table(arguments: &Arguments) -> Result<String> {
             },
             _ => best(ranks, EXAMPLES)?,
         };
+        let waited = match ranks {
+            1 => "none".to_owned(),
+            _ => significant(1e3 * found.waited.max(1e-9)),
+        };
         let _ = writeln!(
             text,
             "| {ranks} | {} | {} | {:+.0}% | {} |",
             significant(1e3 * found.step),
             significant(1e3 * model),
             100.0 * (model / found.step - 1.0),
-            significant(1e3 * found.waited.max(1e-9))
+            waited
         );
     }
     std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
