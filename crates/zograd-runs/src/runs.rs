@@ -352,5 +352,11 @@ fn check_shared(settings: &Settings, ranks: &Ranks) -> Result<()> {
             "`informed`: what informs a candidate is not shared among ranks; start one process"
         );
     }
+    if settings.procedure.is_per_example() && !ranks.is_alone() {
+        refuse!(
+            "`method = {}`: examples with directions of their own are not shared among ranks; start one process",
+            settings.method
+        );
+    }
     Ok(())
 }

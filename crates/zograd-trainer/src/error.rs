@@ -99,6 +99,15 @@ pub enum TrainError {
         /// What came out.
         found: f64,
     },
+    /// A step that is made again from the examples has the losses of the log, and another outcome.
+    #[error(
+        "step {step}: its losses are those of the log, but the method makes something else of them than then: the version of \
+         zograd is not that of the run"
+    )]
+    OtherStep {
+        /// The step.
+        step: u64,
+    },
     /// A candidate that is informed, in a run that is shared.
     #[error("`informed`: what informs a candidate is not shared among ranks; start one process")]
     InformedOnRanks,

@@ -75,6 +75,7 @@ SETS = {
     "cb": ("cb", {**METHODS, **CLASSES}, (200, 50, 56), (400, 400), 200),
     "wic": ("wic", {**METHODS, **CLASSES}, (1000, 200, 400), (600, 600), 1000),
     "rte": ("rte", {**METHODS, **CLASSES}, (1000, 200, 277), (600, 600), 1000),
+    "boolq": ("boolq", {**METHODS, **CLASSES}, (1000, 200, 400), (400, 400), 500),
     "smollm2": ("sst2", {**SMOLLM2, **RECIPE135M}, (1000, 200, 872), (400, 200), 500),
     "smollm2-copa": ("copa", SMOLLM2, (300, 100, 100), (400, 200), 0),
     "smollm2-cb": ("cb", {**SMOLLM2, **RECIPE135M}, (200, 50, 56), (400, 200), 200),

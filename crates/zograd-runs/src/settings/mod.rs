@@ -72,7 +72,7 @@ use std::path::PathBuf;
 use zograd_models::{AdapterConfig, BaseNote, Sampling};
 use zograd_perturb::family::PerturbationSpec;
 use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
-use zograd_select::{MethodSpec, Methods};
+use zograd_select::{MAX_EVALUATIONS, MethodSpec, Methods};
 use zograd_tasks::{SplitSizes, Yields};
 use zograd_trainer::trajectory::{AdapterStart, Header};
 use zograd_trainer::{DecayToward, MeasuredRate, Measuring, Schedule, TailStep, TrainConfig};
@@ -215,6 +215,13 @@ impl Settings {
         }
         if procedure.is_per_example() {
             steps.check_per_example(&method)?;
+            let each = procedure.forwards(methods)?.unwrap_or_default();
+            if each.saturating_mul(batch_size as u64) > MAX_EVALUATIONS as u64 {
+                refuse!(
+                    "`batch-size = {batch_size}`: with {each} directions of each example it would be more than \
+                     {MAX_EVALUATIONS} in a step; use a smaller one"
+                );
+            }
         }
         let eval_batch_size = given.take::<EvalOptions>()?.batch_size()?;
         given.finish(&Self::keys(methods), |key| {

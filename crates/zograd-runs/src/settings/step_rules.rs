@@ -31,9 +31,15 @@ impl Owner for StepRuleOptions {
 impl StepRuleOptions {
     /// Fills in what was left open.
     pub(super) fn complete(&mut self) -> Result<StepRules> {
+        let Self {
+            momentum,
+            momentum_steps,
+            step_scale,
+            beta2,
+        } = *self;
         let mut rules = StepRules::default();
-        (rules.momentum, rules.momentum_steps) = (self.momentum, self.momentum_steps);
-        (rules.step_scale, rules.beta2) = (self.step_scale, self.beta2);
+        (rules.momentum, rules.momentum_steps) = (momentum, momentum_steps);
+        (rules.step_scale, rules.beta2) = (step_scale, beta2);
         let rules = rules.completed().or_input()?;
         (self.momentum_steps, self.beta2) = (rules.momentum_steps, rules.beta2);
         Ok(rules)
@@ -64,6 +70,9 @@ impl StepRule {
         match (self, family) {
             (Self::Momentum, FamilyName::Dense | FamilyName::Sparse) if is_informed => refuse!(
                 "`momentum`: not with `informed`, whose direction is known in its own step alone; leave one of them out"
+            ),
+            (Self::StepScale, _) if is_informed => refuse!(
+                "`step-scale`: not with `informed`, whose slopes are of another size than those along noise; leave one of them out"
             ),
             (Self::Momentum, FamilyName::Dense | FamilyName::Sparse) | (Self::StepScale, _) => {
                 Ok(())

@@ -143,11 +143,13 @@ impl PerturbationOptions {
                  of low rank; use lozo or subzero"
             );
         }
-        if let Tune::Lora | Tune::Prefix = tune {
+        if tune != Tune::Full {
             refuse!(
-                "`tune = {tune}`: not with `method = {method}`, which adds noise to the matrices of the model itself; use full"
+                "`tune = {tune}`: not with `method = {method}`, which adds noise to the matrices of all layers; use full"
             );
         }
+        // its terms are small parts of an update, and on grids every term is rounded by itself
+        self.arithmetic.get_or_insert(Arithmetic::Plain);
         Ok(())
     }
 

@@ -847,7 +847,6 @@ fn updates_are_summed_and_divided_where_they_can_be() {
         "momentum = 0",
         "momentum = 0\nperturbation = 'lozo'",
         "step-scale = 'rms'\nperturbation = 'blocks'",
-        "step-scale = 'rms'\ninformed = 'tail'",
         "step-scale = 'rms'\nmethod = 'hizoo'",
     ] {
         written_and_read(&check(&given(fine)));
@@ -885,6 +884,14 @@ fn updates_are_summed_and_divided_where_they_can_be() {
             "`perturbation = blocks`",
         ),
         ("momentum = 0.9\ninformed = 'tail'", "not with `informed`"),
+        (
+            "step-scale = 'rms'\ninformed = 'tail'",
+            "not with `informed`",
+        ),
+        (
+            "momentum = 0.9\nmethod = 'per-example'",
+            "`perturbation = lozo`",
+        ),
         ("momentum = 0.9\nlr = 'auto'", "not with `momentum`"),
         ("step-scale = 'rms'\nlr = 'auto'", "not with `step-scale`"),
     ] {
@@ -903,6 +910,10 @@ fn examples_have_directions_of_their_own_where_they_can() {
     let read = written_and_read(&settings);
     assert_eq!(read.get("perturbation"), Some(&"lozo".into()));
     assert_eq!(read.get("pool"), Some(&4.into()));
+    assert_eq!(read.get("arithmetic"), Some(&"plain".into()));
+    let scaled = check(&given("method = 'per-example'\nstep-scale = 'rms'"));
+    let scaled = written_and_read(&scaled);
+    assert_eq!(scaled.get("perturbation"), Some(&"lozo".into()));
     for (with, said) in [
         ("pool = 1", "`pool = 1`"),
         ("perturbation = 'dense'", "use lozo or subzero"),
@@ -910,6 +921,8 @@ fn examples_have_directions_of_their_own_where_they_can() {
         ("perturbation = 'sparse'", "use lozo or subzero"),
         ("tune = 'lora'", "`tune = lora`"),
         ("tune = 'prefix'", "`tune = prefix`"),
+        ("tune = 'head'", "`tune = head`"),
+        ("pool = 100\nbatch-size = 2000", "`batch-size = 2000`"),
         ("calibrate = true", "`calibrate`"),
         ("informed = 'tail'", "`informed = tail`"),
         ("lr = 'auto'", "`lr = auto`"),

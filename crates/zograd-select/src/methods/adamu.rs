@@ -84,7 +84,7 @@ impl Configured for Adamu {
         Setting::count(
             "anneal-from",
             "N",
-            "Step from which on noise is drawn around what was probed before",
+            "Step from which on noise is drawn around what was probed before: a shorter run needs a smaller one",
         ),
         Setting::count(
             "anneal-to",

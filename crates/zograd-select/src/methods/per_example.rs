@@ -14,7 +14,7 @@ use zograd_direction::Direction;
 /// ```
 ///
 /// So B N directions are tried at the price of N forwards of the minibatch, and what tells examples apart is in no
-/// difference of losses. With N = 2 the directions of an example are `z_e` and `-z_e`, and the estimate is the two-sided
+/// difference of losses. With N = 2 the directions of an example are `z_e` and `-z_e`, N stands in place of N - 1, and the estimate is the two-sided
 /// one, `(l_e+ - l_e-) / (2 eps) z_e`; with more it is that of [`PoolRegression`](crate::PoolRegression), whose bias is
 /// of order eps.
 ///

@@ -52,6 +52,14 @@ impl Strategy for HeavyBall {
         self.inner.forwards()
     }
 
+    fn is_per_example(&self) -> bool {
+        self.inner.is_per_example()
+    }
+
+    fn state_bytes_per_weight(&self) -> usize {
+        self.inner.state_bytes_per_weight()
+    }
+
     fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
         let action = self.inner.next(step, told)?;
         let Action::Update(update) = action else {

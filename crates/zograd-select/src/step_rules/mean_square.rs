@@ -63,6 +63,10 @@ impl Strategy for MeanSquare {
         self.inner.forwards()
     }
 
+    fn is_per_example(&self) -> bool {
+        self.inner.is_per_example()
+    }
+
     fn state_bytes_per_weight(&self) -> usize {
         self.inner.state_bytes_per_weight()
     }

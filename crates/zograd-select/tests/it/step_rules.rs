@@ -267,6 +267,8 @@ fn without_momentum_nothing_changes() {
             );
             let rules: MethodSpec = same[1].clone();
             assert_eq!(build(&rules).forwards(), build(&plain).forwards());
+            let each = [&rules, &plain].map(|spec| build(spec).is_per_example());
+            assert_eq!(each[0], each[1], "{method:?}");
         }
         for method in same {
             let (mut strategy, mut spared) = (build(&method), build(&plain));

@@ -111,6 +111,12 @@ impl<B: NoiseBackend, M: Module<B> + LanguageModel<Backend = B>> Steps<'_, '_, B
                 logged: *logged,
                 found,
             }),
+            None if report.evaluations.len() != record.losses.len()
+                || report.direction != record.update
+                || report.skipped != record.skipped =>
+            {
+                Err(TrainError::OtherStep { step: record.step })
+            }
             None => Ok(()),
         }
     }
