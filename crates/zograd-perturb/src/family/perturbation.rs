@@ -5,7 +5,9 @@ use crate::history::{Drawn, Draws, History, Quotient};
 use crate::informed::Informed;
 use crate::kernel::DenseNoise;
 use crate::noise::LARGEST_NOISE;
-use crate::{Direction, Learnt, Momentum, NoiseKind, ParameterSpace, ParameterSpec, Seed};
+use crate::{
+    AppliedUpdate, Direction, Learnt, Momentum, NoiseKind, ParameterSpace, ParameterSpec, Seed,
+};
 use std::sync::Arc;
 
 /// How seeds become noise: what a seed means, of what numbers dense noise is made, and how it is scaled.
@@ -104,6 +106,18 @@ impl Perturbation {
                 self.history = Some(history);
             }
         }
+    }
+
+    /// Whether the history after this update has nothing of that before it: it is fresh noise on all that ever moves.
+    pub(crate) fn forgets(&self, space: &ParameterSpace, update: &AppliedUpdate) -> bool {
+        let Some(Learnt::Momentum(momentum)) = &update.learnt else {
+            return false;
+        };
+        let is_fresh =
+            momentum.first == 1.0 && momentum.fresh.coefficient(Momentum::HISTORY) == 0.0;
+        let stands = |parameter| self.scales.of(parameter) == 0.0;
+        let mut parameters = space.parameters().iter();
+        is_fresh && parameters.all(|p| stands(p) || self.family.moves(p, update.step))
     }
 
     /// Whether [`Momentum::QUOTIENT`] means something.
