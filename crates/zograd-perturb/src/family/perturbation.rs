@@ -283,13 +283,14 @@ impl Perturbation {
         squares.sum()
     }
 
-    /// What each of some sums of terms is on one parameter by its factors ([`Family::factors`]). `None` also where it does
-    /// not move, is shaped by what was learnt, or a seed stands for numbers of no low rank.
+    /// What each of some sums of terms is on one parameter, or these rows of it, by its factors ([`Family::factors`]).
+    /// `None` also where it does not move, is shaped by what was learnt, or a seed stands for numbers of no low rank.
     pub(crate) fn factors(
         &self,
         parameter: &ParameterSpec,
         step: u64,
         sums: &[Vec<(Seed, f32)>],
+        rows: Option<&[u32]>,
     ) -> Option<Factors> {
         let is_full = self.keeps() || self.informed.is_some();
         if is_full || !self.moves(parameter, step) {
@@ -303,7 +304,10 @@ impl Perturbation {
             scaled.collect()
         };
         let sums: Vec<_> = sums.iter().map(scaled).collect();
-        self.family.factors(parameter, step, &sums)
+        match rows {
+            Some(rows) => self.family.factors_of_rows(parameter, step, &sums, rows),
+            None => self.family.factors(parameter, step, &sums),
+        }
     }
 
     /// Whether matrices move in the step after `step` others, and all of them have factors.
@@ -314,7 +318,7 @@ impl Perturbation {
             .filter(|parameter| parameter.shape.len() > 1 && self.moves(parameter, step))
             .peekable();
         matrices.peek().is_some()
-            && matrices.all(|parameter| self.factors(parameter, step, &[]).is_some())
+            && matrices.all(|parameter| self.factors(parameter, step, &[], None).is_some())
     }
 
     /// What `terms` are on one parameter, in the step after `step` others; for exact steps the coefficients stay odd.

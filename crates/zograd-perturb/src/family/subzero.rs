@@ -1,4 +1,4 @@
-use super::factors::{Factors, sum_of};
+use super::factors::{Factors, picked, sum_of};
 use super::in_use::InUse;
 use super::low_rank::Right;
 use super::matrix::{matrix_of, own_matrix_of};
@@ -109,6 +109,25 @@ impl Values for Product {
     }
 }
 
+impl Subzero {
+    /// With this `U`, or these rows of it.
+    fn between(
+        &self,
+        parameter: &ParameterSpec,
+        sums: &[Vec<(Seed, f32)>],
+        (left, right): (Vec<f32>, &Right),
+    ) -> Factors {
+        let s = |seed, out: &mut [f32]| noise::fill(seed, parameter.id, self.kind, 0, out);
+        let middle = |terms: &Vec<_>| sum_of(terms, 1.0, self.rank * self.rank, s);
+        Factors {
+            rank: self.rank,
+            right: right.transposed(),
+            left: Some(left),
+            each: sums.iter().map(middle).collect(),
+        }
+    }
+}
+
 impl Family for Subzero {
     fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Part {
         let Some(shape) = matrix_of(parameter, self.rank) else {
@@ -127,14 +146,20 @@ impl Family for Subzero {
         sums: &[Vec<(Seed, f32)>],
     ) -> Option<Factors> {
         let basis = self.basis(parameter, own_matrix_of(parameter, self.rank)?, step);
-        let s = |seed, out: &mut [f32]| noise::fill(seed, parameter.id, self.kind, 0, out);
-        let middle = |terms: &Vec<_>| sum_of(terms, 1.0, self.rank * self.rank, s);
-        Some(Factors {
-            rank: self.rank,
-            right: basis.right.transposed(),
-            left: Some(basis.left.clone()),
-            each: sums.iter().map(middle).collect(),
-        })
+        let factors = (basis.left.clone(), &*basis.right);
+        Some(self.between(parameter, sums, factors))
+    }
+
+    fn factors_of_rows(
+        &self,
+        parameter: &ParameterSpec,
+        step: u64,
+        sums: &[Vec<(Seed, f32)>],
+        rows: &[u32],
+    ) -> Option<Factors> {
+        let basis = self.basis(parameter, own_matrix_of(parameter, self.rank)?, step);
+        let left = picked(&basis.left, self.rank, rows);
+        Some(self.between(parameter, sums, (left, &*basis.right)))
     }
 
     fn since(&self, step: u64) -> u64 {
