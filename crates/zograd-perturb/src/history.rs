@@ -65,8 +65,9 @@ impl Drawn {
     /// Its numbers from `start` on, where `m` is this, or 0.
     fn at(&self, start: usize, len: usize, kept: Option<&[f32]>) -> Vec<f32> {
         let mut sums = match kept {
-            Some(kept) => kept.iter().map(|m| self.kept * m).collect(),
-            None => vec![0.0; len],
+            // 0 times what is below 0 would be -0, which is to be seen in the sum with another -0
+            Some(kept) if self.kept != 0.0 => kept.iter().map(|m| self.kept * m).collect(),
+            _ => vec![0.0; len],
         };
         let mut noise = vec![0.0; len];
         for (values, c) in &self.noise {

@@ -27,8 +27,15 @@ pub(crate) fn log_probs_at_own<D: Decoder, P: Probe<D::Backend>>(
     model: &D,
     parts: &[Part<'_, P>],
 ) -> Result<Vec<Vec<f32>>, ModelError> {
+    // a plan with many probes is cut like any other; one with none is checked all the same
+    let cut = parts.iter().flat_map(|(plan, probes)| {
+        let runs = super::together(probes, plan.stats().tokens).into_iter();
+        runs.map(move |run| (*plan, run))
+    });
+    let cut: Vec<Part<'_, P>> = cut.collect();
     let mut scores = Vec::new();
-    for parts in together(parts) {
+    let (mut last, mut still): (Option<&Plan>, _) = (None, Still::new());
+    for parts in together(&cut) {
         match in_one_batch(model, parts)? {
             Some(found) => {
                 let found = found.into_iter().map(Tensor::into_data);
@@ -36,7 +43,11 @@ pub(crate) fn log_probs_at_own<D: Decoder, P: Probe<D::Backend>>(
             }
             None => {
                 for (plan, probes) in parts {
-                    scores.extend(log_probs_at_each(model, plan, probes, &mut Still::new())?);
+                    // what stands still is run once for all probes of a plan
+                    if !last.is_some_and(|last| std::ptr::eq(last, *plan)) {
+                        (last, still) = (Some(*plan), Still::new());
+                    }
+                    scores.extend(log_probs_at_each(model, plan, probes, &mut still)?);
                 }
             }
         }

@@ -26,6 +26,8 @@ struct Additive {
     shared_left: bool,
     /// Matrices that were made.
     made: Cell<usize>,
+    /// The most points that were asked for together with this probe as the first.
+    together: Cell<usize>,
 }
 
 impl Additive {
@@ -40,6 +42,7 @@ impl Additive {
             coefficients: coefficients.to_vec(),
             shared_left,
             made: Cell::new(0),
+            together: Cell::new(0),
         }
     }
 
@@ -118,6 +121,8 @@ impl<B: ModelBackend> Probe<B> for Additive {
             None => left,
         };
         let points = probes.iter().flat_map(|probe| &probe.coefficients);
+        let together = first.together.get().max(points.clone().count());
+        first.together.set(together);
         let points = points.map(|coefficient| {
             let middle = middle.clone().mul_scalar(*coefficient);
             match first.shared_left {
@@ -286,6 +291,31 @@ fn plans_at_their_own_points_say_what_each_says_alone() {
     }
 }
 
+/// However many probes a plan has, 4,096 tokens go through a layer at once; a plan without probes has no scores.
+#[test]
+fn many_probes_of_one_plan_are_cut() {
+    let (config, _) = opts().swap_remove(0);
+    let model: Model<NdArray> = seeded::model(&config, 5);
+    let [many, none] = [plan(20, [1, 1]), plan(1, [1, 1])];
+    let one = |k: usize| Additive::new(&model, true, (&[k as f32 / 40.0], true));
+    let probes: Vec<Additive> = (0..40).map(one).collect();
+    let found = model.log_probs_at_own(&[(&none, &probes[..0]), (&many, &probes[..])]);
+    let found = found.expect("valid ids");
+    let tokens = many.stats().tokens;
+    let most = probes.iter().map(|probe| probe.together.get()).max();
+    assert!(40 * tokens > 4096, "{tokens}");
+    assert!(
+        most.is_some_and(|most| most > 1 && most * tokens <= 4096),
+        "{most:?}"
+    );
+    let expected = moved_scores(&model, &many, &probes);
+    assert_eq!(found.len(), expected.len());
+    for (found, expected) in found.iter().flatten().zip(expected.iter().flatten()) {
+        let close = (found - expected).abs() <= 2e-5 * expected.abs().max(1.0);
+        assert!(close, "{found} and {expected}");
+    }
+}
+
 /// Where no layer moves, or it has an adapter, the plans are looked at one after the other.
 #[test]
 fn plans_are_looked_at_one_by_one_where_they_must_be() {
@@ -307,6 +337,7 @@ fn plans_are_looked_at_one_by_one_where_they_must_be() {
             coefficients: vec![1.0, -1.0],
             shared_left: true,
             made: Cell::new(0),
+            together: Cell::new(0),
         }];
         let found = model.log_probs_at_own(&plans.each_ref().map(|plan| (plan, &probe[..])));
         let alone = plans

@@ -26,11 +26,7 @@ impl Factors {
     /// # Panics
     /// A row is not in the matrices.
     pub fn of_rows(self, rows: &[u32]) -> Self {
-        let rank = self.rank;
-        let picked = |left: &Vec<f32>| {
-            let rows = rows.iter().map(|row| &left[*row as usize * rank..][..rank]);
-            rows.flatten().copied().collect()
-        };
+        let picked = |left: &Vec<f32>| picked(left, self.rank, rows);
         match &self.left {
             Some(left) => Self {
                 left: Some(picked(left)),
@@ -58,6 +54,12 @@ impl Factors {
             ..self
         }
     }
+}
+
+/// These rows of a matrix `[rows, rank]`.
+pub(super) fn picked(left: &[f32], rank: usize, rows: &[u32]) -> Vec<f32> {
+    let rows = rows.iter().map(|row| &left[*row as usize * rank..][..rank]);
+    rows.flatten().copied().collect()
 }
 
 /// `sum_k scale c_k f(seed_k)`, of `len` numbers each, which `fill` makes; added in f64 and rounded once.

@@ -43,6 +43,33 @@ impl Right {
         }
         factor
     }
+
+    /// Writes the elements from `start` on of a left factor times this one into `out`; `left` writes a row of the left
+    /// one.
+    pub(super) fn product(
+        &self,
+        start: usize,
+        mut out: &mut [f32],
+        left: impl Fn(usize, &mut [f32]),
+    ) {
+        let instructions = Instructions::in_use();
+        let mut own = vec![0.0; self.rank];
+        let mut at = start;
+        while !out.is_empty() {
+            let (row, column) = (at / self.columns, at % self.columns);
+            let (now, later) = out.split_at_mut(out.len().min(self.columns - column));
+            at += now.len();
+            left(row, &mut own);
+            let sums = RowOfProduct {
+                left: &own,
+                panels: &self.panels,
+                column,
+                out: now,
+            };
+            compiled(sums, instructions);
+            out = later;
+        }
+    }
 }
 
 /// A matrix of low rank, `left * right'`, of which the factors alone exist:
@@ -88,23 +115,11 @@ impl LowRank {
 }
 
 impl Values for LowRank {
-    fn fill(&self, start: usize, mut out: &mut [f32]) {
-        let (columns, rank) = (self.right.columns, self.right.rank);
-        let instructions = Instructions::in_use();
-        let mut at = start;
-        while !out.is_empty() {
-            let (row, column) = (at / columns, at % columns);
-            let (now, later) = out.split_at_mut(out.len().min(columns - column));
-            at += now.len();
-            let sums = RowOfProduct {
-                left: &self.left[row * rank..][..rank],
-                panels: &self.right.panels,
-                column,
-                out: now,
-            };
-            compiled(sums, instructions);
-            out = later;
-        }
+    fn fill(&self, start: usize, out: &mut [f32]) {
+        let rank = self.right.rank;
+        self.right.product(start, out, |row, left| {
+            left.copy_from_slice(&self.left[row * rank..][..rank]);
+        });
     }
 }
 

@@ -54,6 +54,26 @@ impl Lozo {
     }
 }
 
+impl Lozo {
+    /// With a `U` of so many numbers, which `fill` makes.
+    fn beside(
+        &self,
+        right: &Right,
+        sums: &[Vec<(Seed, f32)>],
+        len: usize,
+        fill: impl Fn(Seed, &mut [f32]),
+    ) -> Factors {
+        let scale = 1.0 / (self.rank as f64).sqrt();
+        let left = |terms: &Vec<_>| sum_of(terms, scale, len, &fill);
+        Factors {
+            rank: self.rank,
+            right: right.transposed(),
+            left: None,
+            each: sums.iter().map(left).collect(),
+        }
+    }
+}
+
 impl Family for Lozo {
     fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Part {
         let Some([rows, columns]) = matrix_of(parameter, self.rank) else {
@@ -76,15 +96,29 @@ impl Family for Lozo {
         sums: &[Vec<(Seed, f32)>],
     ) -> Option<Factors> {
         let [rows, columns] = own_matrix_of(parameter, self.rank)?;
-        let scale = 1.0 / (self.rank as f64).sqrt();
         let u = |seed, out: &mut [f32]| noise::fill(seed, parameter.id, self.kind, 0, out);
-        let left = |terms: &Vec<_>| sum_of(terms, scale, rows * self.rank, u);
-        Some(Factors {
-            rank: self.rank,
-            right: self.right(parameter, columns, step).transposed(),
-            left: None,
-            each: sums.iter().map(left).collect(),
-        })
+        let right = self.right(parameter, columns, step);
+        Some(self.beside(&right, sums, rows * self.rank, u))
+    }
+
+    fn factors_of_rows(
+        &self,
+        parameter: &ParameterSpec,
+        step: u64,
+        sums: &[Vec<(Seed, f32)>],
+        rows: &[u32],
+    ) -> Option<Factors> {
+        let [count, columns] = own_matrix_of(parameter, self.rank)?;
+        let u = |seed, out: &mut [f32]| {
+            for (row, out) in rows.iter().zip(out.chunks_exact_mut(self.rank)) {
+                let row = *row as usize;
+                assert!(row < count, "row {row} of {count}");
+                let start = (row * self.rank) as u64;
+                noise::fill(seed, parameter.id, self.kind, start, out);
+            }
+        };
+        let right = self.right(parameter, columns, step);
+        Some(self.beside(&right, sums, rows.len() * self.rank, u))
     }
 
     fn since(&self, step: u64) -> u64 {

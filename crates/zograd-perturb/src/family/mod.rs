@@ -72,6 +72,21 @@ pub trait Family: fmt::Debug + Send + Sync {
         None
     }
 
+    /// [`Family::factors`] of these rows of the matrix alone, in their order: of a table a model looks up few. By
+    /// default all are made.
+    ///
+    /// # Panics
+    /// A row is not in the matrix.
+    fn factors_of_rows(
+        &self,
+        parameter: &ParameterSpec,
+        step: u64,
+        sums: &[Vec<(Seed, f32)>],
+        rows: &[u32],
+    ) -> Option<Factors> {
+        Some(self.factors(parameter, step, sums)?.of_rows(rows))
+    }
+
     /// The first of the steps in a row, up to `step`, in all of which every seed means the same.
     ///
     /// The default says that the step has no part in what a seed means.

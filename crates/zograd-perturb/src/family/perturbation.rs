@@ -5,7 +5,9 @@ use crate::history::{Drawn, Draws, History, Quotient};
 use crate::informed::Informed;
 use crate::kernel::DenseNoise;
 use crate::noise::LARGEST_NOISE;
-use crate::{Direction, Learnt, Momentum, NoiseKind, ParameterSpace, ParameterSpec, Seed};
+use crate::{
+    AppliedUpdate, Direction, Learnt, Momentum, NoiseKind, ParameterSpace, ParameterSpec, Seed,
+};
 use std::sync::Arc;
 
 /// How seeds become noise: what a seed means, of what numbers dense noise is made, and how it is scaled.
@@ -104,6 +106,18 @@ impl Perturbation {
                 self.history = Some(history);
             }
         }
+    }
+
+    /// Whether the history after this update has nothing of that before it: it is fresh noise on all that ever moves.
+    pub(crate) fn forgets(&self, space: &ParameterSpace, update: &AppliedUpdate) -> bool {
+        let Some(Learnt::Momentum(momentum)) = &update.learnt else {
+            return false;
+        };
+        let is_fresh =
+            momentum.first == 1.0 && momentum.fresh.coefficient(Momentum::HISTORY) == 0.0;
+        let stands = |parameter| self.scales.of(parameter) == 0.0;
+        let mut parameters = space.parameters().iter();
+        is_fresh && parameters.all(|p| stands(p) || self.family.moves(p, update.step))
     }
 
     /// Whether [`Momentum::QUOTIENT`] means something.
@@ -269,13 +283,14 @@ impl Perturbation {
         squares.sum()
     }
 
-    /// What each of some sums of terms is on one parameter by its factors ([`Family::factors`]). `None` also where it does
-    /// not move, is shaped by what was learnt, or a seed stands for numbers of no low rank.
+    /// What each of some sums of terms is on one parameter, or these rows of it, by its factors ([`Family::factors`]).
+    /// `None` also where it does not move, is shaped by what was learnt, or a seed stands for numbers of no low rank.
     pub(crate) fn factors(
         &self,
         parameter: &ParameterSpec,
         step: u64,
         sums: &[Vec<(Seed, f32)>],
+        rows: Option<&[u32]>,
     ) -> Option<Factors> {
         let is_full = self.keeps() || self.informed.is_some();
         if is_full || !self.moves(parameter, step) {
@@ -289,7 +304,10 @@ impl Perturbation {
             scaled.collect()
         };
         let sums: Vec<_> = sums.iter().map(scaled).collect();
-        self.family.factors(parameter, step, &sums)
+        match rows {
+            Some(rows) => self.family.factors_of_rows(parameter, step, &sums, rows),
+            None => self.family.factors(parameter, step, &sums),
+        }
     }
 
     /// Whether matrices move in the step after `step` others, and all of them have factors.
@@ -300,7 +318,7 @@ impl Perturbation {
             .filter(|parameter| parameter.shape.len() > 1 && self.moves(parameter, step))
             .peekable();
         matrices.peek().is_some()
-            && matrices.all(|parameter| self.factors(parameter, step, &[]).is_some())
+            && matrices.all(|parameter| self.factors(parameter, step, &[], None).is_some())
     }
 
     /// What `terms` are on one parameter, in the step after `step` others; for exact steps the coefficients stay odd.

@@ -1,9 +1,9 @@
-use super::factors::{Factors, sum_of};
+use super::factors::{Factors, picked, sum_of};
 use super::in_use::InUse;
-use super::low_rank::{LowRank, Right};
+use super::low_rank::Right;
 use super::matrix::{matrix_of, own_matrix_of};
 use super::orthonormal::orthonormal;
-use super::{Family, Part};
+use super::{Family, Part, Values};
 use crate::noise::{self, LARGEST_NOISE};
 use crate::{NoiseKind, ParameterSpec, Seed, TensorId};
 use std::sync::Arc;
@@ -82,6 +82,52 @@ impl Subzero {
     }
 }
 
+/// `U S V'`, of which the rows of `U S` are made when they are needed: for the many seeds of a step they would be as
+/// many numbers as the weights.
+#[derive(Debug)]
+struct Product {
+    basis: Arc<Basis>,
+    /// `[r, r]`
+    s: Vec<f32>,
+}
+
+impl Values for Product {
+    fn fill(&self, start: usize, out: &mut [f32]) {
+        let Basis { left, right, .. } = &*self.basis;
+        right.product(start, out, |row, sums| {
+            let rank = sums.len();
+            let u = &left[row * rank..][..rank];
+            for (sum, k) in sums.iter_mut().zip(0..) {
+                let column = self.s[k..].iter().step_by(rank);
+                let products = u
+                    .iter()
+                    .zip(column)
+                    .map(|(u, s)| f64::from(*u) * f64::from(*s));
+                *sum = products.sum::<f64>() as f32;
+            }
+        });
+    }
+}
+
+impl Subzero {
+    /// With this `U`, or these rows of it.
+    fn between(
+        &self,
+        parameter: &ParameterSpec,
+        sums: &[Vec<(Seed, f32)>],
+        (left, right): (Vec<f32>, &Right),
+    ) -> Factors {
+        let s = |seed, out: &mut [f32]| noise::fill(seed, parameter.id, self.kind, 0, out);
+        let middle = |terms: &Vec<_>| sum_of(terms, 1.0, self.rank * self.rank, s);
+        Factors {
+            rank: self.rank,
+            right: right.transposed(),
+            left: Some(left),
+            each: sums.iter().map(middle).collect(),
+        }
+    }
+}
+
 impl Family for Subzero {
     fn part(&self, parameter: &ParameterSpec, step: u64, seed: Seed) -> Part {
         let Some(shape) = matrix_of(parameter, self.rank) else {
@@ -90,20 +136,7 @@ impl Family for Subzero {
         let basis = self.basis(parameter, shape, step);
         let mut s = vec![0.0; self.rank * self.rank];
         noise::fill(seed, parameter.id, self.kind, 0, &mut s);
-        // U S
-        let mut left = vec![0.0; basis.left.len()];
-        let rows = left.chunks_mut(self.rank).zip(basis.left.chunks(self.rank));
-        for (sums, u) in rows {
-            for (sum, k) in sums.iter_mut().zip(0..) {
-                let column = s[k..].iter().step_by(self.rank);
-                let products = u
-                    .iter()
-                    .zip(column)
-                    .map(|(u, s)| f64::from(*u) * f64::from(*s));
-                *sum = products.sum::<f64>() as f32;
-            }
-        }
-        Part::made(LowRank::of(left, Arc::clone(&basis.right)))
+        Part::made(Product { basis, s })
     }
 
     fn factors(
@@ -113,14 +146,20 @@ impl Family for Subzero {
         sums: &[Vec<(Seed, f32)>],
     ) -> Option<Factors> {
         let basis = self.basis(parameter, own_matrix_of(parameter, self.rank)?, step);
-        let s = |seed, out: &mut [f32]| noise::fill(seed, parameter.id, self.kind, 0, out);
-        let middle = |terms: &Vec<_>| sum_of(terms, 1.0, self.rank * self.rank, s);
-        Some(Factors {
-            rank: self.rank,
-            right: basis.right.transposed(),
-            left: Some(basis.left.clone()),
-            each: sums.iter().map(middle).collect(),
-        })
+        let factors = (basis.left.clone(), &*basis.right);
+        Some(self.between(parameter, sums, factors))
+    }
+
+    fn factors_of_rows(
+        &self,
+        parameter: &ParameterSpec,
+        step: u64,
+        sums: &[Vec<(Seed, f32)>],
+        rows: &[u32],
+    ) -> Option<Factors> {
+        let basis = self.basis(parameter, own_matrix_of(parameter, self.rank)?, step);
+        let left = picked(&basis.left, self.rank, rows);
+        Some(self.between(parameter, sums, (left, &*basis.right)))
     }
 
     fn since(&self, step: u64) -> u64 {
@@ -134,5 +173,39 @@ impl Family for Subzero {
         // |u S v| <= |u| |S| |v|; sums in f32 are longer than that by less than a thousandth
         let longest_s = self.rank as f64 * LARGEST_NOISE;
         1.001 * longest_s * self.basis(parameter, shape, step).largest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::family::LowRank;
+    use burn::tensor::DType;
+
+    /// Pieces that begin and end within rows have the bits of `U S`, made whole, times `V'`.
+    #[test]
+    fn rows_made_when_they_are_needed_are_those_of_the_whole_factor() {
+        let (rank, [rows, columns]) = (3, [7, 45]);
+        let family = Subzero::new(rank, 5, NoiseKind::Gaussian, Seed::new(1));
+        let w = ParameterSpec::new("w".into(), vec![rows, columns], DType::F32);
+        let Part::Made(values) = family.part(&w, 0, Seed::new(2)) else {
+            panic!("a matrix of low rank");
+        };
+        let basis = family.basis(&w, [rows, columns], 0);
+        let mut s = vec![0.0; rank * rank];
+        noise::fill(Seed::new(2), w.id, NoiseKind::Gaussian, 0, &mut s);
+        let left = (0..rows * rank).map(|at| {
+            let (row, k) = (at / rank, at % rank);
+            let product = |j| f64::from(basis.left[row * rank + j]) * f64::from(s[j * rank + k]);
+            (0..rank).map(product).sum::<f64>() as f32
+        });
+        let whole = LowRank::of(left.collect(), Arc::clone(&basis.right));
+        let mut expected = vec![0.0; rows * columns];
+        whole.fill(0, &mut expected);
+        for (start, end) in [(0, rows * columns), (44, 46), (50, 200), (17, 17)] {
+            let mut piece = vec![0.0; end - start];
+            values.fill(start, &mut piece);
+            assert_eq!(piece, expected[start..end]);
+        }
     }
 }

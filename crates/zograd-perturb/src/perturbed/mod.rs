@@ -277,6 +277,20 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
         Ok(())
     }
 
+    /// [`Self::recall`] of updates in their order, without those of which a later one leaves no trace.
+    ///
+    /// # Errors
+    /// As [`Self::recall`].
+    pub fn recall_all(&mut self, updates: &[AppliedUpdate]) -> Result<(), PerturbError> {
+        let forgets = |update: &AppliedUpdate| self.noise.forgets(&self.space, update);
+        let first = updates.iter().rposition(forgets).unwrap_or(0);
+        let (before, after) = updates.split_at(first);
+        let others = before.iter();
+        let others = others.filter(|update| !matches!(update.learnt, Some(Learnt::Momentum(_))));
+        let mut left = others.chain(after);
+        left.try_for_each(|update| self.recall(update))
+    }
+
     /// Seeds mean what they mean to this update.
     fn divide(&mut self, update: &AppliedUpdate) {
         self.noise.divide(update.learnt.as_ref());

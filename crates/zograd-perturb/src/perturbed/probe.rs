@@ -89,12 +89,8 @@ impl Probe<'_> {
         let first = probes.first()?;
         let spec = &first.space.parameters()[*first.places.get(&matrix.id)?];
         let sums: Vec<Terms> = probes.iter().map(|probe| probe.terms.clone()).collect();
-        let factors = first.noise.factors(spec, first.step, &sums)?;
-        let factors = factors.at_sides(probes.iter().map(|probe| probe.sides));
-        Some(match rows {
-            Some(rows) => factors.of_rows(rows),
-            None => factors,
-        })
+        let factors = first.noise.factors(spec, first.step, &sums, rows)?;
+        Some(factors.at_sides(probes.iter().map(|probe| probe.sides)))
     }
 
     /// Whether [`Probe::rows`] makes noise for the rows alone that it is asked for ([`NoiseBackend::MAKES_ROWS`]).

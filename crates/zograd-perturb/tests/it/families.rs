@@ -9,9 +9,9 @@ use zograd_perturb::family::{
     BlockOrder, Blocks, FamilySpec, LowRank, Mask, MaskRule, Part, PerturbationSpec, Scales,
 };
 use zograd_perturb::{
-    AppliedUpdate, Arithmetic, Direction, Family, Grids, NoiseBackend, NoiseKind, Originals,
-    ParameterSpace, ParameterSpec, PerturbError, Perturbation, Perturbed, Seed, Selection,
-    TensorId, noise,
+    AppliedUpdate, Arithmetic, Direction, Family, Grids, Learnt, Momentum, NoiseBackend, NoiseKind,
+    Originals, ParameterSpace, ParameterSpec, PerturbError, Perturbation, Perturbed, Seed,
+    Selection, TensorId, noise,
 };
 
 type B = NdArray<f32>;
@@ -1051,3 +1051,41 @@ const STABLE_MASKS: [&str; 3] = [
     "sha256:017a0864b8453f163d09165b2dc0ea9a9462005c6c45c6c353ef939f66b52edb",
 ];
 const STABLE_BLOCKS: [u64; 16] = [1, 0, 2, 2, 3, 2, 0, 1, 1, 0, 3, 0, 2, 3, 0, 3];
+
+/// Updates of which nothing is left in the history need not be recalled; where a block stood still meanwhile, all are.
+#[test]
+fn a_history_recalled_at_once_is_that_of_every_update() {
+    let update = |step: u64| {
+        let z = |index| Direction::unit(Seed::new(100 + step).child(index));
+        let first = if step < 7 { 1.0 } else { 0.5 };
+        let momentum = Momentum {
+            fresh: z(0),
+            around: z(1) + Direction::unit(Momentum::HISTORY),
+            first,
+            second: first,
+            falls: step.is_multiple_of(2),
+        };
+        AppliedUpdate::new(Direction::unit(Momentum::QUOTIENT), 1e-3)
+            .with_decay(0.0, step)
+            .with_learnt(Some(Learnt::Momentum(momentum)))
+    };
+    let updates: Vec<AppliedUpdate> = (0..9).map(update).collect();
+    for spec in specs() {
+        let start = || model::<B>(&spec, (NoiseKind::Gaussian, DType::F32, false));
+        let (mut each, mut all) = (start(), start());
+        for update in &updates {
+            each.recall(update).expect("at rest");
+        }
+        all.recall_all(&updates).expect("at rest");
+        for model in [&mut each, &mut all] {
+            model.begin(9).expect("at rest");
+        }
+        for parameter in space().parameters() {
+            let bits = |model: &Perturbed<B, Net<B>>| -> Option<Vec<u32>> {
+                let history = model.history(&parameter.name)?;
+                Some(history.into_iter().map(f32::to_bits).collect())
+            };
+            assert_eq!(bits(&each), bits(&all), "{} of {spec:?}", parameter.name);
+        }
+    }
+}

@@ -89,9 +89,7 @@ fn resume<B: RunBackend>(
         _ => {
             for records in before.chunks(STEPS_BETWEEN_LOOKS) {
                 let updates = retold(strategy, run.header(), records).or_input()?;
-                for update in &updates {
-                    model.recall(update).or_input()?;
-                }
+                model.recall_all(&updates).or_input()?;
             }
         }
     }
