@@ -145,6 +145,13 @@ impl Preset {
         {
             method.settings.iter().for_each(|own| drop(&[own.key]));
         }
+        let built = methods
+            .get(theirs)
+            .map(|method| methods.build(&method.defaults()));
+        if built.is_some_and(|built| built.is_ok_and(|strategy| strategy.is_per_example())) {
+            // biases are fitted to whole batches
+            drop(&["calibrate"]);
+        }
         if self.differs("tune", given) {
             drop(&["lr", "eps", "head-fit"]);
         }

@@ -134,7 +134,7 @@ fn methods() -> Vec<&'static str> {
 fn tunes(method: &str) -> &'static [&'static str] {
     match method {
         PROBING => &["head"],
-        PER_EXAMPLE => &["full", "head"],
+        PER_EXAMPLE => &["full"],
         _ => &TUNES,
     }
 }
