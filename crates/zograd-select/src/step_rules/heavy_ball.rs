@@ -1,11 +1,12 @@
-use crate::{Action, StepContext, Strategy, StrategyError, Told, Update};
+use super::Rule;
+use crate::Update;
 use std::collections::VecDeque;
 use zograd_direction::Direction;
 
 /// Heavy-ball momentum, made anew from the seeds and slopes of the last `steps` updates, the present one included:
 ///
 /// ```text
-/// m_t = sum_{j < steps} beta^j u_{t-j}        theta <- theta - lr_t m_t        u: the updates of the method inside
+/// m_t = sum_{j < steps} beta^j u_{t-j}        theta <- theta - lr_t m_t        u: the updates of the method
 /// ```
 ///
 /// Without an end it is `m <- beta m + u`, as in SGD, which keeps a number for every weight. Here nothing is kept but
@@ -14,18 +15,16 @@ use zograd_direction::Direction;
 ///
 /// ZO-SGD with momentum of ZO-Bench (arXiv 2402.11592), truncated as AdaMeZO does it.
 pub(super) struct HeavyBall {
-    inner: Box<dyn Strategy>,
     beta: f64,
     steps: usize,
-    /// Updates of the method inside, the newest first; as many as the next sum needs, or one more.
+    /// Updates of the method, the newest first; as many as the next sum needs, or one more.
     updates: VecDeque<Direction>,
 }
 
 impl HeavyBall {
-    /// Around `inner`, whose seeds mean the same in every step.
-    pub(super) fn new(inner: Box<dyn Strategy>, beta: f64, steps: usize) -> Self {
+    /// Of updates whose seeds mean the same in every step.
+    pub(super) fn new(beta: f64, steps: usize) -> Self {
         Self {
-            inner,
             beta,
             steps,
             updates: VecDeque::new(),
@@ -43,43 +42,18 @@ impl HeavyBall {
     }
 }
 
-impl Strategy for HeavyBall {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn forwards(&self) -> usize {
-        self.inner.forwards()
-    }
-
-    fn is_per_example(&self) -> bool {
-        self.inner.is_per_example()
-    }
-
-    fn state_bytes_per_weight(&self) -> usize {
-        self.inner.state_bytes_per_weight()
-    }
-
-    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
-        let action = self.inner.next(step, told)?;
-        let Action::Update(update) = action else {
-            return Ok(action);
-        };
+impl Rule for HeavyBall {
+    fn changed(&mut self, update: Update) -> Update {
         self.updates.truncate(self.steps.saturating_sub(1));
         self.updates.push_front(update.direction.clone());
         // a sum that is not finite comes back as one that was not applied
-        Ok(Action::Update(Update {
+        Update {
             direction: self.sum(),
             ..update
-        }))
+        }
     }
 
     fn not_applied(&mut self) {
         self.updates.pop_front();
-        self.inner.not_applied();
-    }
-
-    fn is_scale_free(&self) -> bool {
-        self.inner.is_scale_free()
     }
 }

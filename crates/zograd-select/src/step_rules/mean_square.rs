@@ -1,4 +1,5 @@
-use crate::{Action, StepContext, Strategy, StrategyError, Told, Update};
+use super::Rule;
+use crate::Update;
 
 /// What keeps the quotient finite where all slopes so far are 0; Adam's.
 const ZETA: f64 = 1e-8;
@@ -10,11 +11,10 @@ const ZETA: f64 = 1e-8;
 /// ```
 ///
 /// `g` is the slope that is recorded ([`Update::projected_gradient`]), `t` counts updates. A first step is as long for
-/// a steep loss as for a flat one. With momentum inside, the whole sum is divided, as in Adam.
+/// a steep loss as for a flat one. Behind momentum, the whole sum is divided, as in Adam.
 ///
 /// MEAZO's (arXiv 2605.03869): Adam's second moment as a scalar.
 pub(super) struct MeanSquare {
-    inner: Box<dyn Strategy>,
     beta2: f64,
     now: Mean,
     /// What it was before the last update.
@@ -43,10 +43,8 @@ impl Mean {
 }
 
 impl MeanSquare {
-    /// Around `inner`.
-    pub(super) fn new(inner: Box<dyn Strategy>, beta2: f64) -> Self {
+    pub(super) fn new(beta2: f64) -> Self {
         Self {
-            inner,
             beta2,
             now: Mean::default(),
             before: Mean::default(),
@@ -54,28 +52,8 @@ impl MeanSquare {
     }
 }
 
-impl Strategy for MeanSquare {
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn forwards(&self) -> usize {
-        self.inner.forwards()
-    }
-
-    fn is_per_example(&self) -> bool {
-        self.inner.is_per_example()
-    }
-
-    fn state_bytes_per_weight(&self) -> usize {
-        self.inner.state_bytes_per_weight()
-    }
-
-    fn next(&mut self, step: &StepContext, told: &[Told]) -> Result<Action, StrategyError> {
-        let action = self.inner.next(step, told)?;
-        let Action::Update(update) = action else {
-            return Ok(action);
-        };
+impl Rule for MeanSquare {
+    fn changed(&mut self, update: Update) -> Update {
         self.before = self.now;
         self.now = self.now.with(update.projected_gradient, self.beta2);
         let root = self.now.root();
@@ -85,18 +63,17 @@ impl Strategy for MeanSquare {
         } else {
             f64::NAN
         };
-        Ok(Action::Update(Update {
+        Update {
             direction: update.direction * scale,
             ..update
-        }))
+        }
     }
 
     fn not_applied(&mut self) {
         self.now = self.before;
-        self.inner.not_applied();
     }
 
-    fn is_scale_free(&self) -> bool {
+    fn divides(&self) -> bool {
         true
     }
 }

@@ -2,10 +2,12 @@
 
 mod heavy_ball;
 mod mean_square;
+mod ruled;
 
 use crate::{Choice, MAX_EVALUATIONS, MethodSpec, Setting, Strategy, StrategyError, spec};
 use heavy_ball::HeavyBall;
 use mean_square::MeanSquare;
+use ruled::{Rule, Ruled};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -108,6 +110,7 @@ impl StepRules {
     pub(crate) fn fields(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(fields)) => fields,
+            // options of numbers and names always make an object, whatever their values
             other => unreachable!("a struct, not {other:?}"),
         }
     }
@@ -146,10 +149,11 @@ impl StepRules {
     /// # Errors
     /// As [`Self::completed`]; a strategy whose updates a rule makes no sense of.
     pub fn around(self, inner: Box<dyn Strategy>) -> Result<Box<dyn Strategy>, StrategyError> {
-        let (rules, mut made) = (self.completed()?, inner);
-        let name = made.name().to_owned();
-        if let (Some(beta), Some(steps)) = (rules.momentum, rules.momentum_steps) {
-            if made.state_bytes_per_weight() > 0 {
+        let asked = self.completed()?;
+        let name = inner.name().to_owned();
+        let mut rules: Vec<Box<dyn Rule>> = Vec::new();
+        if let (Some(beta), Some(steps)) = (asked.momentum, asked.momentum_steps) {
+            if inner.state_bytes_per_weight() > 0 {
                 let fix = format!(
                     "not with {name}, which shapes its noise anew in every step, so that past seeds mean something else; leave it \
                      out"
@@ -157,23 +161,26 @@ impl StepRules {
                 return Err(StrategyError::setting("momentum", beta, fix));
             }
             let steps = steps as usize;
-            if steps.saturating_mul(made.forwards()) > MAX_EVALUATIONS {
+            if steps.saturating_mul(inner.forwards()) > MAX_EVALUATIONS {
                 let fix = format!(
                     "with {} forwards a step it would be the sum of more than {MAX_EVALUATIONS} directions; use a smaller one",
-                    made.forwards()
+                    inner.forwards()
                 );
                 return Err(StrategyError::setting("momentum-steps", steps, fix));
             }
-            made = Box::new(HeavyBall::new(made, beta, steps));
+            rules.push(Box::new(HeavyBall::new(beta, steps)));
         }
-        if let Some(beta2) = rules.beta2 {
-            if made.is_scale_free() {
+        if let Some(beta2) = asked.beta2 {
+            if inner.is_scale_free() {
                 let fix = format!("{name} divides its updates by a scale of its own; leave it out");
                 return Err(StrategyError::setting("step-scale", "rms", fix));
             }
-            made = Box::new(MeanSquare::new(made, beta2));
+            rules.push(Box::new(MeanSquare::new(beta2)));
         }
-        Ok(made)
+        Ok(match rules.is_empty() {
+            true => inner,
+            false => Box::new(Ruled { inner, rules }),
+        })
     }
 }
 
