@@ -1,30 +1,13 @@
 //! Budgets in examples, tokens and seconds: where a run ends, and that it ends there again.
 
-use crate::support::{json, metrics, run, run_json, scratch, start, until, zograd};
+use crate::killed::kill_and_resume;
+use crate::support::{json, metrics, run, run_json, scratch, small, zograd};
 use serde_json::Value;
 use std::path::Path;
 
 /// A run of some hundred steps with this budget.
 fn train<'a>(out: &'a str, budget: &[&'a str]) -> Vec<&'a str> {
-    let shared = [
-        "train",
-        "--method",
-        "mezo",
-        "--dev-examples",
-        "16",
-        "--test-examples",
-        "8",
-        "--train-examples",
-        "64",
-        "--batch-size",
-        "4",
-        "--lr",
-        "1e-4",
-        "--json",
-        "--out",
-        out,
-    ];
-    [&shared[..], budget].concat()
+    small(out, &[&["--method", "mezo"], budget].concat())
 }
 
 fn tokens(metrics: &[Value]) -> Vec<u64> {
@@ -77,11 +60,8 @@ fn a_budget_of_tokens_ends_a_run_at_the_same_step_after_a_kill() {
         assert!(ago < due && due <= at, "{tenth}: {ago}, {at}");
     }
 
-    let mut child = start(dir.path(), &train("killed", &budget));
-    until(&mut child, &dir.path().join("killed/metrics.jsonl"), 6_000);
-    child.kill().expect("killed");
-    child.wait().expect("ended");
-    run(dir.path(), &["train", "--resume", "killed"]);
+    let words = [&["--method", "mezo"][..], &budget].concat();
+    kill_and_resume(dir.path(), "killed", &words, 6_000);
     assert_eq!(metrics(&dir.path().join("killed")), whole);
     assert_eq!(weights(dir.path(), "killed"), weights(dir.path(), "whole"));
     let verified = run(dir.path(), &["log", "verify", "killed/trajectory.zog"]).stdout;

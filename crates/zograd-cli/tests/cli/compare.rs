@@ -1,6 +1,7 @@
 //! `zograd compare`, end to end, with the built-in model.
 
-use crate::support::{json, metrics, run, run_json, scratch, zograd};
+use crate::errors::refused;
+use crate::support::{json, metrics, run, run_json, scratch};
 use serde_json::Value;
 use std::fs;
 
@@ -235,15 +236,7 @@ fn what_would_be_no_fair_comparison_is_refused() {
         ),
     ] {
         let args = [&["compare", "--out", "c"][..], args].concat();
-        let output = zograd(dir.path(), &args)
-            .output()
-            .expect("the binary starts");
-        let error = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(2), "{error}");
-        assert!(
-            error.contains(said) && error.lines().count() == 1,
-            "{error}"
-        );
+        refused(dir.path(), &args, &[said]);
         assert!(!dir.path().join("c").exists());
     }
 }

@@ -1,33 +1,15 @@
 //! A candidate that the tail informs, through the real binary.
 
 use crate::errors::refused;
-use crate::support::{metrics, run, run_json, scratch, short};
-use std::fs;
+use crate::killed::the_rows_have_all_of_it;
+use crate::support::{run, run_json, scratch, short};
 
-/// Whatever was lost: a run that is resumed without its checkpoint and its best weights makes its steps again from the rows,
-/// and another log rebuilds nothing.
+/// Its steps are made again from the rows, and its log rebuilds nothing.
 #[test]
 fn a_resumed_run_makes_its_steps_again() {
     let dir = scratch();
     let informed = ["--method", "greedy", "--informed", "tail", "--lr", "1e-6"];
-    let words = |out: &'static str, steps: &'static str| {
-        let mut words = short(&[&informed[..], &["--out", out]].concat());
-        words[2] = steps;
-        words
-    };
-    run(dir.path(), &words("whole", "30"));
-    run(dir.path(), &words("run", "24"));
-    // there is no checkpoint of a finished run: all steps are made again
-    run(dir.path(), &["train", "--resume", "run", "--steps", "30"]);
-    let best = |run: &str| fs::read(dir.path().join(run).join("best/model.safetensors"));
-    assert_eq!(
-        best("run").expect("weights"),
-        best("whole").expect("weights")
-    );
-    let of = |run: &str| metrics(&dir.path().join(run));
-    assert_eq!(of("run"), of("whole"));
-    let log = |run: &str| fs::read(dir.path().join(run).join("trajectory.zog"));
-    assert_eq!(log("run").expect("a log"), log("whole").expect("a log"));
+    the_rows_have_all_of_it(dir.path(), &informed);
 
     let log = ["--log", "run/trajectory.zog"];
     let rows = &["informed", "follows from its rows"][..];

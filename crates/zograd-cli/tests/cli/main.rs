@@ -20,6 +20,7 @@ mod hostile;
 mod informed;
 mod integrity;
 mod kept;
+mod killed;
 mod machine;
 mod memory;
 mod other_names;

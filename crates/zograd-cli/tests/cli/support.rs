@@ -85,6 +85,27 @@ pub fn short<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&short[..], more].concat()
 }
 
+/// A run on as many rows, whose length and method are still to be said.
+pub fn small<'a>(out: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let small = [
+        "train",
+        "--dev-examples",
+        "16",
+        "--test-examples",
+        "8",
+        "--train-examples",
+        "64",
+        "--batch-size",
+        "4",
+        "--lr",
+        "1e-4",
+        "--json",
+        "--out",
+        out,
+    ];
+    [&small[..], more].concat()
+}
+
 /// A scratch folder.
 pub fn scratch() -> tempfile::TempDir {
     tempfile::tempdir().expect("a scratch folder")

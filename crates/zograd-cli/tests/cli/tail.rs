@@ -2,8 +2,8 @@
 
 use crate::baselines::learns_in_every_mode;
 use crate::errors::refused;
-use crate::support::{metrics, run, scratch, short};
-use std::fs;
+use crate::killed::the_rows_have_all_of_it;
+use crate::support::{run, scratch, short};
 
 #[test]
 fn it_learns_in_every_mode_and_its_weights_load() {
@@ -11,29 +11,9 @@ fn it_learns_in_every_mode_and_its_weights_load() {
     learns_in_every_mode("tail", 60, true);
 }
 
-/// Whatever was lost: a run that is resumed without its checkpoint and its best weights makes them again.
 #[test]
 fn a_resumed_run_makes_its_steps_again() {
-    let dir = scratch();
-    let tail = ["--method", "tail", "--lr", "1e-3"];
-    let words = |out: &'static str, steps: &'static str| {
-        let mut words = short(&[&tail[..], &["--out", out]].concat());
-        words[2] = steps;
-        words
-    };
-    run(dir.path(), &words("whole", "30"));
-    run(dir.path(), &words("run", "24"));
-    // there is no checkpoint of a finished run: all steps are made again
-    run(dir.path(), &["train", "--resume", "run", "--steps", "30"]);
-    let best = |run: &str| fs::read(dir.path().join(run).join("best/model.safetensors"));
-    assert_eq!(
-        best("run").expect("weights"),
-        best("whole").expect("weights")
-    );
-    let of = |run: &str| metrics(&dir.path().join(run));
-    assert_eq!(of("run"), of("whole"));
-    let log = |run: &str| fs::read(dir.path().join(run).join("trajectory.zog"));
-    assert_eq!(log("run").expect("a log"), log("whole").expect("a log"));
+    the_rows_have_all_of_it(scratch().path(), &["--method", "tail", "--lr", "1e-3"]);
 }
 
 #[test]

@@ -248,6 +248,10 @@ fn a_mistake_is_told_once() {
         (&["train", "--method", "adam"], "--method adam: only"),
         (&["train", "--method", "tail"], "--method tail: only"),
         (&["train", "--informed", "tail"], "--informed: what informs"),
+        (
+            &["train", "--method", "per-example"],
+            "--method per-example: examples with directions",
+        ),
         (&["presets"], "only train, eval, predict, sweep and compare"),
         (&["sweep", "--lr", "0"], "a sweep takes numbers above 0"),
         (&["compare", "--steps", "3"], "--steps"),
