@@ -1,11 +1,10 @@
 //! ZO-AdaMU on quadratics: that it applies what it has probed, what it keeps, and where it ends.
 
 use crate::pair::{
-    B, Pair, context, is_recalled_without_moving_weights, noise_of, perturbed, quadratic,
+    B, Pair, context, followed, is_recalled_without_moving_weights, noise_of, perturbed, quadratic,
 };
 use zograd_perturb::{AppliedUpdate, Direction, Momentum, PerturbError, Perturbed};
 use zograd_select::{Adamu, Anneal};
-use zograd_trainer::{Rule, Walking, run_step};
 
 fn strategy(from: u64, to: u64) -> Adamu {
     Adamu::new(Anneal { from, to }).expect("one after the other")
@@ -34,14 +33,7 @@ fn the_update_is_the_quotient_of_the_probes() {
         for step in 0..8 {
             let context = context(step, eps);
             let before = model.module().values();
-            let mut seen = Vec::new();
-            let mut prober = Walking::new(&mut model, |pair: &Pair<B>| {
-                seen.push(pair.values());
-                Ok(quadratic(&curvature, &pair.values()))
-            });
-            let rule = Rule::new(lr, 0.0);
-            let report = run_step(&mut strategy, &context, &mut prober, rule).expect("a step");
-            assert_eq!(report.skipped, None);
+            let (report, seen) = followed(&mut model, &mut strategy, step, lr, &curvature);
             let [plus, minus] = &seen[..] else {
                 panic!("two forwards, not {}", seen.len());
             };
@@ -82,12 +74,7 @@ fn the_minimum_of_a_quadratic_is_found() {
     let mut model = perturbed(Pair::of(&[1.0, -0.5, 0.25], &[0.75, -1.5]), eps, false);
     let mut strategy = strategy(500, 2_000);
     for step in 0..6_000 {
-        let mut prober = Walking::new(&mut model, |pair: &Pair<B>| {
-            Ok(quadratic(&curvature, &pair.values()))
-        });
-        let rule = Rule::new(1e-2, 0.0);
-        let report = run_step(&mut strategy, &context(step, eps), &mut prober, rule);
-        assert_eq!(report.expect("a step").skipped, None);
+        followed(&mut model, &mut strategy, step, 1e-2, &curvature);
     }
     let end = model.module().values();
     assert!(end.iter().all(|x| x.abs() < 1e-2), "{end:?}");

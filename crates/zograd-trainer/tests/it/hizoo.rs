@@ -1,11 +1,10 @@
 //! HiZOO on quadratics whose Hessian is known: what it estimates, and that it applies what it has probed.
 
 use crate::pair::{
-    B, Pair, context, is_recalled_without_moving_weights, noise_of, perturbed, quadratic,
+    B, Pair, context, followed, is_recalled_without_moving_weights, noise_of, perturbed, quadratic,
 };
 use zograd_perturb::Perturbed;
 use zograd_select::Hizoo;
-use zograd_trainer::{Rule, Walking, run_step};
 
 /// `H` of both parameters.
 fn hessian(model: &Perturbed<B, Pair<B>>) -> Vec<f64> {
@@ -31,12 +30,7 @@ fn the_estimate_tends_to_a_multiple_of_the_hessian() {
     let (steps, from) = (30_000, 5_000);
     let mut sums = [0.0; 3];
     for step in 0..steps {
-        let mut prober = Walking::new(&mut model, |pair: &Pair<B>| {
-            Ok(quadratic(&curvature, &pair.values()))
-        });
-        let rule = Rule::new(0.0, 0.0);
-        let report = run_step(&mut strategy, &context(step, eps), &mut prober, rule);
-        assert_eq!(report.expect("a step").skipped, None);
+        followed(&mut model, &mut strategy, step, 0.0, &curvature);
         if step >= from {
             let found = hessian(&model);
             for ((sum, h), a) in sums.iter_mut().zip(found).zip(curvature) {
@@ -63,14 +57,7 @@ fn the_update_has_the_noise_of_the_probes() {
         for step in 0..3 {
             let context = context(step, eps);
             let before = model.module().values();
-            let mut seen = Vec::new();
-            let mut prober = Walking::new(&mut model, |pair: &Pair<B>| {
-                seen.push(pair.values());
-                Ok(quadratic(&curvature, &pair.values()))
-            });
-            let rule = Rule::new(lr, 0.0);
-            let report = run_step(&mut strategy, &context, &mut prober, rule).expect("a step");
-            assert_eq!(report.skipped, None);
+            let (report, seen) = followed(&mut model, &mut strategy, step, lr, &curvature);
             let [here, plus, minus] = &seen[..] else {
                 panic!("three forwards, not {}", seen.len());
             };

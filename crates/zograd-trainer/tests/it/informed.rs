@@ -250,6 +250,24 @@ fn steps_are_made_again_to_the_bit() {
         let half = content_hash(&half.into_module().expect("at rest"));
         assert_eq!(half, whole, "{name}");
 
+        // a log whose method made something else of the same losses is noticed as well
+        for alter in [
+            |record: &mut Record| record.update = Direction::zero(),
+            |record: &mut Record| record.losses.clear(),
+        ] {
+            let mut altered = records[..6].to_vec();
+            alter(&mut altered[5]);
+            let mut model = perturbed(model());
+            let repeated = run.with(&mut Steps::default(), |training| {
+                training.repeat(&mut model, &altered, |_| ())
+            });
+            let refused = repeated.expect_err("another outcome");
+            assert!(
+                matches!(refused, TrainError::OtherStep { step: 6 }),
+                "{refused}"
+            );
+        }
+
         // other examples lead elsewhere, and are noticed
         let mut other = Run::new(name, 0.1, run.config.clone());
         other.prompts.reverse();

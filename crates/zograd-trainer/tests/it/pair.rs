@@ -8,7 +8,7 @@ use zograd_perturb::{
     AppliedUpdate, Grids, NoiseKind, ParameterSpace, Perturbed, Seed, Selection, TensorId, noise,
 };
 use zograd_select::{StepContext, Strategy};
-use zograd_trainer::{Rule, Walking, run_step};
+use zograd_trainer::{Rule, StepReport, Walking, run_step};
 
 pub type B = NdArray<f32>;
 
@@ -58,6 +58,26 @@ pub fn quadratic(curvature: &[f64], x: &[f64]) -> f64 {
     terms.map(|(c, x)| 0.5 * c * x * x).sum()
 }
 
+/// A step on this quadratic that is not skipped: what it reports, and the weights at which it looked.
+pub fn followed(
+    model: &mut Perturbed<B, Pair<B>>,
+    strategy: &mut dyn Strategy,
+    step: u64,
+    lr: f64,
+    curvature: &[f64],
+) -> (StepReport, Vec<Vec<f64>>) {
+    let context = context(step, model.eps());
+    let mut seen = Vec::new();
+    let mut prober = Walking::new(model, |pair: &Pair<B>| {
+        seen.push(pair.values());
+        Ok(quadratic(curvature, &pair.values()))
+    });
+    let report = run_step(strategy, &context, &mut prober, Rule::new(lr, 0.0));
+    let report = report.expect("a step");
+    assert_eq!(report.skipped, None);
+    (report, seen)
+}
+
 /// The noise of a seed on both tensors, three weights and two.
 pub fn noise_of(seed: Seed) -> Vec<f64> {
     let mut z = [[0f32; 3]; 2];
@@ -78,13 +98,7 @@ pub fn is_recalled_without_moving_weights(
     for exact in [false, true] {
         let start = || Pair::of(&[0.5, -0.25], &[1.0]);
         let step = |model: &mut Perturbed<B, Pair<B>>, step: u64| -> AppliedUpdate {
-            let context = context(step, eps);
-            let mut prober = Walking::new(model, |pair: &Pair<B>| {
-                Ok(quadratic(&curvature, &pair.values()))
-            });
-            let rule = Rule::new(1e-2, 0.0);
-            let report = run_step(strategy().as_mut(), &context, &mut prober, rule);
-            let report = report.expect("a step");
+            let (report, _) = followed(model, strategy().as_mut(), step, 1e-2, &curvature);
             AppliedUpdate::new(report.direction, report.lr)
                 .with_decay(0.0, step)
                 .with_learnt(report.learnt)
