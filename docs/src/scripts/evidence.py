@@ -49,6 +49,7 @@ CLASSES = {
     "mezo+cal+bal": (["mezo", *HELD], ["1e-4", "3e-4", "1e-3"]),
 }
 FINE = {
+    "per-example": (["per-example", "--pool", "2", "--perturbation-rank", "1", "--refresh", "1"], ["1e-4", "3e-4", "1e-3"]),
     "gv2": (["gv", "--pool", "2"], LOW),
     "gv8": (["gv", "--pool", "8"], LOW),
     "subzero, greedy4": (["greedy", "--pool", "4", *SUBZERO], [*LOW, "1e-3"]),
