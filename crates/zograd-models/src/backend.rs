@@ -8,6 +8,8 @@ mod cached;
 mod chains;
 #[cfg(feature = "cube")]
 mod cube;
+#[cfg(all(target_arch = "x86_64", any(feature = "ndarray", feature = "flex")))]
+mod few;
 #[cfg(any(feature = "ndarray", feature = "flex"))]
 mod gate;
 #[cfg(any(feature = "ndarray", feature = "flex"))]

@@ -4,6 +4,8 @@ use faer::{Accum, MatMut};
 use rayon::prelude::*;
 
 use super::chains;
+#[cfg(target_arch = "x86_64")]
+use super::few::Tokens;
 use super::weight::{Rows, Weight};
 
 /// Tokens that a product takes at a time: few enough that what it reads and writes of them stays in a cache, enough for
@@ -29,6 +31,19 @@ pub(super) fn product<W: Weight>(
     [width_in, width_out]: [usize; 2],
 ) {
     let tokens = x.len() / width_in;
+    #[cfg(target_arch = "x86_64")]
+    if let Some(few) = Tokens::of(Rows::of(x, width_in)) {
+        let y = MatMut::from_row_major_slice_mut(y, tokens, width_out);
+        if x.len() * width_out <= ALONE {
+            return few.multiply(y, accumulate, weight);
+        }
+        let rows = task(tokens, width_out)[1];
+        return y
+            .par_col_chunks_mut(rows)
+            .zip(weight.par_chunks(rows * width_in))
+            .with_max_len(1)
+            .for_each(|(y, weight)| few.multiply(y, accumulate, weight));
+    }
     if x.len() * width_out <= ALONE {
         let y = MatMut::from_row_major_slice_mut(y, tokens, width_out);
         return block(y, accumulate, Rows::of(x, width_in), weight);
@@ -112,7 +127,7 @@ mod tests {
         y
     }
 
-    /// One row, a few and many; sizes for which the matrix library has short cuts, with more than one chain, and that leave
+    /// One row, a few, for each way to do few, and many; sizes for which the matrix library has short cuts, with more than one chain, and that leave
     /// a rest of a single row or column. So a row has one value alone, in every batch, and with every instruction set.
     #[test]
     #[cfg_attr(
@@ -121,7 +136,7 @@ mod tests {
     )]
     fn every_sum_has_one_order() {
         let widths = [1, 7, 65, 100, 513, 1100];
-        let cases = [1, 2, 9].into_iter().flat_map(|tokens| {
+        let cases = [1, 2, 9, 17, 33].into_iter().flat_map(|tokens| {
             let shapes = widths
                 .into_iter()
                 .flat_map(|width| [1, 2, 12, 193].map(|out| [width, out]));
