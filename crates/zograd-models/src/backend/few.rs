@@ -30,14 +30,15 @@ pub(super) enum Tokens {
 }
 
 impl Tokens {
-    /// None if they are too many, or the processor lacks the instructions.
+    /// None if they are too many, or the processor lacks the instructions; or if there is one, for which `chains` has a faster
+    /// way: outputs side by side.
     pub fn of(x: Rows<'_>) -> Option<Self> {
         if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
             return None;
         }
         let wide = is_x86_feature_detected!("avx512f");
         Some(match x.count {
-            ..=8 => Self::Avx2(transposed(x)),
+            2..=8 => Self::Avx2(transposed(x)),
             9..=16 if wide => Self::Avx512(transposed(x)),
             9..=16 => Self::Avx2Twice(transposed(x)),
             17..=32 if wide => Self::Avx512Twice(transposed(x)),
@@ -196,7 +197,7 @@ mod tests {
     /// Whichever of them this processor would take.
     #[test]
     fn all_registers_give_the_same_bits() {
-        for [tokens, width, outputs] in [[1, 600, 8], [8, 513, 13], [9, 1100, 6], [16, 40, 25]] {
+        for [tokens, width, outputs] in [[2, 600, 8], [8, 513, 13], [9, 1100, 6], [16, 40, 25]] {
             let (x, weight) = (numbers(tokens * width, 3), numbers(outputs * width, 5));
             let x = Rows::of(&x, width);
             let Some(chosen) = Tokens::of(x) else {
