@@ -21,7 +21,8 @@ const OUTPUTS_OF_TWO: usize = 6;
 /// Weights of a cache line.
 const LINE: usize = 16;
 
-/// The tokens of a product, transposed: column by column, in one or two registers each.
+/// The tokens of a product, transposed: column by column, in one or two registers each. Made by [`Tokens::of`], which looks for
+/// the instructions.
 pub(super) enum Tokens {
     Avx2(Vec<[[f32; 8]; 1]>),
     Avx2Twice(Vec<[[f32; 8]; 2]>),
@@ -74,7 +75,7 @@ impl Tokens {
 }
 
 /// Columns of tokens; what is beyond the last token is 0.
-fn transposed<const LANES: usize, const REGISTERS: usize>(
+pub(super) fn transposed<const LANES: usize, const REGISTERS: usize>(
     x: Rows<'_>,
 ) -> Vec<[[f32; LANES]; REGISTERS]> {
     let mut columns = vec![[[0.0; LANES]; REGISTERS]; x.width];
@@ -91,6 +92,7 @@ fn transposed<const LANES: usize, const REGISTERS: usize>(
 type Sums<const LANES: usize, const REGISTERS: usize, const OUTPUTS: usize> =
     [[[f32; LANES]; REGISTERS]; OUTPUTS];
 
+/// As [`Tokens::multiply`], a group of outputs at a time, `chain` by `chain`.
 fn multiply<W: Weight, const LANES: usize, const REGISTERS: usize, const OUTPUTS: usize>(
     mut y: MatMut<'_, f32>,
     accumulate: Accum,
@@ -184,40 +186,3 @@ chain!(
     _mm512_set1_ps,
     _mm512_fmadd_ps
 );
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn numbers(count: usize, seed: usize) -> Vec<f32> {
-        let number = |i: usize| ((i + seed) * 7919 % 2003) as f32 / 1001.0 - 1.0;
-        (0..count).map(number).collect()
-    }
-
-    /// Whichever of them this processor would take.
-    #[test]
-    fn all_registers_give_the_same_bits() {
-        for [tokens, width, outputs] in [[2, 600, 8], [8, 513, 13], [9, 1100, 6], [16, 40, 25]] {
-            let (x, weight) = (numbers(tokens * width, 3), numbers(outputs * width, 5));
-            let x = Rows::of(&x, width);
-            let Some(chosen) = Tokens::of(x) else {
-                return;
-            };
-            let product = |by: &Tokens| {
-                let mut y = vec![0.25; tokens * outputs];
-                let y_mut = MatMut::from_row_major_slice_mut(&mut y, tokens, outputs);
-                by.multiply(y_mut, Accum::Add, &weight);
-                y
-            };
-            let expected = product(&chosen);
-            assert_eq!(product(&Tokens::Avx2Twice(transposed(x))), expected);
-            if tokens <= 8 {
-                assert_eq!(product(&Tokens::Avx2(transposed(x))), expected);
-            }
-            if is_x86_feature_detected!("avx512f") {
-                assert_eq!(product(&Tokens::Avx512(transposed(x))), expected);
-                assert_eq!(product(&Tokens::Avx512Twice(transposed(x))), expected);
-            }
-        }
-    }
-}

@@ -127,8 +127,9 @@ mod tests {
         y
     }
 
-    /// One row, a few, for each way to do few, and many; sizes for which the matrix library has short cuts, with more than one chain, and that leave
-    /// a rest of a single row or column. So a row has one value alone, in every batch, and with every instruction set.
+    /// One row, a few, for each way to do few, and many; sizes for which the matrix library has short cuts, with more than
+    /// one chain, and that leave a rest of a single row or column. So a row has one value alone, in every batch, and with every
+    /// instruction set.
     #[test]
     #[cfg_attr(
         not(any(target_arch = "x86_64", target_arch = "aarch64")),
@@ -165,6 +166,42 @@ mod tests {
             y.fill(0.25);
             product(&mut y, Accum::Add, &x, &brains, shape);
             assert_eq!(y, expected(&x, &wide, shape, 0.25), "bf16 {case}");
+        }
+    }
+
+    /// The kinds of registers that another processor would take for as many tokens.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn few_tokens_have_the_same_sums_in_all_registers() {
+        use crate::backend::few::transposed;
+
+        if !(is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")) {
+            eprintln!("skipped: this processor lacks AVX2 or FMA");
+            return;
+        }
+        let wide = is_x86_feature_detected!("avx512f");
+        if !wide {
+            eprintln!("the registers of AVX-512 are skipped: this processor lacks them");
+        }
+        for [tokens, width, width_out] in [[2, 600, 8], [8, 513, 13], [9, 1100, 6], [16, 40, 25]] {
+            let x = numbers(tokens * width, 3);
+            let weight = numbers(width * width_out, 5);
+            let expected = expected(&x, &weight, [width, width_out], 0.25);
+            let x = Rows::of(&x, width);
+            let mut kinds = vec![Tokens::Avx2Twice(transposed(x))];
+            if tokens <= 8 {
+                kinds.push(Tokens::Avx2(transposed(x)));
+            }
+            if wide {
+                kinds.push(Tokens::Avx512(transposed(x)));
+                kinds.push(Tokens::Avx512Twice(transposed(x)));
+            }
+            for kind in kinds {
+                let mut y = vec![0.25; tokens * width_out];
+                let y_mut = MatMut::from_row_major_slice_mut(&mut y, tokens, width_out);
+                kind.multiply(y_mut, Accum::Add, &weight);
+                assert_eq!(y, expected, "{tokens} x {width} x {width_out}");
+            }
         }
     }
 }
