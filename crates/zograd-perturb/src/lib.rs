@@ -69,7 +69,7 @@ mod start_weights;
 mod values;
 mod vector;
 
-pub use backend::{NoiseBackend, NoisePass, Sides};
+pub use backend::{NoiseBackend, NoisePass, Rooms, Sides};
 pub use error::PerturbError;
 pub use excerpt::Excerpt;
 pub use family::{Family, Perturbation};

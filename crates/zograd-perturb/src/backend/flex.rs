@@ -1,9 +1,9 @@
-use super::host::moved_tensors;
-use super::{NoiseBackend, NoisePass, Sides};
+use super::host::{Room, moved_tensors};
+use super::{NoiseBackend, NoisePass, Rooms, Sides};
 use crate::kernel::add_noise;
-use burn::tensor::DType;
 use burn::tensor::ops::FloatTensor;
-use burn_flex::Flex;
+use burn::tensor::{DType, Element};
+use burn_flex::{Flex, FlexTensor};
 use half::{bf16, f16};
 
 impl NoiseBackend for Flex {
@@ -33,6 +33,7 @@ impl NoiseBackend for Flex {
         rows: Option<&[u32]>,
         pass: &NoisePass<'_>,
         sides: Sides,
+        rooms: &mut Rooms<FloatTensor<Self>>,
     ) -> Vec<FloatTensor<Self>> {
         let whole;
         let (tensor, range) = match tensor.layout().contiguous_offsets() {
@@ -45,18 +46,51 @@ impl NoiseBackend for Flex {
         let shape: Vec<usize> = tensor.layout().shape().iter().copied().collect();
         match tensor.dtype() {
             DType::F32 => {
-                moved_tensors::<Self, _>(&tensor.storage::<f32>()[range], shape, rows, pass, sides)
+                let weights = &tensor.storage::<f32>()[range];
+                moved_tensors::<Self, _>((weights, shape, rows), pass, sides, rooms)
             }
             DType::F64 => {
-                moved_tensors::<Self, _>(&tensor.storage::<f64>()[range], shape, rows, pass, sides)
+                let weights = &tensor.storage::<f64>()[range];
+                moved_tensors::<Self, _>((weights, shape, rows), pass, sides, rooms)
             }
             DType::F16 => {
-                moved_tensors::<Self, _>(&tensor.storage::<f16>()[range], shape, rows, pass, sides)
+                let weights = &tensor.storage::<f16>()[range];
+                moved_tensors::<Self, _>((weights, shape, rows), pass, sides, rooms)
             }
             DType::BF16 => {
-                moved_tensors::<Self, _>(&tensor.storage::<bf16>()[range], shape, rows, pass, sides)
+                let weights = &tensor.storage::<bf16>()[range];
+                moved_tensors::<Self, _>((weights, shape, rows), pass, sides, rooms)
             }
             other => unreachable!("Flex holds floats as f64, f32, f16 or bf16, not {other:?}"),
         }
+    }
+}
+
+impl<W: Element> Room<W> for FlexTensor {
+    fn is_free(&self) -> bool {
+        self.is_unique() && self.dtype() == W::dtype()
+    }
+
+    fn into_room(self) -> Option<Vec<W>> {
+        self.into_data().into_vec().ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::TensorData;
+
+    #[test]
+    fn a_room_is_the_memory_of_a_tensor_that_has_one_owner() {
+        let values = [1f32, 2.0, 3.0].map(bf16::from_f32).to_vec();
+        let tensor = FlexTensor::from_data(TensorData::new(values, [3]));
+        let place = tensor.storage::<bf16>().as_ptr();
+        let other = tensor.clone();
+        assert!(!Room::<bf16>::is_free(&tensor));
+        drop(other);
+        assert!(Room::<bf16>::is_free(&tensor) && !Room::<f16>::is_free(&tensor));
+        let room: Vec<bf16> = tensor.into_room().expect("its memory");
+        assert_eq!(room.as_ptr(), place);
     }
 }

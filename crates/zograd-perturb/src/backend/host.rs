@@ -2,7 +2,7 @@
 
 use super::NoisePass;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-use super::Sides;
+use super::{Rooms, Sides};
 #[cfg(feature = "cube")]
 use crate::kernel::add_noise;
 #[cfg(any(feature = "flex", feature = "ndarray"))]
@@ -10,10 +10,12 @@ use crate::kernel::{Weight, moved};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use burn::tensor::Element;
 use burn::tensor::TensorData;
+#[cfg(any(feature = "cube", feature = "flex", feature = "ndarray"))]
+use burn::tensor::TensorMetadata;
 use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 #[cfg(feature = "cube")]
-use burn::tensor::{DType, Tensor, TensorMetadata, TensorPrimitive};
+use burn::tensor::{DType, Tensor, TensorPrimitive};
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 use std::{iter, ops::Range};
 
@@ -39,25 +41,60 @@ fn numbers<E: burn::tensor::Element>(data: &mut TensorData) -> &mut [E] {
     data.as_mut_slice().expect("numbers of their type")
 }
 
-/// [`NoiseBackend::moved`](super::NoiseBackend::moved) for `weights` of this shape, in row-major order.
+/// A tensor whose memory may be used for other weights of the type `W`.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(super) trait Room<W> {
+    /// Whether it has weights of this type, and no other owner.
+    fn is_free(&self) -> bool;
+
+    /// Its memory, if that can be had as it is.
+    fn into_room(self) -> Option<Vec<W>>;
+}
+
+/// Smaller tensors get fresh memory: allocators keep pieces of that size at hand.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+const LEAST_BYTES: usize = 1 << 20;
+
+/// [`NoiseBackend::moved`](super::NoiseBackend::moved) for `weights` of this shape, in row-major order, or these rows of them.
 #[cfg(any(feature = "flex", feature = "ndarray"))]
 pub(super) fn moved_tensors<B: Backend, W: Weight + Element>(
-    weights: &[W],
-    mut shape: Vec<usize>,
-    rows: Option<&[u32]>,
+    (weights, mut shape, rows): (&[W], Vec<usize>, Option<&[u32]>),
     pass: &NoisePass<'_>,
     sides: Sides,
-) -> Vec<FloatTensor<B>> {
+    rooms: &mut Rooms<FloatTensor<B>>,
+) -> Vec<FloatTensor<B>>
+where
+    FloatTensor<B>: Room<W>,
+{
+    if let Some(rows) = rows {
+        shape[0] = rows.len();
+    }
+    let len: usize = shape.iter().product();
+    let large = len * size_of::<W>() >= LEAST_BYTES;
+    let mut spare = Vec::new();
+    if large {
+        let fits = |tensor: &FloatTensor<B>| {
+            let room = tensor.shape().num_elements();
+            len <= room && room - len <= len / 8
+        };
+        let free = (0..sides.count()).map_while(|_| rooms.take(Room::<W>::is_free, fits));
+        spare.extend(free.filter_map(Room::<W>::into_room));
+    }
     let moved = match rows {
-        None => moved(weights, iter::once(0..weights.len()), pass, sides),
+        None => moved(weights, iter::once(0..weights.len()), pass, sides, spare),
         Some(rows) => {
             let width = shape[1..].iter().product();
-            shape[0] = rows.len();
-            moved(weights, elements(rows, width), pass, sides)
+            moved(weights, elements(rows, width), pass, sides, spare)
         }
     };
     let device = Default::default();
-    let tensor = |values| B::float_from_data(TensorData::new(values, shape.clone()), &device);
+    let tensor = |values| {
+        let tensor = B::float_from_data(TensorData::new(values, shape.clone()), &device);
+        if large {
+            rooms.lend(tensor.clone());
+        }
+        tensor
+    };
     moved.into_iter().map(tensor).collect()
 }
 

@@ -14,8 +14,11 @@ mod flex;
 mod host;
 #[cfg(feature = "ndarray")]
 mod ndarray;
+mod rooms;
 mod sides;
 
+pub(crate) use rooms::AnyRooms;
+pub use rooms::Rooms;
 pub use sides::Sides;
 
 /// Coefficients of smaller magnitude are 0: 2^-96.
@@ -99,7 +102,8 @@ pub trait NoiseBackend: Backend {
     /// Of a table `[rows, width]` only the `rows` asked for, if there is such a list, in its order; then that is all that
     /// noise has to be made for. `pass` takes no share of the weights (its `shrink` is 0).
     ///
-    /// The default makes copies and moves these, whole tables as well.
+    /// What the `rooms` have lent and got back may be used again for what is made. The default makes copies and moves these,
+    /// whole tables as well, and uses no rooms.
     ///
     /// # Panics
     /// As [`Self::add_noise`], or a row is not in the table.
@@ -108,6 +112,7 @@ pub trait NoiseBackend: Backend {
         rows: Option<&[u32]>,
         pass: &NoisePass<'_>,
         sides: Sides,
+        _rooms: &mut Rooms<FloatTensor<Self>>,
     ) -> Vec<FloatTensor<Self>> {
         let terms: Vec<_> = pass.terms.iter().map(|(seed, c)| (*seed, -c)).collect();
         let made = pass.made.iter();

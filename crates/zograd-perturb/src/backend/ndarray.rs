@@ -1,5 +1,5 @@
-use super::host::moved_tensors;
-use super::{NoiseBackend, NoisePass, Sides};
+use super::host::{Room, moved_tensors};
+use super::{NoiseBackend, NoisePass, Rooms, Sides};
 use crate::kernel::{Weight, add_noise};
 use burn::tensor::Element;
 use burn::tensor::ops::FloatTensor;
@@ -18,8 +18,9 @@ impl NoiseBackend for NdArray<f32> {
         rows: Option<&[u32]>,
         pass: &NoisePass<'_>,
         sides: Sides,
+        rooms: &mut Rooms<FloatTensor<Self>>,
     ) -> Vec<FloatTensor<Self>> {
-        out_of_place(tensor, rows, pass, sides)
+        out_of_place(tensor, rows, pass, sides, rooms)
     }
 }
 
@@ -35,8 +36,9 @@ impl NoiseBackend for NdArray<f64> {
         rows: Option<&[u32]>,
         pass: &NoisePass<'_>,
         sides: Sides,
+        rooms: &mut Rooms<FloatTensor<Self>>,
     ) -> Vec<FloatTensor<Self>> {
-        out_of_place(tensor, rows, pass, sides)
+        out_of_place(tensor, rows, pass, sides, rooms)
     }
 }
 
@@ -67,22 +69,55 @@ fn out_of_place(
     rows: Option<&[u32]>,
     pass: &NoisePass<'_>,
     sides: Sides,
+    rooms: &mut Rooms<NdArrayTensor>,
 ) -> Vec<NdArrayTensor> {
     match tensor {
         NdArrayTensor::F32(storage) => {
             let view = storage.view();
             let weights = in_order(view.to_slice(), view.iter());
             let shape = view.shape().to_vec();
-            moved_tensors::<NdArray, _>(&weights, shape, rows, pass, sides)
+            moved_tensors::<NdArray, _>((&weights, shape, rows), pass, sides, rooms)
         }
         NdArrayTensor::F64(storage) => {
             let view = storage.view();
             let weights = in_order(view.to_slice(), view.iter());
             let shape = view.shape().to_vec();
-            moved_tensors::<NdArray, _>(&weights, shape, rows, pass, sides)
+            moved_tensors::<NdArray, _>((&weights, shape, rows), pass, sides, rooms)
         }
         other => unreachable!("NdArray holds floats as f32 or f64, not {other:?}"),
     }
+}
+
+impl Room<f32> for NdArrayTensor {
+    fn is_free(&self) -> bool {
+        matches!(self, Self::F32(storage) if storage.is_unique())
+    }
+
+    fn into_room(self) -> Option<Vec<f32>> {
+        match self {
+            Self::F32(storage) => room(storage.into_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl Room<f64> for NdArrayTensor {
+    fn is_free(&self) -> bool {
+        matches!(self, Self::F64(storage) if storage.is_unique())
+    }
+
+    fn into_room(self) -> Option<Vec<f64>> {
+        match self {
+            Self::F64(storage) => room(storage.into_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// The memory of an array without another owner.
+fn room<E: Element>(array: SharedArray<E>) -> Option<Vec<E>> {
+    let owned = array.try_into_owned_nocopy().ok()?;
+    Some(owned.into_raw_vec_and_offset().0)
 }
 
 /// The elements in row-major order: as they lie, or else one by one.
@@ -93,5 +128,28 @@ fn in_order<'a, E: Copy>(
     match slice {
         Some(slice) => Cow::Borrowed(slice),
         None => Cow::Owned(elements.copied().collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use burn::tensor::TensorData;
+    use burn::tensor::ops::FloatTensorOps;
+
+    #[test]
+    fn a_room_is_the_memory_of_a_tensor_that_has_one_owner() {
+        let data = TensorData::from([[1f32, 2.0], [3.0, 4.0]]);
+        let tensor = <NdArray<f32>>::float_from_data(data, &Default::default());
+        let NdArrayTensor::F32(storage) = &tensor else {
+            panic!("{tensor:?}");
+        };
+        let place = storage.view().as_ptr();
+        let other = tensor.clone();
+        assert!(!Room::<f32>::is_free(&tensor));
+        drop(other);
+        assert!(Room::<f32>::is_free(&tensor) && !Room::<f64>::is_free(&tensor));
+        let room: Vec<f32> = tensor.into_room().expect("its memory");
+        assert_eq!(room.as_ptr(), place);
     }
 }

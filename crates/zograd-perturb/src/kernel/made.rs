@@ -243,7 +243,7 @@ mod tests {
                 let opposite = NoisePass { terms: &opposite_terms, made: &negative, ..pass };
                 let cut = (cut * n as f64) as usize;
                 let ranges = [cut..n, 0..n];
-                let found = moved(&weights(n), ranges, &pass, Sides::Both);
+                let found = moved(&weights(n), ranges, &pass, Sides::Both, Vec::new());
                 for (found, pass) in found.iter().zip([pass, opposite]) {
                     let all = by_definition(&weights(n), &pass);
                     prop_assert_eq!(&found[..n - cut], &all[cut..]);

@@ -14,7 +14,7 @@ use std::ops::Range;
 
 /// The weights of `ranges`, end to end, as `pass` moves them; for both sides also as its opposite does.
 ///
-/// `pass` takes no share of the weights. Bits are those of a pass over a copy of all weights, whatever the ranges.
+/// `pass` takes no share of the weights. The memory is that of `spare`, as far as it goes. Bits are those of a pass over a copy of all weights, whatever the ranges.
 ///
 /// # Panics
 /// A range is not within `weights`.
@@ -23,12 +23,16 @@ pub(crate) fn moved<W: Weight>(
     ranges: impl IntoIterator<Item = Range<usize>>,
     pass: &NoisePass<'_>,
     sides: Sides,
+    spare: Vec<Vec<W>>,
 ) -> Vec<Vec<W>> {
     let pieces: Vec<Range<usize>> = ranges.into_iter().flat_map(pieces).collect();
     let len = pieces.iter().map(Range::len).sum();
-    let mut all: Vec<Vec<W>> = (0..sides.count())
-        .map(|_| Vec::with_capacity(len))
-        .collect();
+    let spare = spare.into_iter().chain(std::iter::repeat_with(Vec::new));
+    let mut all: Vec<Vec<W>> = spare.take(sides.count()).collect();
+    for side in &mut all {
+        side.clear();
+        side.reserve_exact(len);
+    }
     let mut rooms = all
         .iter_mut()
         .map(|side| &mut side.spare_capacity_mut()[..len]);
@@ -278,7 +282,9 @@ mod tests {
                     ..NoisePass::new(TensorId::of("w"), kind, terms)
                 };
                 let standing = weights(n);
-                let found = moved(&standing, ranges.clone(), &pass(&terms), sides);
+                // one side takes what is long enough or not, the other takes fresh memory
+                let spare = vec![vec![9.0; 20_000]];
+                let found = moved(&standing, ranges.clone(), &pass(&terms), sides, spare);
                 prop_assert_eq!(found.len(), sides.count());
                 for (found, terms) in found.iter().zip([&terms, &opposite]) {
                     let all = in_place(&standing, &pass(terms));
@@ -300,7 +306,13 @@ mod tests {
         let opposite = [(Seed::new(3), -0.125), (Seed::new(9), 0.5)];
         let of = |terms| NoisePass::new(TensorId::of("w"), NoiseKind::Gaussian, terms);
         fn check<W: Weight>(weights: Vec<W>, [pass, opposite]: [NoisePass<'_>; 2]) {
-            let found = moved(&weights, [7..3000, 0..weights.len()], &pass, Sides::Both);
+            let found = moved(
+                &weights,
+                [7..3000, 0..weights.len()],
+                &pass,
+                Sides::Both,
+                Vec::new(),
+            );
             for (found, pass) in found.iter().zip([pass, opposite]) {
                 let all = in_place(&weights, &pass);
                 assert_eq!(found[..2993], all[7..3000]);
@@ -317,10 +329,16 @@ mod tests {
     #[test]
     fn nothing_is_moved_to_nothing() {
         let pass = NoisePass::new(TensorId::of("w"), NoiseKind::Gaussian, &[]);
-        let nothing = moved::<f32>(&[], std::iter::once(0..0), &pass, Sides::Both);
+        let nothing = moved::<f32>(&[], std::iter::once(0..0), &pass, Sides::Both, Vec::new());
         assert_eq!(nothing, vec![Vec::<f32>::new(); 2]);
         let standing = weights(100);
-        let found = moved(&standing, std::iter::once(20..30), &pass, Sides::One);
+        let found = moved(
+            &standing,
+            std::iter::once(20..30),
+            &pass,
+            Sides::One,
+            Vec::new(),
+        );
         assert_eq!(found, [&standing[20..30]]);
     }
 }

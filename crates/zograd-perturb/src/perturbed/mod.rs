@@ -7,6 +7,7 @@ pub(crate) mod terms;
 mod update;
 use zograd_params::ParameterPath;
 
+use crate::backend::AnyRooms;
 use crate::family::Perturbation;
 use crate::grids::check_dtypes;
 use crate::{
@@ -379,6 +380,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             self.streams += terms.len() as u64;
             self.passes += u64::from(!terms.is_empty() && !self.has_factors);
         }
+        let rooms = AnyRooms::default();
         let probe = |(terms, sides)| Probe {
             space: &self.space,
             places: &self.places,
@@ -387,6 +389,7 @@ impl<B: NoiseBackend, M: Module<B>> Perturbed<B, M> {
             grids: self.grids.as_ref(),
             terms,
             sides,
+            rooms: &rooms,
             table: Mutex::default(),
         };
         let probes = self.probes(&directions[mine])?;

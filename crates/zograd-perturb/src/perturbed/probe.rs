@@ -3,6 +3,7 @@ use zograd_params::ParameterPath;
 
 use super::Decay;
 use super::terms::Terms;
+use crate::backend::AnyRooms;
 use crate::family::{Factors, Perturbation, Streams};
 use crate::{Grids, NoiseBackend, ParameterSpace, Seed, Sides};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
@@ -27,6 +28,8 @@ pub struct Probe<'a> {
     pub(super) grids: Option<&'a Grids>,
     pub(super) terms: Terms,
     pub(super) sides: Sides,
+    /// What was made and is no longer used, by this probe or another one.
+    pub(super) rooms: &'a AnyRooms,
     /// What the terms are on the table whose rows were asked for last: it may be made in many parts.
     pub(super) table: Mutex<Option<(usize, Arc<Streams>)>>,
 }
@@ -119,7 +122,9 @@ impl Probe<'_> {
         let grid = self.grids.map(|grids| grids.at(index));
         let spec = &self.space.parameters()[index];
         let pass = Decay::NONE.pass_over(spec, &streams, grid);
-        let moved = B::moved(&tensor.into_primitive().tensor(), rows, &pass, self.sides);
+        let standing = tensor.into_primitive().tensor();
+        let make = |spare: &mut _| B::moved(&standing, rows, &pass, self.sides, spare);
+        let moved = self.rooms.with(make);
         let tensors = moved.into_iter().map(TensorPrimitive::Float);
         tensors.map(Tensor::from_primitive).collect()
     }

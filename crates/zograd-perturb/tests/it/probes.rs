@@ -7,7 +7,7 @@ use burn_flex::Flex;
 use burn_ndarray::NdArray;
 use zograd_perturb::{
     AppliedUpdate, Direction, Grids, NoiseBackend, NoiseKind, ParameterSpace, PerturbError,
-    Perturbed, Probe, Seed, Selection,
+    Perturbed, Probe, Rooms, Seed, Selection,
 };
 
 /// A table whose rows end anywhere in a block of noise, and a vector.
@@ -190,7 +190,7 @@ fn the_default_moves_copies_to_the_same_bits() {
     let terms = [(Seed::new(1), 0.5), (Seed::new(2), -0.25)];
     let pass = NoisePass::new(TensorId::of("table"), NoiseKind::Gaussian, &terms);
     for rows in [None, Some(&[3u32, 4, 30][..])] {
-        let found = B::moved(&table, rows, &pass, Sides::Both);
+        let found = B::moved(&table, rows, &pass, Sides::Both, &mut Rooms::default());
         let expected = by_default::<B>(&table, rows, &pass);
         let bits = |tensors: Vec<FloatTensor<B>>| -> Vec<TensorData> {
             let tensor =
