@@ -1,4 +1,4 @@
-use super::host::{Room, moved_tensors};
+use super::host::{IntoRoom, Lent, moved_tensors};
 use super::{NoiseBackend, NoisePass, Rooms, Sides};
 use crate::kernel::add_noise;
 use burn::tensor::ops::FloatTensor;
@@ -66,13 +66,16 @@ impl NoiseBackend for Flex {
     }
 }
 
-impl<W: Element> Room<W> for FlexTensor {
+impl Lent for FlexTensor {
     fn is_free(&self) -> bool {
-        self.is_unique() && self.dtype() == W::dtype()
+        self.is_unique()
     }
+}
 
+impl<W: Element> IntoRoom<W> for FlexTensor {
     fn into_room(self) -> Option<Vec<W>> {
-        self.into_data().into_vec().ok()
+        // the data of a tensor with another owner would be a copy
+        self.is_unique().then(|| self.into_data().into_vec().ok())?
     }
 }
 
@@ -87,9 +90,9 @@ mod tests {
         let tensor = FlexTensor::from_data(TensorData::new(values, [3]));
         let place = tensor.storage::<bf16>().as_ptr();
         let other = tensor.clone();
-        assert!(!Room::<bf16>::is_free(&tensor));
-        drop(other);
-        assert!(Room::<bf16>::is_free(&tensor) && !Room::<f16>::is_free(&tensor));
+        assert!(!tensor.is_free());
+        assert_eq!(IntoRoom::<bf16>::into_room(other), None);
+        assert!(tensor.is_free());
         let room: Vec<bf16> = tensor.into_room().expect("its memory");
         assert_eq!(room.as_ptr(), place);
     }

@@ -41,13 +41,17 @@ fn numbers<E: burn::tensor::Element>(data: &mut TensorData) -> &mut [E] {
     data.as_mut_slice().expect("numbers of their type")
 }
 
+/// A tensor that was lent.
+#[cfg(any(feature = "flex", feature = "ndarray"))]
+pub(super) trait Lent {
+    /// Whether it has no other owner.
+    fn is_free(&self) -> bool;
+}
+
 /// A tensor whose memory may be used for other weights of the type `W`.
 #[cfg(any(feature = "flex", feature = "ndarray"))]
-pub(super) trait Room<W> {
-    /// Whether it has weights of this type, and no other owner.
-    fn is_free(&self) -> bool;
-
-    /// Its memory, if that can be had as it is.
+pub(super) trait IntoRoom<W> {
+    /// Its memory, if it has weights of this type and no other owner.
     fn into_room(self) -> Option<Vec<W>>;
 }
 
@@ -64,7 +68,7 @@ pub(super) fn moved_tensors<B: Backend, W: Weight + Element>(
     rooms: &mut Rooms<FloatTensor<B>>,
 ) -> Vec<FloatTensor<B>>
 where
-    FloatTensor<B>: Room<W>,
+    FloatTensor<B>: Lent + IntoRoom<W>,
 {
     if let Some(rows) = rows {
         shape[0] = rows.len();
@@ -75,10 +79,10 @@ where
     if large {
         let fits = |tensor: &FloatTensor<B>| {
             let room = tensor.shape().num_elements();
-            len <= room && room - len <= len / 8
+            tensor.dtype() == W::dtype() && len <= room && room - len <= len / 8
         };
-        let free = (0..sides.count()).map_while(|_| rooms.take(Room::<W>::is_free, fits));
-        spare.extend(free.filter_map(Room::<W>::into_room));
+        let free = (0..sides.count()).map_while(|_| rooms.take(Lent::is_free, fits));
+        spare.extend(free.filter_map(IntoRoom::into_room));
     }
     let moved = match rows {
         None => moved(weights, iter::once(0..weights.len()), pass, sides, spare),

@@ -1,4 +1,4 @@
-use super::host::{Room, moved_tensors};
+use super::host::{IntoRoom, Lent, moved_tensors};
 use super::{NoiseBackend, NoisePass, Rooms, Sides};
 use crate::kernel::{Weight, add_noise};
 use burn::tensor::Element;
@@ -88,11 +88,17 @@ fn out_of_place(
     }
 }
 
-impl Room<f32> for NdArrayTensor {
+impl Lent for NdArrayTensor {
     fn is_free(&self) -> bool {
-        matches!(self, Self::F32(storage) if storage.is_unique())
+        match self {
+            Self::F32(storage) => storage.is_unique(),
+            Self::F64(storage) => storage.is_unique(),
+            _ => false,
+        }
     }
+}
 
+impl IntoRoom<f32> for NdArrayTensor {
     fn into_room(self) -> Option<Vec<f32>> {
         match self {
             Self::F32(storage) => room(storage.into_owned()),
@@ -101,11 +107,7 @@ impl Room<f32> for NdArrayTensor {
     }
 }
 
-impl Room<f64> for NdArrayTensor {
-    fn is_free(&self) -> bool {
-        matches!(self, Self::F64(storage) if storage.is_unique())
-    }
-
+impl IntoRoom<f64> for NdArrayTensor {
     fn into_room(self) -> Option<Vec<f64>> {
         match self {
             Self::F64(storage) => room(storage.into_owned()),
@@ -146,9 +148,9 @@ mod tests {
         };
         let place = storage.view().as_ptr();
         let other = tensor.clone();
-        assert!(!Room::<f32>::is_free(&tensor));
-        drop(other);
-        assert!(Room::<f32>::is_free(&tensor) && !Room::<f64>::is_free(&tensor));
+        assert!(!tensor.is_free());
+        assert_eq!(IntoRoom::<f32>::into_room(other), None);
+        assert!(tensor.is_free());
         let room: Vec<f32> = tensor.into_room().expect("its memory");
         assert_eq!(room.as_ptr(), place);
     }

@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use burn_flex::Flex;
-use burn_ndarray::NdArray;
+use burn_ndarray::{NdArray, NdArrayTensor};
 use zograd_perturb::{
     AppliedUpdate, Direction, Grids, NoiseBackend, NoiseKind, ParameterSpace, PerturbError,
     Perturbed, Probe, Rooms, Seed, Selection,
@@ -198,6 +198,52 @@ fn the_default_moves_copies_to_the_same_bits() {
             tensors.into_iter().map(|t| tensor(t).into_data()).collect()
         };
         assert_eq!(bits(found), bits(expected));
+    }
+}
+
+/// What was made and dropped is what the next is made in, to the bits of fresh memory; and what is still held is not.
+#[test]
+fn what_was_dropped_is_room_for_the_next() {
+    use burn::tensor::ops::FloatTensor;
+    use zograd_perturb::{NoisePass, Sides, TensorId};
+    fn check<B: NoiseBackend>(dtype: DType, place: fn(&FloatTensor<B>) -> *const u8) {
+        let table = Tensor::<B, 2>::ones([600, 1000], &Default::default()).cast(dtype);
+        let table = table.into_primitive().tensor();
+        let bits = |tensor: &FloatTensor<B>| {
+            let tensor = burn::tensor::TensorPrimitive::Float(tensor.clone());
+            Tensor::<B, 2>::from_primitive(tensor).into_data()
+        };
+        let make = |seed, rooms: &mut _| {
+            let terms = [(Seed::new(seed), 0.5)];
+            let pass = NoisePass::new(TensorId::of("table"), NoiseKind::Gaussian, &terms);
+            B::moved(&table, None, &pass, Sides::Both, rooms)
+        };
+        let mut rooms = Rooms::default();
+        let first = make(1, &mut rooms);
+        // kept by the rooms, so that no allocator can give the same memory out again
+        assert_eq!(format!("{rooms:?}"), "Rooms(2 lent)");
+        let mut places: Vec<_> = first.iter().map(place).collect();
+        drop(first);
+        let second = make(2, &mut rooms);
+        let mut found: Vec<_> = second.iter().map(place).collect();
+        places.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, places);
+        let third = make(3, &mut rooms);
+        assert!(!third.iter().map(place).any(|place| found.contains(&place)));
+        for (made, seed) in [(second, 2), (third, 3)] {
+            let fresh = make(seed, &mut Rooms::default());
+            for (made, fresh) in made.iter().zip(&fresh) {
+                assert_eq!(bits(made), bits(fresh), "{dtype:?}");
+            }
+        }
+    }
+    check::<NdArray<f32>>(DType::F32, |tensor| match tensor {
+        NdArrayTensor::F32(storage) => storage.view().as_ptr().cast(),
+        other => panic!("{other:?}"),
+    });
+    for dtype in [DType::F32, DType::BF16] {
+        check::<Flex>(dtype, |tensor| tensor.bytes().as_ptr());
     }
 }
 
