@@ -269,6 +269,17 @@ pub fn resolve_with(model: &str, before: &mut Before<'_>) -> Result<PathBuf, Hub
     Hub::from_env().resolve_with(model, before)
 }
 
+/// Whether this may be a model at all, without looking whether the hub has it.
+///
+/// # Errors
+/// [`HubError::NotAModel`]: neither an existing path nor a name of the form `org/name`.
+pub fn check_name(model: &str) -> Result<(), HubError> {
+    match Path::new(model).exists() || is_name(model) {
+        true => Ok(()),
+        false => Err(HubError::NotAModel(model.to_owned())),
+    }
+}
+
 fn is_name(model: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()

@@ -4,8 +4,8 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    BEST, CHAT_TEMPLATE, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunRecord, SUMMARY, Summary,
-    Unfinished, check_replays, note_tail,
+    BEST, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunRecord, SUMMARY, Summary, TaskNote,
+    Unfinished, check_replays, names_a_place, note_tail,
 };
 use crate::inputs::load_own;
 use crate::settings::{Machine, Storage};
@@ -133,22 +133,32 @@ fn pack(run: &Path, to: &Path, log: &Trajectory, manifest: &Manifest) -> Result<
         writer.append(record).while_running()?;
     }
     writer.sync().while_running()?;
-    let template = run.join(CHAT_TEMPLATE);
-    let template = match zograd_files::exists(&template) {
-        true => {
-            let text = zograd_files::read_text(&template, MAX_SMALL_BYTES).about_file(&template)?;
-            let to = out(CHAT_TEMPLATE);
-            zograd_files::write(&to, &text).on_file(&to)?;
-            text.len() as u64
-        }
-        false => 0,
-    };
-    let config = run.join(CONFIG);
-    let copied = std::fs::copy(&config, out(CONFIG)).on_file(&config)?;
+    // what the weights were tuned for
+    TaskNote::carry(&run.join(BEST), to)?;
+    let write =
+        |name: &str, text: String| zograd_files::write(&out(name), text).on_file(&out(name));
+    write(CONFIG, without_places(&run.join(CONFIG))?)?;
     let text = serde_json::to_string_pretty(manifest).while_running()? + "\n";
-    let file = out(MANIFEST);
-    zograd_files::write(&file, &text).on_file(&file)?;
-    Ok(writer.bytes() + copied + template + text.len() as u64)
+    write(MANIFEST, text)?;
+    let mut bytes = 0;
+    for entry in std::fs::read_dir(to).on_file(to)? {
+        bytes += entry.and_then(|entry| entry.metadata()).on_file(to)?.len();
+    }
+    Ok(bytes)
+}
+
+/// The settings, in which places on this disk, which are nobody else's business, are left out; of that of the rows its name
+/// stays.
+fn without_places(config: &Path) -> Result<String> {
+    let text = zograd_files::read_text(config, MAX_SMALL_BYTES).about_file(config)?;
+    let mut settings: toml::Table = text.parse().about_file(config)?;
+    if let Some(toml::Value::String(data)) = settings.get_mut("data")
+        && let Some(name) = Path::new(data).file_name().and_then(|name| name.to_str())
+    {
+        *data = name.to_owned();
+    }
+    settings.retain(|_, value| !value.as_str().is_some_and(names_a_place));
+    Ok(settings.to_string())
 }
 
 struct HashJob<'a> {

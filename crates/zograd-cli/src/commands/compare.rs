@@ -1,7 +1,7 @@
 //! `zograd compare`: methods at equal budgets, each at its own best rate.
 
 use super::report;
-use crate::args::CompareArgs;
+use crate::args::{CompareArgs, as_flags};
 use crate::console::Console;
 use crate::csv::{Csv, Maybe};
 use crate::output::{answer, say};
@@ -72,14 +72,25 @@ fn write(report: &ComparisonReport) -> Result<()> {
         .map(|folder| RunRecord::read(folder))
         .collect::<zograd_runs::Result<_>>()?;
     if !runs.is_empty() {
+        let notes: Vec<String> = notes(report).collect();
         let page = report.comparison.join("compare.html");
         let mut axes = Axis::USUAL.to_vec();
         if !axes.contains(&report.budget) {
             axes.push(report.budget);
         }
-        zograd_files::write(&page, report::page(&runs, &axes)?).on_file(&page)?;
+        zograd_files::write(&page, report::page(&runs, &axes, &notes)?).on_file(&page)?;
     }
     Ok(())
+}
+
+/// What there is to say of how each method was tuned.
+fn notes(report: &ComparisonReport) -> impl Iterator<Item = String> {
+    let of = |method: &MethodReport| {
+        let name = method.method.clone();
+        let remarks = method.remarks.clone().into_iter();
+        remarks.map(move |remark| format!("tuning of {name}: {remark}"))
+    };
+    report.methods.iter().flat_map(of)
 }
 
 /// One line a method and quantity.
@@ -146,6 +157,9 @@ fn print(report: &ComparisonReport) -> Result<()> {
         answer(line)?;
     }
     answer("in brackets: where the median over the seeds lies with 95% (bootstrap)")?;
+    for note in notes(report) {
+        answer(as_flags(&note))?;
+    }
     for method in &report.methods {
         if method.lr.is_none() && report.missing == 0 {
             let method = &method.method;

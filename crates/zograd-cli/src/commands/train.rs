@@ -69,12 +69,19 @@ fn has_head_fit(r: &Summary) -> bool {
     r.settings["head-fit"].as_u64() > Some(0)
 }
 
+fn calibrates(r: &Summary) -> bool {
+    r.settings["calibrate"].as_bool() == Some(true)
+}
+
 /// What there is to learn from a run that learnt nothing.
 fn lesson(r: &Summary) -> Option<String> {
     let what = match (r.stop, r.gain) {
         (StopReason::Guard, _) => "a guard stopped it",
         (_, Some(Gain::Nothing)) if has_head_fit(r) => {
             "the steps added nothing to the head fit: on the development examples the score stayed and the loss moved by less than 0.5%"
+        }
+        (_, Some(Gain::Nothing)) if calibrates(r) => {
+            "the steps added nothing to the biases of the options: on the development examples the score stayed and the loss moved by less than 0.5%"
         }
         (_, Some(Gain::Nothing)) => {
             "learnt nothing: on the development examples the score stayed and the loss moved by less than 0.5%"

@@ -129,6 +129,15 @@ fn a_run_knows_its_columns() {
     let dir = scratch();
     let here = |name: &str| dir.path().join(name);
     fs::write(here("reviews.csv"), csv(&reviews(120), ',')).expect("written");
+    refused(
+        dir.path(),
+        &["train", "--model", "embedded", "--data", "reviews.csv"],
+        &[
+            "--data",
+            "say what the rows are about",
+            "--text and --label",
+        ],
+    );
     let train = [
         "train",
         "--json",
@@ -212,6 +221,24 @@ fn a_run_knows_its_columns() {
     });
     assert_eq!(parts.iter().sum::<u64>(), 90, "{parts:?}");
     assert!(parts.iter().all(|part| (1..89).contains(part)), "{parts:?}");
+    // an export knows what the columns are as well, and names no place on this disk
+    run(dir.path(), &["export", "run", "--out", "packed"]);
+    let config = fs::read_to_string(here("packed/config.toml")).expect("settings");
+    assert!(config.contains("data = \"reviews.csv\""), "{config}");
+    let place = dir.path().to_str().expect("UTF-8");
+    assert!(!config.contains(place), "{config}");
+    let log = ["replay", "--log", "packed/trajectory.zog"];
+    run(dir.path(), &[&log[..], &["--out", "rebuilt"]].concat());
+    let rebuilt = ["predict", "--json", "--model", "rebuilt"];
+    let answered = run_json(
+        dir.path(),
+        &[
+            &rebuilt[..],
+            &["--data", "new.jsonl", "--out", "answered.jsonl"],
+        ]
+        .concat(),
+    );
+    assert_eq!(answered["rows"], 7, "{answered}");
     // what the columns are is known of the run
     for folder in ["run", "run/best"] {
         let seen = run_json(

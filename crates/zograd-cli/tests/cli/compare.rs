@@ -57,7 +57,9 @@ fn each_method_runs_at_its_own_best_rate_with_seeds_it_was_not_tuned_with() {
         let sweep = json(&dir.path().join("c").join(tune).join("sweep.json"));
         let best = sweep["best_of_each"].as_array().expect("points");
         let best = best.iter().find(|b| b["method"] == method["method"]);
-        assert_eq!(best.expect("its best")["lr"], method["lr"]);
+        let best = best.expect("its best");
+        assert_eq!(best["lr"], method["lr"]);
+        assert_eq!(best["remarks"], method["remarks"]);
         let points = sweep["points"].as_array().expect("points");
         for point in points.iter().filter(|p| p["diverged"].is_null()) {
             assert_eq!(
@@ -92,6 +94,13 @@ fn each_method_runs_at_its_own_best_rate_with_seeds_it_was_not_tuned_with() {
     );
     let page = fs::read_to_string(dir.path().join("c/compare.html")).expect("a page");
     assert!(page.contains("greedy") && page.contains("<svg"));
+    let remarks = methods.iter().flat_map(|m| m["remarks"].as_array());
+    if remarks.flatten().next().is_some() {
+        assert!(page.contains("tuning of "), "{report}");
+    }
+    // a comparison's runs are those that it compares
+    let rows = run_json(dir.path(), &["report", "c", "--json"]);
+    assert_eq!(rows.as_array().map(Vec::len), Some(3), "{rows}");
 
     // resumed, it finds all done, and says the same
     let again = run_json(dir.path(), &["compare", "--resume", "c", "--json"]);

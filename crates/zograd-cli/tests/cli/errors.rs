@@ -162,6 +162,17 @@ fn flags_out_of_range() {
             &["train", "--model", "`lr`", "--task", "toy"],
             &["--model: `lr` is neither"],
         ),
+        // not that something else is missing
+        (
+            &["eval", "--model", "my-rnu"],
+            &["--model: my-rnu is neither a folder"],
+        ),
+        (
+            &[
+                "train", "--task", "chta", "--data", ".", "--model", "embedded",
+            ],
+            &["did you mean \"chat\"?"],
+        ),
         (
             &["train", "--task", "`lr`"],
             &["--task `lr`", "needs --model and --data"],

@@ -162,8 +162,8 @@ fn a_run_is_resumed_with_what_it_began_with() {
     // moved, it is said where to
     fs::rename(here("model"), here("moved")).expect("moved");
     fs::rename(here("data"), here("rows")).expect("moved");
-    refused(&resume(&[]), "data");
-    refused(&resume(&["--data", "rows"]), "model");
+    refused(&resume(&[]), "model");
+    refused(&resume(&["--model", "moved"]), "data");
     let more = ["--model", "moved", "--data", "rows"];
     run(
         dir.path(),

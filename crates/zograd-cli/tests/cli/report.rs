@@ -182,21 +182,23 @@ fn model_and_task_are_named_whatever_the_runs() {
     let args = ["report", "--json", "--csv", "t", "toy", "own", "low"];
     let rows = run_json(dir.path(), &args);
     let told = |row: usize, key: &str| rows[row][key].as_str().expect("a text").to_owned();
-    assert_eq!(
-        [told(0, "model"), told(0, "task")],
-        ["built-in", "built-in"]
-    );
+    assert_eq!([told(0, "model"), told(0, "task")], ["embedded", "toy"]);
     assert_eq!([told(1, "model"), told(1, "task")], ["model", "sst2"]);
     assert_eq!(told(1, "label"), "gv, lr 1e-6, pool 4");
     assert_eq!(told(2, "label"), "gv, lr 1e-7, pool 6");
-    assert_eq!(rows[0]["settings"]["task"], "built-in");
+    assert_eq!(rows[0]["settings"]["task"], "toy");
     let csv = fs::read_to_string(dir.path().join("t/runs.csv")).expect("a table");
     let (heads, line) = csv.split_once('\n').expect("heads");
     let heads: Vec<&str> = heads.split(',').collect();
     for head in ["model", "task", "pool", "dtype", "batch_size", "data"] {
         assert!(heads.contains(&head), "{head} in {heads:?}");
     }
-    assert!(line.starts_with("toy,\"built-in on built-in: gv, lr 2e-5, pool 4\",built-in,built-in,gv,full,2e-5,1e-3,4,4,f32,"), "{line}");
+    assert!(
+        line.starts_with(
+            "toy,\"toy on embedded: gv, lr 2e-5, pool 4\",embedded,toy,gv,full,2e-5,1e-3,4,4,f32,"
+        ),
+        "{line}"
+    );
     let text = run(dir.path(), &["report", "toy", "own"]).stdout;
     let text = String::from_utf8(text).expect("UTF-8");
     let row = text.lines().nth(2).expect("a row");

@@ -176,14 +176,19 @@ fn an_exported_log_is_the_tuned_model() {
     let dir = scratch();
     run(dir.path(), &short(&["--out", "run"]));
     let packed = run_json(dir.path(), &["export", "run", "--out", "packed", "--json"]);
-    let size: u64 = ["trajectory.zog", "config.toml", "export.json"]
-        .map(|name| {
-            fs::metadata(dir.path().join("packed").join(name))
-                .expect("packed")
-                .len()
-        })
-        .iter()
-        .sum();
+    let size: u64 = [
+        "trajectory.zog",
+        "config.toml",
+        "export.json",
+        "zograd.toml",
+    ]
+    .map(|name| {
+        fs::metadata(dir.path().join("packed").join(name))
+            .expect("packed")
+            .len()
+    })
+    .iter()
+    .sum();
     assert_eq!(packed["bytes"], size);
     let args = [
         "replay",

@@ -25,6 +25,9 @@ pub struct Advice {
     pub dev_score: f64,
     /// The loss on them, which decides between equal scores: the mean over the seeds, in nats an example.
     pub dev_loss: Option<f64>,
+    /// Whether no point of the method learnt anything: the score stayed, and the loss moved by less than 0.5%. Then the
+    /// best one is no recommendation.
+    pub learnt_nothing: bool,
     /// Sentences.
     pub remarks: Vec<String>,
 }
@@ -52,6 +55,7 @@ impl Advice {
             batch_size: point.batch_size,
             dev_score: point.dev_score?.mean,
             dev_loss: point.dev_loss.map(|loss| loss.mean),
+            learnt_nothing: false,
             remarks: Vec::new(),
         })
     }
@@ -109,17 +113,56 @@ fn best_of(method: &str, points: &[Outcome]) -> Option<Advice> {
         .collect();
     let ranked = usable(&own).filter_map(|point| Some((Advice::of(point)?, point)));
     let (mut advice, best) = ranked.min_by(|(a, _), (b, _)| a.order(b))?;
+    if usable(&own).all(Outcome::learnt_nothing) {
+        advice.learnt_nothing = true;
+        advice.remarks.extend(larger(&own));
+        return Some(advice);
+    }
     match near(best, &own)? {
-        // and then the edge of the grid means nothing, either
-        Near::All(remark) => advice.remarks.push(remark),
+        // and then the edge of the grid means nothing, but where the losses say which way to go
+        Near::All(remark) => {
+            advice.remarks.push(remark);
+            advice.remarks.extend(falling(&own));
+        }
         Near::Some(remark) => {
             for axis in [Axis::Lr, Axis::Eps] {
-                advice.remarks.extend(edge(axis, best, &own));
+                let name = format!("The best {}", axis.name());
+                advice.remarks.extend(edge(axis, &name, best, &own));
             }
             advice.remarks.extend(remark);
         }
     }
     Some(advice)
+}
+
+/// Rates above all of a grid that learnt nothing, none if it has larger ones that diverged.
+fn larger(points: &[&Outcome]) -> Option<String> {
+    let largest = points.iter().map(|p| p.lr).fold(0.0, f64::max);
+    let usable = usable(points).map(|p| p.lr).fold(0.0, f64::max);
+    if usable < largest {
+        return Some("No point that did not diverge learnt anything: take a longer run.".into());
+    }
+    // nothing is ten times as large as nothing
+    let from = if largest > 0.0 { largest } else { 1e-7 };
+    let rates = [10.0, 100.0, 1000.0].map(|factor| number(two_digits(from * factor)));
+    Some(format!(
+        "No point learnt anything: go on upwards, `lr = {}`.",
+        rates.join(",")
+    ))
+}
+
+/// Where the scores say nothing, whether the losses fall towards an end of the rates.
+fn falling(points: &[&Outcome]) -> Option<String> {
+    let loss = |p: &Outcome| p.dev_loss.map_or(f64::INFINITY, |loss| loss.mean);
+    let best = usable(points).min_by(|a, b| loss(a).total_cmp(&loss(b)))?;
+    let row = usable(points).filter(|p| Axis::Lr.others(p) == Axis::Lr.others(best));
+    let next = row.filter(|p| p.lr != best.lr).map(loss);
+    let next = next.fold(f64::INFINITY, f64::min);
+    // as far as a run has to go to have learnt anything
+    let falls = next.is_finite() && next - loss(best) > 0.005 * next.abs();
+    falls
+        .then(|| edge(Axis::Lr, "The lr of the lowest loss", best, points))
+        .flatten()
 }
 
 /// Whether the best points of several methods are as good as each other.
@@ -144,8 +187,13 @@ pub fn compare(best: &[Advice], points: &[Outcome]) -> Option<String> {
     })
 }
 
-/// Whether the best value is the last of its row of the grid, and which way to go on then.
-fn edge(axis: Axis, best: &Outcome, points: &[&Outcome]) -> Option<String> {
+/// Two digits are enough for a step of a grid.
+fn two_digits(value: f64) -> f64 {
+    format!("{value:.1e}").parse().unwrap_or(value)
+}
+
+/// Whether the best value, which is told as `what`, is the last of its row of the grid, and which way to go on then.
+fn edge(axis: Axis, what: &str, best: &Outcome, points: &[&Outcome]) -> Option<String> {
     let row = points.iter().copied();
     let row: Vec<&Outcome> = row
         .filter(|p| axis.others(p) == axis.others(best))
@@ -155,19 +203,16 @@ fn edge(axis: Axis, best: &Outcome, points: &[&Outcome]) -> Option<String> {
     let onwards = |from: &Outcome| {
         // at most a decade
         let ratio = value / axis.of(from).unwrap_or(value);
-        let next = value * ratio.clamp(0.1, 10.0);
-        // two digits are enough for a step of a grid
-        let next = format!("{next:.1e}").parse().unwrap_or(next);
-        number(next)
+        number(two_digits(value * ratio.clamp(0.1, 10.0)))
     };
     match (at.checked_sub(1).map(|i| row[i]), row.get(at + 1)) {
         (None, None) => None,
         (Some(before), None) => Some(format!(
-            "The best {name} is the largest of the grid: go on upwards, `{name} = {}`.",
+            "{what} is the largest of the grid: go on upwards, `{name} = {}`.",
             onwards(before)
         )),
         (None, Some(after)) => Some(format!(
-            "The best {name} is the smallest of the grid: go on downwards, `{name} = {}`.",
+            "{what} is the smallest of the grid: go on downwards, `{name} = {}`.",
             onwards(after)
         )),
         (_, Some(after)) if after.diverged.is_some() => Some(format!(
@@ -183,6 +228,7 @@ mod tests {
     use super::*;
     use crate::experiment::{Point, RunOutcome};
     use zograd_tasks::metrics::Metric;
+    use zograd_trainer::Gain;
 
     fn point(lr: f64, eps: f64, dev: f64, loss: f64) -> Outcome {
         over_seeds(lr, eps, &[dev], loss)
@@ -201,6 +247,7 @@ mod tests {
             dev_loss: Some(loss),
             dev_examples: 100,
             test_score: None,
+            gain: None,
             diverged: None,
             seconds: 1.0,
             run: "run".into(),
@@ -379,5 +426,52 @@ mod tests {
             remark.starts_with("All 3 points are within one standard error"),
             "{remark}"
         );
+    }
+
+    #[test]
+    fn losses_say_which_way_to_go_where_scores_do_not() {
+        let row = |losses: [f64; 3]| {
+            let values = [1e-5, 3e-5, 9e-5].into_iter().zip(losses);
+            let points: Vec<Outcome> = values
+                .map(|(lr, loss)| point(lr, 1e-3, 0.54, loss))
+                .collect();
+            only(&points).remarks
+        };
+        let up = row([0.66, 0.65, 0.59]);
+        assert!(up[0].starts_with("All 3 points"), "{up:?}");
+        assert_eq!(
+            up[1],
+            "The lr of the lowest loss is the largest of the grid: go on upwards, `lr = 2.7e-4`."
+        );
+        let down = row([0.59, 0.65, 0.66]);
+        assert!(
+            down[1].contains("is the smallest of the grid: go on downwards, `lr = 3.3e-6`"),
+            "{down:?}"
+        );
+        assert_eq!(row([0.65, 0.59, 0.66]).len(), 1);
+        // less than 0.5% is nothing
+        assert_eq!(row([0.65, 0.65, 0.648]).len(), 1);
+    }
+
+    #[test]
+    fn a_grid_that_learnt_nothing_recommends_nothing() {
+        let nothing = |lr| {
+            let mut point = point(lr, 1e-3, 0.56, 0.787);
+            point.runs[0].gain = Some(Gain::Nothing);
+            point
+        };
+        let found = only(&[nothing(1e-7), nothing(5e-7)]);
+        assert!(found.learnt_nothing);
+        assert_eq!(
+            found.remarks,
+            ["No point learnt anything: go on upwards, `lr = 5e-6,5e-5,5e-4`."]
+        );
+        assert!(only(&[nothing(0.0)]).remarks[0].contains("`lr = 1e-6,1e-5,1e-4`"));
+        // what is above is known to be too much
+        let found = only(&[nothing(1e-7), diverged(1e-6)]);
+        assert!(found.learnt_nothing);
+        assert!(found.remarks[0].contains("longer run"), "{found:?}");
+        let found = only(&[nothing(1e-7), point(1e-5, 1e-3, 0.9, 0.3)]);
+        assert!(!found.learnt_nothing);
     }
 }

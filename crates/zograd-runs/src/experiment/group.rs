@@ -3,7 +3,7 @@
 use super::Spread;
 use crate::folder::RunRecord;
 use crate::inputs::task_word;
-use crate::settings::WITHOUT_EFFECT;
+use crate::settings::{BUILT_IN_MODEL, BUILT_IN_TASK, WITHOUT_EFFECT};
 use crate::words::value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -11,8 +11,6 @@ use std::path::Path;
 
 const MODEL: &str = "model";
 const TASK: &str = "task";
-/// Model or task of a run that names none.
-const BUILT_IN: &str = "built-in";
 
 /// Whether a group's runs may differ in this setting: the seed, and what does not alter a number.
 fn is_free(key: &str) -> bool {
@@ -110,7 +108,7 @@ fn setting(run: &RunRecord, key: &str) -> String {
     match run.settings.get(key) {
         Some(given) => value(given),
         None if key == TASK => task(run),
-        None if key == MODEL => BUILT_IN.into(),
+        None if key == MODEL => BUILT_IN_MODEL.into(),
         None => "-".into(),
     }
 }
@@ -119,7 +117,7 @@ fn setting(run: &RunRecord, key: &str) -> String {
 fn task(run: &RunRecord) -> String {
     let data = run.settings.get("data").and_then(toml::Value::as_str);
     match (data, &run.summary) {
-        (None, _) => BUILT_IN.into(),
+        (None, _) => BUILT_IN_TASK.into(),
         (Some(_), Some(summary)) => summary.task.clone(),
         (Some(data), None) => task_word(None, Some(data)),
     }
@@ -263,11 +261,7 @@ mod tests {
             .iter()
             .map(|(key, v)| (key.as_str(), v.as_str()))
             .collect();
-        let all = [
-            ("batch-size", "4"),
-            ("model", "built-in"),
-            ("task", "built-in"),
-        ];
+        let all = [("batch-size", "4"), ("model", "embedded"), ("task", "toy")];
         assert_eq!(shared, all);
     }
 
@@ -298,13 +292,13 @@ mod tests {
         assert_eq!(
             told,
             [
-                ("built-in", "built-in", "gv, lr 2e-5"),
+                ("embedded", "toy", "gv, lr 2e-5"),
                 (model, task, "gv, lr 3e-4"),
                 (model, task, "gv, lr 1e-4"),
                 (model, task, "mezo, lr 3e-4"),
             ]
         );
-        assert_eq!(groups[0].name, "built-in on built-in: gv, lr 2e-5");
+        assert_eq!(groups[0].name, "toy on embedded: gv, lr 2e-5");
         assert_eq!(groups[3].name, "tickets on opt-tiny: mezo, lr 3e-4");
         // what follows from model and task stands in the table of differences
         assert!(
@@ -321,7 +315,7 @@ mod tests {
             run("method = 'gv'\nmodel = '/m/chatty'"),
         ];
         let tasks: Vec<_> = group(&runs).into_iter().map(|group| group.task).collect();
-        assert_eq!(tasks, ["chats", "built-in"]);
+        assert_eq!(tasks, ["chats", "toy"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::folder::{RunRecord, Summary};
 use serde::Serialize;
 use std::path::PathBuf;
 use zograd_tasks::metrics::Metric;
-use zograd_trainer::{Event, StepRecord, StopReason};
+use zograd_trainer::{Event, Gain, StepRecord, StopReason};
 
 /// A rise of the loss by less than this share is no divergence.
 const RISE: f64 = 0.05;
@@ -39,6 +39,8 @@ pub struct RunOutcome {
     pub dev_examples: usize,
     /// Score of the best weights on the test examples.
     pub test_score: Option<f64>,
+    /// What was gained over the model it began with.
+    pub gain: Option<Gain>,
     /// Why it counts as diverged, if it does.
     pub diverged: Option<String>,
     /// Seconds of training.
@@ -103,6 +105,7 @@ impl RunOutcome {
             dev_loss: run.best().map(|best| best.dev_loss),
             dev_examples: summary.map_or(0, |s| s.counts.dev.got),
             test_score: summary.and_then(Summary::after),
+            gain: summary.and_then(|s| s.gain),
             diverged: diverged(run),
             seconds: run.seconds(),
             run: run.folder.clone(),
@@ -141,6 +144,14 @@ impl Outcome {
             seconds: runs.iter().map(|run| run.seconds).sum(),
             runs,
         }
+    }
+}
+
+impl Outcome {
+    /// Whether nothing moved in any of its runs: the score stayed, and the loss nearly so.
+    pub(super) fn learnt_nothing(&self) -> bool {
+        let nothing = |run: &RunOutcome| run.gain == Some(Gain::Nothing);
+        !self.runs.is_empty() && self.runs.iter().all(nothing)
     }
 }
 

@@ -77,7 +77,7 @@ fn settings(settings: &Value) -> String {
 }
 
 /// Whether a value, or a word of it, is a place on a disk.
-fn names_a_place(text: &str) -> bool {
+pub(crate) fn names_a_place(text: &str) -> bool {
     let mut words = text.split_whitespace();
     words.any(|word| word.starts_with(['/', '.', '~']) || word.contains('\\'))
 }

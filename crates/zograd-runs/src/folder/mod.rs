@@ -19,7 +19,7 @@ mod unfinished;
 mod whole_steps;
 mod write;
 
-pub(crate) use card::{CARD, card};
+pub(crate) use card::{CARD, card, names_a_place};
 pub(crate) use checkpoint::{check_seal, checkpoint_folder, checkpoints, folder_hash, seal};
 pub use environment::Environment;
 pub use files::{

@@ -70,6 +70,11 @@ impl TaskSource {
     /// # Errors
     /// Whatever is missing, by the name of its setting.
     pub fn find(asked: Asked<'_>, watch: &mut dyn Watch) -> Result<Self> {
+        // what is missing beside a model that is not there is no help
+        match asked.inputs.model.as_deref() {
+            Some(name) if name != BUILT_IN_MODEL => hub::check_name(name).about("`model`")?,
+            _ => {}
+        }
         asked.inputs.check(asked.columns)?;
         Self::open(asked, watch)
     }

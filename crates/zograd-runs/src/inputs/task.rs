@@ -72,9 +72,15 @@ pub(super) fn open(asked: Asked<'_>, data: &Path, watch: &mut dyn Watch) -> Resu
         return made(asked, roles, data, watch);
     }
     if inputs.task.is_none() {
-        let data = rows(asked, data, &ChatTask::fields())?;
-        if first_is_chat(&data)? {
-            return Ok(chats(data));
+        let divided = rows(asked, data, &ChatTask::fields());
+        // rows that are no chats lack what chats are divided by
+        let whole = || first_is_chat(&rows(asked, data, &[])?);
+        let is_chat = match &divided {
+            Ok(data) => first_is_chat(data)?,
+            Err(_) => whole().unwrap_or(true),
+        };
+        if is_chat {
+            return divided.map(chats);
         }
     }
     let Some(name) = inputs.task.as_deref() else {

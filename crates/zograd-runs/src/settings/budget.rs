@@ -85,7 +85,7 @@ impl Owner for StepSizes {
             "Learning rate: what these methods are most sensitive to; try a few. auto: measured from the losses of some \
              probes before the first step, which count (zeroth-order methods)",
         )
-        .or("1e-6, in the built-in run 2e-5; 5e-5 with lora, 5e-3 with prefix, 1e-4 with head; adam, tail: 1e-5, 1e-4, 1e-3, 1e-4"),
+        .or("1e-6, in the built-in run 2e-5; 5e-5 with lora, 5e-3 with prefix, 1e-4 with head; adam, adamw, tail: 1e-5; 1e-4 with lora, 1e-3 with prefix, 1e-4 with head"),
         Setting::count(
             "lr-forwards",
             "N",

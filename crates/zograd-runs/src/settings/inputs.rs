@@ -135,7 +135,7 @@ impl Inputs {
     /// The same with paths that mean the same from any folder.
     pub(super) fn absolute(self) -> Self {
         Self {
-            model: self.model.map(absolute_if_folder),
+            model: self.model.map(absolute_if_there),
             tokenizer: self.tokenizer.map(absolute),
             task: self.task.map(absolute_if_task_file),
             data: self.data.map(absolute_unless_input),
@@ -200,8 +200,8 @@ fn absolute_text(path: String) -> String {
 }
 
 /// The same for a model, which may also be the name of one on the hub.
-fn absolute_if_folder(model: String) -> String {
-    match Path::new(&model).is_dir() && model != BUILT_IN_MODEL {
+fn absolute_if_there(model: String) -> String {
+    match Path::new(&model).exists() && model != BUILT_IN_MODEL {
         true => absolute_text(model),
         false => model,
     }

@@ -441,16 +441,20 @@ fn the_default_in_words_is_the_default() {
         [inputs, "method = 'mezo'"].map(|text| check(&given(text)).config.steps);
     assert_eq!((general, built_in), (1000, 2400));
     let lr = |tune: Tune| tune.default_lr(false);
-    let adam = [full, lora, prefix, head].map(|tune| format!("{:e}", tune.default_lr(true)));
+    let adam = |tune: Tune| tune.default_lr(true);
     assert_eq!(
         default("lr"),
         format!(
-            "{:e}, in the built-in run 2e-5; {:e} with lora, {:e} with prefix, {:e} with head; adam, tail: {}",
+            "{:e}, in the built-in run 2e-5; {:e} with lora, {:e} with prefix, {:e} with head; adam, adamw, tail: {:e}; \
+             {:e} with lora, {:e} with prefix, {:e} with head",
             lr(full),
             lr(lora),
             lr(prefix),
             lr(head),
-            adam.join(", ")
+            adam(full),
+            adam(lora),
+            adam(prefix),
+            adam(head)
         )
     );
     let [one, two, three] = [full, lora, prefix].map(Tune::default_eps);

@@ -154,7 +154,8 @@ pub enum DataError {
     },
     /// Rows of one file that were divided, so that no row fell to a split.
     #[error(
-        "of the rows of {dataset} ({rows} in all) none fell to the {split} split; there are too few, or its share is too small"
+        "of the rows of {dataset} ({rows} in all) none fell to the {split} split; there are too few, or its share is too small: a folder with a file for \
+         each split divides them as you like"
     )]
     EmptyPart {
         /// The file.

@@ -362,6 +362,10 @@ fn standard_input() -> Result<Source, DataError> {
             INPUT.get_or_init(|| bytes.into()).clone()
         }
     };
+    if bytes.is_empty() {
+        let why = "it is empty, and the rows are to come from there";
+        return Err(unreadable(std::io::Error::other(why)));
+    }
     if bytes.len() as u64 > MAX_INPUT_BYTES {
         let why = format!("it has more than {MAX_INPUT_BYTES} bytes; give it as a file");
         return Err(unreadable(std::io::Error::other(why)));

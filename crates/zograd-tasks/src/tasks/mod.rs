@@ -15,8 +15,8 @@ mod sst2;
 mod wic;
 mod wsc;
 
-use crate::Task;
 use crate::near::nearest;
+use crate::{ChatTask, Task};
 pub use boolq::BoolQ;
 pub use cb::Cb;
 pub use copa::Copa;
@@ -69,7 +69,13 @@ fn near(name: &str) -> Option<&'static str> {
         .filter(|c| c.is_alphanumeric())
         .flat_map(char::to_lowercase)
         .collect();
-    nearest(&name, all().iter().map(|task| task.name()))
+    nearest(&name, names())
+}
+
+/// What a task may be called, that of chats, whose rows have no fixed fields, last.
+fn names() -> impl Iterator<Item = &'static str> {
+    let built_in = all().iter().map(|task| task.name());
+    built_in.chain([ChatTask::NAME])
 }
 
 /// There is no built-in task of this name.
@@ -77,7 +83,7 @@ fn near(name: &str) -> Option<&'static str> {
 #[error(
     "there is no task {name:?}{}; the tasks are {}, or your own in a TOML file ({name}.toml)",
     near.map(|near| format!(", did you mean {near:?}?")).unwrap_or_default(),
-    all().iter().map(|task| task.name()).collect::<Vec<_>>().join(", ")
+    names().collect::<Vec<_>>().join(", ")
 )]
 pub struct UnknownTask {
     /// The name as given.
@@ -104,11 +110,13 @@ mod tests {
             message("SST-2").as_deref(),
             Some(
                 "there is no task \"SST-2\", did you mean \"sst2\"?; the tasks are sst2, rte, cb, \
-                 boolq, wsc, wic, multirc, copa, record, squad, drop, toy, or your own in a TOML file \
+                 boolq, wsc, wic, multirc, copa, record, squad, drop, toy, chat, or your own in a TOML file \
                  (SST-2.toml)"
             )
         );
         let text = message("zzz").expect("no such task");
+        let chats = message("chta").expect("no such task");
+        assert!(chats.contains("did you mean \"chat\"?"), "{chats}");
         assert!(
             text.starts_with("there is no task \"zzz\"; the tasks are sst2, "),
             "{text}"

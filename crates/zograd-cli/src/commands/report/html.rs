@@ -19,6 +19,7 @@ pub fn page(
     groups: &[Group<'_>],
     rows: &[Row],
     axes: &[Axis],
+    notes: &[String],
 ) -> Result<String> {
     let title = title(groups);
     let mut html = String::new();
@@ -52,6 +53,10 @@ pub fn page(
         ""
     });
     html.push_str("Test: the weights that did best on the development examples. Forward passes and seconds are those of training, without evaluation.</p>\n");
+    for note in notes {
+        let note = format_args!("<p class=\"soft\">{}</p>\n", escape(note));
+        push(&mut html, note);
+    }
     curves(&mut html, groups, axes)?;
     each_run(&mut html, groups);
     ranks(&mut html, runs);
@@ -88,7 +93,6 @@ fn title(groups: &[Group<'_>]) -> String {
     let same = |what: &str, word: fn(&Group<'_>) -> String| {
         let first = groups.first().map(word).unwrap_or_default();
         match groups.iter().all(|group| word(group) == first) {
-            true if first == "built-in" => format!("{first} {what}"),
             true => first,
             false => format!("several {what}s"),
         }

@@ -15,7 +15,7 @@ use results::Row;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use zograd_runs::experiment::{Axis, SWEEP, group};
+use zograd_runs::experiment::{Axis, COMPARISON, SWEEP, group};
 use zograd_runs::folder::{CONFIG, RunRecord};
 use zograd_runs::{Blame, RunError};
 
@@ -62,7 +62,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     if let Some(path) = &page {
         files.push((
             path.clone(),
-            html::page(&runs, &groups, &rows, &Axis::USUAL)?.into_bytes(),
+            html::page(&runs, &groups, &rows, &Axis::USUAL, &[])?.into_bytes(),
         ));
     }
     if let Some(folder) = &args.csv {
@@ -93,14 +93,14 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The page of these runs, with their curves along these axes.
+/// The page of these runs, with their curves along these axes, and notes below the results.
 ///
 /// # Errors
 /// A chart that cannot be drawn.
-pub fn page(runs: &[RunRecord], axes: &[Axis]) -> Result<String> {
+pub fn page(runs: &[RunRecord], axes: &[Axis], notes: &[String]) -> Result<String> {
     let groups = group(runs);
     let rows: Vec<Row> = groups.iter().map(Row::of).collect();
-    html::page(runs, &groups, &rows, axes)
+    html::page(runs, &groups, &rows, axes, notes)
 }
 
 /// A file for the page that does not exist yet.
@@ -111,11 +111,13 @@ fn free_page() -> PathBuf {
     free.unwrap_or_else(|| "report.html".into())
 }
 
-/// The folder itself, or the points of a sweep.
+/// The folder itself, or the points of a sweep, or the runs that a comparison compares.
 fn run_folders(folder: &Path) -> Vec<PathBuf> {
-    if !folder.join(SWEEP).exists() {
-        return vec![folder.to_owned()];
-    }
+    let folder = &match folder.join(COMPARISON).exists() {
+        true => folder.join("runs"),
+        false if !folder.join(SWEEP).exists() => return vec![folder.to_owned()],
+        false => folder.to_owned(),
+    };
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut points: Vec<PathBuf> = entries
         .map(|entry| entry.path())

@@ -73,7 +73,11 @@ fn print(report: &SweepReport) -> Result<()> {
     answer(table(report).without_empty_columns().text())?;
     answer("")?;
     if let Some(best) = &report.best {
-        tell("recommended", best, report)?;
+        let what = match best.learnt_nothing {
+            true => "best so far",
+            false => "recommended",
+        };
+        tell(what, best, report)?;
         let others = report.best_of_each.iter().filter(|other| *other != best);
         for other in others {
             tell(&format!("best of {}", other.method), other, report)?;

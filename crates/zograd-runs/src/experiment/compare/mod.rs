@@ -23,7 +23,7 @@ use crate::folder::{Lock, RunRecord};
 use crate::ranks::{agreed, alike, ended};
 use crate::settings::Given;
 use crate::watch::Watch;
-use report::Done;
+use report::{Done, Tuned};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -133,8 +133,8 @@ impl Comparison {
         Ok(report)
     }
 
-    /// The best point of each method, in their order, none where all diverged; `None` if it was interrupted.
-    fn tune(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<Option<Tuned>> {
+    /// Each method in their order; `None` if it was interrupted.
+    fn tune(&self, runs: &Runs, watch: &mut dyn Watch) -> Result<Option<Vec<Tuned>>> {
         let ranks = runs.ranks();
         let mut found = Vec::new();
         for kind in self.plan.kinds() {
@@ -154,9 +154,13 @@ impl Comparison {
                 eps: best.eps,
                 batch_size: best.batch_size,
             });
-            (method, point)
+            Tuned {
+                method,
+                point,
+                remarks: best.map_or_else(Vec::new, |best| best.remarks.clone()),
+            }
         });
-        let tuned: Tuned = points.collect();
+        let tuned: Vec<Tuned> = points.collect();
         // what was chosen is gone on with by all of them, or by none
         let chosen = format!("{tuned:?}");
         alike(&ranks, &[("what was chosen by the tuning".into(), chosen)])?;
@@ -164,7 +168,7 @@ impl Comparison {
     }
 
     /// Makes the runs that are compared, seed by seed, so that what is done at any time is fair. Says how many are left.
-    fn work(&self, tuned: &Tuned, runs: &Runs, watch: &mut dyn Watch) -> Result<usize> {
+    fn work(&self, tuned: &[Tuned], runs: &Runs, watch: &mut dyn Watch) -> Result<usize> {
         let all = self.todo(tuned);
         let mut folders = Vec::with_capacity(all.len());
         for (point, seed) in &all {
@@ -181,10 +185,10 @@ impl Comparison {
     }
 
     /// The runs in their order.
-    fn todo(&self, tuned: &Tuned) -> Vec<(Point, u64)> {
+    fn todo(&self, tuned: &[Tuned]) -> Vec<(Point, u64)> {
         let seeds = self.plan.seeds().into_iter();
         let runs = seeds.flat_map(|seed| {
-            let points = tuned.iter().filter_map(|(_, point)| point.clone());
+            let points = tuned.iter().filter_map(|tuned| tuned.point.clone());
             points.map(move |point| (point, seed))
         });
         runs.collect()
@@ -201,11 +205,11 @@ impl Comparison {
     }
 
     /// What is done.
-    fn done(&self, tuned: Tuned) -> Result<Vec<Done>> {
-        let each = tuned.into_iter().map(|(method, point)| {
+    fn done(&self, tuned: Vec<Tuned>) -> Result<Vec<Done>> {
+        let each = tuned.into_iter().map(|tuned| {
             let mut runs = Vec::new();
-            if let Some(point) = &point {
-                let sweep = self.runs_of(&method)?;
+            if let Some(point) = &tuned.point {
+                let sweep = self.runs_of(&tuned.method)?;
                 for seed in self.plan.seeds() {
                     let folder = sweep.run_folder(point, seed);
                     if let Some(run) = RunRecord::read(&folder).ok().filter(RunRecord::over) {
@@ -213,15 +217,8 @@ impl Comparison {
                     }
                 }
             }
-            Ok(Done {
-                method,
-                point,
-                runs,
-            })
+            Ok(Done { tuned, runs })
         });
         each.collect()
     }
 }
-
-/// Each method, with the point that did best.
-type Tuned = Vec<(String, Option<Point>)>;

@@ -52,6 +52,8 @@ pub struct MethodReport {
     /// The batch size that did best, if it was tuned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch_size: Option<u64>,
+    /// What there is to say of its tuning: that its rate is at the end of the grid, that nothing tells rates apart.
+    pub remarks: Vec<String>,
     /// The folders of its runs, one a seed.
     pub runs: Vec<PathBuf>,
     /// How many a guard stopped.
@@ -100,10 +102,18 @@ pub struct Reached {
     pub seconds: Option<f64>,
 }
 
+/// A method, and what its tuning chose.
+#[derive(Debug)]
+pub(super) struct Tuned {
+    pub method: String,
+    /// The point that did best; none where all diverged.
+    pub point: Option<Point>,
+    pub remarks: Vec<String>,
+}
+
 /// The runs of a method, as far as they are done.
 pub(super) struct Done {
-    pub method: String,
-    pub point: Option<Point>,
+    pub tuned: Tuned,
     pub runs: Vec<RunRecord>,
 }
 
@@ -117,7 +127,7 @@ impl Target {
             self.loss = of_most(first.runs.iter().filter_map(lowest_loss));
             let scores = first.runs.iter().filter_map(highest_score);
             self.score = of_most(scores.map(|score| -score)).map(|score| -score);
-            self.of = Some(first.method.clone());
+            self.of = Some(first.tuned.method.clone());
         }
         self
     }
@@ -125,7 +135,8 @@ impl Target {
 
 impl MethodReport {
     pub(super) fn of(done: &Done, target: &Target, budget: Axis) -> Self {
-        let runs = &done.runs;
+        let Done { tuned, runs } = done;
+        let point = tuned.point.as_ref();
         let over = |number: &dyn Fn(&RunRecord) -> Option<f64>| {
             Interval::of(runs.iter().filter_map(number))
         };
@@ -133,10 +144,11 @@ impl MethodReport {
             over(&|run| run.summary.as_ref().and_then(number))
         };
         Self {
-            method: done.method.clone(),
-            lr: done.point.as_ref().map(|point| point.lr),
-            eps: done.point.as_ref().and_then(|point| point.eps),
-            batch_size: done.point.as_ref().and_then(|point| point.batch_size),
+            method: tuned.method.clone(),
+            lr: point.map(|point| point.lr),
+            eps: point.and_then(|point| point.eps),
+            batch_size: point.and_then(|point| point.batch_size),
+            remarks: tuned.remarks.clone(),
             runs: runs.iter().map(|run| run.folder.clone()).collect(),
             stopped: runs.iter().filter(|run| !run.finished()).count(),
             forwards: over(&|run| Some(run.place(Axis::Forwards))),
@@ -253,8 +265,11 @@ mod tests {
 
     fn done_of(method: &str) -> Done {
         Done {
-            method: method.into(),
-            point: None,
+            tuned: Tuned {
+                method: method.into(),
+                point: None,
+                remarks: Vec::new(),
+            },
             runs: Vec::new(),
         }
     }
