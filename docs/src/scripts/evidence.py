@@ -50,6 +50,7 @@ CLASSES = {
 }
 FINE = {
     "per-example": (["per-example", "--pool", "2", "--perturbation-rank", "1", "--refresh", "1"], ["1e-4", "3e-4", "1e-3"]),
+    "mezo+momentum": (["mezo", "--momentum", "0.9"], ["1e-5", "3e-5", "1e-4"]),
     "gv2": (["gv", "--pool", "2"], LOW),
     "gv8": (["gv", "--pool", "8"], LOW),
     "subzero, greedy4": (["greedy", "--pool", "4", *SUBZERO], [*LOW, "1e-3"]),
