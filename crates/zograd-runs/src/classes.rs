@@ -41,19 +41,28 @@ impl ClassReport {
     ) -> Option<Self> {
         let names = names(task, samples)?;
         let mut confusion = vec![vec![0; names.len()]; names.len()];
+        let mut unanswered = vec![0; names.len()];
         for prediction in predictions {
             let Answer::Choice {
-                label, prediction, ..
+                label,
+                prediction,
+                scores,
+                ..
             } = &prediction.answer
             else {
                 return None;
             };
-            *confusion.get_mut(*label)?.get_mut(*prediction)? += 1;
+            // scores that are no numbers predict no class
+            match scores.iter().all(|score| score.is_finite()) {
+                true => *confusion.get_mut(*label)?.get_mut(*prediction)? += 1,
+                false => *unanswered.get_mut(*label)? += 1,
+            }
         }
-        Some(Self::of(names, confusion))
+        Some(Self::of(names, confusion, &unanswered))
     }
 
-    fn of(names: Vec<String>, confusion: Vec<Vec<usize>>) -> Self {
+    /// Of how often each class was predicted as each, and for how many rows of each no class was.
+    fn of(names: Vec<String>, confusion: Vec<Vec<usize>>, unanswered: &[usize]) -> Self {
         let share = |part: usize, whole: usize| match whole {
             0 => 0.0,
             whole => part as f64 / whole as f64,
@@ -61,7 +70,7 @@ impl ClassReport {
         let mut occurring = Vec::new();
         let classes = names.into_iter().enumerate().map(|(k, name)| {
             let hits = confusion[k][k];
-            let rows: usize = confusion[k].iter().sum();
+            let rows = confusion[k].iter().sum::<usize>() + unanswered[k];
             let predicted: usize = confusion.iter().map(|row| row[k]).sum();
             let f1 = share(2 * hits, rows + predicted);
             if rows + predicted > 0 {
@@ -122,7 +131,7 @@ mod tests {
             vec![1, 0, 0, 0],
             vec![0; 4],
         ];
-        let report = ClassReport::of(names, confusion);
+        let report = ClassReport::of(names, confusion, &[0; 4]);
         let near = |a: f64, b: f64| assert!((a - b).abs() < 1e-12, "{a} {b}");
         for (class, (precision, recall, f1, rows)) in report.classes.iter().zip([
             (2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0, 3),
@@ -137,5 +146,15 @@ mod tests {
         }
         // the last class is nowhere
         near(report.macro_f1, (2.0 / 3.0 + 0.8) / 3.0);
+    }
+
+    /// Rows without a prediction are of their class all the same.
+    #[test]
+    fn rows_without_a_prediction_count_as_missed() {
+        let names = ["a", "b"].map(String::from).to_vec();
+        let report = ClassReport::of(names, vec![vec![0, 0], vec![0, 1]], &[3, 1]);
+        let told = |k: usize| (report.classes[k].recall, report.classes[k].rows);
+        assert_eq!((told(0), told(1)), ((0.0, 3), (0.5, 2)));
+        assert_eq!(report.classes[1].precision, 1.0);
     }
 }

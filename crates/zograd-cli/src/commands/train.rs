@@ -87,6 +87,12 @@ fn lesson(r: &Summary) -> Option<String> {
             "learnt nothing: on the development examples the score stayed and the loss moved by less than 0.5%"
         }
         (_, Some(Gain::Worse)) => &format!("the last weights are worse than {}", beginning(r)),
+        (_, Some(Gain::BlewUp)) if !r.loss_before.is_finite() => {
+            return Some(
+                "no loss was a number, that of the untuned model neither: look at its weights, or take another backend"
+                    .into(),
+            );
+        }
         (_, Some(Gain::BlewUp)) => &format!(
             "it blew up: the last weights are far worse than {}",
             beginning(r)

@@ -1,6 +1,6 @@
 //! `zograd sweep`, end to end, with the built-in model.
 
-use crate::support::{json, run, run_json, scratch, zograd};
+use crate::support::{json, run, run_json, scratch, unpack, zograd};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -330,4 +330,65 @@ fn wrong_input_leaves_nothing_behind() {
             .count();
         assert_eq!(sweeps, 0, "{args:?} left something behind");
     }
+}
+
+/// Numbers of other rows, or of another point, are never told as a sweep's.
+#[test]
+fn runs_of_other_rows_or_points_do_not_stand_side_by_side() {
+    let dir = scratch();
+    unpack(dir.path());
+    let sweep = [
+        "sweep", "--model", "model", "--task", "sst2", "--data", "data", "--method", "mezo",
+    ];
+    let small = [
+        "--forwards",
+        "8",
+        "--batch-size",
+        "4",
+        "--threads",
+        "1",
+        "--train-examples",
+        "16",
+    ];
+    let rest = [
+        "--dev-examples",
+        "8",
+        "--test-examples",
+        "8",
+        "--lr",
+        "1e-5,1e-4",
+        "--eps",
+        "1e-3",
+        "--out",
+        "s",
+    ];
+    run(dir.path(), &[&sweep[..], &small, &rest].concat());
+    let at = |name: &str| dir.path().join("s").join(name);
+    let (low, high, aside) = (
+        at("mezo-lr1e-5-eps1e-3"),
+        at("mezo-lr1e-4-eps1e-3"),
+        at("aside"),
+    );
+    let swap = || {
+        for (from, to) in [(&low, &aside), (&high, &low), (&aside, &high)] {
+            fs::rename(from, to).expect("moved");
+        }
+    };
+    swap();
+    let resume = ["sweep", "--resume", "s", "--threads", "1"];
+    let refused = |why: &str| {
+        let output = zograd(dir.path(), &resume).output().expect("it starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(why), "{said}");
+    };
+    refused("it is not the run of mezo, lr 1e-5");
+    swap();
+    run(dir.path(), &resume);
+    fs::remove_dir_all(&high).expect("removed");
+    let rows = dir.path().join("data/train.jsonl");
+    let text = fs::read_to_string(&rows).expect("rows");
+    let turned: Vec<&str> = text.lines().rev().collect();
+    fs::write(&rows, turned.join("\n")).expect("written");
+    refused("the rows that they were made of are not the same");
 }

@@ -1,6 +1,7 @@
 //! Several runs and what they say together: sweeps, groups of seeds, curves.
 
 mod advice;
+mod belongs;
 mod chance;
 mod compare;
 mod curve;

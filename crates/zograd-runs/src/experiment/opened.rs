@@ -51,8 +51,8 @@ impl<P: Plan> Opened<P> {
                 None => RunFolder::claim_free(&format!("{}-{}", plan.task(), P::ENDING))?,
             };
             let folder = claimed.path;
-            zograd_files::write(&folder.join(P::FILE), text)
-                .about(format!("`out = {}`", folder.display()))?;
+            let file = folder.join(P::FILE);
+            zograd_files::write(&file, text).on_file(&file)?;
             kept::write(&folder, &files)?;
             Ok((folder, plan, claimed.lock))
         })

@@ -4,6 +4,7 @@
 //! it.
 
 use super::advice::{Advice, advise, compare};
+use super::belongs::{self, Origins};
 use super::dealt::{self, State};
 use super::estimate::Estimate;
 use super::kept;
@@ -192,12 +193,16 @@ impl Sweep {
     fn report(&self) -> Result<SweepReport> {
         let points = self.plan.points();
         let mut outcomes = Vec::new();
+        let mut origins = Origins::default();
         for point in &points {
             let mut done = Vec::new();
             for &seed in &self.plan.seed {
                 let folder = self.run_folder(point, seed);
                 if State::of(&folder)? == State::Over {
-                    done.push(RunOutcome::of(seed, &RunRecord::read(&folder)?));
+                    let run = RunRecord::read(&folder)?;
+                    belongs::check(&run, point, seed)?;
+                    origins.check(seed, &folder)?;
+                    done.push(RunOutcome::of(seed, &run));
                 }
             }
             if done.len() == self.plan.seed.len() {

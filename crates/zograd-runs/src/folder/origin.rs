@@ -120,7 +120,7 @@ impl Origin {
     ///
     /// # Errors
     /// One of the three was changed.
-    pub(super) fn read(folder: &Path) -> Result<Self> {
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
         let sealed = Sealed::read(folder)?;
         if sealed.seal != sealed.own_seal() {
             refuse!("{INPUTS} is not as the run wrote it; put it back as it was");

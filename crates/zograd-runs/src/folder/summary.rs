@@ -133,11 +133,19 @@ impl Summary {
             (StopReason::Guard, _) if self.events.keys().any(Event::is_of_long_steps) => smaller,
             (StopReason::Guard, _) => return None,
             (_, Some(Gain::Nothing)) if lr == 0.0 => return Some([1e-6, 1e-5, 1e-4]),
+            // nothing happened because steps were too long to be made
+            (_, Some(Gain::Nothing))
+                if 2 * self.skipped > self.steps
+                    && self.events.keys().any(Event::is_of_long_steps) =>
+            {
+                smaller
+            }
             (_, Some(Gain::Nothing)) => [10.0, 100.0, 1000.0],
             (_, Some(Gain::Worse | Gain::BlewUp)) => smaller,
             _ => return None,
         };
-        Some(factors.map(|factor| rounded(lr * factor)))
+        let rates = factors.map(|factor| rounded(lr * factor));
+        rates.iter().all(|rate| rate.is_finite()).then_some(rates)
     }
 
     /// The best score on the development examples, from 0 to 1.

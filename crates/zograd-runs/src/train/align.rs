@@ -188,7 +188,13 @@ impl Job for Aligning<'_> {
                     self.watch.work_done(place as u64 + 1);
                 }
                 self.watch.work_ends();
-                report = Some(sums.report(prepared));
+                let found = sums.report(prepared);
+                if !(found.0.loss.is_finite() && found.0.gradient_norm.is_finite()) {
+                    refuse!(
+                        "the loss or the gradient of the weights is not finite: there is nothing to hold an estimate against"
+                    );
+                }
+                report = Some(found);
             }
             let Some((report, gradient)) = &mut report else {
                 continue;

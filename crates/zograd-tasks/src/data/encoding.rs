@@ -21,6 +21,13 @@ pub(super) fn check_begin(begin: &[u8], name: &str) -> Result<(), DataError> {
             hint: format!(" but packed with {how}"),
         });
     }
+    let wide: [&[u8]; 2] = [b"\xff\xfe\0\0", b"\0\0\xfe\xff"];
+    if wide.iter().any(|mark| begin.starts_with(mark)) {
+        return Err(DataError::Encoding {
+            location: name.to_owned(),
+            hint: format!(" but UTF-32; save it as UTF-8, or: iconv -f UTF-32 -t UTF-8 {name}"),
+        });
+    }
     let (little, big) = (
         begin.starts_with(b"\xff\xfe"),
         begin.starts_with(b"\xfe\xff"),
@@ -72,6 +79,10 @@ mod tests {
                 error.contains("UTF-16") && error.ends_with("iconv -f UTF-16 -t UTF-8 a.csv"),
                 "{error}"
             );
+        }
+        for bytes in [&b"\xff\xfe\0\0t\0\0\0"[..], b"\0\0\xfe\xff\0\0\0t"] {
+            let error = check_begin(bytes, "a.csv").expect_err("UTF-32").to_string();
+            assert!(error.ends_with("iconv -f UTF-32 -t UTF-8 a.csv"), "{error}");
         }
         for (bytes, word) in [
             (&b"\x1f\x8b\x08\0\0\0\0\0\0\x03"[..], "gzip -dc"),

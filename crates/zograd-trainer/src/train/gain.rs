@@ -42,7 +42,9 @@ impl Gain {
         };
         if moved <= NOISE * untuned.dev_loss.abs() && same_score(last) && same_score(best) {
             Self::Nothing
-        } else if by.prefers(last, Some(untuned)) || !untuned.dev_loss.is_finite() {
+        } else if (by.prefers(last, Some(untuned)) || !untuned.dev_loss.is_finite())
+            && last.dev_loss.is_finite()
+        {
             Self::Better
         } else if last.dev_loss <= BLOWN_UP * untuned.dev_loss
             || by_reward && last.dev_loss.is_finite()
@@ -79,6 +81,13 @@ mod tests {
         ] {
             assert_eq!(found(BestBy::Score, best, last), by_score, "{last:?}");
             assert_eq!(found(BestBy::Loss, best, last), by_loss, "{last:?}");
+        }
+        // no loss was a number from the beginning on
+        let none = at((0.0, f64::NAN));
+        for by in [BestBy::Score, BestBy::Loss] {
+            assert_eq!(Gain::between(&none, &none, &none, by), Gain::BlewUp);
+            let mended = at((0.5, 0.7));
+            assert_eq!(Gain::between(&none, &mended, &mended, by), Gain::Better);
         }
     }
 

@@ -11,6 +11,7 @@ pub use interval::Interval;
 pub use plan::{Amount, ComparisonPlan, Kind, Rules};
 pub use report::{ComparisonReport, MethodReport, Reached, Target};
 
+use super::belongs::{self, Origins};
 use super::dealt;
 use super::lists::Lists;
 use super::opened::Plan;
@@ -206,6 +207,7 @@ impl Comparison {
 
     /// What is done.
     fn done(&self, tuned: Vec<Tuned>) -> Result<Vec<Done>> {
+        let mut origins = Origins::default();
         let each = tuned.into_iter().map(|tuned| {
             let mut runs = Vec::new();
             if let Some(point) = &tuned.point {
@@ -213,6 +215,8 @@ impl Comparison {
                 for seed in self.plan.seeds() {
                     let folder = sweep.run_folder(point, seed);
                     if let Some(run) = RunRecord::read(&folder).ok().filter(RunRecord::over) {
+                        belongs::check(&run, point, seed)?;
+                        origins.check(seed, &folder)?;
                         runs.push(run);
                     }
                 }
