@@ -6,6 +6,7 @@
 
 mod chat;
 mod declared;
+mod growth;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -132,6 +133,7 @@ fn from_files(folder: &Path, declared: Declared) -> Result<Tokenizer, TokenizerE
 /// `tokenizer.json`, which is whole; in Hugging Face `add_prefix_space` and added tokens it lacks still count.
 fn from_single(file: &Path, declared: Declared) -> Result<Tokenizer, TokenizerError> {
     let text = zograd_files::read_text(file, MAX_BYTES).map_err(|e| invalid(file, &e))?;
+    growth::check(&text).map_err(|why| invalid(file, &why))?;
     // the library joins and cuts texts of the file by the lengths of others, unchecked: a merge longer
     // than every token of the vocabulary is a panic in it, for one
     let tokenizer = zograd_files::guarded(|| Tokenizer::from_bytes(text.as_bytes()))
