@@ -301,6 +301,13 @@ fn a_run_that_gained_nothing_says_so() {
             &["learnt nothing", "zograd sweep --lr 1e-11,1e-10,1e-9"][..],
             0,
         ),
+        // so long that no step was made
+        (
+            &["--lr", "1e3"],
+            "nothing",
+            &["learnt nothing", "zograd sweep --lr 1e1,3e1,1e2"],
+            0,
+        ),
         (
             &["--lr", "1e-1", "--arithmetic", "plain", "--method", "mezo"],
             "blew-up",
