@@ -37,6 +37,7 @@ pub use train::TrainArgs;
 pub use trajectory::{ExportArgs, LogArgs, LogCommand, ReplayArgs};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
 
 /// Fine-tunes language models (OPT, Llama, Mistral, Qwen, Gemma) with forward passes only (MeZO, MeZO-GV, MeZO-Greedy).
 #[derive(Debug, Parser)]
@@ -143,21 +144,34 @@ pub struct CompletionsArgs {
 /// # Errors
 /// A mistake in it, or help and version, which were asked for.
 pub fn parse() -> Result<Cli, clap::Error> {
-    let matches = command().try_get_matches_from(std::env::args_os())?;
+    let matches = command().try_get_matches_from(with_negative_numbers(std::env::args_os()))?;
     Cli::from_arg_matches(&matches)
 }
 
-/// The command. A value may begin with a minus, be it only to be refused by the name of its flag.
+/// The command.
 pub fn command() -> clap::Command {
-    with_negative_numbers(Cli::command())
+    Cli::command()
 }
 
-fn with_negative_numbers(command: clap::Command) -> clap::Command {
-    let command = command.mut_subcommands(with_negative_numbers);
-    command.mut_args(|arg| match arg.get_action().takes_values() {
-        true => arg.allow_negative_numbers(true),
-        false => arg,
-    })
+/// These arguments, each negative number as the value of the flag before it, be it only to be refused by its name: alone
+/// it would be taken for a flag.
+fn with_negative_numbers(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut found: Vec<OsString> = Vec::new();
+    for arg in args {
+        let is_negative = |text: &str| text.starts_with('-') && text.parse::<f64>().is_ok();
+        let is_negative = arg
+            .to_str()
+            .is_some_and(|text| text.split(',').next().is_some_and(is_negative));
+        let is_open = |flag: &str| flag.starts_with("--") && flag.len() > 2 && !flag.contains('=');
+        match found.last_mut() {
+            Some(flag) if is_negative && flag.to_str().is_some_and(is_open) => {
+                flag.push("=");
+                flag.push(arg);
+            }
+            _ => found.push(arg),
+        }
+    }
+    found
 }
 
 #[cfg(test)]
@@ -167,5 +181,24 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn a_negative_number_belongs_to_the_flag_before_it() {
+        let joined = |args: &[&str]| with_negative_numbers(args.iter().map(OsString::from));
+        for (args, found) in [
+            (&["--lr", "-1e-4"][..], &["--lr=-1e-4"][..]),
+            (&["--lr", "-1e-4,1"], &["--lr=-1e-4,1"]),
+            (&["--eps", "-inf", "--lr"], &["--eps=-inf", "--lr"]),
+            (&["--lr=1", "-2"], &["--lr=1", "-2"]),
+            (&["--lr", "--eps"], &["--lr", "--eps"]),
+            (&["--json", "-h"], &["--json", "-h"]),
+            (&["--", "-2"], &["--", "-2"]),
+        ] {
+            assert_eq!(
+                joined(args),
+                found.iter().map(OsString::from).collect::<Vec<_>>()
+            );
+        }
     }
 }

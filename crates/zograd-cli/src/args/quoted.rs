@@ -65,7 +65,22 @@ fn value_of(arg: &str) -> &str {
     }
 }
 
+/// What serde says of a file, whose words are the file's own.
+const OF_A_FILE: [&str; 4] = [
+    "missing field `",
+    "unknown field `",
+    "unknown variant `",
+    "duplicate field `",
+];
+
+/// The same, where no name is known; from the first words of serde on the text is left as it is.
 fn quoted_as_flags(text: &str) -> String {
+    let foreign = OF_A_FILE.into_iter().filter_map(|words| text.find(words));
+    let (own, foreign) = text.split_at(foreign.min().unwrap_or(text.len()));
+    own_as_flags(own) + foreign
+}
+
+fn own_as_flags(text: &str) -> String {
     static FLAGS: OnceLock<BTreeSet<String>> = OnceLock::new();
     let flags = FLAGS.get_or_init(flags);
     let mut line = String::new();
@@ -118,6 +133,10 @@ mod tests {
             ("go on, `lr = 2e-4`.", "go on, --lr 2e-4."),
             ("/tmp/`lr`/x is gone", "/tmp/`lr`/x is gone"),
             ("no \"`pool`\" here", "no \"`pool`\" here"),
+            (
+                "`model = x`: missing field `model`, or `eps`",
+                "--model x: missing field `model`, or `eps`",
+            ),
             (
                 "`lora-targets = [\"q\"]`: no",
                 "`lora-targets = [\"q\"]`: no",

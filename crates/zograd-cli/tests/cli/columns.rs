@@ -1,7 +1,7 @@
 //! Rows as people have them: one file in any format, its columns by name, no task file.
 
 use crate::errors::refused;
-use crate::support::{metrics, run, run_json, scratch, unpack, zograd};
+use crate::support::{metrics, run, run_json, run_text, scratch, unpack, zograd};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
@@ -431,6 +431,32 @@ fn prompts_and_answers() {
         text.starts_with("Q: what is ") && text.contains("?\nA: number "),
         "{text}"
     );
+}
+
+#[test]
+fn a_prompt_that_holds_the_answer_is_told() {
+    let dir = scratch();
+    fs::write(dir.path().join("rows.csv"), csv(&reviews(40), ',')).expect("written");
+    unpack(dir.path());
+    let said = |template: &str| {
+        let rows = [
+            "--data",
+            "rows.csv",
+            "--label",
+            "sentiment",
+            "--tokenizer",
+            "model",
+        ];
+        let args = [
+            &["prompts", "--limit", "1", "--template", template],
+            &rows[..],
+        ]
+        .concat();
+        run_text(dir.path(), &args).1
+    };
+    let told = "{sentiment} is the answer itself";
+    assert!(said("{review} {sentiment}").contains(told));
+    assert!(!said("{review} sentiment").contains(told));
 }
 
 #[test]

@@ -29,6 +29,25 @@ fn small<'a>(more: &[&'a str]) -> Vec<&'a str> {
     args
 }
 
+#[test]
+fn a_comparison_of_which_no_method_has_a_rate_has_failed() {
+    let dir = scratch();
+    let args = small(&[
+        "--method",
+        "mezo,greedy",
+        "--lr",
+        "1e30",
+        "--seed",
+        "1",
+        "--out",
+        "c",
+    ]);
+    let output = zograd(dir.path(), &args).output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("mezo: every rate diverged"), "{text}");
+}
+
 /// Zeroth-order methods and one with a gradient: each is tuned, then run with each seed at its own best rate, at one
 /// budget.
 #[test]

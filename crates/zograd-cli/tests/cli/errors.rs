@@ -42,7 +42,12 @@ fn flags_out_of_range() {
         (&["train", "--eps", "nan"], &["--eps"]),
         (&["train", "--eps", "1e38"], &["--eps", "at most 1"]),
         (&["train", "--eps", "1e-320"], &["--eps"]),
-        (&["train", "--lr", "-1"], &["--lr"]),
+        (&["train", "--lr", "-1"], &["--lr -1:"]),
+        (&["train", "--lr", "-1e-4"], &["--lr -0.0001:"]),
+        (
+            &["train", "--patience", "2", "--dev-examples", "0"],
+            &["--patience 2", "--dev-examples"],
+        ),
         (
             &["train", "--batch-size", "18446744073709551615"],
             &["--batch-size"],
@@ -157,6 +162,20 @@ fn flags_out_of_range() {
         (
             &["train", "--guard", "flat-loss=stop,flat-loss=skip"],
             &["--guard flat-loss=skip", "answered already"],
+        ),
+        (
+            &["train", "--guard", "reward-late=stop"],
+            &["reward-late does not happen", "--objective reward"],
+        ),
+        (
+            &[
+                "train",
+                "--method",
+                "adam",
+                "--guard",
+                "update-too-far=stop",
+            ],
+            &["update-too-far does not happen"],
         ),
         (
             &["train", "--model", "`lr`", "--task", "toy"],

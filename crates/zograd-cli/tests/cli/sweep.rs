@@ -109,6 +109,26 @@ fn a_sweep_names_the_best_point_and_those_that_diverged() {
     );
 }
 
+/// Nothing was found: a script that goes on with what a sweep recommends must know.
+#[test]
+fn a_sweep_of_which_every_point_diverged_has_failed() {
+    let dir = scratch();
+    let args = small(&[
+        "--lr",
+        "1e30",
+        "--method",
+        "mezo",
+        "--forwards",
+        "20",
+        "--out",
+        "s",
+    ]);
+    let output = zograd(dir.path(), &args).output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("Every point diverged"), "{text}");
+}
+
 /// Without a list the grid is the built-in one, and the settings of a preset bring theirs.
 #[test]
 fn default_grids() {

@@ -171,8 +171,10 @@ fn made(asked: Asked<'_>, roles: Roles<'_>, data: &Path, watch: &mut dyn Watch) 
     made.notes.iter().for_each(|note| watch.note(note));
     // where it is kept
     let file = Path::new("task.toml");
+    let task = UserTask::parse(file, &made.text).or_input()?;
+    task.notes().iter().for_each(|note| watch.note(note));
     Ok(Opened {
-        task: Arc::new(UserTask::parse(file, &made.text).or_input()?),
+        task: Arc::new(task),
         data,
         file: Some(made.text),
         is_made: true,

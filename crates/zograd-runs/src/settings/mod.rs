@@ -75,7 +75,9 @@ use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
 use zograd_select::{MAX_EVALUATIONS, MethodSpec, Methods};
 use zograd_tasks::{SplitSizes, Yields};
 use zograd_trainer::trajectory::{AdapterStart, Header};
-use zograd_trainer::{DecayToward, MeasuredRate, Measuring, Schedule, TailStep, TrainConfig};
+use zograd_trainer::{
+    DecayToward, Event, MeasuredRate, Measuring, Schedule, TailStep, TrainConfig,
+};
 
 /// Learning rate of the built-in run, chosen for a curve that can be watched: 1e-4 is faster, 1e-3 diverges.
 const BUILT_IN_LR: f64 = 2e-5;
@@ -259,6 +261,12 @@ impl Settings {
         let every = limit.map_or(1, |_| 0);
         config.eval_every = steps.budget.eval_every.unwrap_or(every);
         config.patience = steps.budget.patience.unwrap_or(0);
+        if config.patience > 0 && sizes.dev == 0 {
+            refuse!(
+                "`patience = {}`: nothing gets better without development examples; use `dev-examples` of at least 1, or leave it out",
+                config.patience
+            );
+        }
         config.best_by = steps.budget.best_by.unwrap_or_default();
         config.eval_batch_size = eval_batch_size;
         config.check().or_input()?;
@@ -523,6 +531,33 @@ fn take_sizes(given: &mut Given, built_in: bool) -> Result<SplitSizes> {
     })
 }
 
+/// Refuses a guard for what does not happen to these runs.
+fn check_guards(budget: &Budget, method: MethodKind, objective: ObjectiveName) -> Result<()> {
+    let Some(guard) = &budget.guard else {
+        return Ok(());
+    };
+    for event in budget.guards()?.answered() {
+        if event.is_of_reward() && objective != ObjectiveName::Reward {
+            refuse!("`guard = {guard}`: {event} does not happen without `objective = reward`");
+        }
+        match event {
+            Event::FlatLoss
+            | Event::VanishingGradient
+            | Event::UpdateBelowGrid
+            | Event::UpdateTooFar
+                if method.has_gradient() =>
+            {
+                refuse!("`guard = {guard}`: {event} does not happen to a gradient method")
+            }
+            Event::ExplodingGradient if method == MethodKind::Tail => refuse!(
+                "`guard = {guard}`: the length of a tail's gradient is known when the weights have moved; leave {event} out"
+            ),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// What methods with steps have.
 #[derive(Default)]
 struct Stepped {
@@ -611,27 +646,8 @@ impl Stepped {
         }
         if gradient {
             objective.check_differentiable()?;
-            let never = [
-                "flat-loss",
-                "vanishing-gradient",
-                "update-below-grid",
-                "update-too-far",
-            ];
-            if let Some(guard) = &budget.guard
-                && let Some(event) = never.into_iter().find(|event| guard.contains(event))
-            {
-                refuse!("`guard = {guard}`: {event} does not happen to a gradient method");
-            }
-            let late = "exploding-gradient";
-            if let Some(guard) = &budget.guard
-                && chosen.kind == MethodKind::Tail
-                && guard.contains(late)
-            {
-                refuse!(
-                    "`guard = {guard}`: the length of a tail's gradient is known when the weights have moved; leave {late} out"
-                );
-            }
         }
+        check_guards(&budget, chosen.kind, objective)?;
         let (mut reward, mut drawn) = (None, SamplingOptions::default());
         if objective == ObjectiveName::Reward {
             let mut options: RewardOptions = given.take()?;

@@ -71,21 +71,31 @@ impl UserTask {
         TaskFile::parse(file, text)?.check(file)
     }
 
-    /// What is probably not meant, in words: candidates that run into the word before them.
+    /// What is probably not meant, in words: prompts that hold the answer, candidates that run into the word before them.
     pub fn notes(&self) -> Vec<String> {
-        let Endings::Chosen { candidates, .. } = &self.endings else {
-            return Vec::new();
+        let (result, candidates) = match &self.endings {
+            Endings::Written { answer, .. } => (answer, None),
+            Endings::Chosen {
+                label, candidates, ..
+            } => (label, Some(candidates)),
         };
-        let glued = candidates.iter().find_map(|c| self.template.glued(c));
-        let note = |text: String| {
+        let told = self.template.fields().any(|field| field == result);
+        let told = told.then(|| {
+            format!(
+                "template: {{{result}}} is the answer itself: a model that reads it learns to repeat it and nothing else"
+            )
+        });
+        let mut candidates = candidates.into_iter().flatten();
+        let glued = candidates.find_map(|c| self.template.glued(c));
+        let glued = glued.map(|text| {
             let end: String = text.chars().rev().take(40).collect();
             let end: String = end.chars().rev().collect();
             format!(
                 "candidates: without a blank before it, a candidate and what stands before it read as one word \
                  ({end:?}); begin candidates with a blank or a line break"
             )
-        };
-        glued.map(note).into_iter().collect()
+        });
+        told.into_iter().chain(glued).collect()
     }
 
     /// Whether this row has every field that the task file names: the first row of a split tells

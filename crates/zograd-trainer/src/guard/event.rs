@@ -120,7 +120,8 @@ impl Event {
         }
     }
 
-    fn is_of_reward(self) -> bool {
+    /// Whether it happens to the rewards of answers only.
+    pub fn is_of_reward(self) -> bool {
         matches!(
             self,
             Self::RewardEnded | Self::RewardLate | Self::RewardUnreadable | Self::RewardNotFinite

@@ -21,6 +21,11 @@ impl Guards {
             .unwrap_or_else(|| event.usual_policy())
     }
 
+    /// The events for which somebody said what is done about them.
+    pub fn answered(&self) -> impl Iterator<Item = Event> {
+        self.0.keys().copied()
+    }
+
     /// Sets what is done about an event.
     ///
     /// # Errors

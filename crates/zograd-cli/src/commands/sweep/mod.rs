@@ -57,7 +57,8 @@ pub fn run(args: &SweepArgs, ranks: &Ranks) -> Result<ExitCode> {
         ));
         return Ok(stop.exit_code());
     }
-    Ok(ExitCode::SUCCESS)
+    // as a run that blew up ends
+    Ok(ExitCode::from(u8::from(report.best.is_none())))
 }
 
 /// Draws `sweep.svg`.
