@@ -20,6 +20,7 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::processors::template::{SpecialToken, TemplateProcessing};
 use tokenizers::{AddedToken, Tokenizer};
+use zograd_weights::is_lfs_pointer;
 
 use crate::config::ModelConfig;
 use crate::gguf::{GgufError, GgufModel, is_gguf};
@@ -132,7 +133,7 @@ fn from_files(folder: &Path, declared: Declared) -> Result<Tokenizer, TokenizerE
 
 /// `tokenizer.json`, which is whole; in Hugging Face `add_prefix_space` and added tokens it lacks still count.
 fn from_single(file: &Path, declared: Declared) -> Result<Tokenizer, TokenizerError> {
-    let text = zograd_files::read_text(file, MAX_BYTES).map_err(|e| invalid(file, &e))?;
+    let text = read_text(file)?;
     growth::check(&text).map_err(|why| invalid(file, &why))?;
     // the library joins and cuts texts of the file by the lengths of others, unchecked: a merge longer
     // than every token of the vocabulary is a panic in it, for one
@@ -200,8 +201,9 @@ fn from_vocab_and_merges(
     let add_prefix_space = declared.add_prefix_space.unwrap_or(false);
     let add_bos = declared.add_bos.unwrap_or(true);
     let named = |token: &Option<AddedToken>, usual: &str| {
+        let listed = || declared.listed(usual);
         let usual = || AddedToken::from(usual, true).normalized(true);
-        token.clone().unwrap_or_else(usual)
+        token.clone().or_else(listed).unwrap_or_else(usual)
     };
     let (bos, pad) = (named(&declared.bos, BOS), named(&declared.pad, PAD));
     let eos = declared.add_eos.then(|| named(&declared.eos, BOS));
@@ -285,9 +287,19 @@ fn add(tokenizer: &mut Tokenizer, declared: Declared) -> Result<(), TokenizerErr
     Ok(())
 }
 
+/// The text of a file with a vocabulary, which may be large enough for git-lfs.
+fn read_text(file: &Path) -> Result<String, TokenizerError> {
+    let text = zograd_files::read_text(file, MAX_BYTES).map_err(|error| invalid(file, &error))?;
+    if is_lfs_pointer(text.as_bytes()) {
+        let reason = "it is a git-lfs pointer and not the file itself; git lfs pull, run in its folder, fetches it";
+        return Err(invalid(file, &reason));
+    }
+    Ok(text)
+}
+
 /// Tokens and their ids: one JSON object.
 fn read_vocab(file: &Path) -> Result<Vocab, TokenizerError> {
-    let text = zograd_files::read_text(file, MAX_BYTES).map_err(|error| invalid(file, &error))?;
+    let text = read_text(file)?;
     let tokens: HashMap<String, u32> =
         serde_json::from_str(&text).map_err(|error| invalid(file, &error))?;
     Ok(tokens.into_iter().collect())
@@ -296,7 +308,7 @@ fn read_vocab(file: &Path) -> Result<Vocab, TokenizerError> {
 /// The pairs of tokens that become one, by rank: two to a line, a space between them. A first line may
 /// begin with `#version`.
 fn read_merges(file: &Path) -> Result<Vec<(String, String)>, TokenizerError> {
-    let text = zograd_files::read_text(file, MAX_BYTES).map_err(|error| invalid(file, &error))?;
+    let text = read_text(file)?;
     let lines = text.lines().enumerate();
     lines
         .filter(|(_, line)| !line.starts_with("#version"))

@@ -203,17 +203,34 @@ impl Row {
     /// # Errors
     /// [`DataError::MissingField`].
     pub fn value(&self, field: &str) -> Result<&Value, DataError> {
-        at_path(&self.fields, field).ok_or_else(|| DataError::MissingField {
-            location: self.location.clone(),
-            field: field.to_owned(),
-            near: nearest(field, self.fields.keys().map(String::as_str)).map(str::to_owned),
-            present: self
-                .fields
-                .keys()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(", "),
+        at_path(&self.fields, field).ok_or_else(|| {
+            let (near, present) = self.instead(field);
+            DataError::MissingField {
+                location: self.location.clone(),
+                field: field.to_owned(),
+                near,
+                present,
+            }
         })
+    }
+
+    /// What may be meant by a field that is missing, and what there is, in words: of the object that its path leads to, if
+    /// it leads to one.
+    pub(crate) fn instead(&self, field: &str) -> (Option<String>, String) {
+        let present = names(&self.fields);
+        let Some((path, inner)) = object_on(&self.fields, field) else {
+            let near = nearest(field, self.fields.keys().map(String::as_str));
+            return (near.map(str::to_owned), present);
+        };
+        let near = nearest(&field[path.len() + 1..], inner.keys().map(String::as_str));
+        let near = near.map(|near| format!("{path}.{near}"));
+        let inside = match inner.is_empty() {
+            true => "none".to_owned(),
+            false => names(inner),
+        };
+        let present =
+            format!("{present}; a dot leads to a field within a field, and {path:?} has: {inside}");
+        (near, present)
     }
 
     pub(crate) fn wrong_type(
@@ -242,6 +259,24 @@ fn at_path<'a>(fields: &'a Map<String, Value>, path: &str) -> Option<&'a Value> 
         })
     };
     fields.get(path).or_else(within)
+}
+
+/// The innermost object that a path leads to before it ends, and the part of the path up to it.
+fn object_on<'a, 'p>(
+    fields: &'a Map<String, Value>,
+    path: &'p str,
+) -> Option<(&'p str, &'a Map<String, Value>)> {
+    let mut dots = path.rmatch_indices('.');
+    dots.find_map(|(dot, _)| match at_path(fields, &path[..dot]) {
+        Some(Value::Object(inner)) => Some((&path[..dot], inner)),
+        _ => None,
+    })
+}
+
+/// The names of fields, in words.
+fn names(fields: &Map<String, Value>) -> String {
+    let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+    names.join(", ")
 }
 
 /// A whole number, also where it is written as `1.0`, as tables with gaps write it.
@@ -350,6 +385,23 @@ mod tests {
             message(row.texts("b.c")),
             "train.jsonl:5: field \"b.c\" is an empty list, at least one entry is needed"
         );
+    }
+
+    #[test]
+    fn a_field_missing_in_an_object_is_looked_for_there() {
+        let row = row(r#"{"doc": {"txt": "x", "by": {"name": "y"}}, "docs.text": {}, "none": {}}"#);
+        assert_eq!(
+            message(row.text("doc.text")),
+            "train.jsonl:5: field \"doc.text\" is missing, did you mean \"doc.txt\"?; the row has: doc, docs.text, none; \
+             a dot leads to a field within a field, and \"doc\" has: txt, by"
+        );
+        let inner = message(row.text("doc.by.names"));
+        assert!(inner.contains("did you mean \"doc.by.name\"?"), "{inner}");
+        // nothing is like it, least of all the object itself
+        let unlike = message(row.text("doc.label"));
+        assert!(unlike.contains("\"doc.label\" is missing; the"), "{unlike}");
+        let empty = message(row.text("none.a"));
+        assert!(empty.ends_with("and \"none\" has: none"), "{empty}");
     }
 
     #[test]

@@ -75,6 +75,14 @@ pub enum ReadError {
         /// Why not.
         reason: String,
     },
+    /// Not the file, but what git-lfs leaves in its place.
+    #[error(
+        "{file} is a git-lfs pointer and not the file itself; git lfs pull, run in its folder, fetches it"
+    )]
+    Pointer {
+        /// The file.
+        file: PathBuf,
+    },
     /// Two stored tensors are the same parameter.
     #[error("{tensor} is stored twice: in {first} and in {second}")]
     Duplicate {

@@ -17,9 +17,10 @@ use crate::decode::{DecodeError, decode};
 use crate::entry::{Entry, Stored};
 use crate::error::ReadError;
 use crate::float::Float;
+use crate::pointer;
 use crate::storage::Storage;
 use archive::{MAGIC, Region};
-use pickle::{Made, Tensor};
+use pickle::{Fault, Made, Tensor};
 
 /// What views may repeat in a small file, in bytes: the biases and norms of a model.
 const MAX_REPEATED: u64 = 64 << 10;
@@ -41,10 +42,16 @@ impl PytorchFile {
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let read = ReadError::read(path);
         let mut file = zograd_files::open(path).map_err(&read)?;
+        pointer::check(&mut file, path)?;
         let size = file.metadata().map_err(read)?.len();
         let left = size.saturating_mul(2).saturating_add(MAX_REPEATED);
-        let (tensors, storages) =
-            scan(&mut file).map_err(|reason| ReadError::damaged(path, reason))?;
+        let (tensors, storages) = scan(&mut file).map_err(|fault| match fault {
+            Fault::Damaged(reason) => ReadError::damaged(path, reason),
+            Fault::Foreign(reason) => ReadError::Unsupported {
+                file: path.to_owned(),
+                reason,
+            },
+        })?;
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -143,7 +150,7 @@ fn place(
 type Contents = (BTreeMap<Rc<str>, Tensor>, HashMap<Rc<str>, Region>);
 
 /// The tensors and storages of either format.
-fn scan(file: &mut File) -> Result<Contents, String> {
+fn scan(file: &mut File) -> Result<Contents, Fault> {
     let mut magic = [0; 4];
     file.read_exact(&mut magic).map_err(text)?;
     match magic {
@@ -152,7 +159,7 @@ fn scan(file: &mut File) -> Result<Contents, String> {
     }
 }
 
-fn zipped(file: &mut File) -> Result<Contents, String> {
+fn zipped(file: &mut File) -> Result<Contents, Fault> {
     let entries = archive::directory(file)?;
     let pickle = entries.keys().find(|name| name.ends_with("/data.pkl"));
     let pickle = pickle.ok_or("the archive has no data.pkl")?;
@@ -166,7 +173,7 @@ fn zipped(file: &mut File) -> Result<Contents, String> {
         file.seek(SeekFrom::Start(order.start)).map_err(text)?;
         file.read_exact(&mut first).map_err(text)?;
         if first == *b"big" {
-            return Err("its numbers are big-endian".to_owned());
+            return Err("its numbers are big-endian".into());
         }
     }
     let folder = format!("{folder}data/");
@@ -179,7 +186,7 @@ fn zipped(file: &mut File) -> Result<Contents, String> {
 
 /// A magic number, a protocol number and a description of the machine, the tensors, the keys of the
 /// storages, and then the storages in that order: each the number of its elements and these.
-fn legacy(file: &mut File) -> Result<Contents, String> {
+fn legacy(file: &mut File) -> Result<Contents, Fault> {
     let size = file.metadata().map_err(text)?.len();
     file.rewind().map_err(text)?;
     let mut input = BufReader::new(file);
@@ -188,7 +195,7 @@ fn legacy(file: &mut File) -> Result<Contents, String> {
     }
     let tensors = state_dict(pickle::read(&mut input)?)?;
     let Made::Texts(keys) = pickle::read(&mut input)? else {
-        return Err("it has no list of storages".to_owned());
+        return Err("it has no list of storages".into());
     };
     let described: HashMap<&str, _> = tensors
         .values()
@@ -204,13 +211,13 @@ fn legacy(file: &mut File) -> Result<Contents, String> {
         start = start.saturating_add(8);
         let end = bytes.and_then(|bytes| start.checked_add(bytes));
         let (Some(bytes), Some(end)) = (bytes, end.filter(|end| *end <= size)) else {
-            return Err("its storages are cut off".to_owned());
+            return Err("its storages are cut off".into());
         };
         let mut count = [0; 8];
         input.seek(SeekFrom::Start(start - 8)).map_err(text)?;
         input.read_exact(&mut count).map_err(text)?;
         if u64::from_le_bytes(count) != storage.elements {
-            return Err("a storage has another size than its tensors say".to_owned());
+            return Err("a storage has another size than its tensors say".into());
         }
         let crc = None;
         storages.insert(key, Region { start, bytes, crc });
@@ -219,10 +226,12 @@ fn legacy(file: &mut File) -> Result<Contents, String> {
     Ok((tensors, storages))
 }
 
-fn state_dict(made: Made) -> Result<BTreeMap<Rc<str>, Tensor>, String> {
+fn state_dict(made: Made) -> Result<BTreeMap<Rc<str>, Tensor>, Fault> {
     match made {
         Made::StateDict(tensors) => Ok(tensors),
-        _ => Err("it is no state dict".to_owned()),
+        _ => Err(Fault::Foreign(
+            "it is no state dict; save model.state_dict()".to_owned(),
+        )),
     }
 }
 

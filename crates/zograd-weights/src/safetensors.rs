@@ -14,6 +14,7 @@ use crate::decode::{DecodeError, decode};
 use crate::entry::{Entry, Stored};
 use crate::error::ReadError;
 use crate::float::Float;
+use crate::pointer;
 use crate::storage::Storage;
 
 /// The largest header the reference implementation accepts.
@@ -33,6 +34,7 @@ impl SafetensorsFile {
         let read = ReadError::read(path);
         let damaged = |reason: String| ReadError::damaged(path, reason);
         let mut file = zograd_files::open(path).map_err(&read)?;
+        pointer::check(&mut file, path)?;
         let size = file.metadata().map_err(&read)?.len();
         let mut length = [0; 8];
         if size < 8 {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use zograd_files::MAX_SMALL_BYTES;
 use zograd_weights::{Entry, Storage, WeightFile};
 
-use super::attach::{check, install};
+use super::attach::{Slot, check, install};
 use super::config::{AdapterConfig, PrefixConfig};
 use super::error::AdapterError;
 use super::{file, peft};
@@ -46,20 +46,24 @@ impl AdapterConfig {
     /// # Errors
     /// There is none, or it is not supported.
     pub fn from_folder(folder: &Path) -> Result<Self, AdapterError> {
+        Ok(Self::read(folder)?.0)
+    }
+
+    /// The same, and whether the tensors of the folder say which modules have it.
+    fn read(folder: &Path) -> Result<(Self, bool), AdapterError> {
         let config: Map<String, Value> = json(folder, file::CONFIG)?;
-        let refused = |reason: String| AdapterError::Config {
-            file: folder.join(file::CONFIG),
-            reason,
-        };
+        let refused = |reason: String| refused(folder, reason);
         let text = |key: &str| config.get(key).and_then(Value::as_str);
         match (text("peft_type"), text("adapter")) {
             (Some("LORA"), _) => {
                 let described = peft::read(&config).map_err(refused)?;
+                let is_by_tensors = described.is_by_tensors();
                 let tensors = || {
                     let entries = WeightFile::open(&tensors(folder))?.entries();
                     Ok(entries.into_iter().map(|entry| entry.name).collect())
                 };
-                described.with(tensors, refused).map(Self::Lora)
+                let lora = described.with(tensors, refused)?;
+                Ok((Self::Lora(lora), is_by_tensors))
             }
             (Some(other), _) => Err(refused(format!(
                 "the PEFT adapter {other} is not supported; only LORA is"
@@ -73,7 +77,7 @@ impl AdapterConfig {
                     )));
                 }
                 serde_json::from_value::<PrefixConfig>(Value::Object(config.clone()))
-                    .map(Self::Prefix)
+                    .map(|prefix| (Self::Prefix(prefix), false))
                     .map_err(|error| refused(error.to_string()))
             }
             (None, _) => Err(refused(
@@ -85,7 +89,7 @@ impl AdapterConfig {
 
 /// See [`Model::with_adapter_from`](crate::Model::with_adapter_from).
 pub(crate) fn with_adapter_from<D: Decoder>(model: D, folder: &Path) -> Result<D, AdapterError> {
-    let config = AdapterConfig::from_folder(folder)?;
+    let (config, is_by_tensors) = AdapterConfig::read(folder)?;
     check(&model, &config)?;
     let path = tensors(folder);
     let mut tensors = WeightFile::open(&path)?;
@@ -98,8 +102,16 @@ pub(crate) fn with_adapter_from<D: Decoder>(model: D, folder: &Path) -> Result<D
     // f64 holds every f32
     let storage = Storage::try_from(dtype).unwrap_or(Storage::F32);
     let model = install(model, &config, |layer, slot, shape| {
-        let tensor = file::name(&slot.path(D::LAYERS, layer)).unwrap_or_default();
+        let name = |slot: Slot| file::name(&slot.path(D::LAYERS, layer)).unwrap_or_default();
+        let tensor = name(slot);
         let Some(entry) = entries.remove(&tensor) else {
+            // a module that a pattern leaves out has neither of the two
+            if let Slot::A(projection) = slot
+                && is_by_tensors
+                && !entries.contains_key(&name(Slot::B(projection)))
+            {
+                return Err(refused(folder, peft::unlike_the_first(layer)));
+            }
             return Err(AdapterError::Missing {
                 file: path.clone(),
                 tensor,
@@ -119,6 +131,13 @@ pub(crate) fn with_adapter_from<D: Decoder>(model: D, folder: &Path) -> Result<D
     match entries.into_keys().next() {
         Some(tensor) => Err(AdapterError::Unexpected { file: path, tensor }),
         None => Ok(model),
+    }
+}
+
+fn refused(folder: &Path, reason: String) -> AdapterError {
+    AdapterError::Config {
+        file: folder.join(file::CONFIG),
+        reason,
     }
 }
 

@@ -30,9 +30,11 @@ const UNSUPPORTED: [&str; 17] = [
     "velora_config",
 ];
 
-/// How `A` and `B` may have begun: in these ways the base weights stayed as they were. In others (PiSSA, OLoRA,
-/// CorDA, LoftQ, LoRA-GA) a part of them was taken off, and the adapter belongs to what was left.
-const INITIALISATIONS: [&str; 3] = ["gaussian", "eva", "orthogonal"];
+/// How `A` and `B` may have begun: in these ways the base weights stayed as they were.
+const INITIALISATIONS: [&str; 4] = ["gaussian", "eva", "orthogonal", "mica"];
+
+/// Ways whose names begin so: a part of the base weights was taken off, and the adapter belongs to what was left.
+const CHANGING: [&str; 5] = ["pissa", "olora", "corda", "loftq", "lora_ga"];
 
 /// What PEFT reads as this adapter of `base`.
 pub(super) fn write(lora: &LoraConfig, base: &str) -> Value {
@@ -73,7 +75,20 @@ pub(super) struct Described {
     targets: Option<Vec<Projection>>,
 }
 
+/// What is said of an adapter that this layer has at other projections than the first one.
+pub(super) fn unlike_the_first(layer: usize) -> String {
+    format!(
+        "target_modules: layer {layer} has the adapter at other projections than the first one, which is not \
+         supported; merge the adapter with PEFT, and give the merged model"
+    )
+}
+
 impl Described {
+    /// Whether the tensors say which modules have the adapter.
+    pub fn is_by_tensors(&self) -> bool {
+        self.targets.is_none()
+    }
+
     /// The adapter with these tensors.
     ///
     /// # Errors
@@ -118,24 +133,21 @@ pub(super) fn read(config: &Map<String, Value>) -> Result<Described, String> {
         Value::String(bias) if bias == "none" => {}
         other => return Err(unsupported("bias", other)),
     }
-    match get("init_lora_weights") {
-        Value::Null | Value::Bool(_) => {}
-        Value::String(how) if INITIALISATIONS.contains(&how.as_str()) => {}
-        other => {
-            return Err(format!(
-                "init_lora_weights = {other} is not supported: PEFT changes the base weights for it, so that the \
-                 adapter does not fit the model as it is; convert it to an ordinary one in PEFT \
-                 (path_initial_model_for_weight_conversion), or merge it there and give the merged model"
-            ));
-        }
-    }
+    check_initialisation(get("init_lora_weights"))?;
     let r = match whole(get("r")) {
+        Some(0) => return Err("r = 0: a rank is at least 1".to_owned()),
         Some(r) => usize::try_from(r).unwrap_or(usize::MAX),
         None => return Err("r must be a whole number".to_owned()),
     };
     let Some(alpha) = get("lora_alpha").as_f64() else {
         return Err("lora_alpha must be a number".to_owned());
     };
+    if alpha <= 0.0 {
+        let given = get("lora_alpha");
+        return Err(format!(
+            "lora_alpha = {given}: it must be above 0, or the adapter does nothing"
+        ));
+    }
     let rank_stabilized = match get("use_rslora") {
         Value::Null => false,
         Value::Bool(switch) => *switch,
@@ -161,6 +173,28 @@ pub(super) fn read(config: &Map<String, Value>) -> Result<Described, String> {
         rank_stabilized,
         targets,
     })
+}
+
+/// Refuses an adapter for which the base weights were changed when it began, or may have been.
+fn check_initialisation(how: &Value) -> Result<(), String> {
+    let name = match how {
+        Value::Null | Value::Bool(_) => return Ok(()),
+        // PEFT takes some of them in either case
+        Value::String(name) => name.to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    if INITIALISATIONS.contains(&name.as_str()) {
+        return Ok(());
+    }
+    let why = match CHANGING.iter().any(|changing| name.starts_with(*changing)) {
+        true => "PEFT changes the base weights for it",
+        false => "it is not known here, and PEFT may have changed the base weights for it",
+    };
+    Err(format!(
+        "init_lora_weights = {how} is not supported: {why}, so that the adapter does not fit the model as it is; convert \
+         it to an ordinary one in PEFT (path_initial_model_for_weight_conversion), or merge it there and give the merged \
+         model"
+    ))
 }
 
 fn unsupported(key: &str, value: &Value) -> String {
@@ -196,17 +230,14 @@ fn targets_of(tensors: &[String]) -> Result<Vec<Projection>, String> {
         };
         layers.entry(layer).or_default().insert(projection);
     }
-    let Some(first) = layers.values().next() else {
+    if layers.is_empty() {
         return Err("target_modules: no tensor belongs to a projection of a layer".to_owned());
-    };
-    let other = layers.iter().find(|(_, targets)| *targets != first);
-    if let Some((layer, _)) = other {
-        return Err(format!(
-            "target_modules: layer {layer} has the adapter at other projections than the first one, which is not \
-             supported; merge the adapter with PEFT, and give the merged model"
-        ));
     }
-    Ok(first.iter().copied().collect())
+    let first = layers.get(&0).cloned().unwrap_or_default();
+    match layers.iter().find(|(_, targets)| **targets != first) {
+        Some((layer, _)) => Err(unlike_the_first(*layer)),
+        None => Ok(first.into_iter().collect()),
+    }
 }
 
 fn is_empty(value: &Value) -> bool {
@@ -269,6 +300,8 @@ mod tests {
             let error = parsed(config).expect_err(how);
             let expected = format!("init_lora_weights = \"{how}\" is not supported");
             assert!(error.starts_with(&expected), "{error}");
+            let is_known = error.contains(": PEFT changes the base weights");
+            assert_eq!(is_known, how != "new", "{error}");
         }
         for how in [
             json!(true),
@@ -276,6 +309,9 @@ mod tests {
             json!(null),
             json!("gaussian"),
             json!("eva"),
+            json!("orthogonal"),
+            json!("mica"),
+            json!("MiCA"),
         ] {
             let mut config = write(&LoraConfig::default(), "base");
             config["init_lora_weights"] = how;
@@ -309,6 +345,8 @@ mod tests {
         }
         for (tensors, part) in [
             (&["0.fc1", "1.fc2"][..], "layer 1 has"),
+            // only where the first layer has none
+            (&["1.fc2"], "layer 1 has"),
             (&["0.norm"], "0.norm"),
             (&[], "no tensor"),
         ] {
@@ -329,7 +367,10 @@ mod tests {
             ("rank_pattern", json!({"fc1": 4})),
             ("bias", json!("all")),
             ("r", json!("8")),
+            ("r", json!(0)),
             ("lora_alpha", json!(null)),
+            ("lora_alpha", json!(0)),
+            ("lora_alpha", json!(-1.5)),
             ("target_modules", json!(null)),
             ("target_modules", json!(["project_in"])),
             ("target_modules", json!(["model.decoder.project_in"])),

@@ -1,7 +1,7 @@
 //! What the small files beside a vocabulary say of its tokenizer: `tokenizer_config.json`,
 //! `special_tokens_map.json` and `added_tokens.json`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -76,6 +76,8 @@ impl Declared {
             Some(Value::Bool(flag)) => Ok(Some(*flag)),
             Some(other) => Err(invalid(&file, &format!("{key} is {other}, no truth value"))),
         };
+        // a token that is said to be none stands nowhere
+        let is_none = |key: &str| keys.get(key).is_some_and(Value::is_null);
         let role = |key: &str| match keys.get(key) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => match token(value, true) {
@@ -85,8 +87,9 @@ impl Declared {
         };
         let mut declared = Self {
             // what Hugging Face's GPT2Tokenizer, which is OPT's, takes where nothing is said
-            add_bos: is_told.then_some(flag("add_bos_token")?.unwrap_or(false)),
-            add_eos: flag("add_eos_token")?.unwrap_or(false),
+            add_bos: is_told
+                .then_some(flag("add_bos_token")?.unwrap_or(false) && !is_none("bos_token")),
+            add_eos: flag("add_eos_token")?.unwrap_or(false) && !is_none("eos_token"),
             split_special: flag("split_special_tokens")?.unwrap_or(false),
             add_prefix_space: flag("add_prefix_space")?,
             bos: role("bos_token")?,
@@ -124,7 +127,36 @@ impl Declared {
         let wrong = || invalid(&added_file, &"its added tokens are not texts with ids");
         declared.added = added.ok_or_else(wrong)?;
         declared.added_file = added_file;
+        if listed {
+            declared.follow_list();
+        }
         Ok(declared)
+    }
+
+    /// Gives the tokens that have a role or are named as special the flags that they have in the list of added tokens:
+    /// as in Hugging Face, it says how a token is looked for, whatever else names it.
+    fn follow_list(&mut self) {
+        let added = self.added.values();
+        let listed: HashMap<&str, &AddedToken> =
+            added.map(|token| (token.content.as_str(), token)).collect();
+        let ends = [&mut self.bos, &mut self.eos, &mut self.pad];
+        for token in ends.into_iter().flatten().chain(&mut self.special) {
+            if let Some(listed) = listed.get(token.content.as_str()) {
+                *token = (*listed).clone().special(true);
+            }
+        }
+        for token in &mut self.extra {
+            if let Some(listed) = listed.get(token.content.as_str()) {
+                *token = (*listed).clone();
+            }
+        }
+    }
+
+    /// The added token with this text, as a special one.
+    pub fn listed(&self, content: &str) -> Option<AddedToken> {
+        let mut added = self.added.values();
+        let listed = added.find(|token| token.content == content)?;
+        Some(listed.clone().special(true))
     }
 
     /// `{"<sep>": 8192}`; special are those that have a role.
@@ -156,7 +188,9 @@ fn token(value: &Value, special: bool) -> Option<AddedToken> {
         Some(flag) => flag.as_bool(),
     };
     let content = value.get("content")?.as_str()?;
-    let token = AddedToken::from(content, flag("special", special)?)
+    let special = flag("special", special)?;
+    let token = AddedToken::from(content, special)
+        .normalized(flag("normalized", !special)?)
         .single_word(flag("single_word", false)?)
         .lstrip(flag("lstrip", false)?)
         .rstrip(flag("rstrip", false)?);

@@ -604,6 +604,19 @@ fn damaged_folders_are_named() {
     assert!(load().is_ok());
     write(dir.path(), &config, tensors(1, 2));
     assert!(matches!(load(), Err(AdapterError::Missing { .. })));
+    // a pattern need not fit in every layer, which is another matter
+    let mut pattern = config.clone();
+    pattern["target_modules"] = json!(r".*layers\.0\..*q_proj");
+    write(dir.path(), &pattern, tensors(1, 2));
+    let error = load().expect_err("only in the first layer").to_string();
+    assert!(
+        error.contains("layer 1 has the adapter at other projections"),
+        "{error}"
+    );
+    let mut half = tensors(2, 2);
+    half.retain(|name, _| !name.contains("layers.1.self_attn.q_proj.lora_B"));
+    write(dir.path(), &pattern, half);
+    assert!(matches!(load(), Err(AdapterError::Missing { .. })));
     write(dir.path(), &config, tensors(3, 2));
     assert!(matches!(load(), Err(AdapterError::Unexpected { .. })));
     write(dir.path(), &config, tensors(2, 4));
@@ -612,6 +625,14 @@ fn damaged_folders_are_named() {
         (json!({"peft_type": "IA3"}), "IA3"),
         (json!({}), "names no kind"),
         (json!([]), "adapter_config.json"),
+        (
+            json!({"peft_type": "LORA", "r": 0, "lora_alpha": 4, "target_modules": ["q_proj"]}),
+            "adapter_config.json: r = 0",
+        ),
+        (
+            json!({"peft_type": "LORA", "r": 2, "lora_alpha": 0, "target_modules": ["q_proj"]}),
+            "adapter_config.json: lora_alpha = 0",
+        ),
         (json!({"adapter": "zograd-prefix", "version": 2}), "newer"),
         (json!({"adapter": "zograd-prefix", "version": 1}), "tokens"),
     ] {

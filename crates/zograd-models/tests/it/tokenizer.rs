@@ -137,6 +137,12 @@ fn tokenizer_config_is_followed() {
             r#"{"add_bos_token": true, "add_prefix_space": true}"#,
             &[2, 6, 6],
         ),
+        // a token that is none is put nowhere
+        (r#"{"add_bos_token": true, "bos_token": null}"#, &[3, 6]),
+        (
+            r#"{"add_bos_token": true, "add_eos_token": true, "bos_token": "</s>", "eos_token": null}"#,
+            &[2, 3, 6],
+        ),
     ] {
         let folder = match config {
             "" => letters(&[]),
@@ -206,6 +212,11 @@ fn the_special_tokens_map_of_older_folders_counts() {
     );
     let map = ("special_tokens_map.json", r#"{"bos_token": "<s>"}"#);
     assert_eq!(ids(&letters(&[config, map]), "a"), [0, 3]);
+    let none = (
+        "tokenizer_config.json",
+        r#"{"add_bos_token": true, "bos_token": null}"#,
+    );
+    assert_eq!(ids(&letters(&[none, map]), "a"), [0, 3]);
     // where the configuration lists its tokens, it says everything
     let config = (
         "tokenizer_config.json",
@@ -233,6 +244,79 @@ fn added_tokens_are_whole() {
         ("tokenizer_config.json", r#"{"add_prefix_space": true}"#),
     ];
     assert_eq!(ids(&letters(&files), "a<one>"), [2, 6, 7]);
+}
+
+/// The ids are those of Hugging Face's transformers 5.24.
+#[test]
+fn the_list_of_added_tokens_says_how_each_is_looked_for() {
+    let token = |content: &str, flags: &str| {
+        format!(r#"{{"content": "{content}", "special": true, "normalized": false, {flags}}}"#)
+    };
+    let before = r#""lstrip": true, "rstrip": false, "single_word": false"#;
+    let behind = r#""lstrip": false, "rstrip": true, "single_word": true"#;
+    for (named, list, text, expected) in [
+        // named by nothing else, by a role, as special
+        ("", ("7", "<m>", before), "a <m> a", [2, 3, 7, 6].as_slice()),
+        (
+            r#""mask_token": "<m>","#,
+            ("7", "<m>", before),
+            "a <m> a",
+            &[2, 3, 7, 6],
+        ),
+        (
+            r#""mask_token": "<m>","#,
+            ("7", "<m>", behind),
+            "a <m> a<m>",
+            &[2, 3, 5, 7, 3],
+        ),
+        (
+            r#""mask_token": {"__type": "AddedToken", "content": "<m>", "rstrip": true},"#,
+            ("7", "<m>", before),
+            "a <m> a",
+            &[2, 3, 7, 6],
+        ),
+        (
+            r#""extra_special_tokens": ["<m>"],"#,
+            ("7", "<m>", before),
+            "a <m> a",
+            &[2, 3, 7, 6],
+        ),
+        (
+            r#""additional_special_tokens": ["<m>"],"#,
+            ("7", "<m>", before),
+            "a <m> a",
+            &[2, 3, 7, 6],
+        ),
+        // what begins a text and what pads
+        ("", ("2", "</s>", before), "a </s>a", &[2, 3, 2, 3]),
+        ("", ("1", "<pad>", before), "a <pad>a", &[2, 3, 1, 3]),
+        (
+            r#""pad_token": "<pad>","#,
+            ("1", "<pad>", before),
+            "a <pad>a",
+            &[2, 3, 1, 3],
+        ),
+    ] {
+        let (id, content, flags) = list;
+        let token = token(content, flags);
+        let config = format!(
+            r#"{{"add_bos_token": true, "bos_token": "</s>", {named} "added_tokens_decoder": {{"{id}": {token}}}}}"#
+        );
+        let folder = letters(&[("tokenizer_config.json", config.as_str())]);
+        assert_eq!(ids(&folder, text), expected, "{config}");
+    }
+}
+
+#[test]
+fn a_pointer_of_git_lfs_is_told_as_such() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1034\n";
+    for name in ["tokenizer.json", "vocab.json", "merges.txt"] {
+        let folder = letters(&[(name, pointer)]);
+        let error = tokenizer::load(folder.path()).map(|_| ()).expect_err(name);
+        let error = error.to_string();
+        assert!(error.contains(name), "{error}");
+        assert!(error.contains("git lfs pull"), "{error}");
+    }
 }
 
 #[test]

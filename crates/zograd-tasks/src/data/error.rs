@@ -112,10 +112,10 @@ pub enum DataError {
         /// What it probably is instead, and how it becomes UTF-8.
         hint: String,
     },
-    /// A table of texts whose separators or quotation marks do not fit together.
+    /// A table with two columns of one name, or of texts whose separators or quotation marks do not fit together.
     #[error("{location}: {reason}")]
     Table {
-        /// File and line.
+        /// File, and line where it has lines.
         location: String,
         /// What is wrong.
         reason: String,

@@ -8,7 +8,9 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
 use parquet::record::{Field, Row as Record};
+use parquet::schema::types::TypePtr;
 use serde_json::{Map, Number, Value};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Cursor;
 use std::path::Path;
@@ -40,7 +42,15 @@ impl Place<'_> {
             Self::Memory(_, bytes) => SerializedFileReader::new(Bytes::from_owner(bytes.clone()))
                 .map(|file| Box::new(file) as _),
         };
-        opened.map_err(|source| damaged(self.name(), source))
+        let file = opened.map_err(|source| damaged(self.name(), source))?;
+        let columns = file.metadata().file_metadata().schema().get_fields();
+        match twice(columns).map(str::to_owned) {
+            None => Ok(file),
+            Some(name) => Err(DataError::Table {
+                location: self.name().display().to_string(),
+                reason: format!("two columns are called {name:?}; rename one of them"),
+            }),
+        }
     }
 
     /// Its bytes as they are.
@@ -50,6 +60,13 @@ impl Place<'_> {
             Self::Memory(_, bytes) => Box::new(Cursor::new(&***bytes)),
         })
     }
+}
+
+/// A name that two of the columns have.
+fn twice(columns: &[TypePtr]) -> Option<&str> {
+    let mut names = HashSet::new();
+    let mut all = columns.iter().map(|column| column.name());
+    all.find(|name| !names.insert(*name))
 }
 
 pub(super) fn count(place: Place<'_>) -> Result<usize, DataError> {
@@ -140,7 +157,7 @@ fn object(record: &Record) -> Map<String, Value> {
         .collect()
 }
 
-/// The value as JSON lines would hold it. Dates, times and decimals, which no task reads, become
+/// The value as JSON lines would hold it. Dates, times and decimals with a fraction, which no task reads, become
 /// texts, and numbers that JSON lacks (NaN) become null.
 fn value(field: &Field) -> Value {
     match field {
@@ -168,13 +185,24 @@ fn value(field: &Field) -> Value {
             .map(|(key, entry)| (text(key), value(entry)))
             .collect::<Map<_, _>>()
             .into(),
-        Field::Decimal(_)
-        | Field::Date(_)
+        Field::Decimal(_) => decimal(field.to_string()),
+        Field::Date(_)
         | Field::TimeMillis(_)
         | Field::TimeMicros(_)
         | Field::TimestampMillis(_)
         | Field::TimestampMicros(_) => field.to_string().into(),
     }
+}
+
+/// A decimal as it is written: one without places for a fraction, which ends with its point, is a whole number, or a text
+/// if 64 bits do not hold it, as [`long_numbers_as_texts`](super::long_numbers_as_texts) has it.
+fn decimal(written: String) -> Value {
+    let Some(whole) = written.strip_suffix('.') else {
+        return written.into();
+    };
+    let signed = whole.parse::<i64>().map(Value::from);
+    let number = signed.or_else(|_| whole.parse::<u64>().map(Value::from));
+    number.unwrap_or_else(|_| whole.into())
 }
 
 fn float(x: f64) -> Value {

@@ -5,7 +5,6 @@ mod file;
 mod template;
 
 use crate::metrics::Metric;
-use crate::near::nearest;
 use crate::row::whole;
 use crate::whitespace::strip;
 use crate::{AnswerEnd, Cloze, DataError, Row, Sample, Task};
@@ -111,14 +110,14 @@ impl UserTask {
         let Some((key, field)) = missing else {
             return Ok(());
         };
-        let present: Vec<&str> = row.fields().keys().map(String::as_str).collect();
+        let (near, present) = row.instead(field);
         Err(TaskFileError::UnknownField(Box::new(UnknownField {
             file: self.file.clone(),
             key,
-            near: nearest(field, present.iter().copied()).map(str::to_owned),
+            near,
             field: field.to_owned(),
             location: row.location().to_owned(),
-            present: present.join(", "),
+            present,
         })))
     }
 

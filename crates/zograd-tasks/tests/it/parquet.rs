@@ -9,7 +9,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
-use zograd_tasks::{Dataset, Row, Split, SplitSizes, Splits, tasks};
+use zograd_tasks::{Dataset, Opening, Row, Split, SplitSizes, Splits, tasks};
 
 /// Rows of `glue/sst2`, `sentences` in row groups.
 fn write_sst2(path: &Path, compression: Compression, groups: &[&[(&str, i64)]]) {
@@ -198,6 +198,96 @@ fn structs_and_lists_become_json() {
             .contains("\"answers.text\" is an empty list"),
         "{error}"
     );
+}
+
+/// One row with a column of each of these types, all of texts or decimals in bytes.
+fn write_row(path: &Path, columns: &[(&str, &str)], values: &[&[u8]]) {
+    let fields = columns
+        .iter()
+        .map(|(name, kind)| format!("OPTIONAL BYTE_ARRAY {name} ({kind});"));
+    let schema = format!("message schema {{ {} }}", fields.collect::<String>());
+    let schema = Arc::new(parse_message_type(&schema).expect("a schema"));
+    let file = File::create(path).expect("a new file");
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).expect("a writer");
+    let mut group = writer.next_row_group().expect("a row group");
+    for value in values {
+        let mut column = group.next_column().expect("writable").expect("a column");
+        let written = column.typed::<ByteArrayType>();
+        written
+            .write_batch(&[ByteArray::from(*value)], Some(&[1]), None)
+            .expect("values");
+        column.close().expect("closed");
+    }
+    group.close().expect("closed");
+    writer.close().expect("closed");
+}
+
+#[test]
+fn decimals_without_a_fraction_are_whole_numbers() {
+    let folder = new_folder();
+    let path = folder.path().join("rows.parquet");
+    let huge = 10i128.pow(25);
+    let columns = [
+        ("zero", "DECIMAL(38,0)", vec![0]),
+        ("negative", "DECIMAL(5,0)", (-12i16).to_be_bytes().to_vec()),
+        (
+            "unsigned",
+            "DECIMAL(38,0)",
+            i128::from(u64::MAX).to_be_bytes().to_vec(),
+        ),
+        ("huge", "DECIMAL(50,0)", huge.to_be_bytes().to_vec()),
+        ("below", "DECIMAL(50,0)", (-huge).to_be_bytes().to_vec()),
+        ("money", "DECIMAL(10,2)", vec![0x04, 0xd2]),
+        ("cents", "DECIMAL(10,2)", vec![0]),
+    ];
+    let kinds: Vec<(&str, &str)> = columns
+        .iter()
+        .map(|(name, kind, _)| (*name, *kind))
+        .collect();
+    let values: Vec<&[u8]> = columns
+        .iter()
+        .map(|(_, _, bytes)| bytes.as_slice())
+        .collect();
+    write_row(&path, &kinds, &values);
+    let opening = Opening {
+        splits: &[Split::Train],
+        ..Opening::default()
+    };
+    let data = Dataset::open_as(&path, &opening).expect("a data set");
+    let rows = data.rows(Split::Train, &[0]).expect("a row");
+    let found: Vec<String> = rows[0].fields().values().map(|it| it.to_string()).collect();
+    let expected = [
+        "0",
+        "-12",
+        "18446744073709551615",
+        "\"10000000000000000000000000\"",
+        "\"-10000000000000000000000000\"",
+        "\"12.34\"",
+        "\"0.00\"",
+    ];
+    assert_eq!(found, expected);
+    assert_eq!(rows[0].label("zero", 2).expect("a label"), 0);
+}
+
+#[test]
+fn two_columns_of_one_name_are_refused() {
+    let folder = new_folder();
+    let path = folder.path().join("rows.parquet");
+    let columns = [("text", "UTF8"), ("label", "UTF8"), ("text", "UTF8")];
+    write_row(&path, &columns, &[b"a", b"0", b"b"]);
+    let opening = Opening {
+        splits: &[Split::Train],
+        ..Opening::default()
+    };
+    let data = Dataset::open_as(&path, &opening).expect("the file is there");
+    let expected = format!(
+        "{}: two columns are called \"text\"; rename one of them",
+        path.display()
+    );
+    let counted = data.count(Split::Train).expect_err("two of a name");
+    assert_eq!(counted.to_string(), expected);
+    let read = data.rows(Split::Train, &[0]).expect_err("two of a name");
+    assert_eq!(read.to_string(), expected);
 }
 
 /// The pages of all columns together are more than 48 MiB, and the file has them.

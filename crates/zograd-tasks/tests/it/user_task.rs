@@ -244,6 +244,13 @@ fn fields_the_rows_do_not_have_are_named_with_the_near_one() {
     let named =
         "folder/mine.toml: template: train.jsonl:5 has no field \"text\", did you mean \"texts\"?";
     assert!(error.starts_with(named), "{error}");
+    let nested = parse("template = \"{doc.text}\"\nanswer = \"a\"").expect("a task");
+    let error = nested.check_fields(&row(r#"{"doc": {"txt": "T"}, "a": "A"}"#));
+    assert_eq!(
+        error.expect_err("no such field").to_string(),
+        "folder/mine.toml: template: train.jsonl:5 has no field \"doc.text\", did you mean \"doc.txt\"?; its fields are \
+         doc, a; a dot leads to a field within a field, and \"doc\" has: txt"
+    );
     for (json, key) in [
         (r#"{"text": "", "right": 0}"#, "candidates:"),
         (r#"{"text": "", "a": ""}"#, "label:"),

@@ -13,6 +13,7 @@ use super::{ALIGNMENT, MAGIC, tensor_type};
 use crate::decode::{DecodeError, decode};
 use crate::entry::{Entry, Stored};
 use crate::error::ReadError;
+use crate::pointer;
 use crate::source::TensorSource;
 use crate::storage::Storage;
 
@@ -68,7 +69,8 @@ impl GgufFile {
     /// a tensor goes beyond its end, tensors lie over one another, a key or a tensor comes twice, a value is of no type.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
         let read = ReadError::read(path);
-        let file = zograd_files::open(path).map_err(&read)?;
+        let mut file = zograd_files::open(path).map_err(&read)?;
+        pointer::check(&mut file, path)?;
         let size = file.metadata().map_err(&read)?.len();
         let contents = Contents::read(&mut Input::new(BufReader::new(&file), size), size);
         let contents = contents.map_err(|refused| match refused {

@@ -46,8 +46,29 @@ pub(super) enum Made {
     Other,
 }
 
+/// Why a file is not read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It is truncated, changed, or of no such format: what is wrong.
+    Damaged(String),
+    /// It is whole as far as can be told, and no state dict: why not.
+    Foreign(String),
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Self::Damaged(reason)
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(reason: &str) -> Self {
+        Self::Damaged(reason.to_owned())
+    }
+}
+
 /// Interprets one pickle and leaves `input` behind its end.
-pub(super) fn read(input: &mut impl BufRead) -> Result<Made, String> {
+pub(super) fn read(input: &mut impl BufRead) -> Result<Made, Fault> {
     let mut machine = Machine {
         input,
         stack: Vec::new(),
@@ -59,7 +80,7 @@ pub(super) fn read(input: &mut impl BufRead) -> Result<Made, String> {
         values: 0,
     };
     while machine.step()? {}
-    machine.made()
+    Ok(machine.made()?)
 }
 
 #[derive(Debug, Clone)]
@@ -101,7 +122,7 @@ struct Machine<'r, R> {
 
 impl<R: BufRead> Machine<'_, R> {
     /// Interprets one opcode; `false` at the end of the pickle.
-    fn step(&mut self) -> Result<bool, String> {
+    fn step(&mut self) -> Result<bool, Fault> {
         let [opcode] = self.bytes()?;
         match opcode {
             b'.' => return Ok(false),
@@ -197,9 +218,8 @@ impl<R: BufRead> Machine<'_, R> {
                 self.set_items(values)?;
             }
             other => {
-                return Err(format!(
-                    "pickle opcode {other:#04x} has no place in a state dict"
-                ));
+                let reason = format!("pickle opcode {other:#04x} has no place in a state dict");
+                return Err(reason.into());
             }
         }
         Ok(true)
@@ -438,7 +458,7 @@ impl<R: BufRead> Machine<'_, R> {
 const UNDERFLOW: &str = "a value is missing on the pickle's stack";
 
 /// What a name of Python stands for.
-fn named(module: &str, name: &str) -> Result<Value, String> {
+fn named(module: &str, name: &str) -> Result<Value, Fault> {
     match (module, name) {
         ("collections", "OrderedDict") => Ok(Value::Function(Function::OrderedDict)),
         ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2") => {
@@ -446,10 +466,15 @@ fn named(module: &str, name: &str) -> Result<Value, String> {
         }
         ("torch._utils", "_rebuild_parameter") => Ok(Value::Function(Function::RebuildParameter)),
         ("torch", kind) if width(kind).is_some() => Ok(Value::Kind(kind.into())),
-        _ => Err(format!(
+        // where what a state dict names stands, another name may be a damaged one
+        ("collections" | "torch" | "torch._utils", _) => Err(Fault::Damaged(format!(
             "it names {:?}, which no state dict needs and is not run",
             format!("{module}.{name}")
-        )),
+        ))),
+        _ => Err(Fault::Foreign(format!(
+            "it is no state dict: it names {:?}, which is not run; of a pickled model save model.state_dict()",
+            format!("{module}.{name}")
+        ))),
     }
 }
 
@@ -485,7 +510,9 @@ mod tests {
     use super::*;
 
     fn refused(mut pickle: &[u8]) -> String {
-        read(&mut pickle).expect_err("must be refused")
+        match read(&mut pickle).expect_err("must be refused") {
+            Fault::Damaged(reason) | Fault::Foreign(reason) => reason,
+        }
     }
 
     #[test]

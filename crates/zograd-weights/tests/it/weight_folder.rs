@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use zograd_weights::gguf::GgufFile;
 use zograd_weights::{Names, ReadError, Storage, TensorSource, WeightFile, WeightFolder};
 
 use crate::folder::{Tensors, expected, fixture, folder, load, refused, write};
@@ -38,6 +39,47 @@ fn a_pickle_that_names_code_is_not_run() {
     });
     assert!(refused(folder.path()).contains("pytorch_model.bin"));
     assert!(!marker.exists());
+}
+
+/// `torch.save(model)`, which is as whole as a state dict is.
+#[test]
+fn what_is_no_state_dict_is_not_called_damaged() {
+    let head = b"\x80\x02N.".repeat(3);
+    let model = b"\x80\x02ctorch.nn.modules.container\nSequential\n)\x81.";
+    for (pickle, part) in [
+        (
+            &model[..],
+            "names \"torch.nn.modules.container.Sequential\"",
+        ),
+        (b"cmine\nModel\n)\x81.", "names \"mine.Model\""),
+        (b"].", "no state dict"),
+    ] {
+        let folder = folder(|folder| {
+            let bytes = [&head[..], pickle].concat();
+            fs::write(folder.join("pytorch_model.bin"), bytes).expect("written");
+        });
+        let message = refused(folder.path());
+        for part in [part, "pytorch_model.bin", "save model.state_dict()"] {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+        assert!(!message.contains("damaged"), "{message}");
+    }
+}
+
+/// What a clone has where git-lfs did not fetch the file.
+const POINTER: &str = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 1034\n";
+
+#[test]
+fn a_pointer_of_git_lfs_is_told_as_such() {
+    for name in ["model.safetensors", "pytorch_model.bin"] {
+        let folder = folder(|folder| fs::write(folder.join(name), POINTER).expect("written"));
+        let message = refused(folder.path());
+        assert!(message.contains(name), "{message}");
+        assert!(message.contains("git lfs pull"), "{message}");
+    }
+    let folder = folder(|folder| fs::write(folder.join("it.gguf"), POINTER).expect("written"));
+    let error = GgufFile::open(&folder.path().join("it.gguf")).expect_err("a pointer");
+    assert!(matches!(error, ReadError::Pointer { .. }), "{error}");
 }
 
 /// Writes the fixture in two shards with an index, after `change` had a look at the index.
