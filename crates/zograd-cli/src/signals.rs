@@ -7,6 +7,7 @@ use signal_hook::iterator::Signals;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use zograd_runs::RewardProgram;
 
 /// Raised by the first SIGINT, SIGTERM or SIGHUP: what runs finishes its step and saves. A second one ends the
 /// process at once, and so does the first while there is nothing to save: a run folder can be resumed after any end.
@@ -39,11 +40,12 @@ impl Stop {
         let watching = move || {
             for signal in signals.forever() {
                 let again = raised.asked.swap(true, Ordering::Relaxed);
-                if !raised.saves.load(Ordering::Relaxed) {
-                    say("\ninterrupted while loading: there is nothing to save yet");
-                    std::process::exit(128 + signal);
+                let is_loading = !raised.saves.load(Ordering::Relaxed);
+                if is_loading {
+                    say("\ninterrupted: there is nothing to save");
                 }
-                if again {
+                if is_loading || again {
+                    RewardProgram::kill_all();
                     std::process::exit(128 + signal);
                 }
                 raised.signal.store(signal, Ordering::Relaxed);

@@ -2,6 +2,7 @@
 //! hands on to those that it starts.
 
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -18,15 +19,17 @@ impl Descendants {
     /// Those of `command`, which is not started yet.
     pub(crate) fn of(command: &mut Command) -> Self {
         static STARTED: AtomicU64 = AtomicU64::new(0);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let value = format!(
-            "{}-{}-{}",
-            std::process::id(),
-            STARTED.fetch_add(1, Ordering::Relaxed),
-            now.unwrap_or_default().as_nanos()
-        );
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let value = format!("{}{number}-", of_this_process());
         command.env(VARIABLE, &value);
         Self { value }
+    }
+
+    /// Those of all programs that this process has started.
+    pub(crate) fn of_all() -> Self {
+        Self {
+            value: of_this_process().to_owned(),
+        }
     }
 
     /// Kills them. Elsewhere than on Linux nothing tells where they are.
@@ -46,6 +49,16 @@ impl Descendants {
     }
 }
 
+/// What all values begin with, in this process and in no other one, whatever number that has.
+fn of_this_process() -> &'static str {
+    static VALUE: OnceLock<String> = OnceLock::new();
+    VALUE.get_or_init(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default().as_nanos();
+        format!("{}-{now}-", std::process::id())
+    })
+}
+
 /// How often they are looked for.
 #[cfg(target_os = "linux")]
 const ROUNDS: usize = 8;
@@ -59,7 +72,7 @@ mod linux {
     /// The largest environment that is looked at.
     const LARGEST: u64 = 4 << 20;
 
-    /// Kills the processes with this in their environment, and says how many there were.
+    /// Kills the processes with a variable that begins so in their environment, and says how many there were.
     pub(super) fn kill_marked(mark: &[u8]) -> usize {
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let killed = entries.filter_map(|entry| kill_if_marked(&entry.path(), mark));
@@ -75,7 +88,7 @@ mod linux {
         file.take(LARGEST).read_to_end(&mut environment).ok()?;
         let is_marked = environment
             .split(|byte| *byte == 0)
-            .any(|entry| entry == mark);
+            .any(|entry| entry.starts_with(mark));
         is_marked
             .then(|| pidfd_send_signal(held, Signal::KILL).ok())
             .flatten()

@@ -3,6 +3,9 @@
 use std::error::Error;
 use std::fmt;
 use std::path::Path;
+use zograd_perturb::PerturbError;
+use zograd_trainer::TrainError;
+use zograd_trainer::trajectory::ReplayError;
 
 /// What a function of this crate gives.
 pub type Result<T, E = RunError> = std::result::Result<T, E>;
@@ -76,6 +79,19 @@ impl Error for Problem {
     }
 }
 
+/// The error of moving weights that this is, or that it hands on without words of its own.
+fn perturb_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a PerturbError> {
+    if let Some(ReplayError::Perturb(found) | ReplayError::Step(TrainError::Perturb(found))) =
+        error.downcast_ref()
+    {
+        return Some(found);
+    }
+    match error.downcast_ref() {
+        Some(TrainError::Perturb(found)) => Some(found),
+        _ => error.downcast_ref(),
+    }
+}
+
 impl RunError {
     /// Input that cannot be used, in words.
     pub fn input(words: impl Into<String>) -> Self {
@@ -113,6 +129,18 @@ impl RunError {
             cause = error.source();
         }
         false
+    }
+
+    /// Why the weights of a run can be moved no further, if one of them has outgrown its grid.
+    pub(crate) fn outgrown(&self) -> Option<String> {
+        let mut cause: Option<&(dyn Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            if let Some(PerturbError::OffGrid { name, largest, .. }) = perturb_error(error) {
+                return Some(format!("{name} has grown to {largest:.3e}"));
+            }
+            cause = error.source();
+        }
+        None
     }
 
     fn while_running(self) -> Self {

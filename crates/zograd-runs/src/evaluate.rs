@@ -330,13 +330,7 @@ struct Measuring<'a> {
 
 impl Measuring<'_> {
     fn run(mut self, drawn: Drawn, watch: &mut dyn Watch) -> Result<EvalReport> {
-        if let (None, Some(folder)) = (&self.measurement.adapter, self.model.own_adapter()) {
-            watch.note(&format!(
-                "note: {} holds an adapter beside its weights, which is used with them",
-                folder.display()
-            ));
-            self.measurement.adapter = Some(folder.to_owned());
-        }
+        self.measurement.adapter = self.model.adapter(self.measurement.adapter.take(), watch);
         let asked = &self.measurement;
         let config = ModelConfig::from_folder(&self.model.folder).about("`model`")?;
         let max_length = inputs::max_length(self.inputs.max_length, &config)?;

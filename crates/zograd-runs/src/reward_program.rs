@@ -44,6 +44,12 @@ impl RewardProgram {
             running: Mutex::new(None),
         }
     }
+
+    /// Kills all programs that this process has started, with all that they started, where the system tells which these are
+    /// (Linux): for a process that ends without dropping what it has.
+    pub fn kill_all() {
+        Descendants::of_all().kill();
+    }
 }
 
 impl Reward for RewardProgram {

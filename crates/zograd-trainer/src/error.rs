@@ -50,6 +50,12 @@ pub enum TrainError {
          that no learning rate follows from them; give a number"
     )]
     NoCurvature(f64),
+    /// A method whose steps do not lead downhill in a rehearsal.
+    #[error(
+        "`lr = auto`: in a rehearsal the steps of this method did not lead downhill along the directions that were measured \
+         ({0} of a slope of 1), so that no learning rate follows from them; give a number"
+    )]
+    NoReach(f64),
     /// A prompt that asks nothing, where an answer is to be written.
     #[error("the prompt of row {row} has no question to be answered in words")]
     NoQuestion {

@@ -121,7 +121,8 @@ impl MeasuredRate {
     /// rounding. `None` if it was asked to stop.
     ///
     /// # Errors
-    /// Prompts that cannot be scored; an error of the strategy; [`TrainError::NoCurvature`].
+    /// Prompts that cannot be scored; an error of the strategy; [`TrainError::NoCurvature`] and
+    /// [`TrainError::NoReach`].
     pub fn of<B, M>(
         model: &mut Perturbed<B, M>,
         strategy: &mut dyn Strategy,
@@ -165,6 +166,9 @@ impl MeasuredRate {
         let reach = reach(strategy, &found.slopes, config.seed, model.eps())?;
         let (curvature, curvature_error) = mean_and_error(&found.curvatures);
         let lr = PART * reach / curvature;
+        if !(reach > 0.0 && reach.is_finite()) {
+            return Err(TrainError::NoReach(reach));
+        }
         if !(lr > 0.0 && lr.is_finite()) {
             return Err(TrainError::NoCurvature(curvature));
         }

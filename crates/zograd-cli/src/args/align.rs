@@ -22,7 +22,11 @@ struct Own {
 }
 
 /// Flags that mean something a little different here.
-const HELP: [(&str, &str); 3] = [
+const HELP: [(&str, &str); 4] = [
+    (
+        "config",
+        "Take settings from this TOML file; the flags of a sweep are keys there (without the dashes), draws is not",
+    ),
     (
         "method",
         "Methods whose estimates are held against the gradient, separated by commas [default: mezo,gv,greedy,pool-regression]",
@@ -35,7 +39,7 @@ const HELP: [(&str, &str); 3] = [
 ];
 
 /// What matters to those only who train.
-const HIDDEN: [&str; 15] = [
+pub const UNUSED: [&str; 16] = [
     "lr",
     "lr-forwards",
     "schedule",
@@ -51,6 +55,7 @@ const HIDDEN: [&str; 15] = [
     "patience",
     "best-by",
     "guard",
+    "out",
 ];
 
 impl Args for AlignArgs {
@@ -59,7 +64,7 @@ impl Args for AlignArgs {
         for (flag, help) in HELP {
             command = command.mut_arg(flag, |arg| arg.help(help));
         }
-        for flag in HIDDEN.into_iter().chain(["out", "resume"]) {
+        for flag in UNUSED.into_iter().chain(["resume"]) {
             command = command.mut_arg(flag, |arg| arg.hide(true));
         }
         command

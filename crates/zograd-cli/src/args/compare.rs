@@ -45,7 +45,11 @@ struct Own {
 }
 
 /// Flags that mean something a little different here.
-const HELP: [(&str, &str); 10] = [
+const HELP: [(&str, &str); 11] = [
+    (
+        "config",
+        "Take settings from this TOML file; the flags below are keys there (without the dashes), but for those under Comparison",
+    ),
     (
         "resume",
         "Resume the comparison in this folder: finished runs are kept, an interrupted one is resumed",

@@ -19,7 +19,7 @@ mod sweep;
 mod train;
 mod trajectory;
 
-pub use align::AlignArgs;
+pub use align::{AlignArgs, UNUSED};
 pub use compare::CompareArgs;
 pub use convert::ConvertArgs;
 pub use data::DataArgs;

@@ -1,6 +1,6 @@
 //! `zograd align`: what the estimates of methods are worth beside the gradient.
 
-use crate::args::AlignArgs;
+use crate::args::{AlignArgs, UNUSED};
 use crate::console::Console;
 use crate::output::answer;
 use crate::signals::Stop;
@@ -10,7 +10,7 @@ use anyhow::Result;
 use std::process::ExitCode;
 use zograd_runs::experiment::{Lists, SweepPlan};
 use zograd_runs::words::count;
-use zograd_runs::{AlignReport, RunError, Runs};
+use zograd_runs::{AlignReport, MethodKind, RunError, Runs};
 
 /// The methods where none is named.
 const METHODS: [&str; 4] = ["mezo", "gv", "greedy", "pool-regression"];
@@ -31,13 +31,16 @@ pub fn run(args: &AlignArgs) -> Result<ExitCode> {
             RunError::input("`resume`: an alignment is not resumed; it takes minutes").into(),
         );
     }
+    refuse_unused(args)?;
     let (lists, given) = args.sweep.with_file()?;
     set_threads(asked_threads(&given))?;
     let mut usual = Lists::default();
     if given.get("preset").is_none() {
         usual.method = METHODS.map(String::from).into();
     }
-    let plan = SweepPlan::new(lists.or(usual), given, runs.methods())?;
+    let lists = lists.or(usual);
+    refuse_several(&lists)?;
+    let plan = SweepPlan::new(lists, given, runs.methods())?;
     let mut console = Console::default().raising(stop.saves.clone());
     match runs.align(&plan, args.draws, &mut console) {
         Ok(report) if train.json => answer(serde_json::to_string(&report)?)?,
@@ -46,6 +49,40 @@ pub fn run(args: &AlignArgs) -> Result<ExitCode> {
         Err(error) => return Err(error.into()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Refuses flags of what trains; a file of settings may be that of a run.
+fn refuse_unused(args: &AlignArgs) -> Result<()> {
+    let given = &args.sweep.train.given;
+    let unused = UNUSED.into_iter().find(|key| given.get(key).is_some());
+    let unused = unused.or((!args.sweep.lists.lr.is_empty()).then_some("lr"));
+    match unused {
+        Some(key) => Err(RunError::input(format!(
+            "`{key}`: an alignment makes no step and writes nothing; leave it out"
+        ))
+        .into()),
+        None => Ok(()),
+    }
+}
+
+/// Refuses lists of what an alignment has one of, and methods that have the gradient themselves.
+fn refuse_several(lists: &Lists) -> Result<()> {
+    let words = if let [first, second, ..] = lists.seed[..] {
+        format!("`seed = {first},{second}`: an alignment has one seed; call it once for each")
+    } else if let [first, second, ..] = lists.eps[..] {
+        format!("`eps = {first:e},{second:e}`: an alignment has one eps; call it once for each")
+    } else if let Some(name) = lists.method.iter().find(|name| has_gradient(name)) {
+        format!(
+            "`method = {name}`: it has the gradient and estimates none; name zeroth-order methods"
+        )
+    } else {
+        return Ok(());
+    };
+    Err(RunError::input(words).into())
+}
+
+fn has_gradient(method: &str) -> bool {
+    MethodKind::of(method) != MethodKind::ZerothOrder
 }
 
 fn print(report: &AlignReport) -> Result<()> {

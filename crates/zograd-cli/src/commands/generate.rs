@@ -63,20 +63,14 @@ pub fn run(args: &GenerateArgs) -> anyhow::Result<ExitCode> {
     for ids in &prompts {
         check_prompt(ids, &config)?;
     }
-    let named = known.text("adapter").map(Path::new);
-    let adapter = named.or(source.own_adapter());
-    if let Some(folder) = adapter {
+    let named = known.text("adapter").map(PathBuf::from);
+    let adapter = source.adapter(named, &mut Console::default());
+    if let Some(folder) = &adapter {
         inputs::check_adapter_folder(folder, &config)?;
-    }
-    if let (None, Some(folder)) = (named, adapter) {
-        say(format_args!(
-            "note: {} holds an adapter beside its weights, which is used with them",
-            folder.display()
-        ));
     }
     let job = GenerateJob {
         folder: &source.folder,
-        adapter,
+        adapter: adapter.as_deref(),
         storage: machine.storage(),
         prompts: &prompts,
         generation: &generation,

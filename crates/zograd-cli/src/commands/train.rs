@@ -73,6 +73,10 @@ fn calibrates(r: &Summary) -> bool {
     r.settings["calibrate"].as_bool() == Some(true)
 }
 
+fn has_rewards(r: &Summary) -> bool {
+    r.settings["objective"].as_str() == Some("reward")
+}
+
 /// What there is to learn from a run that learnt nothing.
 fn lesson(r: &Summary) -> Option<String> {
     let what = match (r.stop, r.gain) {
@@ -87,6 +91,11 @@ fn lesson(r: &Summary) -> Option<String> {
             "learnt nothing: on the development examples the score stayed and the loss moved by less than 0.5%"
         }
         (_, Some(Gain::Worse)) => &format!("the last weights are worse than {}", beginning(r)),
+        (_, Some(Gain::BlewUp)) if !r.loss_before.is_finite() && has_rewards(r) => {
+            return Some(as_flags(
+                "no evaluation had a number: see what `reward-command` answers, to the untuned model too",
+            ));
+        }
         (_, Some(Gain::BlewUp)) if !r.loss_before.is_finite() => {
             return Some(
                 "no loss was a number, that of the untuned model neither: look at its weights, or take another backend"

@@ -45,6 +45,25 @@ fn estimates_are_held_against_the_gradient() {
 fn what_has_no_estimates_or_no_gradient_is_refused() {
     let dir = scratch();
     refused(dir.path(), &["align", "--method", "adam"], &["adam"]);
+    refused(
+        dir.path(),
+        &["align", "--method", "mezo,tail"],
+        &["--method tail", "name zeroth-order methods"],
+    );
+    for (flag, value) in [("--seed", "1,2"), ("--eps", "1e-3,1e-2")] {
+        refused(
+            dir.path(),
+            &["align", flag, value],
+            &[flag, "once for each"],
+        );
+    }
+    for (flag, value) in [("--lr", "1e-3"), ("--forwards", "9"), ("--out", "o")] {
+        refused(
+            dir.path(),
+            &["align", flag, value],
+            &[flag, "makes no step"],
+        );
+    }
     refused(dir.path(), &["align", "--draws", "1"], &["draws"]);
     refused(dir.path(), &["align", "--calibrate"], &["--calibrate"]);
     let momentum = ["align", "--method", "mezo", "--momentum", "0.9"];
@@ -57,6 +76,6 @@ fn what_has_no_estimates_or_no_gradient_is_refused() {
     refused(
         dir.path(),
         &["align", "--objective", "accuracy", "--train-examples", "16"],
-        &["gradient"],
+        &["--objective accuracy", "no gradient"],
     );
 }

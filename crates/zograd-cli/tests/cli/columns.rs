@@ -433,6 +433,35 @@ fn prompts_and_answers() {
     );
 }
 
+/// Texts that read like numbers are what they are in the rows.
+#[test]
+fn labels_may_be_texts_of_digits() {
+    let dir = scratch();
+    let label = |k: usize, names: [&str; 2]| names[k % 2].to_owned();
+    let json: String = (0..40)
+        .map(|k| {
+            json!({"review": format!("film {k}"), "sentiment": label(k, ["0", "1"])}).to_string()
+                + "\n"
+        })
+        .collect();
+    fs::write(dir.path().join("rows.jsonl"), json).expect("written");
+    for (file, names) in [
+        ("zeros.csv", ["01", "02"]),
+        ("signs.csv", ["+1", "-1"]),
+        ("both.csv", ["007", "7"]),
+    ] {
+        let rows = (0..40).map(|k| format!("film {k},{}\n", label(k, names)));
+        let rows: String = rows.collect();
+        fs::write(dir.path().join(file), format!("review,sentiment\n{rows}")).expect("written");
+    }
+    for file in ["rows.jsonl", "zeros.csv", "signs.csv", "both.csv"] {
+        let columns = ["--data", file, "--text", "review", "--label", "sentiment"];
+        let eval = ["eval", "--json", "--model", "embedded"];
+        let report = run_json(dir.path(), &[&eval[..], &columns].concat());
+        assert!(report["loss"].is_number(), "{file}: {report}");
+    }
+}
+
 #[test]
 fn a_prompt_that_holds_the_answer_is_told() {
     let dir = scratch();

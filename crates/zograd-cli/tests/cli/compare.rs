@@ -269,6 +269,7 @@ fn what_would_be_no_fair_comparison_is_refused() {
     let dir = scratch();
     for (args, said) in [
         (&["--seed", "0,1"][..], "--tune-seed 0"),
+        (&["--target-score", "90"][..], "--target-score 90"),
         (&["--steps", "10"][..], "--steps"),
         (&["--method", "mezo,linear-probing"][..], "linear-probing"),
         (&["--lr", "-1"][..], "--lr -1"),

@@ -91,6 +91,43 @@ fn a_llama_is_trained_replayed_and_measured() {
     );
 }
 
+/// A tokenizer that knows neither of two words.
+#[test]
+fn options_of_the_same_tokens_are_told() {
+    let Some(model) = shared("reference/families/tiny-llama") else {
+        return;
+    };
+    let Some(data) = shared("data/sst2") else {
+        return;
+    };
+    let (model, data) = (model.display().to_string(), data.display().to_string());
+    let dir = scratch();
+    let args = [
+        "train",
+        "--model",
+        &model,
+        "--task",
+        "sst2",
+        "--data",
+        &data,
+        "--steps",
+        "1",
+        "--train-examples",
+        "8",
+        "--dev-examples",
+        "4",
+        "--test-examples",
+        "4",
+        "--out",
+        "run",
+    ];
+    let (_, said) = crate::support::run_text(dir.path(), &args);
+    assert!(
+        said.contains("in 8 of 8 training rows two options are the same tokens"),
+        "{said}"
+    );
+}
+
 #[test]
 fn what_has_no_form_in_gguf_is_refused() {
     let dir = scratch();

@@ -144,6 +144,11 @@ fn a_run_is_resumed_with_what_it_began_with() {
         refused(&resume(&[]), flag);
         fs::write(&file, before).expect("written");
     }
+    // it may say what ends a text
+    let generation = here("model/generation_config.json");
+    fs::write(&generation, "{\"eos_token_id\": [5, 6]}").expect("written");
+    refused(&resume(&[]), "generation_config.json");
+    fs::remove_file(&generation).expect("removed");
     let tokenizer = here("model/tokenizer.json");
     match tokenizer.exists() {
         true => edit(&tokenizer, |text| text + "\n"),
@@ -190,7 +195,7 @@ fn damage_to_a_run_changes_no_bit() {
     };
     type Damage<'a> = (&'a str, &'a dyn Fn(&Path));
     let gelu = |text: String| text.replace("\"relu\"", "\"gelu\"");
-    let damages: [Damage<'_>; 7] = [
+    let damages: [Damage<'_>; 8] = [
         ("made again", &|run| {
             edit(&run.join("metrics.jsonl"), |text| {
                 text.replace("\"loss\":0.", "\"loss\":0.00")
@@ -208,6 +213,10 @@ fn damage_to_a_run_changes_no_bit() {
         }),
         ("start weights", &|run| {
             edit(&checkpoint(run).join("config.json"), gelu);
+        }),
+        // the weights of one step under the name of another
+        ("start weights", &|run| {
+            fs::rename(checkpoint(run), run.join("checkpoint-1")).expect("renamed");
         }),
         ("again from the log", &|run| {
             fs::remove_dir_all(run.join("best")).expect("removed");

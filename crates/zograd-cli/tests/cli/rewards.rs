@@ -549,6 +549,37 @@ fn ctrl_c_ends_the_program_behind_the_step() {
     assert_eq!(run_json(dir.path(), &log)["whole"], true);
 }
 
+/// The second Ctrl-C waits for nothing, and leaves nothing behind: a program that hangs would hold on to the terminal.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_second_ctrl_c_ends_a_program_that_hangs() {
+    let dir = scratch();
+    sums(dir.path());
+    let program = "echo $$ > pid; exec sleep 1000";
+    let args = small(&["--reward-command", program, "--out", "run"]);
+    let mut child = crate::support::start(dir.path(), &args);
+    let pid = dir.path().join("pid");
+    crate::support::until(&mut child, &pid, 2);
+    let pid = fs::read_to_string(pid).expect("its number");
+    let process = format!("/proc/{}", pid.trim());
+    assert!(fs::exists(&process).expect("a look"));
+    // the first may come while there is nothing to save, and is then the last
+    while child.try_wait().expect("a child").is_none() {
+        let kill = std::process::Command::new("kill")
+            .args(["-s", "INT", &child.id().to_string()])
+            .stderr(std::process::Stdio::null())
+            .status();
+        kill.expect("kill");
+    }
+    assert_eq!(child.wait().expect("an end").code(), Some(130));
+    // nobody's child waits to be looked at by init
+    let is_there =
+        || fs::read_to_string(format!("{process}/cmdline")).is_ok_and(|line| !line.is_empty());
+    while is_there() {
+        std::thread::yield_now();
+    }
+}
+
 /// The worked example of the book, but for its length: what a film was is learnt from being told whether the word was right.
 #[test]
 fn the_example_of_the_book_learns() {

@@ -109,6 +109,71 @@ fn a_sweep_names_the_best_point_and_those_that_diverged() {
     );
 }
 
+/// A point whose weights outgrow the grids of exact steps has diverged, and is no end to the others.
+#[test]
+fn a_point_that_outgrows_its_grids_has_diverged() {
+    let dir = scratch();
+    let args = small(&[
+        "--lr",
+        "7e-4,1e-5",
+        "--method",
+        "mezo",
+        "--forwards",
+        "600",
+        "--guard",
+        "loss-explosion=go-on",
+        "--seed",
+        "1",
+        "--out",
+        "s",
+        "--json",
+    ]);
+    let report = run_json(dir.path(), &args);
+    let why = report["points"][1]["diverged"].as_str();
+    assert!(
+        why.is_some_and(|why| why.contains("has grown to")),
+        "{report}"
+    );
+    assert_eq!(report["points"][0]["forwards"], 600);
+    assert_eq!(report["best"]["lr"], 1e-5);
+    let again = run_json(dir.path(), &["sweep", "--resume", "s", "--json"]);
+    assert_eq!(again, report);
+}
+
+/// The weights of a model that were changed between the points of a sweep.
+#[test]
+fn a_sweep_goes_on_with_the_weights_it_began_with() {
+    let dir = scratch();
+    unpack(dir.path());
+    let inputs = ["--model", "model", "--task", "sst2", "--data", "data"];
+    let more = [
+        "--lr",
+        "1e-5,1e-4",
+        "--method",
+        "mezo",
+        "--forwards",
+        "20",
+        "--out",
+        "s",
+    ];
+    run(dir.path(), &small(&[&inputs[..], &more].concat()));
+    let last = dir.path().join("s/mezo-lr1e-4-eps1e-3");
+    fs::remove_dir_all(last).expect("removed");
+    let file = dir.path().join("model/model.safetensors");
+    let mut bytes = fs::read(&file).expect("weights");
+    let end = bytes.len() - 2;
+    bytes[end] ^= 1;
+    fs::write(&file, bytes).expect("written");
+    let resumed = zograd(dir.path(), &["sweep", "--resume", "s"]).output();
+    let resumed = resumed.expect("it starts");
+    let said = String::from_utf8_lossy(&resumed.stderr);
+    assert_eq!(resumed.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("the model's weights that they were made of are not the same"),
+        "{said}"
+    );
+}
+
 /// Nothing was found: a script that goes on with what a sweep recommends must know.
 #[test]
 fn a_sweep_of_which_every_point_diverged_has_failed() {

@@ -25,8 +25,8 @@ pub struct Advice {
     pub dev_score: f64,
     /// The loss on them, which decides between equal scores: the mean over the seeds, in nats an example.
     pub dev_loss: Option<f64>,
-    /// Whether no point of the method learnt anything: the score stayed, and the loss moved by less than 0.5%. Then the
-    /// best one is no recommendation.
+    /// Whether no point of the method is better than the untuned model: the score stayed, and the loss moved by less than
+    /// 0.5%, or it ended worse. Then the best one is no recommendation.
     pub learnt_nothing: bool,
     /// Sentences.
     pub remarks: Vec<String>,
@@ -115,7 +115,7 @@ fn best_of(method: &str, points: &[Outcome]) -> Option<Advice> {
     let (mut advice, best) = ranked.min_by(|(a, _), (b, _)| a.order(b))?;
     if usable(&own).all(Outcome::learnt_nothing) {
         advice.learnt_nothing = true;
-        advice.remarks.extend(larger(&own));
+        advice.remarks.extend(elsewhere(&own));
         return Some(advice);
     }
     match near(best, &own)? {
@@ -135,19 +135,31 @@ fn best_of(method: &str, points: &[Outcome]) -> Option<Advice> {
     Some(advice)
 }
 
-/// Rates above all of a grid that learnt nothing, none if it has larger ones that diverged.
-fn larger(points: &[&Outcome]) -> Option<String> {
+/// Where to look if a grid learnt nothing.
+fn elsewhere(points: &[&Outcome]) -> Option<String> {
+    let rates = |from: f64, factors: [f64; 3]| {
+        let rates = factors.map(|factor| number(two_digits(from * factor)));
+        format!("`lr = {}`", rates.join(","))
+    };
+    if usable(points).all(Outcome::ended_worse) {
+        let smallest = points.iter().map(|p| p.lr).fold(f64::INFINITY, f64::min);
+        return Some(format!(
+            "All points ended worse than they began: go on downwards, {}.",
+            rates(smallest, [1e-3, 1e-2, 1e-1])
+        ));
+    }
     let largest = points.iter().map(|p| p.lr).fold(0.0, f64::max);
-    let usable = usable(points).map(|p| p.lr).fold(0.0, f64::max);
-    if usable < largest {
-        return Some("No point that did not diverge learnt anything: take a longer run.".into());
+    let usable = usable(points).filter(|p| !p.ended_worse());
+    if usable.map(|p| p.lr).fold(0.0, f64::max) < largest {
+        return Some(
+            "No point learnt anything, and with larger rates they diverged or ended worse: take a longer run.".into(),
+        );
     }
     // nothing is ten times as large as nothing
     let from = if largest > 0.0 { largest } else { 1e-7 };
-    let rates = [10.0, 100.0, 1000.0].map(|factor| number(two_digits(from * factor)));
     Some(format!(
-        "No point learnt anything: go on upwards, `lr = {}`.",
-        rates.join(",")
+        "No point learnt anything: go on upwards, {}.",
+        rates(from, [10.0, 100.0, 1000.0])
     ))
 }
 

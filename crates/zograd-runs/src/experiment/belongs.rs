@@ -1,10 +1,11 @@
 //! Whether the runs in the folder of an experiment are those that belong there, and were made of the same rows.
 
 use super::plan::Point;
-use crate::error::{Blame, Result, refuse};
-use crate::folder::{CONFIG, INPUTS, Origin, RunRecord};
+use crate::error::{Blame, Result, RunError, refuse};
+use crate::folder::{CONFIG, INPUTS, LOG, Origin, RunRecord};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use zograd_trainer::trajectory::Trajectory;
 
 /// Refuses the finished run of a point and a seed that is another one's, as where two folders were swapped.
 ///
@@ -38,6 +39,8 @@ pub(super) fn check(run: &RunRecord, point: &Point, seed: u64) -> Result<()> {
 #[derive(Default)]
 pub(super) struct Origins {
     first: BTreeMap<u64, (PathBuf, Origin)>,
+    /// Those of them that have a log, which says what weights they started from.
+    logged: Option<(PathBuf, String)>,
 }
 
 impl Origins {
@@ -50,6 +53,7 @@ impl Origins {
         if !zograd_files::exists(&run.join(INPUTS)) {
             return Ok(());
         }
+        self.check_weights(run)?;
         let origin = Origin::read(run).about_file(run)?;
         let Some((other, first)) = self.first.get(&seed) else {
             self.first.insert(seed, (run.to_owned(), origin));
@@ -65,11 +69,32 @@ impl Origins {
         let Some((what, ..)) = parts.iter().find(|(_, a, b)| a != b) else {
             return Ok(());
         };
-        refuse!(
-            "{} and {}: the {what} that they were made of are not the same, so they cannot be compared; give everything back \
-             as it was and remove the run that is not to count, or begin anew",
-            other.display(),
-            run.display()
-        );
+        Err(not_alike(other, run, what))
     }
+
+    /// The same of the weights that runs started from, whatever their seed.
+    fn check_weights(&mut self, run: &Path) -> Result<()> {
+        let log = run.join(LOG);
+        if !zograd_files::exists(&log) {
+            return Ok(());
+        }
+        let weights = Trajectory::read(&log).about_file(&log)?.header.weights;
+        match &self.logged {
+            None => self.logged = Some((run.to_owned(), weights)),
+            Some((other, first)) if *first != weights => {
+                return Err(not_alike(other, run, "model's weights"));
+            }
+            Some(_) => {}
+        }
+        Ok(())
+    }
+}
+
+fn not_alike(run: &Path, other: &Path, what: &str) -> RunError {
+    RunError::input(format!(
+        "{} and {}: the {what} that they were made of are not the same, so they cannot be compared; give everything back \
+         as it was and remove the run that is not to count, or begin anew",
+        run.display(),
+        other.display()
+    ))
 }

@@ -2,7 +2,7 @@
 
 use crate::Runs;
 use crate::error::{Result, RunError, refuse};
-use crate::folder::{CONFIG, RunRecord};
+use crate::folder::{CONFIG, OUTGROWN, RunRecord};
 use crate::ranks::{from_first, heard, told};
 use std::path::{Path, PathBuf};
 use zograd_ranks::{Ended, Incoming, Outgoing, Ranks};
@@ -13,6 +13,7 @@ pub(super) enum State {
     /// Nothing there to resume.
     New,
     Begun,
+    /// To its end, or to where its weights outgrew their grids.
     Over,
 }
 
@@ -24,6 +25,9 @@ impl State {
     pub(super) fn of(run: &Path) -> Result<Self> {
         if !run.join(CONFIG).exists() {
             return Ok(Self::New);
+        }
+        if zograd_files::exists(&run.join(OUTGROWN)) {
+            return Ok(Self::Over);
         }
         let read = RunRecord::read(run)?;
         Ok(match (read.over(), read.steps.is_empty()) {

@@ -2,9 +2,10 @@
 
 use super::Spread;
 use super::plan::Point;
-use crate::folder::{RunRecord, Summary};
+use crate::folder::{OUTGROWN, RunRecord, Summary};
 use serde::Serialize;
 use std::path::PathBuf;
+use zograd_files::MAX_SMALL_BYTES;
 use zograd_tasks::metrics::Metric;
 use zograd_trainer::{Event, Gain, StepRecord, StopReason};
 
@@ -148,10 +149,15 @@ impl Outcome {
 }
 
 impl Outcome {
-    /// Whether nothing moved in any of its runs: the score stayed, and the loss nearly so.
+    /// Whether none of its runs is better than the model it began with.
     pub(super) fn learnt_nothing(&self) -> bool {
-        let nothing = |run: &RunOutcome| run.gain == Some(Gain::Nothing);
+        let nothing = |run: &RunOutcome| matches!(run.gain, Some(Gain::Nothing | Gain::Worse));
         !self.runs.is_empty() && self.runs.iter().all(nothing)
+    }
+
+    /// Whether one of its runs ended worse than it began.
+    pub(super) fn ended_worse(&self) -> bool {
+        self.runs.iter().any(|run| run.gain == Some(Gain::Worse))
     }
 }
 
@@ -171,6 +177,9 @@ fn ends(run: &RunRecord) -> Option<(Spread, Spread)> {
 /// Whether a run went the wrong way: a guard stopped it or left out an update, a loss is not finite, or the loss
 /// is higher in the last tenth of the steps than in the first, or than at the very start, by more than noise.
 fn diverged(run: &RunRecord) -> Option<String> {
+    if let Ok(why) = zograd_files::read_text(&run.folder.join(OUTGROWN), MAX_SMALL_BYTES) {
+        return Some(why.trim().to_owned());
+    }
     let stopped = run.summary.as_ref().map(|s| s.stop) == Some(StopReason::Guard);
     let skipped = run.steps.iter().find(|step| step.skipped.is_some());
     if let Some(step) = skipped.or(run.steps.last().filter(|_| stopped)) {
@@ -194,13 +203,25 @@ fn diverged(run: &RunRecord) -> Option<String> {
     let noise = noise.map(|(first, last)| SURE * (first + last).sqrt());
     let rose =
         noise.is_some_and(|noise| last.mean - first.mean > noise.max(RISE * first.mean.abs()));
-    // a run that explodes within the first tenth does not rise from there on
     let start = run.steps.first().map_or(first.low, |step| step.loss);
-    if rose || last.mean > EXPLODED * start.max(first.low) {
+    if rose {
         let from = first.mean.min(start);
         return Some(format!("loss rose from {from:.3} to {:.3}", last.mean));
     }
-    None
+    // a run that explodes within the first tenth does not rise from there on; where development rows were looked at before
+    // and after, they say so without the noise of a batch
+    let (name, from, to) = match (run.evals.first(), run.evals.last()) {
+        (Some(before), Some(after)) if before.step == 0 && after.step == run.steps.len() as u64 => {
+            ("development loss", before.dev_loss, after.dev_loss)
+        }
+        _ => ("loss", start.max(first.low), last.mean),
+    };
+    has_exploded(from, to).then(|| format!("{name} rose from {from:.3} to {to:.3}"))
+}
+
+/// Losses may be below zero, as rewards are, and nothing is many times as much as zero.
+fn has_exploded(from: f64, to: f64) -> bool {
+    from != 0.0 && to - from > (EXPLODED - 1.0) * from.abs()
 }
 
 #[cfg(test)]
@@ -253,6 +274,14 @@ mod tests {
         // up within three steps, and flat from there on
         let exploded = run((0..100).map(|i| if i < 3 { 0.7 } else { 9.0 + noise(i) }));
         assert!(diverged(&exploded).is_some());
+        // rewards are losses below zero
+        let better = run((0..100).map(|i| -0.51 - 0.004 * f64::from(i)));
+        assert_eq!(diverged(&better), None);
+        let worse = run((0..100).map(|i| -0.9 + 0.005 * f64::from(i)));
+        assert!(diverged(&worse).is_some());
+        // a first batch without an error
+        let zero = run([0.0, 0.25, 0.125].into_iter());
+        assert_eq!(diverged(&zero), None);
         // of a few steps nobody can tell, unless they explode
         let few = run([0.62, 0.7, 0.75].into_iter());
         assert_eq!(diverged(&few), None);

@@ -234,7 +234,9 @@ impl fmt::Display for Point {
 fn check_kinds(methods: &[String]) -> Result<bool> {
     let kinds: Vec<MethodKind> = methods.iter().map(|name| MethodKind::of(name)).collect();
     if kinds.contains(&MethodKind::LinearProbe) {
-        refuse!("`method = linear-probing`: it has nothing to sweep; train with it");
+        refuse!(
+            "`method = linear-probing`: it has nothing to sweep and no steps to compare; train with it"
+        );
     }
     let gradient = kinds.iter().any(|kind| kind.has_gradient());
     if kinds.iter().any(|kind| kind.has_gradient() != gradient) {

@@ -15,7 +15,7 @@ use super::plan::{Point, SweepPlan};
 use super::together::{self, Opened, withdraw};
 use crate::Runs;
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{Lock, RunRecord};
+use crate::folder::{Lock, OUTGROWN, RunRecord};
 use crate::ranks::ended;
 use crate::settings::{Given, MethodKind};
 use crate::watch::Watch;
@@ -236,14 +236,14 @@ impl Sweep {
                 run.display()
             );
         }
-        match State::of(run)? {
-            State::Over => {}
+        let made = match State::of(run)? {
+            State::Over => Ok(()),
             State::Begun if MethodKind::of(&point.method).has_log() => {
                 let threads = self.plan.train.get("threads").cloned();
                 let more = Given::new().with_some("threads", threads);
                 // that of the run may have been edited, or be gone
                 let more = more.with_some("task", kept::task_file(&self.plan.train));
-                runs.resume(run, more, watch)?;
+                runs.resume(run, more, watch).map(drop)
             }
             State::New | State::Begun => {
                 if run.exists() {
@@ -252,9 +252,19 @@ impl Sweep {
                     std::fs::remove_dir_all(run).on_file(run)?;
                 }
                 let given = self.plan.settings(point, seed, runs.methods());
-                runs.train(given.with("out", as_text(run)?), watch)?;
+                runs.train(given.with("out", as_text(run)?), watch)
+                    .map(drop)
             }
-        }
-        Ok(())
+        };
+        let Err(error) = made else {
+            return Ok(());
+        };
+        // the other points are no worse for it
+        let Some(why) = error.outgrown() else {
+            return Err(error);
+        };
+        watch.note(&format!("note: {error}; it counts as diverged"));
+        let path = run.join(OUTGROWN);
+        zograd_files::write(&path, why + "\n").on_file(&path)
     }
 }

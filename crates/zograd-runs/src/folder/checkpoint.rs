@@ -29,29 +29,34 @@ pub fn checkpoints(run: &Path) -> Vec<(u64, PathBuf)> {
 /// Name of the file in a checkpoint that says what it holds.
 const SEAL: &str = "weights.hash";
 
-/// Writes into a checkpoint what [`check_seal`] compares: files of numbers have no checksums.
+/// Writes into a checkpoint what [`check_seal`] compares: files of numbers have no checksums, and the name of a folder is
+/// easily changed.
 ///
 /// # Errors
 /// A file cannot be read or written.
-pub fn seal(checkpoint: &Path, weights: &str) -> Result<()> {
+pub fn seal(checkpoint: &Path, step: u64, weights: &str) -> Result<()> {
     let path = checkpoint.join(SEAL);
-    zograd_files::write(&path, contents(checkpoint, weights)?).on_file(&path)
+    zograd_files::write(&path, sealed(checkpoint, step, weights)?).on_file(&path)
 }
 
-/// Refuses a checkpoint that does not hold what was written: other numbers, another configuration.
+/// Refuses a checkpoint that does not hold what was written after this step: other numbers, another configuration.
 ///
 /// # Errors
 /// Another hash, or none.
-pub fn check_seal(checkpoint: &Path, weights: &str) -> Result<()> {
-    let sealed = zograd_files::read_text(&checkpoint.join(SEAL), MAX_SMALL_BYTES);
-    let found = contents(checkpoint, weights)?;
-    if !sealed.is_ok_and(|sealed| sealed == found) {
+pub fn check_seal(checkpoint: &Path, step: u64, weights: &str) -> Result<()> {
+    let found = zograd_files::read_text(&checkpoint.join(SEAL), MAX_SMALL_BYTES);
+    let expected = sealed(checkpoint, step, weights)?;
+    if !found.is_ok_and(|found| found == expected) {
         refuse!(
-            "{}: its weights are not those of the run",
+            "{}: its weights are not those of the run after this step",
             checkpoint.display()
         );
     }
     Ok(())
+}
+
+fn sealed(checkpoint: &Path, step: u64, weights: &str) -> Result<String> {
+    Ok(format!("step {step}\n{}", contents(checkpoint, weights)?))
 }
 
 /// A hash of a folder with weights that have this content hash, and of the files beside them.

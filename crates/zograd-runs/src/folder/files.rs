@@ -24,6 +24,9 @@ pub const LOG: &str = "trajectory.zog";
 /// What came out, once the run has ended.
 pub const SUMMARY: &str = "summary.json";
 
+/// Why the run of an experiment has an end all the same, where its steps came to none.
+pub const OUTGROWN: &str = "outgrown.txt";
+
 /// The best weights: a folder.
 pub const BEST: &str = "best";
 

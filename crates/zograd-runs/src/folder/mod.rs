@@ -23,7 +23,8 @@ pub(crate) use card::{CARD, card, names_a_place};
 pub(crate) use checkpoint::{check_seal, checkpoint_folder, checkpoints, folder_hash, seal};
 pub use environment::Environment;
 pub use files::{
-    ANCHOR, BEST, CHAT_TEMPLATE, CONFIG, EXAMPLES, INPUTS, LOG, METRICS, SEALS, START, SUMMARY,
+    ANCHOR, BEST, CHAT_TEMPLATE, CONFIG, EXAMPLES, INPUTS, LOG, METRICS, OUTGROWN, SEALS, START,
+    SUMMARY,
 };
 pub(crate) use hash::{Hash, file as file_hash, json as json_hash};
 pub(crate) use lock::LOCK;

@@ -13,7 +13,7 @@ const MAX_BYTES: u64 = 1 << 30;
 /// Hashes of everything beside the weights that the numbers of a run depend on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
-    /// The model's config.json, as it is understood.
+    /// The model's config.json, as it is understood, and what ends a text by its generation_config.json.
     pub model: String,
     /// The file of the task, or the name of a built-in one.
     pub task: String,
@@ -150,7 +150,11 @@ impl Origin {
                 &now.tokenizer,
             ),
             ("`data`: the rows are", &self.rows, &now.rows),
-            ("`model`: its config.json is", &self.model, &now.model),
+            (
+                "`model`: its config.json or generation_config.json is",
+                &self.model,
+                &now.model,
+            ),
             ("the prompts are", &self.prompts, &now.prompts),
         ];
         match all.into_iter().find(|(_, then, now)| then != now) {

@@ -24,6 +24,8 @@ pub(super) struct Made {
 struct Class {
     value: Value,
     word: String,
+    /// Whether the rows have it as a number, and not as a text that reads like one.
+    is_number: bool,
     rows: usize,
 }
 
@@ -199,15 +201,14 @@ fn classes(label: &str, data: &Dataset, label_optional: bool) -> Result<Vec<Clas
             .map_err(|Look(error)| error)?;
     }
     let mut classes: Vec<Class> = found.into_values().collect();
-    let numbers: Option<Vec<i64>> = classes
-        .iter()
-        .map(|class| class.word.parse().ok())
-        .collect();
-    if numbers.is_some() {
+    let number = |class: &Class| class.word.parse::<i64>().ok();
+    if classes.iter().all(|class| number(class).is_some()) {
+        classes.sort_by_key(number);
+    }
+    if classes.iter().all(|class| class.is_number) {
         for class in &mut classes {
-            class.value = class.word.parse::<i64>().map_or(Value::Null, Value::from);
+            class.value = number(class).map_or(Value::Null, Value::from);
         }
-        classes.sort_by_key(|class| class.value.as_i64());
     }
     match (&classes[..], label_optional) {
         ([], false) => refuse!("{}: no row has anything in this column", named()),
@@ -240,7 +241,7 @@ fn class(label: &str, row: &Row) -> Result<Option<Class>, DataError> {
         let number = number.as_f64().unwrap_or(f64::NAN);
         number.fract() == 0.0 && number.abs() < 1e15
     });
-    let word = match (value, whole) {
+    let word = match (value, &whole) {
         (_, Some(number)) => format!("{:.0}", number.as_f64().unwrap_or_default()),
         (Value::String(text), None) if text.is_empty() => return Ok(None),
         (Value::String(text), None) => text.clone(),
@@ -257,6 +258,7 @@ fn class(label: &str, row: &Row) -> Result<Option<Class>, DataError> {
     Ok(Some(Class {
         value: value.clone(),
         word,
+        is_number: whole.is_some(),
         rows: 1,
     }))
 }

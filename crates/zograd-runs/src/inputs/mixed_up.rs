@@ -34,7 +34,7 @@ pub(super) fn check_model(name: &str, folder: &Path) -> Result<()> {
             ),
             (_, true) => refuse!(
                 "`model = {name}`: it is the folder of a run that tuned an adapter; give the model it began with, and \
-                 {} as its `adapter`",
+                 {} as its `adapter`, or merge the two first",
                 best.display()
             ),
             _ => refuse!(

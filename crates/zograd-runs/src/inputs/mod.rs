@@ -22,8 +22,8 @@ pub(crate) use model::{load_own, with_own_adapter};
 pub(crate) use of_run::{examples_of_run, names_task, reward_of_run, with_known_rows};
 pub use of_run::{with_known, with_known_tokenizer};
 pub use prompts::{
-    Calibration, at_row, check_ids, encoder, max_length, note_first_tokens, note_lengths, prompts,
-    truncated,
+    Calibration, at_row, check_ids, encoder, max_length, note_first_tokens, note_lengths,
+    note_same_options, prompts, truncated,
 };
 pub use rewards::{give_fields, try_out};
 pub use room::Room;

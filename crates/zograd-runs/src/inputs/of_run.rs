@@ -6,6 +6,7 @@ use crate::settings::{BUILT_IN_MODEL, Columns, Given, Owner, RewardOptions};
 use crate::words::as_text;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
+use zograd_models::hub;
 use zograd_tasks::{Dataset, Shares};
 
 /// What makes a folder that of an adapter.
@@ -42,7 +43,7 @@ pub fn with_known(mut given: Given) -> Result<Given> {
 
 /// What was given for a command that uses a tokenizer alone, completed in the same way where the tokenizer's folder is
 /// that of a run or of the weights it kept. Then the tokenizer is that of a model, whose name is the second of the two;
-/// so it is where the built-in model is named.
+/// so it is where the built-in model is named, or one of the hub.
 ///
 /// # Errors
 /// As [`with_known`].
@@ -52,7 +53,8 @@ pub fn with_known_tokenizer(given: Given) -> Result<(Given, Option<String>)> {
     };
     let known = with_known(given.with("model", folder.as_str()))?;
     let model = known.text("model").map(str::to_owned);
-    let model = model.filter(|model| *model != folder || model == BUILT_IN_MODEL);
+    let is_name = |model: &str| !Path::new(model).exists() && hub::check_name(model).is_ok();
+    let model = model.filter(|model| *model != folder || model == BUILT_IN_MODEL || is_name(model));
     Ok((known.without("model").without("adapter"), model))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::error::{Blame, Result, RunError, refuse};
 use crate::watch::Watch;
+use crate::words::count;
 use rayon::prelude::*;
 use std::path::Path;
 use zograd_models::ModelConfig;
@@ -135,6 +136,24 @@ pub fn note_first_tokens(task: &dyn Task, prompts: &[Prompt], watch: &mut dyn Wa
         "note: the words for {a:?} and {b:?} begin with the same token, so that the model has little to tell them apart by; \
          other words may do better: `verbalizer`, such as {a}=WORD,{b}=WORD",
     ));
+}
+
+/// Says so if options of a row are the same to the model.
+pub fn note_same_options(prompts: &[Prompt], watch: &mut dyn Watch) {
+    let are_same = |prompt: &&Prompt| {
+        let all = &prompt.candidates;
+        let is_twin = |(k, one): (usize, &EncodedCandidate)| {
+            all[..k].iter().any(|other| other.ids == one.ids)
+        };
+        all.iter().enumerate().any(is_twin)
+    };
+    let same = prompts.iter().filter(are_same).count();
+    if same > 0 {
+        watch.note(&format!(
+            "note: in {same} of {} two options are the same tokens to this tokenizer, so that nothing tells them apart",
+            count(prompts.len(), "training row")
+        ));
+    }
 }
 
 /// Every token sequence of a prompt.

@@ -180,6 +180,24 @@ impl ModelSource {
         config.exists().then_some(self.folder.as_path())
     }
 
+    /// The adapter to use: the one that was given, or that beside the weights. What is not plain from what was given is
+    /// told.
+    pub fn adapter(&self, given: Option<PathBuf>, watch: &mut dyn Watch) -> Option<PathBuf> {
+        let own = self.own_adapter();
+        if let Some(folder) = own.filter(|own| given.as_deref() != Some(*own)) {
+            let folder = folder.display();
+            watch.note(&match &given {
+                Some(_) => format!(
+                    "note: {folder} holds an adapter beside its weights, which is left out: another was given"
+                ),
+                None => format!(
+                    "note: {folder} holds an adapter beside its weights, which is used with them"
+                ),
+            });
+        }
+        given.or(own.map(Path::to_owned))
+    }
+
     /// Refuses a model folder with an adapter beside the weights, where the weights alone would be used.
     ///
     /// # Errors

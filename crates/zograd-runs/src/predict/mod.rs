@@ -138,9 +138,7 @@ impl Runs {
             let source = TaskSource::find(asked, watch)?;
             let (rows, rows_hash) = check(&source, &ranks)?;
             let model = ModelSource::find(&inputs, watch)?;
-            if options.adapter.is_none() {
-                options.adapter = model.own_adapter().map(Path::to_owned);
-            }
+            options.adapter = model.adapter(options.adapter.take(), watch);
             let config = ModelConfig::from_folder(&model.folder).about("`model`")?;
             if let Some(folder) = &options.adapter {
                 inputs::check_adapter_folder(folder, &config)?;
@@ -376,6 +374,7 @@ impl Predicting<'_> {
             self.options.beams,
         );
         hash.part(format!("{how:?}").as_bytes());
+        hash.part(format!("{:?}", model.config().eos_token_ids).as_bytes());
         if let Some(template) = self.encoder.chat_template() {
             hash.part(template.source().as_bytes());
         }
@@ -451,9 +450,13 @@ fn all_know(ranks: &Ranks, number: usize) -> Result<usize> {
 
 /// Hands rows with their answers to whoever reads the output.
 fn write_lines(output: &mut dyn Write, lines: Vec<Line>) -> Result<()> {
+    let named = |written: std::io::Result<()>| {
+        let written = written.while_running();
+        written.map_err(|error| error.within("the standard output"))
+    };
     for line in lines {
         let line = line.json().while_running()?;
-        writeln!(output, "{line}").while_running()?;
+        named(writeln!(output, "{line}"))?;
     }
-    output.flush().while_running()
+    named(output.flush())
 }

@@ -109,6 +109,13 @@ impl Runs {
             self.check(given.without("out"))
         });
         let settings = settings.collect::<Result<Vec<_>>>()?;
+        if let Some(objective) = settings.iter().find_map(|s| s.objective)
+            && objective.check_differentiable().is_err()
+        {
+            refuse!(
+                "`objective = {objective}`: it has no gradient to hold estimates against; leave it out"
+            );
+        }
         with_threads(plan.threads(), || {
             let prepared = settings.into_iter().map(|settings| {
                 let prepared = Prepared::new(settings, self.tasks(), None, &ranks, watch);

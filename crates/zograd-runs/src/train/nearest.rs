@@ -39,7 +39,7 @@ pub(super) fn nearest<B: RunBackend>(
     // an adapter needs its base; where all weights are tuned, there is one model in memory at a time
     let base = settings.adapter.as_ref().map(|_| start.clone());
     drop(start);
-    match restore::<B>(run, &folder, base.as_ref(), work, device) {
+    match restore::<B>(run, (step, &folder), base.as_ref(), work, device) {
         Ok(model) => Ok((step as usize, model)),
         Err(error) => {
             work.recorder.watch.note(&format!(
@@ -61,7 +61,7 @@ pub(super) fn nearest<B: RunBackend>(
 /// The model of a checkpoint, and its f32 originals in the place of the run's.
 fn restore<B: RunBackend>(
     run: &Interrupted,
-    checkpoint: &Path,
+    (step, checkpoint): (u64, &Path),
     base: Option<&Model<B>>,
     work: &Work<'_, '_>,
     device: &B::Device,
@@ -70,7 +70,7 @@ fn restore<B: RunBackend>(
         Some(base) => with_own_adapter(base.clone(), checkpoint)?,
         None => load_own::<B>(checkpoint, work.settings.machine.storage(), device)?,
     };
-    check_seal(checkpoint, &tuned_hash(&model))?;
+    check_seal(checkpoint, step, &tuned_hash(&model))?;
     if run.header().arithmetic == Arithmetic::Anchored {
         let (from, to) = (checkpoint.join(ANCHOR), run.folder().join(ANCHOR));
         zograd_files::replace(&to, |partial| std::fs::copy(&from, partial).map(|_| ()))

@@ -32,13 +32,21 @@ pub(super) fn origin(
     let rows = [&splits.train, &splits.dev, &splits.test];
     let rows = rows.map(|samples| samples.iter().map(row).collect::<Vec<_>>());
     Ok(Origin {
-        // the format of the numbers is the run's, whatever that of the file is
-        model: hash(config.to_json(DType::F32).as_bytes()),
+        model: model_hash(config),
         task: task_hash(sources)?,
         tokenizer: tokenizer_hash(&sources.tokenizer)?,
         rows: json_hash(&rows)?,
         prompts: json_hash(&prompts)?,
     })
+}
+
+/// Of the model's shape, whatever the format of its numbers, which is the run's, and of what ends a text: another file than
+/// config.json may say that.
+fn model_hash(config: &ModelConfig) -> String {
+    let mut hash = Hash::new();
+    hash.part(config.to_json(DType::F32).as_bytes());
+    hash.part(format!("{:?}", config.eos_token_ids).as_bytes());
+    hash.short()
 }
 
 /// What a task made of a row.

@@ -273,6 +273,8 @@ impl Prepared {
         }
         if is_made {
             inputs::note_first_tokens(task, &data.train, watch);
+        } else {
+            inputs::note_same_options(&data.train, watch);
         }
         let origin = origin(&sources, &config, &splits, data.all())?;
         if let Some((run, _)) = &resumed {

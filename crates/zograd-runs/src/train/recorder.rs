@@ -227,7 +227,7 @@ impl<'a> Recorder<'a> {
             if anchor.exists() {
                 link(&anchor, &partial.join(ANCHOR))?;
             }
-            seal(&partial, &known.unwrap_or_else(|| tuned_hash(model)))?;
+            seal(&partial, step, &known.unwrap_or_else(|| tuned_hash(model)))?;
             // of steps that are made again, or not as it was written
             zograd_files::remove(&folder).on_file(&folder)?;
             std::fs::rename(&partial, &folder).on_file(&folder)?;

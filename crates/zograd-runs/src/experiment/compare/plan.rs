@@ -158,6 +158,14 @@ impl ComparisonPlan {
                  flatters it; use another"
             );
         }
+        if let Some(score) = rules.target_score.filter(|s| !(0.0..=1.0).contains(s)) {
+            refuse!("`target-score = {score}`: use a number from 0 to 1, such as 0.9");
+        }
+        if let (false, Some(size)) = (rules.tune_batch_size.is_empty(), given.get("batch-size")) {
+            refuse!(
+                "`batch-size = {size}`: it is tuned, and one of `tune-batch-size` is taken; give one of the two"
+            );
+        }
         let (budget, given) = Amount::take(given)?;
         let is_said = !rules.tuning.is_empty();
         let tuning = match rules.tuning[..] {
