@@ -24,8 +24,8 @@ impl HasSettings for Sweep {
         Train::keys()
     }
 
-    const RESUME: &'static str =
-        "Resume the sweep in this folder: finished points are kept, an interrupted one is resumed";
+    const RESUME: &'static str = "Resume the sweep in this folder: finished points are kept, an interrupted one is resumed (--threads goes with it, and \
+         --model, --tokenizer and --data where they have moved)";
 }
 
 impl SweepArgs {

@@ -157,15 +157,30 @@ fn a_sweep_goes_on_with_the_weights_it_began_with() {
         "s",
     ];
     run(dir.path(), &small(&[&inputs[..], &more].concat()));
+    let mut before = json(&dir.path().join("s/sweep.json"));
     let last = dir.path().join("s/mezo-lr1e-4-eps1e-3");
-    fs::remove_dir_all(last).expect("removed");
-    let file = dir.path().join("model/model.safetensors");
+    fs::remove_dir_all(&last).expect("removed");
+    // moved, it is said where to
+    for (from, to) in [("model", "moved"), ("data", "rows")] {
+        fs::rename(dir.path().join(from), dir.path().join(to)).expect("moved");
+    }
+    let places = ["--model", "moved", "--data", "rows"];
+    let resume = [&["sweep", "--resume", "s"], &places[..]].concat();
+    let mut report = run_json(dir.path(), &[&resume[..], &["--json"]].concat());
+    for report in [&mut before, &mut report] {
+        for point in report["points"].as_array_mut().expect("points") {
+            point["seconds"] = 0.into();
+            point["runs"][0]["seconds"] = 0.into();
+        }
+    }
+    assert_eq!(report, before);
+    fs::remove_dir_all(&last).expect("removed");
+    let file = dir.path().join("moved/model.safetensors");
     let mut bytes = fs::read(&file).expect("weights");
     let end = bytes.len() - 2;
     bytes[end] ^= 1;
     fs::write(&file, bytes).expect("written");
-    let resumed = zograd(dir.path(), &["sweep", "--resume", "s"]).output();
-    let resumed = resumed.expect("it starts");
+    let resumed = zograd(dir.path(), &resume).output().expect("it starts");
     let said = String::from_utf8_lossy(&resumed.stderr);
     assert_eq!(resumed.status.code(), Some(2), "{said}");
     assert!(

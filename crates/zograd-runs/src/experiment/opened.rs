@@ -7,10 +7,14 @@ use crate::error::{Blame, Result, RunError, refuse};
 use crate::folder::{Lock, RunFolder};
 use crate::ranks::Fact;
 use crate::settings::{Given, Machine};
+use crate::words::as_text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 use zograd_files::MAX_SMALL_BYTES;
+
+/// Settings that say where something is which the runs do not keep.
+pub(super) const PLACES: [&str; 3] = ["model", "tokenizer", "data"];
 
 /// What is to be done in a folder, written in a file of it.
 pub(super) trait Plan: Serialize + DeserializeOwned {
@@ -58,7 +62,8 @@ impl<P: Plan> Opened<P> {
         })
     }
 
-    /// A folder that is there; `more` may hold `threads` and no other setting.
+    /// A folder that is there; `more` may hold `threads`, and `model`, `tokenizer` and `data` if they have moved: that they are
+    /// the same is made sure of.
     ///
     /// # Errors
     /// There is no plan in it, or another process works in it.
@@ -71,9 +76,10 @@ impl<P: Plan> Opened<P> {
 fn read<P: Plan>(folder: &Path, more: &Given) -> Result<(PathBuf, P, Lock)> {
     let file = folder.join(P::FILE);
     let named = || format!("`resume = {}`", file.display());
-    if let Err(key) = more.only(&["threads"]) {
+    if let Err(key) = more.only(&["threads", "model", "tokenizer", "data"]) {
         refuse!(
-            "`resume`: a {} is resumed with the settings it had ({}); only `threads` goes with it, not `{key}`",
+            "`resume`: a {} is resumed with the settings it had ({}); only `threads` goes with it, and `model`, `tokenizer` and \
+             `data` where they have moved; not `{key}`",
             P::NAME,
             file.display()
         );
@@ -90,7 +96,20 @@ fn read<P: Plan>(folder: &Path, more: &Given) -> Result<(PathBuf, P, Lock)> {
         if let Some(threads) = more.get("threads") {
             train.insert("threads".into(), threads.clone());
         }
+        for key in PLACES {
+            if let Some(place) = more.text(key) {
+                train.insert(key.into(), absolute(place)?.into());
+            }
+        }
         kept::put_back(folder, train)?;
     }
     Ok((folder.to_owned(), plan, lock))
+}
+
+/// A place as the settings of a run have it: a name of the hub stays one.
+fn absolute(place: &str) -> Result<String> {
+    match Path::new(place).exists() {
+        true => as_text(&std::path::absolute(place).or_input()?).map(str::to_owned),
+        false => Ok(place.to_owned()),
+    }
 }

@@ -9,7 +9,7 @@ use super::dealt::{self, State};
 use super::estimate::Estimate;
 use super::kept;
 use super::lists::Lists;
-use super::opened::Plan;
+use super::opened::{PLACES, Plan};
 use super::outcome::{Outcome, RunOutcome};
 use super::plan::{Point, SweepPlan};
 use super::together::{self, Opened, withdraw};
@@ -239,8 +239,10 @@ impl Sweep {
         let made = match State::of(run)? {
             State::Over => Ok(()),
             State::Begun if MethodKind::of(&point.method).has_log() => {
-                let threads = self.plan.train.get("threads").cloned();
-                let more = Given::new().with_some("threads", threads);
+                let known = PLACES.iter().chain(&["threads"]);
+                let more = known.fold(Given::new(), |more, key| {
+                    more.with_some(key, self.plan.train.get(*key).cloned())
+                });
                 // that of the run may have been edited, or be gone
                 let more = more.with_some("task", kept::task_file(&self.plan.train));
                 runs.resume(run, more, watch).map(drop)
