@@ -180,8 +180,11 @@ fn print(report: &ComparisonReport) -> Result<()> {
 /// What has to be reached, in a line.
 fn target(target: &Target, metric: Option<Metric>) -> Option<String> {
     let score = target.score.map(|score| {
-        let metric = metric.map_or("score", Metric::name);
-        format!("development {metric} {:.1} %", 100.0 * score)
+        let name = metric.map_or("score", Metric::name);
+        match metric {
+            Some(Metric::Reward) => format!("development {name} {score:.4}"),
+            _ => format!("development {name} {:.1} %", 100.0 * score),
+        }
     });
     let loss = target
         .loss
@@ -205,6 +208,11 @@ fn table(report: &ComparisonReport) -> Table {
         format!("{unit} to the loss"),
         format!("{unit} to the score"),
     );
+    // rewards may be any numbers, and no shares
+    let (before, after, dev, decimals, share) = match report.metric {
+        Some(Metric::Reward) => ("test before", "test after", "dev reward", 4, 1.0),
+        _ => ("test before %", "test after %", "dev %", 1, 100.0),
+    };
     let mut table = Table::new([
         "method",
         "lr",
@@ -212,9 +220,9 @@ fn table(report: &ComparisonReport) -> Table {
         "batch",
         "seeds",
         head,
-        "test before %",
-        "test after %",
-        "dev %",
+        before,
+        after,
+        dev,
         "dev loss",
         "mean dev loss",
         &to_loss,
@@ -234,9 +242,9 @@ fn table(report: &ComparisonReport) -> Table {
             m.batch_size.map_or("-".into(), |size| size.to_string()),
             seeds(m),
             cell(spent(m), 0, 1.0),
-            cell(m.test_before, 1, 100.0),
-            cell(m.test_after, 1, 100.0),
-            cell(m.dev_score, 1, 100.0),
+            cell(m.test_before, decimals, share),
+            cell(m.test_after, decimals, share),
+            cell(m.dev_score, decimals, share),
             cell(m.dev_loss, 4, 1.0),
             cell(m.mean_dev_loss, 4, 1.0),
             reached(m.to_loss, |r| r.on(budget)),

@@ -513,6 +513,56 @@ fn a_program_that_fails_is_an_event() {
     }
 }
 
+/// Losses below zero and scores beyond one: a sweep and a comparison have a best point, and call rewards no shares.
+#[test]
+fn rewards_are_swept_and_compared() {
+    let dir = scratch();
+    sums(dir.path());
+    let program = "while read -r line; do echo ${#line}; done";
+    let more = [
+        "--reward-command",
+        program,
+        "--lr",
+        "1e-5,1e-4",
+        "--out",
+        "s",
+    ];
+    let mut args = small(&more);
+    args[0] = "sweep";
+    let (text, _) = crate::support::run_text(dir.path(), &args);
+    assert!(
+        text.contains("dev reward") && text.contains("(development reward "),
+        "{text}"
+    );
+    assert!(!text.contains('%') && !text.contains("diverged"), "{text}");
+    let swept = json(&dir.path().join("s/sweep.json"));
+    assert!(swept["best"]["dev_score"].as_f64() > Some(1.0), "{swept}");
+    let more = [
+        "--reward-command",
+        program,
+        "--forwards",
+        "32",
+        "--tune-forwards",
+        "16",
+        "--seed",
+        "1",
+        "--target-score",
+        "90",
+        "--out",
+        "c",
+    ];
+    let mut args = small(&more);
+    args[0] = "compare";
+    let steps = args
+        .iter()
+        .position(|arg| *arg == "--steps")
+        .expect("steps");
+    args.drain(steps..steps + 2);
+    let (text, _) = crate::support::run_text(dir.path(), &args);
+    assert!(text.contains("development reward 90.0000"), "{text}");
+    assert!(!text.contains("diverged"), "{text}");
+}
+
 /// Ctrl-C comes to all processes of a terminal: the program is spared, so that the step is finished with it, and sees the
 /// end of its input.
 #[test]

@@ -118,7 +118,8 @@ fn best_of(method: &str, points: &[Outcome]) -> Option<Advice> {
         advice.remarks.extend(elsewhere(&own));
         return Some(advice);
     }
-    match near(best, &own)? {
+    // of rewards one seed does not say what chance leaves open
+    match near(best, &own).unwrap_or(Near::Some(None)) {
         // and then the edge of the grid means nothing, but where the losses say which way to go
         Near::All(remark) => {
             advice.remarks.push(remark);
@@ -292,6 +293,31 @@ mod tests {
             diverged: Some("loss rose".into()),
             ..point(lr, 1e-3, 0.99, 0.1)
         }
+    }
+
+    /// What chance leaves open of rewards only several seeds can tell, and one has a best point all the same.
+    #[test]
+    fn rewards_of_one_seed_have_a_best_point() {
+        let mut points = [point(1e-3, 1e-2, 0.41, -0.41), point(5e-3, 1e-2, 7.5, -7.5)];
+        for point in &mut points {
+            point.metric = Some(Metric::Reward);
+        }
+        let advice = only(&points);
+        assert_eq!((advice.lr, advice.dev_score), (5e-3, 7.5));
+    }
+
+    #[test]
+    fn points_that_all_ended_worse_ask_for_smaller_rates() {
+        let worse = |lr| {
+            let mut point = point(lr, 1e-3, 0.6, 0.7);
+            point.runs[0].gain = Some(Gain::Worse);
+            point
+        };
+        let advice = only(&[worse(1e-2), worse(1e-1)]);
+        assert!(advice.learnt_nothing);
+        let said =
+            "All points ended worse than they began: go on downwards, `lr = 1e-5,1e-4,1e-3`.";
+        assert_eq!(advice.remarks, [said]);
     }
 
     #[test]

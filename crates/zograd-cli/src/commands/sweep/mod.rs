@@ -103,11 +103,14 @@ fn tell(what: &str, best: &Advice, report: &SweepReport) -> Result<()> {
     let loss = best
         .dev_loss
         .map_or(String::new(), |loss| format!(", loss {loss:.4}"));
+    let score = match is_reward(report) {
+        true => format!("{:.4}", best.dev_score),
+        false => format!("{:.1} %", 100.0 * best.dev_score),
+    };
     answer(format_args!(
-        "{what:<14} --method {} --lr {}{eps} (development {metric} {:.1} %{loss})",
+        "{what:<14} --method {} --lr {}{eps} (development {metric} {score}{loss})",
         best.method,
         number(best.lr),
-        100.0 * best.dev_score
     ))?;
     for remark in &best.remarks {
         answer(format_args!("               {}", as_flags(remark)))?;
@@ -115,7 +118,18 @@ fn tell(what: &str, best: &Advice, report: &SweepReport) -> Result<()> {
     Ok(())
 }
 
+/// Rewards may be any numbers, and no shares.
+fn is_reward(report: &SweepReport) -> bool {
+    let mut metrics = report.points.iter().filter_map(|point| point.metric);
+    metrics.any(|metric| metric == Metric::Reward)
+}
+
 fn table(report: &SweepReport) -> Table {
+    let rewards = is_reward(report);
+    let (dev, test) = match rewards {
+        true => ("dev reward", "test reward"),
+        false => ("dev %", "test %"),
+    };
     let mut table = Table::new([
         "method",
         "lr",
@@ -124,14 +138,18 @@ fn table(report: &SweepReport) -> Table {
         "forwards",
         "first loss",
         "last loss",
-        "dev %",
+        dev,
         "dev loss",
-        "test %",
+        test,
         "seconds",
         "",
     ]);
     let loss = |x: Option<f64>| x.map_or("-".into(), |x| format!("{x:.4}"));
-    let percent = |x: Option<Spread>| x.map_or("-".into(), |x| x.scaled(100.0).text(1));
+    let score = |x: Option<Spread>| match (x, rewards) {
+        (None, _) => "-".into(),
+        (Some(x), true) => x.text(4),
+        (Some(x), false) => x.scaled(100.0).text(1),
+    };
     for p in &report.points {
         let is_best = |b: &Advice| b.method == p.method && b.lr == p.lr && b.eps == p.eps;
         let remark = match &p.diverged {
@@ -150,9 +168,9 @@ fn table(report: &SweepReport) -> Table {
             p.forwards.to_string(),
             loss(p.first_loss),
             loss(p.last_loss),
-            percent(p.dev_score),
+            score(p.dev_score),
             p.dev_loss.map_or("-".into(), |loss| loss.text(4)),
-            percent(p.test_score),
+            score(p.test_score),
             format!("{:.1}", p.seconds),
             remark,
         ]);

@@ -158,7 +158,13 @@ impl ComparisonPlan {
                  flatters it; use another"
             );
         }
-        if let Some(score) = rules.target_score.filter(|s| !(0.0..=1.0).contains(s)) {
+        // rewards may be any numbers
+        let is_share = given.text("objective") != Some("reward");
+        let shares = 0.0..=1.0;
+        if let Some(score) = rules
+            .target_score
+            .filter(|s| is_share && !shares.contains(s))
+        {
             refuse!("`target-score = {score}`: use a number from 0 to 1, such as 0.9");
         }
         if let (false, Some(size)) = (rules.tune_batch_size.is_empty(), given.get("batch-size")) {
