@@ -201,7 +201,10 @@ impl Hub {
     #[cfg(feature = "hub")]
     fn fetch(&self, model: &str, before: &mut Before<'_>) -> Result<PathBuf, HubError> {
         if self.offline {
-            return Err(self.not_cached(model, "HF_HUB_OFFLINE forbids downloading"));
+            return Err(self.not_cached(
+                model,
+                "HF_HUB_OFFLINE (or TRANSFORMERS_OFFLINE) forbids downloading",
+            ));
         }
         let failed = |reason| HubError::Download {
             model: model.to_owned(),

@@ -52,7 +52,8 @@ const HELP: [(&str, &str); 11] = [
     ),
     (
         "resume",
-        "Resume the comparison in this folder: finished runs are kept, an interrupted one is resumed",
+        "Resume the comparison in this folder: finished runs are kept, an interrupted one is resumed (--threads goes with it, and \
+         --model, --tokenizer and --data where they have moved)",
     ),
     (
         "method",

@@ -259,6 +259,7 @@ mod tests {
             dev_score: Some(*dev),
             dev_loss: Some(loss),
             dev_examples: 100,
+            best_step: Some(60),
             test_score: None,
             gain: None,
             diverged: None,
@@ -311,6 +312,7 @@ mod tests {
         let worse = |lr| {
             let mut point = point(lr, 1e-3, 0.6, 0.7);
             point.runs[0].gain = Some(Gain::Worse);
+            point.runs[0].best_step = Some(0);
             point
         };
         let advice = only(&[worse(1e-2), worse(1e-1)]);
@@ -318,6 +320,10 @@ mod tests {
         let said =
             "All points ended worse than they began: go on downwards, `lr = 1e-5,1e-4,1e-3`.";
         assert_eq!(advice.remarks, [said]);
+        // the last weights are not those that are kept
+        let mut once = worse(1e-1);
+        once.runs[0].best_step = Some(60);
+        assert!(!only(&[worse(1e-2), once]).learnt_nothing);
     }
 
     #[test]

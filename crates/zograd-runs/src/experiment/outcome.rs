@@ -38,6 +38,8 @@ pub struct RunOutcome {
     pub dev_loss: Option<f64>,
     /// How many there are.
     pub dev_examples: usize,
+    /// The step that it was found after; 0: the untuned model has it.
+    pub best_step: Option<u64>,
     /// Score of the best weights on the test examples.
     pub test_score: Option<f64>,
     /// What was gained over the model it began with.
@@ -105,12 +107,19 @@ impl RunOutcome {
             dev_score: run.best().and_then(|best| best.dev_score.value()),
             dev_loss: run.best().map(|best| best.dev_loss),
             dev_examples: summary.map_or(0, |s| s.counts.dev.got),
+            best_step: run.best().map(|best| best.step),
             test_score: summary.and_then(Summary::after),
             gain: summary.and_then(|s| s.gain),
             diverged: diverged(run),
             seconds: run.seconds(),
             run: run.folder.clone(),
         }
+    }
+
+    /// Whether it ended worse than it began, and was never better.
+    fn ended_worse(&self) -> bool {
+        let is_worse = matches!(self.gain, Some(Gain::Worse | Gain::BlewUp));
+        is_worse && self.best_step == Some(0)
     }
 }
 
@@ -151,13 +160,13 @@ impl Outcome {
 impl Outcome {
     /// Whether none of its runs is better than the model it began with.
     pub(super) fn learnt_nothing(&self) -> bool {
-        let nothing = |run: &RunOutcome| matches!(run.gain, Some(Gain::Nothing | Gain::Worse));
+        let nothing = |run: &RunOutcome| run.gain == Some(Gain::Nothing) || run.ended_worse();
         !self.runs.is_empty() && self.runs.iter().all(nothing)
     }
 
-    /// Whether one of its runs ended worse than it began.
+    /// Whether one of its runs ended worse than it began, and was never better.
     pub(super) fn ended_worse(&self) -> bool {
-        self.runs.iter().any(|run| run.gain == Some(Gain::Worse))
+        self.runs.iter().any(RunOutcome::ended_worse)
     }
 }
 
