@@ -67,6 +67,7 @@ fn main() -> ExitCode {
         Command::Man(args) => commands::man::run(&args),
         Command::Completions(args) => commands::completions::run(args),
     };
+    signals::wait_if_ending();
     match outcome {
         Ok(code) => code,
         Err(error) => {

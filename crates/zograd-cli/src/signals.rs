@@ -45,6 +45,7 @@ impl Stop {
                     say("\ninterrupted: there is nothing to save");
                 }
                 if is_loading || again {
+                    ENDING.store(true, Ordering::SeqCst);
                     RewardProgram::kill_all();
                     std::process::exit(128 + signal);
                 }
@@ -60,6 +61,16 @@ impl Stop {
     /// What a process that this signal ended exits with: 130 for SIGINT, 143 for SIGTERM.
     pub fn exit_code(&self) -> ExitCode {
         ExitCode::from((128 + self.signal.load(Ordering::Relaxed)) as u8)
+    }
+}
+
+/// Whether a signal ends the process at once.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
+/// Waits for the end of the process, if a signal ends it at once: what comes of the work that it ended is nobody's.
+pub fn wait_if_ending() {
+    while ENDING.load(Ordering::SeqCst) {
+        std::thread::park();
     }
 }
 
