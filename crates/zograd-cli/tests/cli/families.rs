@@ -1,8 +1,9 @@
 //! Models of other families, and GGUF files, through the binary.
 
-use crate::support::{run, run_json, scratch, shared, unpack, zograd};
+use crate::support::{run, run_json, run_text, scratch, shared, unpack, zograd};
 use serde_json::Value;
 use std::fs;
+use std::path::PathBuf;
 
 /// A run on a family that is no OPT: trained, replayed to the same bytes, tuned with LoRA on its own projections, measured.
 #[test]
@@ -78,6 +79,39 @@ fn a_llama_is_trained_replayed_and_measured() {
     let measured: Value = run_json(dir.path(), &eval);
     assert!(measured["loss"].is_number(), "{measured}");
 
+    // beside the weights it is used with them, and told; so is that another one is given
+    let both = dir.path().join("both");
+    fs::create_dir(&both).expect("made");
+    for folder in [PathBuf::from(&model), dir.path().join("lora/best")] {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let file = entry.expect("an entry").path();
+            if file.is_file() {
+                fs::copy(&file, both.join(file.file_name().expect("a name"))).expect("copied");
+            }
+        }
+    }
+    fs::write(dir.path().join("new.jsonl"), "{\"sentence\": \"a film\"}").expect("written");
+    let rows = [
+        "--task",
+        "sst2",
+        "--data",
+        "new.jsonl",
+        "--out",
+        "answers.jsonl",
+    ];
+    let (_, said) = run_text(
+        dir.path(),
+        &[&["predict", "--model", "both"], &rows[..]].concat(),
+    );
+    assert!(said.contains("which is used with them"), "{said}");
+    let rows = ["--task", "sst2", "--data", &data, "--test-examples", "8"];
+    let given = ["eval", "--model", "both", "--adapter", "lora/best"];
+    let (_, said) = run_text(dir.path(), &[&given[..], &rows].concat());
+    assert!(
+        said.contains("which is left out: another was given"),
+        "{said}"
+    );
+
     let targets = ["--tune", "lora", "--lora-targets", "fc1", "--out", "no"];
     let args = [&["train"], &inputs[..], &small, &targets].concat();
     let refused = zograd(dir.path(), &args)
@@ -121,7 +155,7 @@ fn options_of_the_same_tokens_are_told() {
         "--out",
         "run",
     ];
-    let (_, said) = crate::support::run_text(dir.path(), &args);
+    let (_, said) = run_text(dir.path(), &args);
     assert!(
         said.contains("in 8 of 8 training rows two options are the same tokens"),
         "{said}"
@@ -159,5 +193,15 @@ fn what_has_no_form_in_gguf_is_refused() {
     refused(
         &["convert", "--model", &model, "--out", "it.gguf"],
         "tokenizer",
+    );
+    // told before that: what the blocks of a type leave over
+    let args = [
+        "convert", "--model", &model, "--type", "q8_0", "--out", "it.gguf",
+    ];
+    let output = zograd(dir.path(), &args).output().expect("it starts");
+    let words = String::from_utf8(output.stderr).expect("UTF-8");
+    assert!(
+        words.starts_with("note: rows of 172 numbers are not made of blocks of 32"),
+        "{words}"
     );
 }

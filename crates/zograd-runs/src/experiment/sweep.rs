@@ -84,7 +84,7 @@ impl Sweep {
         Opened::new(runs, &asked, out, plan).map(Self::of)
     }
 
-    /// A sweep that was interrupted; `more` may hold `threads` and no other setting.
+    /// A sweep that was interrupted; `more` may hold `threads`, and `model`, `tokenizer` and `data` if they have moved.
     ///
     /// # Errors
     /// A folder without a sweep.

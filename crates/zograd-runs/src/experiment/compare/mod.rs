@@ -73,7 +73,7 @@ impl Comparison {
         Opened::new(runs, &asked, out, plan).map(Self::of)
     }
 
-    /// A comparison that was interrupted; `more` may hold `threads` and no other setting.
+    /// A comparison that was interrupted; `more` may hold `threads`, and `model`, `tokenizer` and `data` if they have moved.
     ///
     /// # Errors
     /// A folder without a comparison.
