@@ -513,6 +513,20 @@ fn a_program_that_fails_is_an_event() {
     }
 }
 
+/// A run of whose evaluations none is a number looks to the program, and not to the model.
+#[test]
+fn rewards_without_a_number_are_the_programs() {
+    let dir = scratch();
+    sums(dir.path());
+    let program =
+        "n=0; while read -r line; do n=$((n+1)); [ $((n%3)) = 0 ] && echo nan || echo 1; done";
+    let args = small(&["--reward-command", program, "--out", "run"]);
+    let output = zograd(dir.path(), &args).output().expect("it starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    assert!(text.contains("see what --reward-command answers"), "{text}");
+}
+
 /// Losses below zero and scores beyond one: a sweep and a comparison have a best point, and call rewards no shares.
 #[test]
 fn rewards_are_swept_and_compared() {
