@@ -199,6 +199,20 @@ pub trait Blame<T> {
         self.while_running()
             .map_err(|error| error.within(path.display().to_string()))
     }
+
+    /// That of this file, which somebody asked for: theirs if it cannot be made there, nobody's if there is no room for it.
+    ///
+    /// # Errors
+    /// The error, with the file's name before it.
+    fn on_output(self, path: &Path) -> Result<T>
+    where
+        Self: Sized,
+    {
+        match self.or_input() {
+            Err(error) if error.is_io(std::io::ErrorKind::StorageFull) => Err(error).on_file(path),
+            found => found.about_file(path),
+        }
+    }
 }
 
 impl<T, E: Into<Box<dyn Error + Send + Sync>>> Blame<T> for std::result::Result<T, E> {
@@ -249,6 +263,13 @@ mod tests {
         assert!(error.is_io(io::ErrorKind::StorageFull));
         let error = Err::<(), _>(io()).about("`model`").expect_err("an error");
         assert!(matches!(error, RunError::Input(_)));
+        let error = Err::<(), _>(io::Error::from(io::ErrorKind::PermissionDenied));
+        let error = error.on_output(Path::new("a/b")).expect_err("an error");
+        assert!(matches!(error, RunError::Input(_)));
+        assert_eq!(error.to_string(), "a/b: permission denied");
+        let error = Err::<(), _>(io()).on_output(Path::new("a/b"));
+        assert!(matches!(error, Err(RunError::Running(_))));
+        let error = Err::<(), _>(io()).about("`model`").expect_err("an error");
         let error = Err::<(), _>(error).while_running().expect_err("an error");
         assert!(matches!(error, RunError::Running(_)));
         assert_eq!(error.to_string(), "`model`: no room");

@@ -6,7 +6,7 @@
 
 DATA holds a folder for each task. Runs that are there already are kept; `--table` makes none. Prints a table for each set: test accuracy and loss
 of the best weights, the lowest development loss, and after how many forward passes a run was at MeZO's median of it; medians, lowest and highest.
-The sets `smollm2`, `smollm2-copa` and `smollm2-cb` have fewer forward passes, and rates for SmolLM2-135M, tuned by shorter runs; MODEL is its folder
+`reviews` and `kind` are made by `own_tasks.py`. The sets `smollm2...` have fewer forward passes, and rates for SmolLM2-135M, tuned by shorter runs; MODEL is its folder
 or file. The sets `rate-...` hold `--lr auto` beside five rates: every rate with every seed, and no target.
 """
 import argparse, json, pathlib, shlex, statistics, subprocess, threading
@@ -78,16 +78,20 @@ SETS = {
     "wic": ("wic", {**METHODS, **CLASSES}, (1000, 200, 400), (600, 600), 1000),
     "rte": ("rte", {**METHODS, **CLASSES}, (1000, 200, 277), (600, 600), 1000),
     "boolq": ("boolq", {**METHODS, **CLASSES}, (1000, 200, 400), (400, 400), 500),
+    "reviews": ("reviews", {**METHODS, **CLASSES}, (1000, 400, 800), (600, 600), 1000),
+    "kind": ("kind", {**METHODS, **CLASSES}, (1000, 400, 800), (600, 600), 1000),
     "smollm2": ("sst2", {**SMOLLM2, **RECIPE135M, "mezo": (["mezo"], ["3e-6", *ZO135M])}, (1000, 200, 872), (400, 200), 500),
     "smollm2-copa": ("copa", SMOLLM2, (300, 100, 100), (200, 100), 0),
     "smollm2-cb": ("cb", {**SMOLLM2, **RECIPE135M}, (200, 50, 56), (200, 100), 200),
+    "smollm2-reviews": ("reviews", {**SMOLLM2, **RECIPE135M}, (1000, 200, 400), (200, 100), 500),
+    "smollm2-kind": ("kind", {**SMOLLM2, **RECIPE135M}, (1000, 200, 400), (200, 100), 500),
     "rate-sst2": ("sst2", RATES, (1000, 400, 872), (1000, 0), 0),
     "rate-copa": ("copa", RATES, (300, 100, 100), (600, 0), 0),
     "rate-cb": ("cb", RATES, (200, 50, 56), (400, 0), 0),
     "rate-wic": ("wic", RATES, (1000, 200, 400), (600, 0), 0),
 }
 # these learn in fewer forward passes, and cost more time for each: half of the others'
-FEWER = {("smollm2", "adam, LoRA"), ("smollm2", "tail"), ("smollm2-copa", "tail"), ("smollm2-cb", "tail")}
+FEWER = {("smollm2", "adam, LoRA"), *((part, "tail") for part in SETS if part.startswith("smollm2"))}
 
 
 def run(part, name, lr, seed):
@@ -100,7 +104,8 @@ def run(part, name, lr, seed):
         known = {"HEAD": str(head), "ANNEAL": str(forwards * 2 // 5)}
         words = [known.get(word, word) for word in methods[name][0]]
         eps = [] if words[0] in ("adam", "tail") else ["--eps", "1e-3"]
-        command = [a.zograd, "train", "--model", a.model, "--task", task, "--data", f"{a.data}/{task}", "--method", *words, "--lr", lr, *eps]
+        own = pathlib.Path(a.data) / task / "task.toml"
+        command = [a.zograd, "train", "--model", a.model, "--task", own if own.exists() else task, "--data", f"{a.data}/{task}", "--method", *words, "--lr", lr, *eps]
         command += ["--forwards", forwards, "--eval-every-forwards", forwards // 10, "--seed", seed, "--train-examples", train]
         command += ["--dev-examples", dev, "--test-examples", test, "--threads", 1, *shlex.split(a.more), "--out", folder, "--json"]
         made = subprocess.run([str(word) for word in command], check=False, capture_output=True, text=True)

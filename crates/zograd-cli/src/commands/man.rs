@@ -22,7 +22,7 @@ pub fn run(args: &ManArgs) -> Result<ExitCode> {
         }
         Some(folder) => {
             std::fs::create_dir_all(folder).about_file(folder)?;
-            clap_mangen::generate_to(command, folder).on_file(folder)?;
+            clap_mangen::generate_to(command, folder).on_output(folder)?;
             say(format_args!(
                 "wrote the manual pages into {}",
                 folder.display()

@@ -466,6 +466,8 @@ fn an_output_that_cannot_be_made_has_one_exit_code() {
     for args in [
         &short(&["--out", "/proc/none/out"])[..],
         &["report", "run", "--out", "/proc/none/out.html"],
+        &["report", "run", "--out", "/proc/none.html"],
+        &["report", "run", "--svg", "/proc"],
         &[
             "replay",
             "--log",
@@ -483,7 +485,7 @@ fn an_output_that_cannot_be_made_has_one_exit_code() {
         ],
     ] {
         let output = zograd(dir.path(), args).output().expect("it starts");
-        refused(&output, "/proc/none");
+        refused(&output, "/proc");
     }
 }
 

@@ -147,7 +147,7 @@ fn write(files: &[File]) -> zograd_runs::Result<()> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).about_file(path)?;
         }
-        zograd_files::write(path, bytes).on_file(path)?;
+        zograd_files::write(path, bytes).on_output(path)?;
     }
     Ok(())
 }
