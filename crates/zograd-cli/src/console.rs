@@ -9,7 +9,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use zograd_runs::{RunNote, Watch};
+use zograd_runs::{HEAD_FIT, RunNote, Watch};
 use zograd_trainer::{Allowance, DevScore, EvalRecord, Limit, StepRecord};
 
 /// Bars, notes and `loss.svg`.
@@ -20,6 +20,8 @@ pub struct Console {
     /// Raised once there is something to save.
     saves: Arc<AtomicBool>,
     work: Option<Progress>,
+    /// Whether the norm before the head was fitted.
+    is_fitted: bool,
     training: Option<Training>,
 }
 
@@ -66,6 +68,7 @@ impl Watch for Console {
     }
 
     fn work_begins(&mut self, what: &'static str, total: u64) {
+        self.is_fitted |= what == HEAD_FIT;
         self.work = Some(Progress::new(what, total));
     }
 
@@ -135,6 +138,10 @@ impl Watch for Console {
     }
 
     fn on_eval(&mut self, eval: &EvalRecord) {
+        let first = match self.is_fitted {
+            true => "  after the head fit",
+            false => "  untuned",
+        };
         let Some(training) = &mut self.training else {
             return;
         };
@@ -149,7 +156,7 @@ impl Watch for Console {
                 eval.forwards,
                 eval.dev_loss,
                 match (eval.step, eval.best) {
-                    (0, _) => "  untuned",
+                    (0, _) => first,
                     (_, true) => "  best",
                     (_, false) => "",
                 },

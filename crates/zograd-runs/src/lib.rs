@@ -47,7 +47,7 @@ pub use reward_program::RewardProgram;
 pub use runs::Runs;
 pub use settings::*;
 pub use threads::{MAX_THREADS, start_threads, with_threads};
-pub use train::{AlignReport, BlockShare, MethodAlignment};
+pub use train::{AlignReport, BlockShare, HEAD_FIT, MethodAlignment};
 pub use verify::Verified;
 pub use watch::{Quiet, RunNote, Watch};
 pub use zograd_ranks::Ranks;

@@ -114,7 +114,8 @@ impl Runs {
         Settings::keys(&self.methods)
     }
 
-    /// These settings with all defaults filled in, if they are possible, as far as can be told without reading anything.
+    /// These settings with all defaults filled in, if they are possible, as far as can be told without reading anything. Where
+    /// no method is named, a run whose rows turn out to have classes has the settings of `start/any/recipe` instead.
     ///
     /// # Errors
     /// The first that is not.

@@ -88,6 +88,8 @@ SETS = {
     "rate-sst2": ("sst2", RATES, (1000, 400, 872), (1000, 0), 0),
     "rate-copa": ("copa", RATES, (300, 100, 100), (600, 0), 0),
     "rate-cb": ("cb", RATES, (200, 50, 56), (400, 0), 0),
+    "rate-kind": ("kind", RATES, (1000, 400, 800), (600, 0), 0),
+    "rate-reviews": ("reviews", RATES, (1000, 400, 800), (600, 0), 0),
     "rate-wic": ("wic", RATES, (1000, 200, 400), (600, 0), 0),
 }
 # these learn in fewer forward passes, and cost more time for each: half of the others'

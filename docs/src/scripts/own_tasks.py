@@ -6,11 +6,11 @@
 
 Hutto and Gilbert's rows (ICWSM 2014), with the mean of twenty people's ratings from -4 to 4. `reviews`: sentences of product
 reviews, whose rating is half a point or more from 0. `kind`: as many texts of each of four files, tweets, reviews of films
-and of products, editorials. 2,000 rows to train on, up to 1,000 others to test on, and the task file, in a folder for each.
+and of products, editorials. Each option is one token, also of the 5M model. 2,000 rows to train on, up to 1,000 others to test on, and the task file, in a folder for each.
 """
 import io, json, pathlib, random, sys, tarfile
 
-FILES = {"tweet": "tweets", "film": "movieReviewSnippets", "product": "amazonReviewSnippets", "news": "nytEditorialSnippets"}
+FILES = {"message": "tweets", "film": "movieReviewSnippets", "product": "amazonReviewSnippets", "news": "nytEditorialSnippets"}
 
 
 def rows(package):
@@ -38,10 +38,10 @@ package, data = sys.argv[1], pathlib.Path(sys.argv[2])
 # a text counts once
 found = list({text: (kind, mean, text) for kind, mean, text in rows(package)}.values())
 reviews = [(text, int(mean > 0)) for kind, mean, text in found if kind == "product" and abs(mean) >= 0.5]
-write(data / "reviews", 'template = "{text} It was"\ncandidates = [" terrible", " great"]\nlabel = "label"\n', reviews)
+write(data / "reviews", 'name = "reviews"\ntemplate = "{text} It was"\ncandidates = [" terrible", " great"]\nlabel = "label"\n', reviews)
 kinds = []
 for number, kind in enumerate(FILES):
     texts = [(text, number) for name, _, text in found if name == kind]
     kinds += random.Random(0).sample(texts, 750)
 words = json.dumps([f" {kind}" for kind in FILES])
-write(data / "kind", f'template = "{{text}}\\nKind of text:"\ncandidates = {words}\nlabel = "label"\n', kinds)
+write(data / "kind", f'name = "kind"\ntemplate = "{{text}}\\nKind of text:"\ncandidates = {words}\nlabel = "label"\n', kinds)

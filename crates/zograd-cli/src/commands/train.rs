@@ -116,8 +116,13 @@ fn lesson(r: &Summary) -> Option<String> {
     let next = match r.rates_to_try() {
         Some(rates) => {
             let rates = rates.map(|rate| format!("{rate:e}")).join(",");
+            // a sweep takes the place of its method for granted where none is named
+            let preset = match r.settings["preset"].as_str() {
+                Some(preset) => format!(" --preset {preset}"),
+                None => String::new(),
+            };
             format!(
-                "try other learning rates: zograd sweep --lr {rates}, with the other flags of this run"
+                "try other learning rates: zograd sweep{preset} --lr {rates}, with the other flags of this run"
             )
         }
         None if r.stop == StopReason::Guard => "what to change stands with the event".into(),

@@ -48,6 +48,10 @@ fn starts_for_models_of_today_say_why_and_how_large_they_are() {
     assert!(starts.len() >= 10);
     for start in starts {
         assert!(start["start"]["why"].is_string() && start.get("paper").is_none());
+        if start["name"] == "start/any/recipe" {
+            assert!(start["train"].get("model").is_none());
+            continue;
+        }
         let bytes = start["cost"]["weight_bytes"].as_f64().expect("a size");
         // from 0.1B in f32 to 8B in 16 bits
         assert!((4e8..17e9).contains(&bytes), "{start}");

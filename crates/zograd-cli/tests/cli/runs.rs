@@ -134,6 +134,99 @@ fn a_head_fit_is_what_was_learnt() {
     );
 }
 
+/// Where no method is named, rows with classes have the recipe, and all else what stands for all.
+#[test]
+fn classes_have_the_recipe_unless_a_method_is_named() {
+    let dir = scratch();
+    unpack(dir.path());
+    let rows = |more: &[&'static str]| {
+        let given = [
+            "train", "--model", "model", "--task", "sst2", "--data", "data",
+        ];
+        let sizes = [
+            "--train-examples",
+            "160",
+            "--dev-examples",
+            "20",
+            "--test-examples",
+            "20",
+        ];
+        [&given[..], &sizes, more].concat()
+    };
+    let output = run(dir.path(), &rows(&["--steps", "10", "--out", "recipe"]));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("no method was named"), "{told}");
+    // it is measured at the fit, which is made once
+    assert_eq!(
+        told.matches("head fit on 160 training").count(),
+        1,
+        "{told}"
+    );
+    let summary = json(&dir.path().join("recipe/summary.json"));
+    let settings = &summary["settings"];
+    assert_eq!(settings["preset"], "start/any/recipe");
+    assert_eq!(settings["method"], "pool-regression");
+    assert_eq!(settings["lr"], "auto");
+    // 10 of the fit, 8 each step, and those of the rate, a tenth at most
+    let measured = summary["measured_rate"]["forwards"]
+        .as_u64()
+        .expect("a number");
+    assert_eq!(summary["forwards"], 10 + 10 * 8 + measured);
+    let config = ["train", "--config", "recipe/config.toml", "--out", "again"];
+    run(dir.path(), &config);
+    let again = json(&dir.path().join("again/summary.json"));
+    assert_eq!(again["weights"], summary["weights"]);
+    run(
+        dir.path(),
+        &[
+            "replay",
+            "--log",
+            "recipe/trajectory.zog",
+            "--out",
+            "replayed",
+        ],
+    );
+    for (out, said) in [
+        ("named", &["--method", "gv", "--steps", "10"][..]),
+        ("pool", &["--pool", "4", "--steps", "10"]),
+        ("objective", &["--objective", "accuracy", "--steps", "10"]),
+        ("short", &["--steps", "1"]),
+    ] {
+        let output = run(dir.path(), &rows(&[said, &["--out", out]].concat()));
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(!told.contains("no method was named"), "{said:?}: {told}");
+        let summary = json(&dir.path().join(out).join("summary.json"));
+        assert_eq!(summary["method"], "gv", "{said:?}");
+    }
+    // no classes: the answer is written, or there are too few rows to fit anything to
+    let answered = (0..200).map(|row| format!("film {row},great\n"));
+    fs::write(
+        dir.path().join("asked.csv"),
+        "ask,answer\n".to_owned() + &answered.collect::<String>(),
+    )
+    .expect("written");
+    let written = [
+        "train",
+        "--model",
+        "model",
+        "--data",
+        "asked.csv",
+        "--prompt",
+        "ask",
+    ];
+    let more = ["--answer", "answer", "--steps", "10", "--out", "written"];
+    run(dir.path(), &[&written[..], &more].concat());
+    let few: Vec<&str> = rows(&["--steps", "10", "--out", "few"])
+        .into_iter()
+        .map(|word| if word == "160" { "100" } else { word })
+        .collect();
+    run(dir.path(), &few);
+    for out in ["written", "few"] {
+        let summary = json(&dir.path().join(out).join("summary.json"));
+        assert_eq!(summary["method"], "gv", "{out}");
+    }
+}
+
 /// The card beside the weights says what they are, and may be rewritten.
 #[test]
 fn the_best_weights_have_a_card() {

@@ -39,6 +39,9 @@ impl Preset {
     /// A preset of ours that does not resolve.
     pub fn cost(&self, methods: &Methods) -> Result<Cost> {
         let mut given = Given::new().with("preset", self.name);
+        if self.train.get("model").is_none() {
+            given = given.with("model", "model");
+        }
         if self.train.get("task").is_none() {
             // whichever task it will be: it changes nothing of this
             given = given.with("task", "sst2").with("data", "data");
@@ -83,7 +86,9 @@ mod tests {
         assert_eq!(gv.examples, gv.forwards * batch);
         assert_eq!(gv.weight_bytes, Some(25_706_946_560));
         for preset in Preset::all("").expect("they parse") {
-            assert!(cost(preset.name).weight_bytes.is_some(), "{}", preset.name);
+            let has_model = preset.train.contains_key("model");
+            let bytes = cost(preset.name).weight_bytes;
+            assert_eq!(bytes.is_some(), has_model, "{}", preset.name);
         }
     }
 }

@@ -30,7 +30,9 @@ impl Owner for MethodChoice {
     const NAME: &'static str = "every run";
     const HEADING: &'static str = "Method";
     const SETTINGS: &'static [Setting] =
-        &[Setting::text("method", "METHOD", "The method").or("gv")];
+        &[Setting::text("method", "METHOD", "The method").or(
+            "gv; of rows with classes that of preset = start/any/recipe, if no setting that goes with a method is given",
+        )];
 }
 
 /// The name of the descent along the tail.

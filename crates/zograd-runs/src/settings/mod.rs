@@ -6,6 +6,7 @@
 
 mod budget;
 mod calibration;
+
 mod columns;
 mod cost;
 mod device;
@@ -26,6 +27,7 @@ mod prediction;
 mod preset_files;
 mod presets;
 mod rate;
+mod recipe;
 mod reward;
 mod sampling;
 mod step_rules;
@@ -57,6 +59,7 @@ pub use place::{Place, PresetChoice};
 pub use prediction::PredictOptions;
 pub use presets::{Paper, Preset, Published, Start};
 pub use rate::LearningRate;
+pub(crate) use recipe::{FEWEST_ROWS, RECIPE, has_last_norm};
 pub use reward::{RewardOptions, RewardRule};
 pub use sampling::SamplingOptions;
 pub use step_rules::{StepRule, StepRuleOptions};
@@ -121,6 +124,8 @@ pub struct Settings {
     pub machine: Machine,
     /// The folder that was asked for.
     pub out: Option<PathBuf>,
+    /// The settings that take the place of these if the rows have classes, as no method was named.
+    recipe: Option<Box<Settings>>,
     /// What else is to be written, as it was taken.
     taken: toml::Table,
 }
@@ -165,6 +170,7 @@ impl Settings {
     /// # Errors
     /// An unknown preset or method, a value out of range, a setting that goes with another choice.
     pub fn resolve(given: Given, methods: &Methods) -> Result<Self> {
+        let recipe = recipe::of_classes(&given, methods);
         let mut given = Preset::complete(given, methods)?;
         let PresetChoice { preset } = given.take()?;
         let Place { out } = given.take()?;
@@ -288,6 +294,7 @@ impl Settings {
             measured: None,
             machine,
             out,
+            recipe,
             taken,
         })
     }

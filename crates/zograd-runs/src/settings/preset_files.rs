@@ -82,6 +82,7 @@ pub const FILES: &[(&str, &str)] = files![
     "paper/opt-13b/wic/greedy",
     "paper/opt-13b/rte/greedy",
     "paper/opt-13b/boolq/greedy",
+    "start/any/recipe",
     "start/opt-125m/recipe",
     "start/smollm2-135m/recipe",
     "start/smollm2-135m/gv",

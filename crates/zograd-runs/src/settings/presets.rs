@@ -6,6 +6,7 @@
 use super::given::Given;
 use super::method::{DEFAULT_METHOD, MethodKind};
 use super::preset_files::FILES;
+use super::rate::LearningRate;
 use crate::error::{Blame, Result, RunError};
 use serde::{Deserialize, Serialize};
 use zograd_select::{MethodSpec, Methods};
@@ -149,8 +150,11 @@ impl Preset {
             .get(theirs)
             .map(|method| methods.build(&method.defaults()));
         if built.is_some_and(|built| built.is_ok_and(|strategy| strategy.is_per_example())) {
-            // biases are fitted to whole batches
+            // biases are fitted to whole batches, and a rate is measured along noise that examples share
             drop(&["calibrate"]);
+            if self.measures_its_rate() {
+                drop(&["lr"]);
+            }
         }
         if self.differs("tune", given) {
             drop(&["lr", "eps", "head-fit"]);
@@ -163,6 +167,11 @@ impl Preset {
             drop(&["tune"]);
         }
         settings
+    }
+
+    fn measures_its_rate(&self) -> bool {
+        let lr = self.train.get("lr").and_then(toml::Value::as_str);
+        lr == Some(LearningRate::AUTO)
     }
 
     /// Its method's name.
@@ -288,6 +297,9 @@ mod tests {
         if preset.start.is_some() {
             given = given.with("task", "sst2").with("data", "data");
         }
+        if !preset.train.contains_key("model") {
+            given = given.with("model", "any");
+        }
         Settings::resolve(given, &Methods::built_in()).expect(preset.name)
     }
 
@@ -317,7 +329,10 @@ mod tests {
                 "its name is its method, and what it perturbs, or recipe: {name}"
             );
             let (lr, eps) = preset.grids();
-            assert!(lr.contains(&train.config.lr), "{name}");
+            assert!(
+                lr.contains(&train.config.lr) || train.measuring.is_some(),
+                "{name}"
+            );
             let Procedure::ZerothOrder(zo) = train.procedure else {
                 panic!("{name}: a gradient");
             };

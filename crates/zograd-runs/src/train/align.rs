@@ -176,7 +176,8 @@ impl Job for Aligning<'_> {
                     settings.method
                 );
             }
-            let beginning = begin::<B>(prepared, None, (self.ranks, &mut *self.watch), device)?;
+            let beginning =
+                begin::<B>(prepared, None, None, (self.ranks, &mut *self.watch), device)?;
             let Some(mut header) = beginning.header else {
                 refuse!("`method = {}`: it makes no estimates", settings.method);
             };

@@ -60,8 +60,8 @@ impl Job for FollowJob<'_> {
         settle_arithmetic::<B>(&mut prepared, (is_resumed, ranks), device, watch)?;
         let before = resumed.as_ref().map(|(run, name)| run.resumed(name));
         let run = before.as_ref();
-        settle_rate::<B>(&mut prepared, run, methods, (ranks, &mut *watch), device)?;
-        let begun = begin::<B>(&prepared, before.as_ref(), (ranks, watch), device);
+        let fit = settle_rate::<B>(&mut prepared, run, methods, (ranks, &mut *watch), device)?;
+        let begun = begin::<B>(&prepared, run, fit, (ranks, watch), device);
         let mut beginning = agreed(ranks, begun)?;
         alike(ranks, &weight_facts(&beginning))?;
         // the first rank opens the folder of the run meanwhile

@@ -17,6 +17,9 @@ use zograd_trainer::{HeadFit, HeadFitStage};
 /// Child of the run's seed that draws the examples.
 const DRAW: u64 = 5;
 
+/// What watching a run calls it.
+pub const HEAD_FIT: &str = "head fit";
+
 /// The fit that the run begins with, if with one: that of the run that is resumed, or a new one. Every rank makes it for
 /// itself.
 ///
@@ -49,7 +52,7 @@ pub(super) fn fit<B: RunBackend>(
         rows,
     );
     let drawn: Vec<Prompt> = drawn.into_iter().map(|at| train[at].clone()).collect();
-    watch.work_begins("head fit", drawn.len() as u64);
+    watch.work_begins(HEAD_FIT, drawn.len() as u64);
     let mut fitting = false;
     let progress = |stage| match stage {
         HeadFitStage::Features(done) => watch.work_done(done as u64),

@@ -24,6 +24,7 @@ mod zeroth_order;
 pub use align::{AlignReport, BlockShare, MethodAlignment};
 pub(crate) use follow::FollowJob;
 pub(crate) use handed::Handed;
+pub use head_fit::HEAD_FIT;
 pub(crate) use option_bias::shifted;
 pub(crate) use prepare::Prepared;
 pub(crate) use rebuild::Rebuild;

@@ -5,7 +5,10 @@ use super::origin::origin;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{Claimed, ExampleRows, Interrupted, Lock, Origin, RunFolder};
 use crate::inputs::{self, Asked, Calibration, ModelSource, Reading, Room, Sources, TaskSource};
-use crate::settings::{Machine, ObjectiveName, Preset, Procedure, Published, Settings};
+use crate::settings::{
+    FEWEST_ROWS, Machine, ObjectiveName, Preset, Procedure, Published, RECIPE, Settings,
+    has_last_norm,
+};
 use crate::watch::Watch;
 use crate::words::{count, number};
 use std::collections::BTreeSet;
@@ -108,6 +111,11 @@ fn check_options(train: &[Prompt]) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether there are enough rows, with options of one token each that are the same in all of them.
+fn are_classes(train: &[Prompt]) -> bool {
+    train.len() >= FEWEST_ROWS && option_tokens(train).is_some()
 }
 
 /// Says where batches cannot have as many of each class.
@@ -255,6 +263,17 @@ impl Prepared {
             dev: encode(dev_split(&sources.data), &splits.dev)?,
             test: encode(Split::Validation, &splits.test)?,
         };
+        if let Some(recipe) = settings.take_recipe()
+            && has_last_norm(&config)
+            && objective.check_calibrated(task).is_ok()
+            && are_classes(&data.train)
+        {
+            settings = settings.into_recipe(*recipe);
+            watch.note(&format!(
+                "note: no method was named, and the rows have classes: these are the settings of `preset = {RECIPE}`; for the \
+                 paper's method use `method = gv`"
+            ));
+        }
         if let Some((reward, _)) = &reward {
             let rows = &sources.data;
             let kinds = [

@@ -34,7 +34,7 @@ use zograd_ranks::Ranks;
 use zograd_select::Methods;
 use zograd_trainer::trajectory::{AdapterStart, Header, Trajectory, TrajectoryWriter};
 use zograd_trainer::{
-    Allowance, Evaluation, StopReason, TrainSummary, bias_examples, option_biases,
+    Allowance, Evaluation, HeadFit, StopReason, TrainSummary, bias_examples, option_biases,
     peak_memory_bytes, stands_still,
 };
 
@@ -105,8 +105,8 @@ impl Job for TrainJob<'_> {
         let resumed = destination.interrupted().map(Resumed::from);
         settle_arithmetic::<B>(&mut prepared, (resumed.is_some(), ranks), device, watch)?;
         let before = resumed.as_ref();
-        settle_rate::<B>(&mut prepared, before, methods, (ranks, &mut *watch), device)?;
-        let begun = begin::<B>(&prepared, resumed.as_ref(), (ranks, &mut *watch), device);
+        let fit = settle_rate::<B>(&mut prepared, before, methods, (ranks, &mut *watch), device)?;
+        let begun = begin::<B>(&prepared, before, fit, (ranks, &mut *watch), device);
         let mut beginning = agreed(ranks, begun)?;
         alike(ranks, &weight_facts(&beginning))?;
         // from here on something is written: the input was fine
@@ -258,31 +258,32 @@ pub(super) fn settle_arithmetic<B: RunBackend>(
 }
 
 /// Has the learning rate be a number where it is to be measured: that of the run that is resumed, or a new one. Every rank has the
-/// same.
+/// same. With the fit of the norm before the head at which it was measured, if there is one.
 pub(super) fn settle_rate<B: RunBackend>(
     prepared: &mut Prepared,
     resumed: Option<&Resumed<'_>>,
     methods: &Methods,
     (ranks, watch): (&Ranks, &mut dyn Watch),
     device: &B::Device,
-) -> Result<()> {
+) -> Result<Option<HeadFit>> {
     let Some(measuring) = prepared.settings.measuring else {
-        return Ok(());
+        return Ok(None);
     };
-    let rate = match resumed {
-        Some(run) => run.header.measured_rate.clone(),
+    let (rate, fit) = match resumed {
+        Some(run) => (run.header.measured_rate.clone(), None),
         None => {
-            let begun = begin::<B>(prepared, None, (ranks, &mut *watch), device);
+            let begun = begin::<B>(prepared, None, None, (ranks, &mut *watch), device);
             let Beginning { model, header, .. } = agreed(ranks, begun)?;
+            let fit = header.as_ref().and_then(|header| header.head_fit.clone());
             let start = (model, header);
             let found = rate::measure(prepared, start, methods, measuring, (ranks, watch));
-            Some(agreed(ranks, found)?)
+            (Some(agreed(ranks, found)?), fit)
         }
     };
     if let Some(rate) = rate {
         prepared.settings.take_rate(rate);
     }
-    Ok(())
+    Ok(fit)
 }
 
 fn fact(what: &str, value: impl Display) -> Fact {
@@ -341,10 +342,12 @@ pub(super) fn best_weights(hash: &str) -> [Fact; 1] {
     [fact("the best weights", hash)]
 }
 
-/// Loads the weights, and puts beside them what is tuned.
+/// Loads the weights, and puts beside them what is tuned. The norm before the head is fitted, if it is to be, unless that was
+/// done.
 pub(super) fn begin<B: RunBackend>(
     prepared: &Prepared,
     resumed: Option<&Resumed<'_>>,
+    fit: Option<HeadFit>,
     (ranks, watch): (&Ranks, &mut dyn Watch),
     device: &B::Device,
 ) -> Result<Beginning<B>> {
@@ -359,7 +362,10 @@ pub(super) fn begin<B: RunBackend>(
     if let Some(run) = resumed {
         check_base(run.header, &note.weights)?;
     }
-    let fit = head_fit::fit(prepared, &base, resumed, (ranks, watch))?;
+    let fit = match fit {
+        Some(fit) => Some(fit),
+        None => head_fit::fit(prepared, &base, resumed, (ranks, watch))?,
+    };
     let given = fit.is_some().then(|| base.clone());
     let base = head_fit::fitted(base, fit.as_ref())?;
     let (model, adapter) = start::begin(settings, base, resumed)?;

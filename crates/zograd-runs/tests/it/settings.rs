@@ -597,6 +597,9 @@ fn whatever_begins_from_a_preset_is_written_so_that_it_is_the_same_again() {
         if preset.start.is_some() {
             machine += "task = 'sst2'\ndata = 'data'\n";
         }
+        if !preset.train.contains_key("model") {
+            machine += "model = 'any'\n";
+        }
         for method in methods() {
             for tune in tunes(method) {
                 let with = given(&format!("{machine}method = '{method}'\ntune = '{tune}'"));
