@@ -37,6 +37,7 @@ pub(super) fn measure<B: RunBackend>(
         header.arithmetic = Arithmetic::Plain;
     }
     header.config.decay_toward = DecayToward::Zero;
+    let is_fitted = header.head_fit.is_some();
     let mut strategy = methods.build(&header.method).or_input()?;
     let walk = Walk::from_start(&model, &header, PathBuf::new()).or_input()?;
     let mut model = walk.begin(model).while_running()?;
@@ -55,7 +56,7 @@ pub(super) fn measure<B: RunBackend>(
         ranks.asked(),
     );
     watch.work_ends();
-    let Some(rate) = measured.or_input()? else {
+    let Some(mut rate) = measured.or_input()? else {
         let line = "interrupted: measuring the learning rate; nothing was written";
         return Err(RunError::Stopped(Problem::new(line)));
     };
@@ -72,7 +73,11 @@ pub(super) fn measure<B: RunBackend>(
             count(rate.forwards, "forward pass")
         );
     }
-    check_usual(&rate)?;
+    match is_fitted {
+        // a fit may leave little to be learnt, which is no reason to refuse the run
+        true => rate.lr = nearest_usual(&rate),
+        false => check_usual(&rate)?,
+    }
     watch.note(&format!(
         "learning rate {:.1e}, measured with {}: curvature {:.1e} (standard error {:.0e}) along the noise",
         rate.lr,
@@ -81,6 +86,12 @@ pub(super) fn measure<B: RunBackend>(
         rate.curvature_error
     ));
     Ok(rate)
+}
+
+/// The rate, or the last one on the way to it that can be meant.
+fn nearest_usual(rate: &MeasuredRate) -> f64 {
+    let longer = rate.reach.max(1.0);
+    rate.lr.clamp(USUAL.start() * longer, USUAL.end() * longer)
 }
 
 /// Refuses a rate that nobody can mean. Longer estimates, as of a large pool, have larger rates.
@@ -117,7 +128,12 @@ mod tests {
             let text = format!(
                 "{{\"lr\":{lr},\"curvature\":{curvature},\"curvature_error\":{error},\"reach\":{reach},\"forwards\":8,\"tokens\":1}}"
             );
-            check_usual(&serde_json::from_str(&text).expect("a rate")).map_err(|e| e.to_string())
+            let rate = serde_json::from_str(&text).expect("a rate");
+            let checked = check_usual(&rate).map_err(|e| e.to_string());
+            // behind a fit it is taken, or the nearest one
+            let nearest = nearest_usual(&rate);
+            assert_eq!(nearest == rate.lr, checked.is_ok(), "{lr}");
+            checked
         };
         for (lr, reach) in [(2e-4, 1.0), (1e-2, 1.0), (1.5e-2, 63.0), (3e-8, 1.0)] {
             assert_eq!(rate(lr, reach), Ok(()));
