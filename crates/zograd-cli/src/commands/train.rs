@@ -116,7 +116,7 @@ fn lesson(r: &Summary) -> Option<String> {
     let next = match r.rates_to_try() {
         Some(rates) => {
             let rates = rates.map(|rate| format!("{rate:e}")).join(",");
-            // a sweep takes the place of its method for granted where none is named
+            // a sweep that names neither preset nor method is one of MeZO-GV, whatever this run was
             let preset = match r.settings["preset"].as_str() {
                 Some(preset) => format!(" --preset {preset}"),
                 None => String::new(),

@@ -6,7 +6,6 @@
 
 mod budget;
 mod calibration;
-
 mod columns;
 mod cost;
 mod device;

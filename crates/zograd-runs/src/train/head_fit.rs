@@ -17,7 +17,7 @@ use zograd_trainer::{HeadFit, HeadFitStage};
 /// Child of the run's seed that draws the examples.
 const DRAW: u64 = 5;
 
-/// What watching a run calls it.
+/// The name under which the fit of the norm before the head begins as a piece of work, in [`Watch::work_begins`].
 pub const HEAD_FIT: &str = "head fit";
 
 /// The fit that the run begins with, if with one: that of the run that is resumed, or a new one. Every rank makes it for

@@ -88,7 +88,7 @@ pub(super) fn measure<B: RunBackend>(
     Ok(rate)
 }
 
-/// The rate, or the last one on the way to it that can be meant.
+/// The rate, or the last one on the way to it that can be meant. Reach and rate were made sure to be finite and above 0.
 fn nearest_usual(rate: &MeasuredRate) -> f64 {
     let longer = rate.reach.max(1.0);
     rate.lr.clamp(USUAL.start() * longer, USUAL.end() * longer)
