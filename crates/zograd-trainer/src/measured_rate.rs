@@ -2,7 +2,8 @@
 
 use crate::measure::measure;
 use crate::{
-    Batches, Examples, LanguageModel, Limit, Objective, Scored, Spent, TrainConfig, TrainError,
+    Batches, Examples, LanguageModel, Limit, Objective, Schedule, Scored, Spent, TrainConfig,
+    TrainError,
 };
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
@@ -27,22 +28,19 @@ const FAR: f64 = 3.0;
 /// Steps on made-up slopes from which the length of a method's estimates is known.
 const REHEARSALS: u64 = 16;
 
-/// The part that is taken of the step which would end at the lowest point along one estimate. Most of what a batch and a
-/// direction say is chance, so that the best rate for many steps is far below the best one for a single step; how far was
-/// measured (docs/src/rate.md).
+/// The part that is taken of the step which would end at the lowest point along one estimate, if the rate does not fall to 0.
+/// Most of what a batch and a direction say is chance, so that the best rate for many steps is far below the best one for a
+/// single step; how far was measured (docs/src/rate.md).
 const PART: f64 = 0.05;
+
+/// The largest part, of short runs.
+const MOST_PART: f64 = 0.1;
 
 /// A learning rate, and what it was made of.
 ///
-/// Let `l_i` be the loss of example i, z a direction of the noise and `eps` the perturbation scale. Where the model's
-/// probabilities are about right, the second derivative of a cross-entropy along z is, on average,
-///
-/// ```text
-/// z'Hz = mean_i n_i s_i^2        s_i = (l_i(theta + 3 eps z) - l_i(theta - 3 eps z)) / (6 eps)
-/// ```
-///
-/// (Fisher's information; `n_i`: tokens whose losses `l_i` is the mean of). Unlike a second difference of losses it is never
-/// negative, and hardly rounded. A step `-lr u` along an estimate u ends at the lowest point along it for
+/// Let z be a direction of the noise and `eps` the perturbation scale. The second derivative `z'Hz` of the loss along z is found
+/// from the scores at `theta + 3 eps z` and `theta - 3 eps z` ([`Objective::curvature`]): unlike a second difference of losses
+/// it is never negative, and hardly rounded. A step `-lr u` along an estimate u ends at the lowest point along it for
 ///
 /// ```text
 /// lr = reach / z'Hz        reach = (slope along u) / |u|^2        |u|: in units of the noise
@@ -50,7 +48,12 @@ const PART: f64 = 0.05;
 ///
 /// `reach` is 1 for MeZO, n for n-SPSA, M - 1 for a regression over a pool of M: it makes rates of methods comparable whose
 /// estimates are of different lengths. It is found without a model, by some steps of the method on slopes that are drawn from
-/// those that were measured. The learning rate is a twentieth of that.
+/// those that were measured, and is half of the forward passes of a step at most: so far MeZO would move the weights with as
+/// many.
+///
+/// The learning rate is a part of that. Over F forward passes in which it falls to 0 it is `sqrt(2 / F)`, a tenth at most: the
+/// best rate of stochastic gradient descent falls with the square root of the number of steps (Nemirovski, Juditsky, Lan and
+/// Shapiro 2009, section 2.2), of which MeZO makes `F / 2`. Where it is constant it is a twentieth.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MeasuredRate {
@@ -164,8 +167,9 @@ impl MeasuredRate {
         }
         model.move_to(&Direction::zero())?;
         let reach = reach(strategy, &found.slopes, config.seed, model.eps())?;
+        let reach = reach.min(strategy.forwards() as f64 / 2.0);
         let (curvature, curvature_error) = mean_and_error(&found.curvatures);
-        let lr = PART * reach / curvature;
+        let lr = part(config, strategy.forwards()) * reach / curvature;
         if !(reach > 0.0 && reach.is_finite()) {
             return Err(TrainError::NoReach(reach));
         }
@@ -180,6 +184,17 @@ impl MeasuredRate {
             forwards: 2 * done,
             tokens: found.tokens,
         }))
+    }
+}
+
+/// The part that is taken of the step to the lowest point, where a step takes so many forward passes.
+fn part(config: &TrainConfig, forwards: usize) -> f64 {
+    match config.schedule {
+        Schedule::Constant => PART,
+        Schedule::Linear | Schedule::Cosine => {
+            let forwards = config.steps as f64 * forwards as f64;
+            (2.0 / forwards.max(1.0)).sqrt().min(MOST_PART)
+        }
     }
 }
 
@@ -209,16 +224,11 @@ impl Found {
             None => objective.loss(one),
             Some(biases) => objective.loss_with(one, biases),
         };
-        let (mut curvature, mut along, mut terms) = (0.0, 0.0, 0.0);
-        for (plus, minus) in plus.chunks(1).zip(minus.chunks(1)) {
-            let slope = (loss(plus) - loss(minus)) / (2.0 * far);
-            let tokens = objective.terms(plus) as f64;
-            curvature += tokens * tokens * slope * slope;
-            along += tokens * slope;
-            terms += tokens;
-        }
-        self.curvatures.push(curvature / terms);
-        self.slopes.push(along / terms);
+        let terms = objective.terms(plus) as f64;
+        let way = 2.0 * far;
+        self.curvatures
+            .push(objective.curvature(plus, minus) / (terms * way * way));
+        self.slopes.push((loss(plus) - loss(minus)) / way);
     }
 }
 
@@ -301,8 +311,8 @@ mod tests {
         let (plus, minus) = (tokens(0.5), tokens(-0.5));
         found.take(&TeacherForcing, (&plus, &minus), 1.0);
         // means of 2 tokens and of 1: slopes -0.25 and 0.5
-        assert_eq!(found.slopes, [(2.0 * -0.25 + 0.5) / 3.0]);
-        assert_eq!(found.curvatures, [(4.0 * 0.0625 + 0.25) / 3.0]);
+        assert!(found.slopes[0].abs() < 1e-15, "{:?}", found.slopes);
+        assert!((found.curvatures[0] - (4.0 * 0.0625 + 0.25) / 3.0).abs() < 1e-15);
 
         let choices = |by: f32| [scored(&a, &[&[by], &[-by]]), scored(&b, &[&[by], &[-by]])];
         let (plus, minus) = (choices(0.01), choices(-0.01));
@@ -310,6 +320,25 @@ mod tests {
         // p (1 - p) (d margin)^2 at even odds: 1/4 of 0.02^2, one example up and one down; f32 scores
         assert!((found.curvatures[1] / 1e-4 - 1.0).abs() < 1e-6);
         assert!(found.slopes[1].abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_longer_run_has_a_smaller_rate() {
+        let of = |steps, forwards, schedule| {
+            let mut config = TrainConfig::new(steps, 0.0);
+            config.schedule = schedule;
+            part(&config, forwards)
+        };
+        for (steps, forwards, expected) in [
+            (1, 2, 0.1),
+            (100, 2, 0.1),
+            (400, 2, 0.05),
+            (100, 8, 0.05),
+            (2500, 8, 0.01),
+        ] {
+            assert_eq!(of(steps, forwards, Schedule::Linear), expected, "{steps}");
+            assert_eq!(of(steps, forwards, Schedule::Constant), 0.05, "{steps}");
+        }
     }
 
     #[test]

@@ -55,6 +55,10 @@ impl Objective for Calibrated {
     fn is_calibrated(&self) -> bool {
         true
     }
+
+    fn curvature(&self, plus: &[Scored<'_>], minus: &[Scored<'_>]) -> f64 {
+        Classification.curvature(plus, minus)
+    }
 }
 
 /// The scores of an example; of several right options the first counts.

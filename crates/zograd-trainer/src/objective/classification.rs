@@ -1,5 +1,5 @@
 use super::scores::{log_sum_exp, softmax};
-use super::{Objective, Scored};
+use super::{Calibrated, Objective, Scored};
 use zograd_tasks::Prompt;
 
 /// Cross-entropy over the candidates of each example, whose score is the mean log-probability of their
@@ -39,6 +39,28 @@ impl Objective for Classification {
         }
         Some(slope)
     }
+
+    /// By the model's probabilities p of the options, whatever is right: the variance under p of the scores' differences, with
+    /// p at the middle of the way and behind the [biases](Calibrated) that fit these examples best. A model that begins far
+    /// from guessing has most of its loss, and of the squares of its losses' differences, in a shift that all examples have in
+    /// common, and is rid of it after a few steps.
+    fn curvature(&self, plus: &[Scored<'_>], minus: &[Scored<'_>]) -> f64 {
+        let biases = Calibrated.biases(&[plus, minus]).unwrap_or_default();
+        let variance = |(plus, minus): (&Scored<'_>, &Scored<'_>)| {
+            let ends: Vec<(f64, f64)> = plus.means().zip(minus.means()).collect();
+            let middle = ends
+                .iter()
+                .zip(&biases)
+                .map(|((a, b), bias)| (a + b) / 2.0 + bias);
+            let shares = softmax(&middle.collect::<Vec<f64>>());
+            let moved = || shares.iter().zip(ends.iter().map(|(a, b)| a - b));
+            let mean: f64 = moved().map(|(share, by)| share * by).sum();
+            moved()
+                .map(|(share, by)| share * (by - mean).powi(2))
+                .sum::<f64>()
+        };
+        plus.iter().zip(minus).map(variance).sum()
+    }
 }
 
 #[cfg(test)]
@@ -57,5 +79,30 @@ mod tests {
         let softplus = |x: f64| x.exp().ln_1p();
         let expected = (softplus(1.0) + softplus(-1.0)) / 2.0;
         assert!((Classification.loss(&batch) - expected).abs() < 1e-12);
+    }
+
+    /// By hand: two options at even odds, `p (1 - p) (d margin)^2`; and the same where all examples begin far from guessing,
+    /// to what the penalty of the biases leaves of the shift.
+    #[test]
+    fn a_shift_of_all_examples_adds_no_curvature() {
+        let (a, b) = (prompt(2, 1), prompt(2, 0));
+        let ends = |shift: f32, by: f32| {
+            [
+                scored(&a, &[&[shift + by], &[-by]]),
+                scored(&b, &[&[shift + by], &[-by]]),
+            ]
+        };
+        let curvature = |shift| Classification.curvature(&ends(shift, 0.01), &ends(shift, -0.01));
+        // two examples, scores in f32
+        assert!((curvature(0.0) / (2.0 * 0.25 * 0.04f64.powi(2)) - 1.0).abs() < 1e-5);
+        assert!((curvature(3.0) / curvature(0.0) - 1.0).abs() < 1e-4);
+        // which the squares of the losses' differences do not see
+        let squares = |shift| {
+            let (plus, minus) = (ends(shift, 0.01), ends(shift, -0.01));
+            let each = plus.chunks(1).zip(minus.chunks(1));
+            each.map(|(p, m)| (Classification.loss(p) - Classification.loss(m)).powi(2))
+                .sum::<f64>()
+        };
+        assert!(squares(3.0) > 1.5 * squares(0.0));
     }
 }
