@@ -69,6 +69,11 @@ fn has_head_fit(r: &Summary) -> bool {
     r.settings["head-fit"].as_u64() > Some(0)
 }
 
+/// Whether the steps had a length.
+fn has_moved(r: &Summary) -> bool {
+    r.measured_rate.is_some() || r.settings["lr"].as_f64() > Some(0.0)
+}
+
 fn calibrates(r: &Summary) -> bool {
     r.settings["calibrate"].as_bool() == Some(true)
 }
@@ -114,6 +119,10 @@ fn lesson(r: &Summary) -> Option<String> {
         None => String::new(),
     };
     let next = match r.rates_to_try() {
+        // the steps of the tail go on where these cannot (docs/src/evidence.md)
+        Some(_) if has_head_fit(r) && r.gain == Some(Gain::Nothing) && has_moved(r) => {
+            as_flags("try more `forwards`, or `method = tail`, whose steps go further")
+        }
         Some(rates) => {
             let rates = rates.map(|rate| format!("{rate:e}")).join(",");
             // a sweep that names neither preset nor method is one of MeZO-GV, whatever this run was

@@ -132,6 +132,19 @@ fn a_head_fit_is_what_was_learnt() {
         text.contains("best/ holds the model after its head fit"),
         "{text}"
     );
+    // a rate of 0 is told from steps that had nothing to add
+    assert!(text.contains("--lr 1e-6,1e-5,1e-4"), "{text}");
+    let steps = fitted.map(|word| match word {
+        "0" => "1e-12",
+        "run" => "moved",
+        word => word,
+    });
+    let output = run(dir.path(), &short(&steps));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        text.contains("try more --forwards, or --method tail"),
+        "{text}"
+    );
 }
 
 /// Where no method is named, rows with classes have the recipe, and all else what stands for all.
@@ -225,6 +238,62 @@ fn classes_have_the_recipe_unless_a_method_is_named() {
         let summary = json(&dir.path().join(out).join("summary.json"));
         assert_eq!(summary["method"], "gv", "{out}");
     }
+}
+
+/// Rows of one class have nothing to tell apart: no fit, no recipe, and a word of it; nor have rows that are all alike a gain.
+#[test]
+fn rows_that_do_not_differ_are_not_fitted_to() {
+    let dir = scratch();
+    unpack(dir.path());
+    let rows = |label: fn(usize) -> usize| {
+        let row = |at: usize| format!("{{\"sentence\":\"a film\",\"label\":{}}}\n", label(at));
+        (0..160).map(row).collect::<String>()
+    };
+    let given = |out: &'static str, more: &[&'static str]| {
+        let given = ["train", "--model", "model", "--task", "sst2", "--data", out];
+        let sizes = [
+            "--train-examples",
+            "140",
+            "--dev-examples",
+            "20",
+            "--test-examples",
+            "160",
+            "--forwards",
+            "200",
+        ];
+        [&given[..], &sizes, more].concat()
+    };
+    for (data, label) in [
+        ("one", (|_| 1) as fn(usize) -> usize),
+        ("alike", |at| at % 2),
+    ] {
+        let folder = dir.path().join(data);
+        fs::create_dir(&folder).expect("made");
+        fs::write(folder.join("train.jsonl"), rows(label)).expect("written");
+        fs::write(folder.join("validation.jsonl"), rows(|at| at % 2)).expect("written");
+    }
+    let output = run(dir.path(), &given("one", &["--out", "run"]));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains("all training rows are of one class"),
+        "{told}"
+    );
+    assert_eq!(json(&dir.path().join("run/summary.json"))["method"], "gv");
+    let fit = given(
+        "one",
+        &["--method", "mezo", "--lr", "1e-4", "--head-fit", "140"],
+    );
+    refused(dir.path(), &fit, &["--head-fit 140", "one class"]);
+    let output = run(
+        dir.path(),
+        &given("alike", &["--lr", "1e-4", "--out", "alike-run"]),
+    );
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("biases of the options alone"), "{told}");
+    let summary = json(&dir.path().join("alike-run/summary.json"));
+    let after = summary["loss_after"].as_f64().expect("a loss");
+    // even odds, which is all that such rows say
+    assert!((after - 2f64.ln()).abs() < 0.05, "{after}");
 }
 
 /// The card beside the weights says what they are, and may be rewritten.

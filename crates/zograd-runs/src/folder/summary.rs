@@ -124,7 +124,7 @@ impl Summary {
     }
 
     /// Learning rates that may do better, if it was not a good one: larger ones where nothing happened, smaller ones
-    /// where the weights became worse or a guard stopped them on their way.
+    /// where the weights became worse or a guard stopped them on their way, and those around one that was measured.
     pub fn rates_to_try(&self) -> Option<[f64; 3]> {
         let measured = self.measured_rate.as_ref().map(|rate| rate.lr);
         let lr = measured.or(self.settings["lr"].as_f64())?;
@@ -140,6 +140,7 @@ impl Summary {
             {
                 smaller
             }
+            (_, Some(Gain::Nothing)) if measured.is_some() => [0.3, 3.0, 10.0],
             (_, Some(Gain::Nothing)) => [10.0, 100.0, 1000.0],
             (_, Some(Gain::Worse | Gain::BlewUp)) => smaller,
             _ => return None,

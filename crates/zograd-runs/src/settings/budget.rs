@@ -26,6 +26,8 @@ pub(super) struct StepCost {
     pub forwards: u64,
     /// Forward passes before the first one.
     pub before: u64,
+    /// The settings that ask for them.
+    pub before_by: &'static str,
     /// Examples of each of them.
     pub batch_size: u64,
 }
@@ -291,8 +293,9 @@ impl Budget {
         };
         match steps {
             0 if before > 0 => refuse!(
-                "`{key} = {n}`: {} {key} are made before the first step (`head-fit`, `lr = auto`), and one step of this method takes {}",
+                "`{key} = {n}`: {} {key} are made before the first step ({}), and one step of this method takes {}",
                 before * unit,
+                cost.before_by,
                 per_step * unit
             ),
             0 => refuse!(

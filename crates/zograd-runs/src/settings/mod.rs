@@ -207,6 +207,7 @@ impl Settings {
             let cost = StepCost {
                 forwards: per_step,
                 before,
+                before_by: "`head-fit`",
                 batch_size: batch_size as u64,
             };
             steps = Stepped::take(&mut given, &chosen, cost)?;
@@ -608,7 +609,13 @@ impl Stepped {
             (false, None) => None,
         };
         let forwards = measuring.as_ref().map(rate::forwards);
-        cost.before += forwards.unwrap_or(0);
+        if let Some(forwards) = forwards {
+            cost.before_by = match cost.before {
+                0 => "`lr = auto`",
+                _ => "`head-fit`, `lr = auto`",
+            };
+            cost.before += forwards;
+        }
         sizes.lr_forwards = forwards;
         budget.resolve(cost, chosen.built_in)?;
         sizes

@@ -17,7 +17,10 @@ pub(crate) const FEWEST_ROWS: usize = 128;
 /// The settings of the recipe with what was given, if nothing was that goes with a method of its own, and the run is long
 /// enough: its steps are at least half of what is paid.
 pub(super) fn of_classes(given: &Given, methods: &Methods) -> Option<Box<Settings>> {
-    if !given.keys().all(goes_with_any) {
+    if !given
+        .keys()
+        .all(|key| goes_with_any(key) || is_of_recipe(given, key))
+    {
         return None;
     }
     let given = given.clone().with("preset", RECIPE);
@@ -29,6 +32,16 @@ pub(super) fn of_classes(given: &Given, methods: &Methods) -> Option<Box<Setting
     let is_measured = settings.machine.storage() == Storage::F32;
     let fits = is_measured && !settings.inputs.built_in() && 2 * of_steps >= all;
     fits.then(|| Box::new(settings))
+}
+
+/// Whether this says no more than the recipe does too.
+fn is_of_recipe(given: &Given, key: &str) -> bool {
+    match key {
+        "eps" | "noise" | "arithmetic" => true,
+        "tune" => given.text(key) == Some("full"),
+        "objective" => matches!(given.text(key), Some("auto" | "classification")),
+        _ => false,
+    }
 }
 
 /// Whether this says nothing of how better weights are found.
@@ -92,6 +105,7 @@ mod tests {
         for open in [
             "",
             "lr = 1e-5",
+            "tune = \"full\"\nobjective = \"auto\"\neps = 1e-3",
             "forwards = 600\nseed = 3",
             "batch-size = 8\ndev-examples = 10\nout = \"o\"\nthreads = 1",
         ] {

@@ -115,19 +115,32 @@ fn check_options(train: &[Prompt]) -> Result<()> {
 
 /// Whether there are enough rows, with options of one token each that are the same in all of them.
 fn are_classes(train: &[Prompt]) -> bool {
-    train.len() >= FEWEST_ROWS && option_tokens(train).is_some()
+    train.len() >= FEWEST_ROWS && option_tokens(train).is_some() && classes(train).len() > 1
+}
+
+/// The options that are right for some of these.
+fn classes(prompts: &[Prompt]) -> BTreeSet<usize> {
+    let right = prompts.iter().filter_map(|prompt| prompt.correct.first());
+    right.copied().collect()
+}
+
+/// Says where there is nothing to learn of some options, as they are right for no training row.
+fn note_missing(options: usize, classes: usize, rows: usize, watch: &mut dyn Watch) {
+    match (classes, options - classes.min(options)) {
+        (_, 0) => {}
+        (1, _) if rows > 1 => watch.note(
+            "note: all training rows are of one class: what there is to learn from them is to say that",
+        ),
+        (1, _) => {}
+        (_, missing) => watch.note(&format!(
+            "note: {missing} of {options} classes have no training row"
+        )),
+    }
 }
 
 /// Says where batches cannot have as many of each class.
 fn note_classes(train: &[Prompt], batch_size: usize, watch: &mut dyn Watch) {
-    let classes: BTreeSet<usize> = train
-        .iter()
-        .filter_map(|prompt| prompt.correct.first().copied())
-        .collect();
-    match classes.len() {
-        0 | 1 => watch.note(
-            "note: all training rows are of one class: `balanced` draws them as it would without",
-        ),
+    match classes(train).len() {
         many if many > batch_size => watch.note(&format!(
             "note: {many} classes, and {} in a batch: they take turns from batch to batch",
             count(batch_size as u64, "example")
@@ -317,6 +330,17 @@ impl Prepared {
                  are not",
                 sources.task_name
             );
+        }
+        if let Some(options) = option_tokens(&data.train) {
+            let classes = classes(&data.train).len();
+            if let (Procedure::ZerothOrder(zo), 1) = (&settings.procedure, classes)
+                && let Some(rows) = zo.head_fit
+            {
+                refuse!(
+                    "`head-fit = {rows}`: all training rows are of one class: there is nothing to tell apart"
+                );
+            }
+            note_missing(options.len(), classes, data.train.len(), watch);
         }
         if settings.config.balanced {
             note_classes(&data.train, settings.config.batch_size, watch);

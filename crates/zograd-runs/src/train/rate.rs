@@ -73,13 +73,18 @@ pub(super) fn measure<B: RunBackend>(
             count(rate.forwards, "forward pass")
         );
     }
+    let found = rate.lr;
     match is_fitted {
         // a fit may leave little to be learnt, which is no reason to refuse the run
         true => rate.lr = nearest_usual(&rate),
         false => check_usual(&rate)?,
     }
+    let instead = match rate.lr == found {
+        true => String::new(),
+        false => format!(" (the nearest usual one, instead of {found:.1e})"),
+    };
     watch.note(&format!(
-        "learning rate {:.1e}, measured with {}: curvature {:.1e} (standard error {:.0e}) along the noise",
+        "learning rate {:.1e}{instead}, measured with {}: curvature {:.1e} (standard error {:.0e}) along the noise",
         rate.lr,
         count(rate.forwards, "forward"),
         rate.curvature,

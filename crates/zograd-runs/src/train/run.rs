@@ -104,6 +104,11 @@ impl Job for TrainJob<'_> {
         alike(ranks, &input_facts(&prepared)?)?;
         let resumed = destination.interrupted().map(Resumed::from);
         settle_arithmetic::<B>(&mut prepared, (resumed.is_some(), ranks), device, watch)?;
+        // before what such rows may spoil
+        let room = prepared.settings.inputs.max_new_tokens;
+        for prompts in prepared.data.all() {
+            note_lengths(prompts, 0, room, watch);
+        }
         let before = resumed.as_ref();
         let fit = settle_rate::<B>(&mut prepared, before, methods, (ranks, &mut *watch), device)?;
         let begun = begin::<B>(&prepared, before, fit, (ranks, &mut *watch), device);
@@ -118,10 +123,6 @@ impl Job for TrainJob<'_> {
         });
         let (folder, log, interrupted) = agreed(ranks, opened)?;
         watch.run_begins(&prepared.in_words());
-        let room = prepared.settings.inputs.max_new_tokens;
-        for prompts in prepared.data.all() {
-            note_lengths(prompts, 0, room, watch);
-        }
         let weight_bytes = beginning.weight_bytes(&prepared);
         let numbers = beginning.kept();
         let questions = Questions {

@@ -18,7 +18,8 @@ const FEWEST: usize = 128;
 /// With `x_i` what the norm gives example i before its gain and bias, and `e_c` the head's row of option c, its logit is
 /// `f_ic + g . (x_i * e_c) + b_c`; the gain's correction `g` and the biases `b` are those of a logistic regression on the
 /// options with the penalty `lambda |g|^2 / 2` (of centred features, scaled to a root mean square of 1), lambda chosen by
-/// 4-fold cross-validation, in which no correction at all takes part. Only biases below 128 examples.
+/// 4-fold cross-validation, in which no correction at all takes part. Only biases below 128 examples,
+/// and where all examples are alike.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct HeadFit {

@@ -9,6 +9,10 @@ const PENALTIES: [f64; 7] = [30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
 /// Parts of the examples in cross-validation.
 const FOLDS: usize = 4;
 
+/// Centred features below this share of what they were say nothing of the examples: they are what rounding leaves of prompts
+/// that are all alike. f32 leaves some 1e-6, and examples that differ hardly less than a tenth.
+const ALIKE: f64 = 1e-3;
+
 /// Penalty of the biases, which have no other reason to stay finite.
 const OF_BIASES: f64 = 1e-3;
 
@@ -30,6 +34,8 @@ pub(super) struct Ridge {
     /// Less what they have in common, and divided by the scale.
     directions: Vec<Vec<f64>>,
     scale: f64,
+    /// Whether the features tell the examples apart.
+    differ: bool,
     logits: Vec<Vec<f64>>,
     right: Vec<usize>,
     has_biases: bool,
@@ -77,14 +83,16 @@ impl Ridge {
                 row.iter_mut().zip(&mean).for_each(|(x, m)| *x -= m);
             }
         }
-        let mut squares = 0.0;
+        let (mut squares, mut of_means) = (0.0, 0.0);
         for at in 0..width {
             let common = directions.iter().map(|d| d[at]).sum::<f64>() / options;
             directions.iter_mut().for_each(|d| d[at] -= common);
             let of_options: f64 = directions.iter().map(|d| d[at] * d[at]).sum();
             let of_examples: f64 = features.chunks(width).map(|row| row[at] * row[at]).sum();
             squares += of_examples * of_options * 2.0 / (options - 1.0);
+            of_means += n * mean[at] * mean[at] * of_options * 2.0 / (options - 1.0);
         }
+        let differ = squares > ALIKE * ALIKE * of_means;
         let scale = (squares / (n * width as f64)).sqrt();
         let scale = if scale > 0.0 { scale } else { 1.0 };
         directions.iter_mut().flatten().for_each(|d| *d /= scale);
@@ -93,6 +101,7 @@ impl Ridge {
             mean,
             directions,
             scale,
+            differ,
             logits,
             right,
             has_biases,
@@ -292,7 +301,7 @@ impl Ridge {
     }
 
     /// The fit to all examples with the penalty that does best on those that are held out, the strongest among equals; the
-    /// biases alone if `fewest` examples are not there. None if `stop` was raised.
+    /// biases alone if `fewest` examples are not there, or all are alike. None if `stop` was raised.
     pub(super) fn chosen(
         &self,
         fewest: usize,
@@ -301,7 +310,7 @@ impl Ridge {
     ) -> Option<Chosen> {
         let all: Vec<usize> = (0..self.right.len()).collect();
         let (mut penalty, mut held_out) = (None, None);
-        if all.len() >= fewest.max(FOLDS) {
+        if self.differ && all.len() >= fewest.max(FOLDS) {
             let losses = self.held_out(stop, progress)?;
             let mut best = 0;
             for at in 1..losses.len() {
@@ -491,5 +500,30 @@ mod tests {
         }
         stop.store(true, Ordering::Relaxed);
         assert_eq!(ridge(3, true).chosen(0, &stop, &mut |_, _| ()), None);
+    }
+
+    /// What rounding leaves of prompts that are all alike is not scaled up to features.
+    #[test]
+    fn examples_that_are_alike_have_biases_alone() {
+        let fitted = |spread: f64| {
+            let features: Vec<f64> = (0..24)
+                .map(|at| 1.5 + spread * f64::from(at * at % 7))
+                .collect();
+            let directions = vec![vec![1.0, 0.5, -0.25], vec![-0.5, 1.0, 0.75]];
+            let right = [0, 1, 1, 0, 1, 1, 0, 1].to_vec();
+            let ridge = Ridge::new(features, directions, vec![vec![0.0; 2]; 8], right, true);
+            let stop = AtomicBool::new(false);
+            ridge.chosen(0, &stop, &mut |_, _| ()).expect("not stopped")
+        };
+        for alike in [0.0, 1e-7, 1e-5] {
+            let chosen = fitted(alike);
+            assert_eq!((chosen.penalty, chosen.gain), (None, vec![]));
+            assert!(
+                chosen.biases.iter().all(|bias| bias.abs() < 1.0),
+                "{:?}",
+                chosen.biases
+            );
+        }
+        assert!(fitted(0.1).held_out.is_some());
     }
 }
