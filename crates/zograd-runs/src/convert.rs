@@ -3,6 +3,7 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
+use crate::folder::OptionBiases;
 use crate::inputs::{self, ModelSource};
 use crate::settings::{Inputs, Machine, Storage};
 use crate::watch::Watch;
@@ -78,6 +79,12 @@ impl Job for ConvertJob<'_> {
             self.watch.note(&format!(
                 "note: rows of {length} numbers are not made of blocks of {BLOCK}: matrices with such rows are written as f16"
             ));
+        }
+        if OptionBiases::lie_in(folder) {
+            self.watch.note(
+                "note: the biases of the options that lie beside these weights have no place in a GGUF file: scores are those \
+                 without them",
+            );
         }
         let tokenizer = Some(self.source.tokenizer.as_path());
         model

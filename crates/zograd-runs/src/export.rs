@@ -4,8 +4,8 @@ use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    BEST, CONFIG, LOG, MANIFEST, METRICS, Manifest, RunRecord, SUMMARY, Summary, TaskNote,
-    Unfinished, check_replays, names_a_place, note_tail,
+    BEST, CONFIG, LOG, MANIFEST, METRICS, Manifest, OptionBiases, RunRecord, SUMMARY, Summary,
+    TaskNote, Unfinished, check_replays, names_a_place, note_tail,
 };
 use crate::inputs::load_own;
 use crate::settings::{Machine, Storage};
@@ -135,6 +135,7 @@ fn pack(run: &Path, to: &Path, log: &Trajectory, manifest: &Manifest) -> Result<
     writer.sync().while_running()?;
     // what the weights were tuned for
     TaskNote::carry(&run.join(BEST), to)?;
+    OptionBiases::carry(&run.join(BEST), to)?;
     let write =
         |name: &str, text: String| zograd_files::write(&out(name), text).on_file(&out(name));
     write(CONFIG, without_places(&run.join(CONFIG))?)?;

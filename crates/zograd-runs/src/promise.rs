@@ -93,13 +93,17 @@ impl Promise {
     /// What is still to be done to the weights after this step to have the best ones, if `best` are asked for. An export
     /// leads to them in any case.
     pub(crate) fn logit_shift(&self, step: u64, best: bool) -> &[(u32, f64)] {
-        let of_these = match self.file {
-            MANIFEST => step == self.steps,
-            _ => best && step == self.best_step.unwrap_or(self.steps),
-        };
-        match of_these {
+        match self.leads_to_best(step, best) {
             true => &self.logit_shift,
             false => &[],
+        }
+    }
+
+    /// Whether the weights after this step are to be the best ones.
+    pub(crate) fn leads_to_best(&self, step: u64, best: bool) -> bool {
+        match self.file {
+            MANIFEST => step == self.steps,
+            _ => best && step == self.best_step.unwrap_or(self.steps),
         }
     }
 

@@ -3,7 +3,9 @@
 use crate::Runs;
 use crate::backend::{Job, RunBackend, dispatch};
 use crate::error::{Blame, Result, refuse};
-use crate::folder::{BEST, TaskNote, Unfinished, check_noise, check_replays, note_tail};
+use crate::folder::{
+    BEST, OptionBiases, TaskNote, Unfinished, check_noise, check_replays, note_tail,
+};
 use crate::inputs::{self, ModelSource};
 use crate::promise::Promise;
 use crate::settings::{Inputs, Machine, Storage};
@@ -144,6 +146,9 @@ impl Runs {
             tokenizer: &source.tokenizer,
             out: begun.path(),
             note: &note,
+            are_best: promise
+                .as_ref()
+                .is_some_and(|p| p.leads_to_best(steps, replay.best)),
             watch: &mut *watch,
         };
         note_end(replay, &log, promise.as_ref(), job.watch);
@@ -215,6 +220,8 @@ struct ReplayJob<'a> {
     out: &'a Path,
     /// The folder that says what the weights were tuned for, if one does.
     note: &'a Path,
+    /// Whether the weights are those that this folder has biases of options for, if it has.
+    are_best: bool,
     watch: &'a mut dyn Watch,
 }
 
@@ -237,6 +244,9 @@ impl Job for ReplayJob<'_> {
         };
         inputs::keep(&model, &base, Some(self.tokenizer), self.out)?;
         TaskNote::carry(self.note, self.out)?;
+        if self.are_best {
+            OptionBiases::carry(self.note, self.out)?;
+        }
         Ok(inputs::tuned_hash(&model))
     }
 }

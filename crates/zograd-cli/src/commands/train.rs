@@ -119,9 +119,9 @@ fn lesson(r: &Summary) -> Option<String> {
         None => String::new(),
     };
     let next = match r.rates_to_try() {
-        // the steps of the tail go on where these cannot (docs/src/evidence.md)
+        // no rate helps where the fit has learnt what there is
         Some(_) if has_head_fit(r) && r.gain == Some(Gain::Nothing) && has_moved(r) => {
-            as_flags("try more `forwards`, or `method = tail`, whose steps go further")
+            as_flags("try more rows (`train-examples`), or a longer run")
         }
         Some(rates) => {
             let rates = rates.map(|rate| format!("{rate:e}")).join(",");
@@ -131,7 +131,7 @@ fn lesson(r: &Summary) -> Option<String> {
                 None => String::new(),
             };
             format!(
-                "try other learning rates: zograd sweep{preset} --lr {rates}, with the other flags of this run"
+                "try other learning rates: zograd sweep{preset} --lr {rates}, with the other flags of this run but --out and --lr-forwards"
             )
         }
         None if r.stop == StopReason::Guard => "what to change stands with the event".into(),

@@ -142,7 +142,7 @@ fn a_head_fit_is_what_was_learnt() {
     let output = run(dir.path(), &short(&steps));
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
-        text.contains("try more --forwards, or --method tail"),
+        text.contains("try more rows (--train-examples), or a longer run"),
         "{text}"
     );
 }

@@ -63,6 +63,11 @@ impl Lists {
                 read = read.and(alone).about_file(file)?;
             }
         }
+        // a run that measured its rate says so in its file; here rates are tried
+        let given = match given.text("lr") {
+            Some(LearningRate::AUTO) => given.without("lr").without("lr-forwards"),
+            _ => given,
+        };
         Ok((read, given))
     }
 

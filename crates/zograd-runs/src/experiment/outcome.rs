@@ -213,17 +213,23 @@ fn diverged(run: &RunRecord) -> Option<String> {
     let rose =
         noise.is_some_and(|noise| last.mean - first.mean > noise.max(RISE * first.mean.abs()));
     let start = run.steps.first().map_or(first.low, |step| step.loss);
-    if rose {
+    let development = match (run.evals.first(), run.evals.last()) {
+        (Some(before), Some(after)) if before.step == 0 && after.step == run.steps.len() as u64 => {
+            Some((before.dev_loss, after.dev_loss))
+        }
+        _ => None,
+    };
+    // a few batches at either end are a poor measure of their own noise; development rows have none
+    let stayed = development.is_some_and(|(before, after)| after - before <= RISE * before.abs());
+    if rose && !stayed {
         let from = first.mean.min(start);
         return Some(format!("loss rose from {from:.3} to {:.3}", last.mean));
     }
     // a run that explodes within the first tenth does not rise from there on; where development rows were looked at before
     // and after, they say so without the noise of a batch
-    let (name, from, to) = match (run.evals.first(), run.evals.last()) {
-        (Some(before), Some(after)) if before.step == 0 && after.step == run.steps.len() as u64 => {
-            ("development loss", before.dev_loss, after.dev_loss)
-        }
-        _ => ("loss", start.max(first.low), last.mean),
+    let (name, from, to) = match development {
+        Some((before, after)) => ("development loss", before, after),
+        None => ("loss", start.max(first.low), last.mean),
     };
     has_exploded(from, to).then(|| format!("{name} rose from {from:.3} to {to:.3}"))
 }

@@ -40,6 +40,10 @@ pub(crate) fn card(summary: &Summary) -> String {
     };
     card += &named(summary.metric.name(), summary.before(), summary.after());
     card += &named("loss", Some(summary.loss_before), Some(summary.loss_after));
+    if !summary.option_biases.is_empty() && summary.logit_shift.is_empty() {
+        card += "\nAfter the run, biases are added to the scores of the options (`option-biases.json`), for which these weights \
+                 have no place: zograd does so, and other programs do not.\n";
+    }
     if let Some(rate) = &summary.measured_rate {
         let _ = write!(
             card,

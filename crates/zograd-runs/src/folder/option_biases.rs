@@ -33,21 +33,35 @@ impl OptionBiases {
         zograd_files::write(&path, &text).on_file(&path)
     }
 
+    /// Copies those of one folder of weights into another, if it has any.
+    ///
+    /// # Errors
+    /// A file that is not as it was written, or cannot be.
+    pub(crate) fn carry(from: &Path, to: &Path) -> Result<()> {
+        Self::read(from)?.map_or(Ok(()), |biases| biases.write(to))
+    }
+
+    /// Whether a folder of weights has such beside it.
+    pub(crate) fn lie_in(folder: &Path) -> bool {
+        folder.join(FILE).is_file()
+    }
+
     /// What the folder of weights says of this task; nothing if it says nothing of it.
     ///
     /// # Errors
     /// A file that is not as it was written.
     pub(crate) fn of(folder: &Path, task: &str) -> Result<Vec<f64>> {
-        let path = folder.join(FILE);
-        if !path.is_file() {
-            return Ok(Vec::new());
+        let found = Self::read(folder)?.filter(|found| found.task == task);
+        Ok(found.map_or_else(Vec::new, |found| found.option_biases))
+    }
+
+    fn read(folder: &Path) -> Result<Option<Self>> {
+        if !Self::lie_in(folder) {
+            return Ok(None);
         }
+        let path = folder.join(FILE);
         let text = zograd_files::read_text(&path, MAX_SMALL_BYTES).about_file(&path)?;
-        let found: Self = serde_json::from_str(&text).about_file(&path)?;
-        Ok(match found.task == task {
-            true => found.option_biases,
-            false => Vec::new(),
-        })
+        serde_json::from_str(&text).about_file(&path).map(Some)
     }
 }
 

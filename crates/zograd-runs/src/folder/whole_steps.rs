@@ -281,7 +281,8 @@ pub fn check_unfinished(folder: &Path, longer: bool) -> Result<()> {
             "{}: the run is finished, as {SUMMARY} says; its weights are in best/{}",
             named(),
             match folder.join(LOG).exists() {
-                true => "; a larger number of `steps` makes it longer",
+                true =>
+                    "; a larger number of `steps` makes it longer, if its learning rate is constant",
                 false => "",
             }
         ),

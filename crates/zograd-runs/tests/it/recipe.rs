@@ -168,6 +168,14 @@ fn biases_of_an_adapter_lie_beside_it() {
         measured.loss.expect("labels")
     };
     assert!((measure() - summary.loss_after).abs() < 1e-9);
+    // those of the best weights go with them, and with no others
+    for best in [true, false] {
+        let out = folder.path().join(format!("again-{best}"));
+        let mut again = Replay::new(run.join(LOG), &out);
+        again.best = best;
+        Runs::new().replay(&again, &mut Quiet).expect("replayed");
+        assert_eq!(out.join("option-biases.json").exists(), best);
+    }
     fs::remove_file(beside).expect("it was there");
     assert!((measure() - summary.loss_after).abs() > 1e-3);
 }
