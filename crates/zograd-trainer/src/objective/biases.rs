@@ -1,6 +1,7 @@
 //! Biases of options: the numbers that, added to the scores of the options of every example, make their mean
 //! cross-entropy as small as it can be.
 
+use super::Scored;
 use super::scores::{log_sum_exp, softmax};
 
 /// Strength of the penalty that keeps the biases finite where an option is right for no example, and that settles what
@@ -20,6 +21,39 @@ const ROUNDING: f64 = 1e-13;
 pub(crate) struct Choice {
     pub(crate) scores: Vec<f64>,
     pub(crate) right: usize,
+}
+
+/// The scores of an example; of several right options the first counts.
+pub(super) fn choice(example: &Scored<'_>) -> Choice {
+    Choice {
+        scores: example.means().collect(),
+        right: example
+            .prompt
+            .correct
+            .first()
+            .copied()
+            .unwrap_or(usize::MAX),
+    }
+}
+
+/// The biases that fit the mean of the scores of several probes of one batch best; none without probes, or if they are not of one batch.
+pub(super) fn of_mean(probes: &[&[Scored<'_>]]) -> Option<Vec<f64>> {
+    let first = probes.first()?;
+    let mean = |index: usize| {
+        let mut mean = choice(first.get(index)?);
+        for probe in &probes[1..] {
+            let scores = probe.get(index)?.means();
+            mean.scores
+                .iter_mut()
+                .zip(scores)
+                .for_each(|(sum, score)| *sum += score);
+        }
+        let n = probes.len() as f64;
+        mean.scores.iter_mut().for_each(|sum| *sum /= n);
+        Some(mean)
+    };
+    let means: Option<Vec<Choice>> = (0..first.len()).map(mean).collect();
+    means.map(|means| fit(&means))
 }
 
 /// The biases `b` that minimise `mean_i CE(scores_i + b, right_i) + 0.0005 |b|^2`, one for each option; by Newton's method.

@@ -1,4 +1,4 @@
-use super::biases::{Choice, cross_entropy, fit};
+use super::biases::{Choice, choice, cross_entropy, fit, of_mean};
 use super::{Classification, Objective, Scored};
 use zograd_tasks::Prompt;
 
@@ -29,22 +29,7 @@ impl Objective for Calibrated {
     }
 
     fn biases(&self, probes: &[&[Scored<'_>]]) -> Option<Vec<f64>> {
-        let first = probes.first()?;
-        let mean = |index: usize| {
-            let mut mean = choice(first.get(index)?);
-            for probe in &probes[1..] {
-                let scores = probe.get(index)?.means();
-                mean.scores
-                    .iter_mut()
-                    .zip(scores)
-                    .for_each(|(sum, score)| *sum += score);
-            }
-            let n = probes.len() as f64;
-            mean.scores.iter_mut().for_each(|sum| *sum /= n);
-            Some(mean)
-        };
-        let means: Option<Vec<Choice>> = (0..first.len()).map(mean).collect();
-        means.map(|means| fit(&means))
+        of_mean(probes)
     }
 
     fn loss_with(&self, batch: &[Scored<'_>], biases: &[f64]) -> f64 {
@@ -58,19 +43,6 @@ impl Objective for Calibrated {
 
     fn curvature(&self, plus: &[Scored<'_>], minus: &[Scored<'_>]) -> f64 {
         Classification.curvature(plus, minus)
-    }
-}
-
-/// The scores of an example; of several right options the first counts.
-fn choice(example: &Scored<'_>) -> Choice {
-    Choice {
-        scores: example.means().collect(),
-        right: example
-            .prompt
-            .correct
-            .first()
-            .copied()
-            .unwrap_or(usize::MAX),
     }
 }
 

@@ -1,5 +1,6 @@
+use super::biases::of_mean;
 use super::scores::{log_sum_exp, softmax};
-use super::{Calibrated, Objective, Scored};
+use super::{Objective, Scored};
 use zograd_tasks::Prompt;
 
 /// Cross-entropy over the candidates of each example, whose score is the mean log-probability of their
@@ -41,11 +42,11 @@ impl Objective for Classification {
     }
 
     /// By the model's probabilities p of the options, whatever is right: the variance under p of the scores' differences, with
-    /// p at the middle of the way and behind the [biases](Calibrated) that fit these examples best. A model that begins far
+    /// p at the middle of the way and behind the biases of the options that fit these examples best. A model that begins far
     /// from guessing has most of its loss, and of the squares of its losses' differences, in a shift that all examples have in
     /// common, and is rid of it after a few steps.
     fn curvature(&self, plus: &[Scored<'_>], minus: &[Scored<'_>]) -> f64 {
-        let biases = Calibrated.biases(&[plus, minus]).unwrap_or_default();
+        let biases = of_mean(&[plus, minus]).unwrap_or_default();
         let variance = |(plus, minus): (&Scored<'_>, &Scored<'_>)| {
             let ends: Vec<(f64, f64)> = plus.means().zip(minus.means()).collect();
             let middle = ends
