@@ -95,3 +95,24 @@ impl Lists {
         Ok(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
+    use zograd_select::Methods;
+
+    /// The settings of a run that measured its rate are those of a sweep, but for what was measured.
+    #[test]
+    fn a_measured_rate_is_no_value() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("config.toml");
+        let text = "method = \"mezo\"\nlr = \"auto\"\nlr-forwards = 8\nbatch-size = 4\n";
+        std::fs::write(&file, text).expect("written");
+        let keys = Settings::keys(&Methods::built_in());
+        let (lists, given) = Lists::read(&file, &keys).expect("settings");
+        assert_eq!(given.keys().collect::<Vec<_>>(), ["batch-size", "method"]);
+        let tried = lists.completed(&given).expect("values");
+        assert_eq!((tried.lr, tried.method), (vec![], vec!["mezo".to_owned()]));
+    }
+}

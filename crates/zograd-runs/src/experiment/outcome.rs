@@ -308,4 +308,31 @@ mod tests {
             Some("loss not finite in step 42")
         );
     }
+
+    /// Two batches at either end are a poor measure of their own noise: development rows that stayed say that nothing rose.
+    #[test]
+    fn development_rows_outvote_a_few_batches() {
+        let losses = [
+            0.52, 0.53, 0.55, 0.54, 0.55, 0.56, 0.53, 0.55, 0.54, 0.56, 0.6, 0.61,
+        ];
+        let with = |dev: Option<[f64; 2]>| {
+            let mut run = run(losses.into_iter());
+            for (step, dev) in [0, losses.len()].into_iter().zip(dev.into_iter().flatten()) {
+                let line = format!(
+                    "{{\"kind\":\"eval\",\"step\":{step},\"forwards\":1,\"dev_accuracy\":0.5,\"dev_loss\":{dev},\"drift\":0.0,\
+                     \"best\":false,\"seconds\":0.1,\"eval_seconds\":0.1}}\n"
+                );
+                let found = metrics::lines(line.as_bytes());
+                run.evals.extend(found.filter_map(|(line, _)| match line {
+                    metrics::Line::Eval(eval) => Some(eval.record),
+                    metrics::Line::Step(_) => None,
+                }));
+            }
+            assert_eq!(run.evals.len(), dev.map_or(0, |_| 2));
+            diverged(&run)
+        };
+        assert!(with(None).is_some());
+        assert_eq!(with(Some([0.7232, 0.7232])), None);
+        assert!(with(Some([0.7232, 0.8])).is_some());
+    }
 }
