@@ -69,9 +69,11 @@ fn has_head_fit(r: &Summary) -> bool {
     r.settings["head-fit"].as_u64() > Some(0)
 }
 
-/// Whether the steps had a length.
-fn has_moved(r: &Summary) -> bool {
-    r.measured_rate.is_some() || r.settings["lr"].as_f64() > Some(0.0)
+/// Whether steps were made behind a head fit, and added nothing to it.
+fn has_learnt_all(r: &Summary) -> bool {
+    let has_length = r.measured_rate.is_some() || r.settings["lr"].as_f64() > Some(0.0);
+    let were_made = r.stop != StopReason::Guard && 2 * r.skipped <= r.steps;
+    has_head_fit(r) && r.gain == Some(Gain::Nothing) && has_length && were_made
 }
 
 fn calibrates(r: &Summary) -> bool {
@@ -120,7 +122,7 @@ fn lesson(r: &Summary) -> Option<String> {
     };
     let next = match r.rates_to_try() {
         // no rate helps where the fit has learnt what there is
-        Some(_) if has_head_fit(r) && r.gain == Some(Gain::Nothing) && has_moved(r) => {
+        Some(_) if has_learnt_all(r) => {
             as_flags("try more rows (`train-examples`), or a longer run")
         }
         Some(rates) => {

@@ -145,6 +145,15 @@ fn a_head_fit_is_what_was_learnt() {
         text.contains("try more rows (--train-examples), or a longer run"),
         "{text}"
     );
+    // nor steps that were too long to be made
+    let steps = steps.map(|word| match word {
+        "1e-12" => "1e3",
+        "moved" => "long",
+        word => word,
+    });
+    let output = run(dir.path(), &short(&steps));
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(text.contains("zograd sweep --lr 1e1,3e1,1e2"), "{text}");
 }
 
 /// Where no method is named, rows with classes have the recipe, and all else what stands for all.
@@ -294,6 +303,57 @@ fn rows_that_do_not_differ_are_not_fitted_to() {
     let after = summary["loss_after"].as_f64().expect("a loss");
     // even odds, which is all that such rows say
     assert!((after - 2f64.ln()).abs() < 0.05, "{after}");
+}
+
+/// Biases that weights have no place for, as of options of several tokens, go where the best weights go, and are told of
+/// where they cannot.
+#[test]
+fn biases_beside_weights_go_with_them() {
+    let dir = scratch();
+    unpack(dir.path());
+    let row = |at: usize| match at % 3 {
+        0 => format!("a dull film {at},a very bad one\n"),
+        _ => format!("a fine film {at},a really good one\n"),
+    };
+    let rows = "text,label\n".to_owned() + &(0..60).map(row).collect::<String>();
+    fs::write(dir.path().join("rows.csv"), rows).expect("written");
+    let given = [
+        "train", "--model", "model", "--data", "rows.csv", "--text", "text", "--label", "label",
+    ];
+    let how = [
+        "--method",
+        "mezo",
+        "--lr",
+        "1e-3",
+        "--calibrate",
+        "--steps",
+        "4",
+        "--out",
+        "run",
+    ];
+    run(dir.path(), &[&given[..], &how].concat());
+    let biases = |folder: &str| json(&dir.path().join(folder).join("option-biases.json"));
+    let card = fs::read_to_string(dir.path().join("run/best/README.md")).expect("a card");
+    assert!(card.contains("option-biases.json"), "{card}");
+    run(dir.path(), &["export", "run", "--out", "small"]);
+    let log = [
+        "replay",
+        "--model",
+        "model",
+        "--log",
+        "small/trajectory.zog",
+        "--out",
+        "again",
+    ];
+    run(dir.path(), &log);
+    for folder in ["small", "again"] {
+        assert_eq!(biases(folder), biases("run/best"), "{folder}");
+    }
+    let convert = ["convert", "--model", "run/best", "--out", "best.gguf"];
+    // told before OPT is refused, which has no such form
+    let told = zograd(dir.path(), &convert).output().expect("it starts");
+    let told = String::from_utf8_lossy(&told.stderr);
+    assert!(told.contains("have no place in a GGUF file"), "{told}");
 }
 
 /// The card beside the weights says what they are, and may be rewritten.

@@ -81,16 +81,22 @@ pub trait Objective: Send + Sync {
         None
     }
 
-    /// How much the loss bends along a direction z, per term, from the scores at both ends of a way along it: the sum over the
+    /// How much the loss bends along a direction z, from the scores at both ends of a way along it: the sum over the
     /// [terms](Objective::terms) of these examples of the second derivative `z'Hz` that their losses have, times the square of
     /// the way's length.
     ///
     /// Here by Fisher's information, which is what a log-probability's losses say where the model's probabilities are about
     /// right: the squares of the differences of single examples, `n_i^2 (l_i(plus) - l_i(minus))^2` of an example whose loss
-    /// is the mean over n_i terms. It is never negative, and hardly rounded.
+    /// is the mean over n_i terms, with the [biases](Objective::biases) of these examples, if there are such. It is never
+    /// negative, and hardly rounded.
     fn curvature(&self, plus: &[Scored<'_>], minus: &[Scored<'_>]) -> f64 {
+        let biases = self.biases(&[plus, minus]);
+        let loss = |one: &[Scored<'_>]| match &biases {
+            None => self.loss(one),
+            Some(biases) => self.loss_with(one, biases),
+        };
         let squares = plus.chunks(1).zip(minus.chunks(1)).map(|(plus, minus)| {
-            let difference = self.loss(plus) - self.loss(minus);
+            let difference = loss(plus) - loss(minus);
             (self.terms(plus) as f64 * difference).powi(2)
         });
         squares.sum()
