@@ -48,12 +48,12 @@ const MOST_PART: f64 = 0.1;
 ///
 /// `reach` is 1 for MeZO, n for n-SPSA, M - 1 for a regression over a pool of M: it makes rates of methods comparable whose
 /// estimates are of different lengths. It is found without a model, by some steps of the method on slopes that are drawn from
-/// those that were measured, and is half of the forward passes of a step at most: so far MeZO would move the weights with as
-/// many.
+/// those that were measured, and is half of the forward passes of a step at most.
 ///
-/// The learning rate is a part of that. Over F forward passes in which it falls to 0 it is `sqrt(2 / F)`, a tenth at most: the
-/// best rate of stochastic gradient descent falls with the square root of the number of steps (Nemirovski, Juditsky, Lan and
-/// Shapiro 2009, section 2.2), of which MeZO makes `F / 2`. Where it is constant it is a twentieth.
+/// The learning rate is a part of that. Over N steps in which it falls to 0 it is `sqrt(1 / N)`, a tenth at most: the best rate of
+/// stochastic gradient descent falls with the square root of the number of steps (Nemirovski, Juditsky, Lan and Shapiro 2009,
+/// section 2.2). Where it is constant it is a twentieth. No step goes farther than MeZO's own steps would with as many forward
+/// passes, each at its part of a run that has as many.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct MeasuredRate {
@@ -169,7 +169,7 @@ impl MeasuredRate {
         let reach = reach(strategy, &found.slopes, config.seed, model.eps())?;
         let reach = reach.min(strategy.forwards() as f64 / 2.0);
         let (curvature, curvature_error) = mean_and_error(&found.curvatures);
-        let lr = part(config, strategy.forwards()) * reach / curvature;
+        let lr = length(config, strategy.forwards(), reach) / curvature;
         if !(reach > 0.0 && reach.is_finite()) {
             return Err(TrainError::NoReach(reach));
         }
@@ -187,15 +187,16 @@ impl MeasuredRate {
     }
 }
 
-/// The part that is taken of the step to the lowest point, where a step takes so many forward passes.
-fn part(config: &TrainConfig, forwards: usize) -> f64 {
-    match config.schedule {
+/// What of its reach a method is given whose steps take so many forward passes.
+fn length(config: &TrainConfig, forwards: usize, reach: f64) -> f64 {
+    let part = |steps: f64| match config.schedule {
         Schedule::Constant => PART,
-        Schedule::Linear | Schedule::Cosine => {
-            let forwards = config.steps as f64 * forwards as f64;
-            (2.0 / forwards.max(1.0)).sqrt().min(MOST_PART)
-        }
-    }
+        Schedule::Linear | Schedule::Cosine => steps.max(1.0).recip().sqrt().min(MOST_PART),
+    };
+    let (steps, of_mezo) = (config.steps as f64, forwards as f64 / 2.0);
+    let all = part(steps) * reach;
+    // as many steps of MeZO as there are forward passes for, each at its own part
+    all.min(part(steps * of_mezo) * of_mezo)
 }
 
 fn batch<'p>(batches: &mut Batches, train: &'p [Prompt], step: u64) -> Vec<&'p Prompt> {
@@ -324,20 +325,32 @@ mod tests {
 
     #[test]
     fn a_longer_run_has_a_smaller_rate() {
-        let of = |steps, forwards, schedule| {
+        let of = |steps, (forwards, reach), schedule| {
             let mut config = TrainConfig::new(steps, 0.0);
             config.schedule = schedule;
-            part(&config, forwards)
+            length(&config, forwards, reach)
         };
-        for (steps, forwards, expected) in [
-            (1, 2, 0.1),
-            (100, 2, 0.1),
-            (400, 2, 0.05),
-            (100, 8, 0.05),
-            (2500, 8, 0.01),
+        let (mezo, gv, pool) = ((2, 1.0), (6, 1.0), (8, 7.0));
+        for (steps, method, expected) in [
+            (1, mezo, 0.1),
+            (100, mezo, 0.1),
+            (400, mezo, 0.05),
+            // by its own steps, as no step of it goes as far as MeZO's three
+            (100, gv, 0.1),
+            (400, gv, 0.05),
+            // as far as MeZO goes in four
+            (100, pool, 4.0 * 0.05),
+            (2500, pool, 4.0 * 0.01),
+            (1, pool, 4.0 * 0.1),
         ] {
-            assert_eq!(of(steps, forwards, Schedule::Linear), expected, "{steps}");
-            assert_eq!(of(steps, forwards, Schedule::Constant), 0.05, "{steps}");
+            let found = of(steps, method, Schedule::Linear);
+            assert!(
+                (found / expected - 1.0).abs() < 1e-12,
+                "{steps} {method:?}: {found}"
+            );
+        }
+        for (method, expected) in [(mezo, 0.05), (gv, 0.05), (pool, 4.0 * 0.05)] {
+            assert_eq!(of(100, method, Schedule::Constant), expected, "{method:?}");
         }
     }
 

@@ -33,7 +33,9 @@ SUBZERO = ["--perturbation", "subzero"]
 METHODS = {
     "adam": (["adam", "--schedule", "linear"], ["1e-4", "3e-4", "1e-3"]),
     "mezo": (["mezo"], LOW),
+    "gv2": (["gv", "--pool", "2"], LOW),
     "gv4": (["gv", "--pool", "4"], LOW),
+    "gv8": (["gv", "--pool", "8"], LOW),
     "greedy4": (["greedy", "--pool", "4"], LOW),
     "pool8": (POOL8, HIGH),
     "tail": (["tail", "--schedule", "linear"], LOW),
@@ -41,8 +43,11 @@ METHODS = {
     "adamu": (["adamu", "--anneal-from", "25", "--anneal-to", "ANNEAL"], LOW),
     "subzero": (["mezo", *SUBZERO], [*LOW, "1e-3"]),
     "subzero, gv4": (["gv", "--pool", "4", *SUBZERO], [*LOW, "1e-3"]),
+    "subzero, greedy4": (["greedy", "--pool", "4", *SUBZERO], [*LOW, "1e-3"]),
     "n-spsa": (["n-spsa", "--queries", "4"], [*LOW, "1e-3"]),
 }
+# as many examples in other batches: so many times the forward passes of the others
+BATCHES = {"mezo, batches of 4": 4, "mezo, batches of 64": 0.25}
 # of tasks whose rows all have the same options
 CLASSES = {
     "recipe": ([*POOL8, *HELD, *SCALE, *GUARD, "--head-fit", "HEAD"], LOW),
@@ -50,10 +55,8 @@ CLASSES = {
 }
 FINE = {
     "per-example": (["per-example", "--pool", "2", "--perturbation-rank", "1", "--refresh", "1"], ["1e-4", "3e-4", "1e-3"]),
+    **{name: (["mezo", "--batch-size", name.split()[-1]], LOW) for name in BATCHES},
     "mezo+momentum": (["mezo", "--momentum", "0.9"], ["1e-5", "3e-5", "1e-4"]),
-    "gv2": (["gv", "--pool", "2"], LOW),
-    "gv8": (["gv", "--pool", "8"], LOW),
-    "subzero, greedy4": (["greedy", "--pool", "4", *SUBZERO], [*LOW, "1e-3"]),
     "mezo+scale": (["mezo", *SCALE], ["1e-5", "3e-5", "1e-4"]),
     "pool8+scale": ([*POOL8, *SCALE], HIGH),
     "gv4+cal+bal+scale": (["gv", "--pool", "4", *HELD, *SCALE], LOW),
@@ -98,7 +101,8 @@ FEWER = {("smollm2", "adam, LoRA"), *((part, "tail") for part in SETS if part.st
 
 def run(part, name, lr, seed):
     task, methods, (train, dev, test), forwards, head = SETS[part]
-    forwards = forwards[seed == 0] // (2 if (part, name) in FEWER else 1)
+    times = BATCHES.get(name, 0.5 if (part, name) in FEWER else 1)
+    forwards = int(forwards[seed == 0] * times)
     test = 32 if seed == 0 and part.startswith("smollm2") else test
     folder = pathlib.Path(a.out) / f"{part}-{name}-{lr}-{seed}".replace(" ", "-").replace(",", "")
     if not (folder / "summary.json").exists() and not a.table:
@@ -118,7 +122,9 @@ def run(part, name, lr, seed):
     except OSError:
         return None
     evals = [json.loads(line) for line in open(folder / "metrics.jsonl") if '"kind":"eval"' in line]
-    curve = [(e["forwards"], e["dev_loss"]) for e in evals if e["dev_loss"] is not None]
+    # of batches of the others' size
+    of_theirs = BATCHES.get(name, 1)
+    curve = [(round(e["forwards"] / of_theirs), e["dev_loss"]) for e in evals if e["dev_loss"] is not None]
     return {"accuracy": summary["accuracy_after"], "loss": summary["loss_after"], "curve": curve}
 
 

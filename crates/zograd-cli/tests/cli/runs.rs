@@ -236,8 +236,29 @@ fn classes_have_the_recipe_unless_a_method_is_named() {
         "--prompt",
         "ask",
     ];
-    let more = ["--answer", "answer", "--steps", "10", "--out", "written"];
-    run(dir.path(), &[&written[..], &more].concat());
+    let more = [
+        "--answer",
+        "answer",
+        "--train-examples",
+        "160",
+        "--steps",
+        "10",
+        "--out",
+        "written",
+    ];
+    let advised = "neither a method nor a learning rate was named";
+    let output = run(dir.path(), &[&written[..], &more].concat());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        told.contains(advised) && told.contains("--lr auto measures one"),
+        "{told}"
+    );
+    let more = [
+        "--answer", "answer", "--steps", "10", "--lr", "1e-5", "--out", "rate",
+    ];
+    let output = run(dir.path(), &[&written[..], &more].concat());
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(!told.contains(advised), "{told}");
     let few: Vec<&str> = rows(&["--steps", "10", "--out", "few"])
         .into_iter()
         .map(|word| if word == "160" { "100" } else { word })
@@ -520,7 +541,7 @@ fn a_run_that_gained_nothing_says_so() {
         (
             &["--lr", "1e-12"][..],
             "nothing",
-            &["learnt nothing", "zograd sweep --lr 1e-11,1e-10,1e-9"][..],
+            &["learnt nothing", "zograd sweep --lr 1e-6,1e-5,1e-4"][..],
             0,
         ),
         // so long that no step was made

@@ -153,13 +153,13 @@ fn elsewhere(points: &[&Outcome]) -> Option<String> {
     let usable = usable(points).filter(|p| !p.ended_worse());
     if usable.map(|p| p.lr).fold(0.0, f64::max) < largest {
         return Some(
-            "No point learnt anything, and with larger rates they diverged or ended worse: take a longer run.".into(),
+            "No point became better than it began, and with larger rates they diverged or ended worse: take a longer run.".into(),
         );
     }
     // nothing is ten times as large as nothing
     let from = if largest > 0.0 { largest } else { 1e-7 };
     Some(format!(
-        "No point learnt anything: go on upwards, {}.",
+        "No point became better than it began: go on upwards, {}.",
         rates(from, [10.0, 100.0, 1000.0])
     ))
 }
@@ -508,7 +508,7 @@ mod tests {
         assert!(found.learnt_nothing);
         assert_eq!(
             found.remarks,
-            ["No point learnt anything: go on upwards, `lr = 5e-6,5e-5,5e-4`."]
+            ["No point became better than it began: go on upwards, `lr = 5e-6,5e-5,5e-4`."]
         );
         assert!(only(&[nothing(0.0)]).remarks[0].contains("`lr = 1e-6,1e-5,1e-4`"));
         // what is above is known to be too much

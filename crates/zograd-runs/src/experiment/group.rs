@@ -3,7 +3,9 @@
 use super::Spread;
 use crate::folder::RunRecord;
 use crate::inputs::task_word;
-use crate::settings::{BUILT_IN_MODEL, BUILT_IN_TASK, WITHOUT_EFFECT};
+use crate::settings::{
+    BUILT_IN_MODEL, BUILT_IN_TASK, BatchOptions, CalibrationOptions, Owner, WITHOUT_EFFECT,
+};
 use crate::words::value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -139,7 +141,7 @@ fn tells(key: &str, runs: &[&RunRecord]) -> bool {
         let counts = match (a.settings.get(key), b.settings.get(key)) {
             (Some(_), Some(_)) => of_one_method || !follows,
             // what only the other method has says nothing
-            _ => of_one_method,
+            _ => of_one_method || CalibrationOptions::has(key) || BatchOptions::has(key),
         };
         counts && same(a, b, MODEL) && same(a, b, TASK) && !same(a, b, key)
     };
@@ -272,6 +274,21 @@ mod tests {
             run("method = \"gv\"\nseed = 1"),
         ];
         assert_eq!(group(&runs)[0].label, "gv");
+    }
+
+    /// They go with every method, so that leaving them out is a choice.
+    #[test]
+    fn biases_a_head_fit_and_balance_are_told_beside_another_method() {
+        let runs = [
+            run("method = 'mezo'\nlr = 1e-5"),
+            run(
+                "method = 'pool-regression'\npool = 8\nlr = 1e-5\ncalibrate = true\nbalanced = true\nhead-fit = 500",
+            ),
+        ];
+        let groups = group(&runs);
+        let labels: Vec<&str> = groups.iter().map(|group| group.label.as_str()).collect();
+        let recipe = "pool-regression, balanced, calibrate, head-fit 500";
+        assert_eq!(labels, ["mezo", recipe]);
     }
 
     #[test]

@@ -132,7 +132,8 @@ impl Summary {
         let factors = match (self.stop, self.gain) {
             (StopReason::Guard, _) if self.events.keys().any(Event::is_of_long_steps) => smaller,
             (StopReason::Guard, _) => return None,
-            (_, Some(Gain::Nothing)) if lr == 0.0 => return Some([1e-6, 1e-5, 1e-4]),
+            // far below any rate that was ever of use
+            (_, Some(Gain::Nothing)) if lr < 1e-7 => return Some([1e-6, 1e-5, 1e-4]),
             // nothing happened because steps were too long to be made
             (_, Some(Gain::Nothing))
                 if 2 * self.skipped > self.steps

@@ -91,7 +91,7 @@ impl Owner for StepSizes {
         Setting::count(
             "lr-forwards",
             "N",
-            "Forward passes that lr = auto measures with, which count: an even number from 8 to 32",
+            "Forward passes that lr = auto measures with, which count: an even number from 8 to 32. Without lr it asks for auto",
         )
         .or("32, at most a tenth of the budget where that is 8 or more"),
         Setting::choice(

@@ -583,6 +583,10 @@ impl Stepped {
     fn take(given: &mut Given, chosen: &Chosen, mut cost: StepCost) -> Result<Self> {
         let (mut sizes, mut budget) = (given.take::<StepSizes>()?, given.take::<Budget>()?);
         let gradient = chosen.kind.has_gradient();
+        if sizes.lr.is_none() && sizes.lr_forwards.is_some() && !gradient {
+            // who says how it is measured wants it measured
+            sizes.lr = Some(LearningRate::Auto);
+        }
         let is_measured = sizes.lr == Some(LearningRate::Auto);
         if is_measured && gradient {
             refuse!(

@@ -15,6 +15,11 @@ pub trait Owner: Serialize + DeserializeOwned {
     const HEADING: &'static str;
     /// The settings; their keys are the fields of the type, in kebab-case.
     const SETTINGS: &'static [Setting];
+
+    /// Whether this is the key of one of them.
+    fn has(key: &str) -> bool {
+        Self::SETTINGS.iter().any(|setting| setting.key == key)
+    }
 }
 
 /// A setting among all that a command has.

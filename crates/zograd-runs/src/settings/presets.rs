@@ -156,8 +156,12 @@ impl Preset {
                 drop(&["lr"]);
             }
         }
-        if self.differs("tune", given) {
-            drop(&["lr", "eps", "head-fit"]);
+        match given.text("tune") {
+            Some(_) if !self.differs("tune", given) => {}
+            // the head is of the base, whose rate can be measured and whose last norm can be fitted
+            Some("head") if self.measures_its_rate() => {}
+            Some(_) => drop(&["lr", "eps", "head-fit"]),
+            None => {}
         }
         if MethodKind::of(theirs) != MethodKind::of(ours) {
             // events that can be guarded against are a method's, too
@@ -301,6 +305,25 @@ mod tests {
             given = given.with("model", "any");
         }
         Settings::resolve(given, &Methods::built_in()).expect(preset.name)
+    }
+
+    /// The head is of the base, whose last norm can be fitted and whose rate can be measured; an adapter has neither.
+    #[test]
+    fn what_is_tuned_keeps_what_goes_with_it() {
+        let given = |tune: &str| {
+            let given = Given::new().with("preset", "start/any/recipe");
+            let given = given.with("model", "any").with("task", "sst2");
+            let given = given.with("data", "data").with("tune", tune);
+            Settings::resolve(given, &Methods::built_in()).expect(tune)
+        };
+        for (tune, has) in [("full", true), ("head", true), ("lora", false)] {
+            let settings = given(tune);
+            let Procedure::ZerothOrder(zo) = &settings.procedure else {
+                panic!("{tune}: not zeroth-order");
+            };
+            assert_eq!(zo.head_fit, has.then_some(1000), "{tune}");
+            assert_eq!(settings.measuring.is_some(), has, "{tune}");
+        }
     }
 
     #[test]

@@ -46,16 +46,15 @@ fn is_of_recipe(given: &Given, key: &str) -> bool {
 
 /// Whether this says nothing of how better weights are found.
 fn goes_with_any(key: &str) -> bool {
-    let has = |settings: &[zograd_select::Setting]| settings.iter().any(|s| s.key == key);
-    has(Inputs::SETTINGS)
-        || has(Columns::SETTINGS)
-        || has(ExampleCounts::SETTINGS)
-        || has(StepSizes::SETTINGS)
-        || has(Draw::SETTINGS)
-        || has(Budget::SETTINGS)
-        || has(EvalOptions::SETTINGS)
-        || has(Machine::SETTINGS)
-        || has(Place::SETTINGS)
+    Inputs::has(key)
+        || Columns::has(key)
+        || ExampleCounts::has(key)
+        || StepSizes::has(key)
+        || Draw::has(key)
+        || Budget::has(key)
+        || EvalOptions::has(key)
+        || Machine::has(key)
+        || Place::has(key)
 }
 
 impl Settings {
@@ -108,6 +107,7 @@ mod tests {
             "tune = \"full\"\nobjective = \"auto\"\neps = 1e-3",
             "forwards = 600\nseed = 3",
             "batch-size = 8\ndev-examples = 10\nout = \"o\"\nthreads = 1",
+            "lr-forwards = 16",
         ] {
             assert_eq!(
                 method(&format!("{ROWS}{open}")),

@@ -93,11 +93,6 @@ impl Owner for RewardOptions {
 }
 
 impl RewardOptions {
-    /// Whether this is the key of one of them.
-    pub(crate) fn has(key: &str) -> bool {
-        Self::SETTINGS.iter().any(|setting| setting.key == key)
-    }
-
     /// Whether nothing is said.
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()

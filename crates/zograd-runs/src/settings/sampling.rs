@@ -44,11 +44,6 @@ impl Owner for SamplingOptions {
 }
 
 impl SamplingOptions {
-    /// Whether this is the key of one of them.
-    pub(super) fn has(key: &str) -> bool {
-        Self::SETTINGS.iter().any(|setting| setting.key == key)
-    }
-
     /// How answers are drawn, if they are.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use crate::settings::MethodKind;
 use crate::words::duration;
 use std::path::Path;
 use zograd_files::Bytes;
-use zograd_trainer::{EvalRecord, StepRecord, TrainConfig};
+use zograd_trainer::{EvalRecord, StepRecord, TrainConfig, bias_examples};
 
 /// How many steps tell how long one takes, behind the first, which is slower.
 const STEPS: f64 = 4.0;
@@ -23,10 +23,9 @@ pub(super) struct Outlook {
     evaluates: bool,
     /// Seconds of the last evaluation.
     eval_seconds: f64,
-    /// What all forward passes of the steps would take, in evaluations on the development examples; none where steps do
-    /// other work than these.
+    /// What all forward passes of the steps would take, in evaluations; none where steps do other work than these.
     work: Option<f64>,
-    /// Test examples for each development example: what the score at the end will take.
+    /// What the score at the end will take, in evaluations.
     tests: f64,
     /// The best weights, and a checkpoint beside them.
     bytes: u64,
@@ -45,7 +44,13 @@ impl Outlook {
         let [_, dev, test] = prepared.data.all().map(<[_]>::len);
         let writes = prepared.scoring.writer().is_some();
         let is_alike = writes == prepared.objective.needs_answers();
-        let batches = dev as f64 / settings.config.batch_size.max(1) as f64;
+        // an evaluation goes through the examples that biases are fitted to as well
+        let fitted = match settings.calibrates() {
+            true => bias_examples(&prepared.data.train, settings.config.seed).len(),
+            false => 0,
+        };
+        let evaluated = (dev + fitted) as f64;
+        let batches = evaluated / settings.config.batch_size.max(1) as f64;
         Self {
             config: settings.config.clone(),
             evaluates: dev > 0,
@@ -53,7 +58,7 @@ impl Outlook {
             work: forwards
                 .filter(|_| is_alike && dev > 0)
                 .map(|forwards| forwards as f64 / batches),
-            tests: test as f64 / dev.max(1) as f64,
+            tests: (test + fitted) as f64 / evaluated.max(1.0),
             bytes: numbers * settings.machine.storage().bytes() as u64 * copies,
             before: None,
             pace: Pace::default(),

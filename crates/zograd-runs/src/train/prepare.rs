@@ -276,16 +276,23 @@ impl Prepared {
             dev: encode(dev_split(&sources.data), &splits.dev)?,
             test: encode(Split::Validation, &splits.test)?,
         };
-        if let Some(recipe) = settings.take_recipe()
-            && has_last_norm(&config)
-            && objective.check_calibrated(task).is_ok()
-            && are_classes(&data.train)
-        {
-            settings = settings.into_recipe(*recipe);
-            watch.note(&format!(
-                "note: no method was named, and the rows have classes: these are the settings of `preset = {RECIPE}`; for the \
-                 paper's method use `method = gv`"
-            ));
+        if let Some(recipe) = settings.take_recipe() {
+            let fits = has_last_norm(&config)
+                && objective.check_calibrated(task).is_ok()
+                && are_classes(&data.train);
+            if fits {
+                settings = settings.into_recipe(*recipe);
+                watch.note(&format!(
+                    "note: no method was named, and the rows have classes: these are the settings of `preset = {RECIPE}`; for the \
+                     paper's method use `method = gv`"
+                ));
+            } else if recipe.measuring.is_some() && settings.measuring.is_none() {
+                watch.note(&format!(
+                    "note: neither a method nor a learning rate was named: this is MeZO-GV with the paper's `lr = {}`, at which a \
+                     small model hardly moves; `lr = auto` measures one",
+                    number(settings.config.lr)
+                ));
+            }
         }
         if let Some((reward, _)) = &reward {
             let rows = &sources.data;
@@ -390,11 +397,12 @@ impl Prepared {
                 Some(reward) => reward.in_words(),
                 None => objective.to_string(),
             };
-            format!(
-                ", {} on {objective}, lr {}{more}",
-                length(config),
-                number(config.lr)
-            )
+            // a measured one is known to a digit or two
+            let lr = match settings.measured_rate() {
+                Some(rate) => format!("{:.1e}", rate.lr),
+                None => number(config.lr),
+            };
+            format!(", {} on {objective}, lr {lr}{more}", length(config))
         };
         let how = match &settings.procedure {
             Procedure::ZerothOrder(zo) => steps(format!(", eps {}", number(zo.eps))),

@@ -296,11 +296,15 @@ fn a_learning_rate_is_not_measured_where_there_is_no_curvature() {
         let error = refusal(&Given::new().with("lr", "auto").with(setting, value));
         assert!(error.starts_with("`lr = auto`: "), "{error}");
     }
-    let error = refusal(&Given::new().with("lr-forwards", 8));
+    let error = refusal(&Given::new().with("lr", 1e-5).with("lr-forwards", 8));
     assert_eq!(
         error,
         "`lr-forwards = 8`: nothing is measured without `lr = auto`"
     );
+    // who says how it is measured wants it measured
+    let resolved = Runs::new().check(Given::new().with("lr-forwards", 8));
+    let measuring = resolved.expect("resolves").measuring;
+    assert_eq!(measuring.map(|measuring| measuring.directions), Some(4));
     for odd in [9, 6, 34] {
         let given = Given::new().with("lr", "auto").with("lr-forwards", odd);
         let error = refusal(&given);
