@@ -286,7 +286,13 @@ impl Runs {
         peak_memory_begins();
         with_threads(settings.machine.threads, || {
             // first here, then elsewhere: what has to be fetched is fetched once
-            let prepared = Prepared::new(settings, self.tasks(), resumed, ranks, watch);
+            let prepared = Prepared::new(
+                settings,
+                (self.tasks(), &self.methods),
+                resumed,
+                ranks,
+                watch,
+            );
             let (prepared, destination) = agreed(ranks, prepared)?;
             agreed(ranks, Ok(()))?;
             let machine = prepared.machine().clone();
@@ -314,7 +320,8 @@ impl Runs {
         peak_memory_begins();
         with_threads(settings.machine.threads, || {
             agreed(ranks, Ok(()))?;
-            let prepared = Prepared::new(settings, self.tasks(), None, ranks, watch);
+            let prepared =
+                Prepared::new(settings, (self.tasks(), &self.methods), None, ranks, watch);
             let (prepared, _) = agreed(ranks, prepared)?;
             let machine = prepared.machine().clone();
             let job = FollowJob {

@@ -64,9 +64,13 @@ impl Lists {
             }
         }
         // a run that measured its rate says so in its file; here rates are tried
-        let given = match given.text("lr") {
-            Some(LearningRate::AUTO) => given.without("lr").without("lr-forwards"),
-            _ => given,
+        let is_measured = match given.get("lr") {
+            Some(lr) => lr.as_str() == Some(LearningRate::AUTO),
+            None => read.lr.is_empty(),
+        };
+        let given = match is_measured {
+            true => given.without("lr").without("lr-forwards"),
+            false => given,
         };
         Ok((read, given))
     }
@@ -107,12 +111,15 @@ mod tests {
     fn a_measured_rate_is_no_value() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("config.toml");
-        let text = "method = \"mezo\"\nlr = \"auto\"\nlr-forwards = 8\nbatch-size = 4\n";
-        std::fs::write(&file, text).expect("written");
-        let keys = Settings::keys(&Methods::built_in());
-        let (lists, given) = Lists::read(&file, &keys).expect("settings");
-        assert_eq!(given.keys().collect::<Vec<_>>(), ["batch-size", "method"]);
-        let tried = lists.completed(&given).expect("values");
-        assert_eq!((tried.lr, tried.method), (vec![], vec!["mezo".to_owned()]));
+        for rate in ["lr = \"auto\"\nlr-forwards = 8", "lr-forwards = 8"] {
+            let text = format!("method = \"mezo\"\n{rate}\nbatch-size = 4\n");
+            std::fs::write(&file, text).expect("written");
+            let keys = Settings::keys(&Methods::built_in());
+            let (lists, given) = Lists::read(&file, &keys).expect("settings");
+            let left: Vec<&str> = given.keys().collect();
+            assert_eq!(left, ["batch-size", "method"], "{rate}");
+            let tried = lists.completed(&given).expect("values");
+            assert_eq!((tried.lr, tried.method), (vec![], vec!["mezo".to_owned()]));
+        }
     }
 }

@@ -123,10 +123,12 @@ pub struct Settings {
     pub machine: Machine,
     /// The folder that was asked for.
     pub out: Option<PathBuf>,
-    /// The settings that take the place of these if the rows have classes, as no method was named.
-    recipe: Option<Box<Settings>>,
     /// What else is to be written, as it was taken.
     taken: toml::Table,
+    /// What they were made of, before any default.
+    asked: Given,
+    /// What the settings are made of that take the place of these if the rows have classes, as no method was named.
+    recipe: Option<Given>,
 }
 
 impl Settings {
@@ -169,7 +171,7 @@ impl Settings {
     /// # Errors
     /// An unknown preset or method, a value out of range, a setting that goes with another choice.
     pub fn resolve(given: Given, methods: &Methods) -> Result<Self> {
-        let recipe = recipe::of_classes(&given, methods);
+        let (asked, recipe) = (given.clone(), recipe::of_classes(&given));
         let mut given = Preset::complete(given, methods)?;
         let PresetChoice { preset } = given.take()?;
         let Place { out } = given.take()?;
@@ -294,9 +296,41 @@ impl Settings {
             measured: None,
             machine,
             out,
+            asked,
             recipe,
             taken,
         })
+    }
+
+    /// The same for this many training rows, where that is fewer than were asked for: a head fit takes fewer forward passes then,
+    /// and leaves more of a budget to the steps.
+    ///
+    /// # Errors
+    /// As [`Settings::resolve`].
+    pub(crate) fn with_rows(self, rows: usize, methods: &Methods) -> Result<Self> {
+        if rows == 0 || rows >= self.sizes.train || self.head_fit().is_none() {
+            return Ok(self);
+        }
+        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
+        let asked = self.asked.clone().with("train-examples", rows);
+        Ok(Self {
+            // which rows give way is as it was asked
+            sizes: self.sizes,
+            ..Self::resolve(asked, methods)?
+        })
+    }
+
+    /// To how many training examples the norm before the head is to be fitted, if it is.
+    pub(crate) fn head_fit(&self) -> Option<usize> {
+        match &self.procedure {
+            Procedure::ZerothOrder(zo) => zo.head_fit,
+            Procedure::Tail(_) | Procedure::Gradient(_) | Procedure::LinearProbe => None,
+        }
+    }
+
+    /// Whether no learning rate was asked for, in numbers or in words.
+    pub(crate) fn has_default_rate(&self) -> bool {
+        self.asked.get("lr").is_none() && self.measuring.is_none()
     }
 
     /// These settings as a file has them: a run with them is the same.
@@ -607,6 +641,9 @@ impl Stepped {
                 let forwards = budget.forwards.or(examples);
                 Some(rate::measuring(asked, forwards, budget.limit())?)
             }
+            (false, Some(n)) if gradient => refuse!(
+                "`lr-forwards = {n}`: a learning rate is measured by the probes of zeroth-order methods; leave it out"
+            ),
             (false, Some(n)) => {
                 refuse!("`lr-forwards = {n}`: nothing is measured without `lr = auto`")
             }

@@ -3,7 +3,7 @@
 use super::owner::Owner;
 use super::{
     Budget, Columns, Draw, EvalOptions, ExampleCounts, Given, Inputs, Machine, Place, Settings,
-    StepSizes, Storage,
+    StepSizes, Storage, rate,
 };
 use zograd_models::ModelConfig;
 use zograd_select::Methods;
@@ -14,24 +14,11 @@ pub(crate) const RECIPE: &str = "start/any/recipe";
 /// Fewest training rows: below that the norm before the head is not fitted.
 pub(crate) const FEWEST_ROWS: usize = 128;
 
-/// The settings of the recipe with what was given, if nothing was that goes with a method of its own, and the run is long
-/// enough: its steps are at least half of what is paid.
-pub(super) fn of_classes(given: &Given, methods: &Methods) -> Option<Box<Settings>> {
-    if !given
-        .keys()
-        .all(|key| goes_with_any(key) || is_of_recipe(given, key))
-    {
-        return None;
-    }
-    let given = given.clone().with("preset", RECIPE);
-    // what it cannot have, another method may
-    let settings = Settings::resolve(given, methods).ok()?;
-    let all = settings.forwards(methods).ok()??;
-    let each = settings.procedure.forwards(methods).ok()??;
-    let of_steps = each.saturating_mul(settings.config.steps);
-    let is_measured = settings.machine.storage() == Storage::F32;
-    let fits = is_measured && !settings.inputs.built_in() && 2 * of_steps >= all;
-    fits.then(|| Box::new(settings))
+/// What the settings of the recipe are made of, if nothing was given that goes with a method of its own.
+pub(super) fn of_classes(given: &Given) -> Option<Given> {
+    let is_open = |key: &str| goes_with_any(key) || is_of_recipe(given, key);
+    let is_own = given.keys().all(is_open);
+    is_own.then(|| given.clone().with("preset", RECIPE))
 }
 
 /// Whether this says no more than the recipe does too.
@@ -58,9 +45,27 @@ fn goes_with_any(key: &str) -> bool {
 }
 
 impl Settings {
-    /// The recipe instead of the method that stands for all, once.
-    pub(crate) fn take_recipe(&mut self) -> Option<Box<Self>> {
-        self.recipe.take()
+    /// Whether the recipe stands for these where rows have classes: no method was named.
+    pub(crate) fn may_have_recipe(&self) -> bool {
+        self.recipe.is_some() && !self.inputs.built_in()
+    }
+
+    /// The recipe instead of the method that stands for all, for so many training rows, if the run is long enough: its steps are
+    /// at least half of what is paid.
+    pub(crate) fn recipe(&self, rows: usize, methods: &Methods) -> Option<Self> {
+        let given = self.recipe.clone().filter(|_| self.may_have_recipe())?;
+        // what it cannot have, another method may
+        let settings = Self::resolve(given, methods).ok()?;
+        let settings = settings.with_rows(rows, methods).ok()?;
+        let each = settings.procedure.forwards(methods).ok()??;
+        let before = settings
+            .procedure
+            .forwards_before(rows.min(settings.sizes.train), settings.config.batch_size);
+        let measuring = settings.measuring.as_ref().map_or(0, rate::forwards);
+        let of_steps = each.saturating_mul(settings.config.steps);
+        let is_measured = settings.machine.storage() == Storage::F32;
+        let is_known = settings.config.limit.is_none();
+        (is_measured && is_known && of_steps >= before + measuring).then_some(settings)
     }
 
     /// `recipe` with what these know of the rows by now.
@@ -90,11 +95,15 @@ mod tests {
 
     fn method(given: &str) -> String {
         let given: toml::Table = given.parse().expect("TOML");
+        method_for(1000, given)
+    }
+
+    /// The method for so many training rows.
+    fn method_for(rows: usize, given: toml::Table) -> String {
         let settings = Settings::resolve(Given::from(given), &Methods::built_in());
-        let mut settings = settings.expect("resolves");
-        settings
-            .take_recipe()
-            .map_or(settings.method.clone(), |recipe| recipe.method)
+        let settings = settings.expect("resolves");
+        let recipe = settings.recipe(rows, &Methods::built_in());
+        recipe.unwrap_or(settings).method
     }
 
     const ROWS: &str = "model = \"m\"\ntask = \"sst2\"\ndata = \"d\"\n";
@@ -132,6 +141,27 @@ mod tests {
             assert_eq!(method(&format!("{ROWS}{said}")), "gv", "{said}");
         }
         assert_eq!(method("steps = 1000"), "gv", "what is built in");
+    }
+
+    /// A head fit on fewer rows takes fewer forward passes, so that a shorter run is long enough, and the rest goes to the steps.
+    #[test]
+    fn a_run_on_few_rows_need_not_be_as_long() {
+        let given = |more: &str| format!("{ROWS}{more}").parse().expect("TOML");
+        assert_eq!(method_for(1000, given("forwards = 100")), "gv");
+        assert_eq!(method_for(160, given("forwards = 100")), "pool-regression");
+        let settings = |given: toml::Table| {
+            Settings::resolve(Given::from(given), &Methods::built_in()).expect("resolves")
+        };
+        let steps = |rows: usize, given: toml::Table| {
+            let settings = settings(given).with_rows(rows, &Methods::built_in());
+            settings.expect("resolves").config.steps
+        };
+        let fitted = "method = \"mezo\"\nhead-fit = 1000\nforwards = 300";
+        // two forward passes a step, 63 of the fit, and 12 of one on 190 rows
+        assert_eq!(steps(1000, given(fitted)), 118);
+        assert_eq!(steps(190, given(fitted)), 144);
+        let in_steps = fitted.replace("forwards = 300", "steps = 118");
+        assert_eq!(steps(190, given(&in_steps)), 118);
     }
 
     #[test]

@@ -118,7 +118,13 @@ impl Runs {
         }
         with_threads(plan.threads(), || {
             let prepared = settings.into_iter().map(|settings| {
-                let prepared = Prepared::new(settings, self.tasks(), None, &ranks, watch);
+                let prepared = Prepared::new(
+                    settings,
+                    (self.tasks(), self.methods()),
+                    None,
+                    &ranks,
+                    watch,
+                );
                 prepared.map(|(prepared, _)| prepared)
             });
             let prepared = prepared.collect::<Result<Vec<_>>>()?;

@@ -5,7 +5,6 @@ use super::prepare::Prepared;
 use super::start::Resumed;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Problem, Result, RunError, refuse};
-use crate::settings::Procedure;
 use crate::watch::Watch;
 use crate::words::{count, number};
 use zograd_models::Model;
@@ -32,11 +31,7 @@ pub(super) fn fit<B: RunBackend>(
     (ranks, watch): (&Ranks, &mut dyn Watch),
 ) -> Result<Option<HeadFit>> {
     let settings = &prepared.settings;
-    let rows = match &settings.procedure {
-        Procedure::ZerothOrder(zo) => zo.head_fit,
-        Procedure::Tail(_) | Procedure::Gradient(_) | Procedure::LinearProbe => None,
-    };
-    let Some(rows) = rows else {
+    let Some(rows) = settings.head_fit() else {
         return Ok(None);
     };
     if let Some(run) = resumed {

@@ -18,6 +18,7 @@ use zograd_models::ModelConfig;
 use zograd_models::Sampling;
 use zograd_perturb::Seed;
 use zograd_ranks::Ranks;
+use zograd_select::Methods;
 use zograd_tasks::rewards::Reward;
 use zograd_tasks::{Dataset, Prompt, Row, Split, SplitCounts, Splits, Task};
 use zograd_trainer::{
@@ -180,8 +181,8 @@ impl Prepared {
     /// # Errors
     /// Whatever is missing or does not go together, by the name of its setting.
     pub(crate) fn new(
-        mut settings: Settings,
-        tasks: &[Arc<dyn Task>],
+        settings: Settings,
+        (tasks, methods): (&[Arc<dyn Task>], &Methods),
         resumed: Option<(Interrupted, Lock)>,
         ranks: &Ranks,
         watch: &mut dyn Watch,
@@ -223,6 +224,8 @@ impl Prepared {
         let splits = Splits::load_with(sample, &rows.data, settings.sizes, Seed::new(seed));
         let splits = splits.or_input()?;
         let yields = settings.sizes.yields;
+        let train_rows = splits.counts.train.got;
+        let mut settings = settings.with_rows(train_rows, methods)?;
         settings.sizes = settings.sizes.settled(&splits.counts);
         let asked = settings.objective.unwrap_or(ObjectiveName::Auto);
         let mut objective = asked.of_task(rows.task.as_ref())?;
@@ -276,17 +279,18 @@ impl Prepared {
             dev: encode(dev_split(&sources.data), &splits.dev)?,
             test: encode(Split::Validation, &splits.test)?,
         };
-        if let Some(recipe) = settings.take_recipe() {
+        if settings.may_have_recipe() {
             let fits = has_last_norm(&config)
                 && objective.check_calibrated(task).is_ok()
                 && are_classes(&data.train);
-            if fits {
-                settings = settings.into_recipe(*recipe);
+            let recipe = settings.recipe(train_rows, methods).filter(|_| fits);
+            if let Some(recipe) = recipe {
+                settings = settings.into_recipe(recipe);
                 watch.note(&format!(
                     "note: no method was named, and the rows have classes: these are the settings of `preset = {RECIPE}`; for the \
                      paper's method use `method = gv`"
                 ));
-            } else if recipe.measuring.is_some() && settings.measuring.is_none() {
+            } else if settings.has_default_rate() {
                 watch.note(&format!(
                     "note: neither a method nor a learning rate was named: this is MeZO-GV with the paper's `lr = {}`, at which a \
                      small model hardly moves; `lr = auto` measures one",

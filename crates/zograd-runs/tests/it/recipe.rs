@@ -301,6 +301,11 @@ fn a_learning_rate_is_not_measured_where_there_is_no_curvature() {
         error,
         "`lr-forwards = 8`: nothing is measured without `lr = auto`"
     );
+    let error = refusal(&Given::new().with("method", "adam").with("lr-forwards", 8));
+    assert!(
+        error.ends_with("zeroth-order methods; leave it out"),
+        "{error}"
+    );
     // who says how it is measured wants it measured
     let resolved = Runs::new().check(Given::new().with("lr-forwards", 8));
     let measuring = resolved.expect("resolves").measuring;

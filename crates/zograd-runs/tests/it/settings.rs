@@ -193,7 +193,13 @@ fn written_and_read(settings: &Settings) -> Given {
     let mut again = check(&read);
     // where a run went is not where the next one goes
     again.out.clone_from(&settings.out);
-    assert_eq!(format!("{again:?}"), format!("{settings:?}"), "{text}");
+    // nor is what was asked for what came of it
+    let told = |settings: &Settings| {
+        let told = format!("{settings:?}");
+        let (told, _) = told.split_once(", asked: ").expect("what was asked for");
+        told.to_owned()
+    };
+    assert_eq!(told(&again), told(settings), "{text}");
     read
 }
 
