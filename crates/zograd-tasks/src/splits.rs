@@ -44,16 +44,24 @@ impl Default for SplitSizes {
 }
 
 impl SplitSizes {
+    /// As many training and development samples as were found, so that it fits.
+    #[must_use]
+    pub fn as_found(self, counts: &SplitCounts) -> Self {
+        Self {
+            train: counts.train.got,
+            dev: counts.dev.got,
+            ..self
+        }
+    }
+
     /// What is asked for, as it came out for this many rows where one was to give way: then it fits.
     #[must_use]
     pub fn settled(self, counts: &SplitCounts) -> Self {
         match self.yields {
             Yields::Both => self,
             Yields::Train | Yields::Dev => Self {
-                train: counts.train.got,
-                dev: counts.dev.got,
                 yields: Yields::Both,
-                ..self
+                ..self.as_found(counts)
             },
         }
     }

@@ -194,6 +194,8 @@ fn classes_have_the_recipe_unless_a_method_is_named() {
         .as_u64()
         .expect("a number");
     assert_eq!(summary["forwards"], 10 + 10 * 8 + measured);
+    let lr = summary["measured_rate"]["lr"].as_f64().expect("a number");
+    assert!(told.contains(&format!(", lr {lr:.1e}, ")), "{told}");
     let config = ["train", "--config", "recipe/config.toml", "--out", "again"];
     run(dir.path(), &config);
     let again = json(&dir.path().join("again/summary.json"));

@@ -75,7 +75,7 @@ use zograd_models::{AdapterConfig, BaseNote, Sampling};
 use zograd_perturb::family::PerturbationSpec;
 use zograd_perturb::{Arithmetic, NoiseKind, ParameterSpace, Selection, noise};
 use zograd_select::{MAX_EVALUATIONS, MethodSpec, Methods};
-use zograd_tasks::{SplitSizes, Yields};
+use zograd_tasks::{SplitCounts, SplitSizes, Yields};
 use zograd_trainer::trajectory::{AdapterStart, Header};
 use zograd_trainer::{
     DecayToward, Event, MeasuredRate, Measuring, Schedule, TailStep, TrainConfig,
@@ -302,20 +302,20 @@ impl Settings {
         })
     }
 
-    /// The same for this many training rows, where that is fewer than were asked for: a head fit takes fewer forward passes then,
-    /// and leaves more of a budget to the steps.
+    /// The same for the rows that were found, where that is fewer for training than were asked for: a head fit takes fewer forward
+    /// passes then, and leaves more of a budget to the steps.
     ///
     /// # Errors
     /// As [`Settings::resolve`].
-    pub(crate) fn with_rows(self, rows: usize, methods: &Methods) -> Result<Self> {
+    pub(crate) fn with_rows(self, found: &SplitCounts, methods: &Methods) -> Result<Self> {
+        let rows = found.train.got;
         if rows == 0 || rows >= self.sizes.train || self.head_fit().is_none() {
             return Ok(self);
         }
-        let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-        let asked = self.asked.clone().with("train-examples", rows);
+        let asked = self.asked.clone().with("train-examples", as_integer(rows));
         Ok(Self {
             // which rows give way is as it was asked
-            sizes: self.sizes,
+            sizes: self.sizes.as_found(found),
             ..Self::resolve(asked, methods)?
         })
     }
@@ -328,9 +328,11 @@ impl Settings {
         }
     }
 
-    /// Whether no learning rate was asked for, in numbers or in words.
-    pub(crate) fn has_default_rate(&self) -> bool {
-        self.asked.get("lr").is_none() && self.measuring.is_none()
+    /// Whether no learning rate was asked for, and one could be measured.
+    pub(crate) fn could_measure(&self, methods: &Methods) -> bool {
+        let measured = || self.asked.clone().with("lr", LearningRate::AUTO);
+        let is_open = self.asked.get("lr").is_none() && self.measuring.is_none();
+        is_open && Self::resolve(measured(), methods).is_ok()
     }
 
     /// These settings as a file has them: a run with them is the same.
@@ -597,6 +599,11 @@ fn check_guards(budget: &Budget, method: MethodKind, objective: ObjectiveName) -
         }
     }
     Ok(())
+}
+
+/// A number of rows as files have it.
+fn as_integer(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 /// What methods with steps have.

@@ -3,10 +3,11 @@
 use super::owner::Owner;
 use super::{
     Budget, Columns, Draw, EvalOptions, ExampleCounts, Given, Inputs, Machine, Place, Settings,
-    StepSizes, Storage, rate,
+    StepSizes, Storage, as_integer,
 };
 use zograd_models::ModelConfig;
 use zograd_select::Methods;
+use zograd_tasks::SplitCounts;
 
 /// The preset.
 pub(crate) const RECIPE: &str = "start/any/recipe";
@@ -50,29 +51,25 @@ impl Settings {
         self.recipe.is_some() && !self.inputs.built_in()
     }
 
-    /// The recipe instead of the method that stands for all, for so many training rows, if the run is long enough: its steps are
-    /// at least half of what is paid.
-    pub(crate) fn recipe(&self, rows: usize, methods: &Methods) -> Option<Self> {
+    /// The recipe instead of the method that stands for all, for the rows that were found, if the run is long enough: its steps
+    /// are at least half of what is paid.
+    pub(crate) fn recipe(&self, found: &SplitCounts, methods: &Methods) -> Option<Self> {
         let given = self.recipe.clone().filter(|_| self.may_have_recipe())?;
+        let rows = as_integer(found.train.got);
         // what it cannot have, another method may
-        let settings = Self::resolve(given, methods).ok()?;
-        let settings = settings.with_rows(rows, methods).ok()?;
+        let settings = Self::resolve(given.with("train-examples", rows), methods).ok()?;
+        let all = settings.forwards(methods).ok()??;
         let each = settings.procedure.forwards(methods).ok()??;
-        let before = settings
-            .procedure
-            .forwards_before(rows.min(settings.sizes.train), settings.config.batch_size);
-        let measuring = settings.measuring.as_ref().map_or(0, rate::forwards);
         let of_steps = each.saturating_mul(settings.config.steps);
         let is_measured = settings.machine.storage() == Storage::F32;
-        let is_known = settings.config.limit.is_none();
-        (is_measured && is_known && of_steps >= before + measuring).then_some(settings)
+        let sizes = self.sizes.as_found(found);
+        (is_measured && 2 * of_steps >= all).then_some(Self { sizes, ..settings })
     }
 
     /// `recipe` with what these know of the rows by now.
     pub(crate) fn into_recipe(self, recipe: Self) -> Self {
         Self {
             inputs: self.inputs,
-            sizes: self.sizes,
             objective: self.objective,
             out: self.out,
             ..recipe
@@ -92,6 +89,7 @@ pub(crate) fn has_last_norm(config: &ModelConfig) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use zograd_tasks::Count;
 
     fn method(given: &str) -> String {
         let given: toml::Table = given.parse().expect("TOML");
@@ -102,8 +100,26 @@ mod tests {
     fn method_for(rows: usize, given: toml::Table) -> String {
         let settings = Settings::resolve(Given::from(given), &Methods::built_in());
         let settings = settings.expect("resolves");
-        let recipe = settings.recipe(rows, &Methods::built_in());
+        let recipe = settings.recipe(&found(&settings, rows), &Methods::built_in());
         recipe.unwrap_or(settings).method
+    }
+
+    /// So many rows for training, and as many as asked for else.
+    fn found(settings: &Settings, rows: usize) -> SplitCounts {
+        let all = |asked: usize| Count { asked, got: asked };
+        let train = Count {
+            asked: settings.sizes.train,
+            got: rows,
+        };
+        SplitCounts {
+            train,
+            dev: all(settings.sizes.dev),
+            test: all(settings.sizes.test),
+            demonstrations: all(0),
+            train_rows: rows,
+            validation_rows: 0,
+            dev_rows: None,
+        }
     }
 
     const ROWS: &str = "model = \"m\"\ntask = \"sst2\"\ndata = \"d\"\n";
@@ -149,11 +165,15 @@ mod tests {
         let given = |more: &str| format!("{ROWS}{more}").parse().expect("TOML");
         assert_eq!(method_for(1000, given("forwards = 100")), "gv");
         assert_eq!(method_for(160, given("forwards = 100")), "pool-regression");
+        // fewer than the fit on 1,000 rows would take
+        assert_eq!(method_for(160, given("forwards = 60")), "pool-regression");
         let settings = |given: toml::Table| {
             Settings::resolve(Given::from(given), &Methods::built_in()).expect("resolves")
         };
         let steps = |rows: usize, given: toml::Table| {
-            let settings = settings(given).with_rows(rows, &Methods::built_in());
+            let settings = settings(given);
+            let found = found(&settings, rows);
+            let settings = settings.with_rows(&found, &Methods::built_in());
             settings.expect("resolves").config.steps
         };
         let fitted = "method = \"mezo\"\nhead-fit = 1000\nforwards = 300";

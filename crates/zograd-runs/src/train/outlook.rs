@@ -44,13 +44,11 @@ impl Outlook {
         let [_, dev, test] = prepared.data.all().map(<[_]>::len);
         let writes = prepared.scoring.writer().is_some();
         let is_alike = writes == prepared.objective.needs_answers();
-        // an evaluation goes through the examples that biases are fitted to as well
         let fitted = match settings.calibrates() {
             true => bias_examples(&prepared.data.train, settings.config.seed).len(),
             false => 0,
         };
-        let evaluated = (dev + fitted) as f64;
-        let batches = evaluated / settings.config.batch_size.max(1) as f64;
+        let (batches, tests) = in_evaluations([dev, test], fitted, settings.config.batch_size);
         Self {
             config: settings.config.clone(),
             evaluates: dev > 0,
@@ -58,7 +56,7 @@ impl Outlook {
             work: forwards
                 .filter(|_| is_alike && dev > 0)
                 .map(|forwards| forwards as f64 / batches),
-            tests: (test + fitted) as f64 / evaluated.max(1.0),
+            tests,
             bytes: numbers * settings.machine.storage().bytes() as u64 * copies,
             before: None,
             pace: Pace::default(),
@@ -113,6 +111,16 @@ impl Outlook {
         let last = u64::from(every == 0 || !steps.is_multiple_of(every));
         (until(steps) - until(step.min(steps)) + last) as f64 + self.tests
     }
+}
+
+/// Batches of steps in an evaluation, and evaluations in the score at the end, for which biases are known: an evaluation goes
+/// through the development examples and those that biases are fitted to.
+fn in_evaluations([dev, test]: [usize; 2], fitted: usize, batch_size: usize) -> (f64, f64) {
+    let evaluated = (dev + fitted).max(1) as f64;
+    (
+        evaluated / batch_size.max(1) as f64,
+        test as f64 / evaluated,
+    )
 }
 
 #[cfg(test)]
@@ -176,6 +184,13 @@ mod tests {
         outlook.work = None;
         eval.step = 0;
         assert_eq!(outlook.on_eval(&eval, Path::new("runs/x")), None);
+    }
+
+    #[test]
+    fn examples_that_biases_are_fitted_to_are_evaluated_too() {
+        assert_eq!(in_evaluations([80, 240], 0, 16), (5.0, 3.0));
+        assert_eq!(in_evaluations([32, 80], 128, 16), (10.0, 0.5));
+        assert_eq!(in_evaluations([0, 0], 0, 16), (0.0625, 0.0));
     }
 
     #[test]

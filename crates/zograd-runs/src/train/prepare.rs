@@ -224,8 +224,7 @@ impl Prepared {
         let splits = Splits::load_with(sample, &rows.data, settings.sizes, Seed::new(seed));
         let splits = splits.or_input()?;
         let yields = settings.sizes.yields;
-        let train_rows = splits.counts.train.got;
-        let mut settings = settings.with_rows(train_rows, methods)?;
+        let mut settings = settings.with_rows(&splits.counts, methods)?;
         settings.sizes = settings.sizes.settled(&splits.counts);
         let asked = settings.objective.unwrap_or(ObjectiveName::Auto);
         let mut objective = asked.of_task(rows.task.as_ref())?;
@@ -283,14 +282,14 @@ impl Prepared {
             let fits = has_last_norm(&config)
                 && objective.check_calibrated(task).is_ok()
                 && are_classes(&data.train);
-            let recipe = settings.recipe(train_rows, methods).filter(|_| fits);
+            let recipe = settings.recipe(&splits.counts, methods).filter(|_| fits);
             if let Some(recipe) = recipe {
                 settings = settings.into_recipe(recipe);
                 watch.note(&format!(
                     "note: no method was named, and the rows have classes: these are the settings of `preset = {RECIPE}`; for the \
                      paper's method use `method = gv`"
                 ));
-            } else if settings.has_default_rate() {
+            } else if settings.could_measure(methods) {
                 watch.note(&format!(
                     "note: neither a method nor a learning rate was named: this is MeZO-GV with the paper's `lr = {}`, at which a \
                      small model hardly moves; `lr = auto` measures one",

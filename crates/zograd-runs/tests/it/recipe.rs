@@ -90,6 +90,38 @@ fn a_resumed_run_is_one_that_was_never_interrupted() {
     }
 }
 
+/// Where fewer rows are there than were asked for, the budget that a head fit leaves is spent on steps; a resumed run and one of
+/// its file have as many.
+#[test]
+fn a_head_fit_keeps_no_forward_pass_that_it_does_not_make() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let given = tiny()
+        .without("steps")
+        .with("method", "mezo")
+        .with("batch-size", 16)
+        .with("train-examples", 2000)
+        .with("dev-examples", 200)
+        .with("head-fit", 2000)
+        .with("forwards", 140);
+    let whole = folder.path().join("whole");
+    let summary = train(&given, &whole);
+    let rows = summary.counts.train.got as u64;
+    assert!(rows < 1200, "{rows}");
+    let fitted = rows.div_ceil(16);
+    assert_eq!(summary.steps, (140 - fitted) / 2);
+    assert_eq!(summary.forwards, fitted + 2 * summary.steps);
+    let again = folder.path().join("again");
+    let config = Given::read(&whole.join(CONFIG), &Runs::new().keys()).expect("settings");
+    assert_eq!(train(&config, &again).weights, summary.weights);
+    let parts = folder.path().join("parts");
+    let mut watch = StopAfter::new(2);
+    let stopping = watch.stopping(&Runs::new());
+    let given = given.with("out", text(&parts));
+    stopping.train(given, &mut watch).expect("a part");
+    let rest = Runs::new().resume(&parts, Given::new(), &mut Quiet);
+    assert_eq!(rest.expect("the rest").weights, summary.weights);
+}
+
 /// The log leads to the kept weights, with what was folded into them; and so does its export.
 #[test]
 fn a_replay_ends_in_the_kept_weights() {
