@@ -2,7 +2,7 @@ use super::format::{MAGIC, MAX_HEADER_BYTES, MAX_RECORD_BYTES, Record, framed};
 use super::{Header, TrajectoryError};
 use crate::{Observer, StepRecord, TrainError};
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Appends to a log: every record is handed to the system in one write, so that a killed process loses at
@@ -16,7 +16,7 @@ pub struct TrajectoryWriter {
 }
 
 impl TrajectoryWriter {
-    /// Starts a log.
+    /// Starts a log. A kill leaves a log with its whole header, or none.
     ///
     /// # Errors
     /// The file exists or cannot be written; the header is too large.
@@ -27,16 +27,11 @@ impl TrajectoryWriter {
             reason: e.to_string(),
         })?;
         bytes.extend(framed("a header", &json, MAX_HEADER_BYTES)?);
-        let file = File::create_new(path);
-        let mut writer = Self {
-            file: file.map_err(|source| io(path, source))?,
-            path: path.to_owned(),
-            header,
-            bytes: 0,
-        };
-        writer.write(&bytes)?;
-        writer.sync()?;
-        Ok(writer)
+        if zograd_files::exists(path) {
+            return Err(io(path, ErrorKind::AlreadyExists.into()));
+        }
+        zograd_files::write(path, &bytes).map_err(|source| io(path, source))?;
+        Self::resume(path, header, bytes.len() as u64)
     }
 
     /// Resumes a log: its first `bytes` bytes are kept, and what follows them is cut off.

@@ -3,7 +3,7 @@
 use crate::families::specs;
 use crate::tiny::{Cpu, model, prompts};
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use zograd_models::{Model, Storage, content_hash};
 use zograd_perturb::family::{FamilySpec, Part, PerturbationSpec, Values};
 use zograd_perturb::{
@@ -655,4 +655,34 @@ fn what_decays_is_what_the_model_says() {
         assert_eq!(parameter.decays, !spared, "{}", parameter.name);
     }
     assert!(parameters.iter().any(|p| p.decays) && parameters.iter().any(|p| !p.decays));
+}
+
+#[test]
+fn a_log_that_is_there_has_its_header() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let header = header(Arithmetic::Exact);
+    let path = |n: usize| folder.path().join(n.to_string());
+    let made = AtomicUsize::new(0);
+    let most = 64;
+    // as a kill would leave it: whoever looks sees no log or one that can be read
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            loop {
+                let next = made.load(Ordering::Acquire);
+                if next == most {
+                    return;
+                }
+                if path(next).exists() {
+                    let log = Trajectory::read(&path(next)).expect("its header is there");
+                    assert_eq!(log.header, header);
+                }
+            }
+        });
+        for n in 0..most {
+            TrajectoryWriter::create(&path(n), header.clone()).expect("a new log");
+            made.store(n + 1, Ordering::Release);
+        }
+    });
+    let error = TrajectoryWriter::create(&path(0), header.clone()).expect_err("it is there");
+    assert!(error.to_string().contains("exists"), "{error}");
 }
