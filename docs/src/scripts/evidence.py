@@ -121,6 +121,10 @@ def run(part, name, lr, seed):
         summary = json.load(open(folder / "summary.json"))
     except OSError:
         return None
+    if "accuracy_after" not in summary:
+        # interrupted, or ended before its test rows
+        print(folder.name, summary.get("stop"), flush=True)
+        return None
     evals = [json.loads(line) for line in open(folder / "metrics.jsonl") if '"kind":"eval"' in line]
     # of batches of the others' size
     of_theirs = BATCHES.get(name, 1)

@@ -32,10 +32,19 @@ pub fn run(args: &AlignArgs) -> Result<ExitCode> {
         );
     }
     refuse_unused(args)?;
-    let (lists, given) = args.sweep.with_file()?;
+    let (lists, mut given) = args.sweep.with_file()?;
+    // a flag is refused, but a preset or the file of a run may have what goes with training alone
+    for key in ["calibrate", "balanced"] {
+        let is_flag = train.given.get(key).is_some();
+        let has_others = given.get("preset").is_some() || given.get(key).is_some();
+        if has_others && !is_flag {
+            given = given.with(key, false);
+        }
+    }
     set_threads(asked_threads(&given))?;
     let mut usual = Lists::default();
-    if given.get("preset").is_none() {
+    // a file of one run names its method as a value
+    if given.get("preset").is_none() && given.get("method").is_none() {
         usual.method = METHODS.map(String::from).into();
     }
     let lists = lists.or(usual);

@@ -41,6 +41,22 @@ fn estimates_are_held_against_the_gradient() {
     assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0);
 }
 
+/// Of a preset, or of the file of a run, what goes with training alone is left out.
+#[test]
+fn a_recipe_is_held_against_the_gradient_too() {
+    let dir = scratch();
+    let file =
+        "method = \"pool-regression\"\ncalibrate = true\nbalanced = true\nlr = 1e-4\nsteps = 9\n";
+    fs::write(dir.path().join("run.toml"), file).expect("written");
+    for from in [["--preset", "start/any/recipe"], ["--config", "run.toml"]] {
+        let few = ["--draws", "2", "--train-examples", "32", "--json"];
+        let report = run_json(dir.path(), &[&["align"], &from[..], &few].concat());
+        let methods = report["methods"].as_array().expect("methods");
+        let names: Vec<_> = methods.iter().map(|method| &method["method"]).collect();
+        assert_eq!(names, ["pool-regression"]);
+    }
+}
+
 #[test]
 fn what_has_no_estimates_or_no_gradient_is_refused() {
     let dir = scratch();
@@ -66,6 +82,7 @@ fn what_has_no_estimates_or_no_gradient_is_refused() {
     }
     refused(dir.path(), &["align", "--draws", "1"], &["draws"]);
     refused(dir.path(), &["align", "--calibrate"], &["--calibrate"]);
+    refused(dir.path(), &["align", "--balanced"], &["--balanced"]);
     let momentum = ["align", "--method", "mezo", "--momentum", "0.9"];
     refused(dir.path(), &momentum, &["--momentum", "one step"]);
     refused(

@@ -3,9 +3,7 @@
 use super::Spread;
 use crate::folder::RunRecord;
 use crate::inputs::task_word;
-use crate::settings::{
-    BUILT_IN_MODEL, BUILT_IN_TASK, BatchOptions, CalibrationOptions, Owner, WITHOUT_EFFECT,
-};
+use crate::settings::{BUILT_IN_MODEL, BUILT_IN_TASK, WITHOUT_EFFECT};
 use crate::words::value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -125,8 +123,28 @@ fn task(run: &RunRecord) -> String {
     }
 }
 
+/// What goes with every method or with nearly all, so that leaving it out is a choice.
+const CHOICES: [&str; 7] = [
+    "balanced",
+    "calibrate",
+    "guard",
+    "head-fit",
+    "informed",
+    "momentum",
+    "step-scale",
+];
+
+/// What a run says of a setting; a choice that is written down as not made is none.
+fn said<'a>(run: &'a RunRecord, key: &str) -> Option<&'a toml::Value> {
+    let is_not_made = |value: &toml::Value| {
+        CHOICES.contains(&key) && (value.as_bool() == Some(false) || value.as_integer() == Some(0))
+    };
+    let given = run.settings.get(key);
+    given.filter(|value| !is_not_made(value))
+}
+
 fn same(a: &RunRecord, b: &RunRecord, key: &str) -> bool {
-    a.settings.get(key) == b.settings.get(key)
+    said(a, key) == said(b, key)
 }
 
 /// Whether a setting says more than model, task and method do: among the runs of one model and task it has several
@@ -138,10 +156,10 @@ fn tells(key: &str, runs: &[&RunRecord]) -> bool {
     let follows = ["steps", "eval-every"].contains(&key);
     let differ = |a: &RunRecord, b: &RunRecord| {
         let of_one_method = same(a, b, "method");
-        let counts = match (a.settings.get(key), b.settings.get(key)) {
+        let counts = match (said(a, key), said(b, key)) {
             (Some(_), Some(_)) => of_one_method || !follows,
-            // what only the other method has says nothing
-            _ => of_one_method || CalibrationOptions::has(key) || BatchOptions::has(key),
+            // what only the other method can have says nothing
+            _ => of_one_method || CHOICES.contains(&key),
         };
         counts && same(a, b, MODEL) && same(a, b, TASK) && !same(a, b, key)
     };
@@ -153,7 +171,7 @@ fn tells(key: &str, runs: &[&RunRecord]) -> bool {
 fn label(run: &RunRecord, keys: &[&String], words: &Words) -> String {
     let mut label = vec![run.setting("method")];
     for key in keys {
-        match run.settings.get(*key) {
+        match said(run, key) {
             Some(toml::Value::Boolean(true)) => label.push((*key).clone()),
             Some(_) => label.push(format!("{key} {}", words.value(run, key))),
             None => {}
@@ -276,9 +294,8 @@ mod tests {
         assert_eq!(group(&runs)[0].label, "gv");
     }
 
-    /// They go with every method, so that leaving them out is a choice.
     #[test]
-    fn biases_a_head_fit_and_balance_are_told_beside_another_method() {
+    fn what_goes_with_every_method_is_told_beside_another_one() {
         let runs = [
             run("method = 'mezo'\nlr = 1e-5"),
             run(
@@ -289,6 +306,19 @@ mod tests {
         let labels: Vec<&str> = groups.iter().map(|group| group.label.as_str()).collect();
         let recipe = "pool-regression, balanced, calibrate, head-fit 500";
         assert_eq!(labels, ["mezo", recipe]);
+
+        let runs = [
+            run("method = 'mezo'\nmomentum = 0.9\nmomentum-steps = 44\nguard = 'rising-loss'"),
+            run("method = 'gv'\ninformed = 'tail'\nstep-scale = 'rms'"),
+            run("method = 'gv'\ninformed = 'tail'\nstep-scale = 'rms'\nhead-fit = 0"),
+        ];
+        let groups = group(&runs);
+        let labels: Vec<&str> = groups.iter().map(|group| group.label.as_str()).collect();
+        let told = [
+            "mezo, guard rising-loss, momentum 0.9",
+            "gv, informed tail, step-scale rms",
+        ];
+        assert_eq!(labels, told, "a head fit of no rows is none");
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl Lists {
 
     /// With the values that were given one by one, where there is no list.
     pub(super) fn completed(self, given: &Given) -> Result<Self> {
+        if let Some(forwards) = given.get("lr-forwards") {
+            refuse!(
+                "`lr-forwards = {forwards}`: learning rates are tried here, and none is measured; leave it out"
+            );
+        }
         let keys = KEYS.into_iter();
         let single = keys.fold(Given::new(), |single, key| {
             single.with_some(key, given.get(key).cloned())
@@ -120,6 +125,9 @@ mod tests {
             assert_eq!(left, ["batch-size", "method"], "{rate}");
             let tried = lists.completed(&given).expect("values");
             assert_eq!((tried.lr, tried.method), (vec![], vec!["mezo".to_owned()]));
+            let asked = given.with("lr-forwards", 8);
+            let error = Lists::default().completed(&asked).expect_err("refused");
+            assert!(error.to_string().contains("none is measured"), "{error}");
         }
     }
 }

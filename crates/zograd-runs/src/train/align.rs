@@ -170,6 +170,9 @@ impl Job for Aligning<'_> {
                     "`calibrate`: an alignment is of the loss itself, without biases of the options; leave it out"
                 );
             }
+            if settings.config.balanced {
+                refuse!("`balanced`: an alignment draws its batches evenly; leave it out");
+            }
             if settings.procedure.is_informed() {
                 refuse!("`informed`: an alignment is of estimates by noise alone; leave it out");
             }

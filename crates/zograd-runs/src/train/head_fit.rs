@@ -1,7 +1,7 @@
 //! The fit of the norm before the head, with which a run may begin.
 
 use super::option_bias::option_tokens;
-use super::prepare::Prepared;
+use super::prepare::{Prepared, classes};
 use super::start::Resumed;
 use crate::backend::RunBackend;
 use crate::error::{Blame, Problem, Result, RunError, refuse};
@@ -47,6 +47,12 @@ pub(super) fn fit<B: RunBackend>(
         rows,
     );
     let drawn: Vec<Prompt> = drawn.into_iter().map(|at| train[at].clone()).collect();
+    if classes(&drawn).len() == 1 {
+        watch.note(&format!(
+            "note: all rows of the head fit ({}) are of one class, so that it learns to say that; fit more rows (`head-fit`), or none",
+            drawn.len()
+        ));
+    }
     watch.work_begins(HEAD_FIT, drawn.len() as u64);
     let mut fitting = false;
     let progress = |stage| match stage {

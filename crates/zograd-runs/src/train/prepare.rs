@@ -120,7 +120,7 @@ fn are_classes(train: &[Prompt]) -> bool {
 }
 
 /// The options that are right for some of these.
-fn classes(prompts: &[Prompt]) -> BTreeSet<usize> {
+pub(super) fn classes(prompts: &[Prompt]) -> BTreeSet<usize> {
     let right = prompts.iter().filter_map(|prompt| prompt.correct.first());
     right.copied().collect()
 }

@@ -77,7 +77,7 @@ pub(super) fn measure<B: RunBackend>(
     match is_fitted {
         // a fit may leave little to be learnt, which is no reason to refuse the run
         true => rate.lr = nearest_usual(&rate),
-        false => check_usual(&rate)?,
+        false => check_usual(&rate, config.batch_size)?,
     }
     let instead = match rate.lr == found {
         true => String::new(),
@@ -99,8 +99,11 @@ fn nearest_usual(rate: &MeasuredRate) -> f64 {
     rate.lr.clamp(USUAL.start() * longer, USUAL.end() * longer)
 }
 
+/// Batches that biases of two options, fitted to each, explain nearly whole.
+const SMALL_BATCH: usize = 4;
+
 /// Refuses a rate that nobody can mean. Longer estimates, as of a large pool, have larger rates.
-fn check_usual(rate: &MeasuredRate) -> Result<()> {
+fn check_usual(rate: &MeasuredRate, batch_size: usize) -> Result<()> {
     let lr = rate.lr / rate.reach.max(1.0);
     let what = if lr > *USUAL.end() {
         "hardly any"
@@ -110,9 +113,15 @@ fn check_usual(rate: &MeasuredRate) -> Result<()> {
     if USUAL.contains(&lr) {
         return Ok(());
     }
+    let larger = match lr > *USUAL.end() && batch_size < SMALL_BATCH {
+        true => {
+            format!("measure with larger batches than of {batch_size} (`batch-size`), or ")
+        }
+        false => String::new(),
+    };
     refuse!(
         "`lr = auto`: at these weights the losses of the examples have {what} curvature along the noise ({:.1e}, standard error \
-         {:.0e}); the rate of {:.1e} that would follow is none to train with (usual are {:e} to {:e} for MeZO); give a \
+         {:.0e}); the rate of {:.1e} that would follow is none to train with (usual are {:e} to {:e} for MeZO); {larger}give a \
          number, such as the best one of a short sweep",
         rate.curvature,
         rate.curvature_error,
@@ -134,7 +143,10 @@ mod tests {
                 "{{\"lr\":{lr},\"curvature\":{curvature},\"curvature_error\":{error},\"reach\":{reach},\"forwards\":8,\"tokens\":1}}"
             );
             let rate = serde_json::from_str(&text).expect("a rate");
-            let checked = check_usual(&rate).map_err(|e| e.to_string());
+            let checked = check_usual(&rate, 16).map_err(|e| e.to_string());
+            let small = check_usual(&rate, 1).map_err(|e| e.to_string());
+            let is_small = small.is_err_and(|e| e.contains("`batch-size`"));
+            assert_eq!(is_small, lr > 1e-2 * reach, "{lr}");
             // behind a fit it is taken, or the nearest one
             let nearest = nearest_usual(&rate);
             assert_eq!(nearest == rate.lr, checked.is_ok(), "{lr}");
