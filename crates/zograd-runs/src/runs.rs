@@ -3,7 +3,7 @@
 use crate::backend::dispatch;
 use crate::error::{Blame, Result, refuse};
 use crate::folder::{
-    CHAT_TEMPLATE, CONFIG, Interrupted, Lock, Longer, Summary, check_noise, check_unfinished,
+    CHAT_TEMPLATE, CONFIG, Interrupted, LOG, Lock, Longer, Summary, check_noise, check_unfinished,
     refuse_export,
 };
 use crate::ranks::{agreed, ended};
@@ -233,6 +233,14 @@ impl Runs {
             );
         }
         check_unfinished(run, longer.is_some())?;
+        if !zograd_files::exists(&run.join(LOG)) {
+            refuse!(
+                "`resume = {}`: there is no {LOG}: the run was ended before its first step, or the log was removed; begin it \
+                 again with `config = {}`",
+                run.display(),
+                config.display()
+            );
+        }
         // before anything is read that another process may be writing
         let lock = Lock::take(run).about("`resume`")?;
         let interrupted = Interrupted::read(run, settings.sizes.dev != 0, longer)?;

@@ -33,7 +33,8 @@ struct Own {
     /// the batch size of all]
     #[arg(long, value_name = "B,..", value_delimiter = ',', value_parser = clap::value_parser!(u64).range(1..))]
     tune_batch_size: Vec<u64>,
-    /// Seeds of the runs that rates are chosen by; none of those that are compared [default: 0]
+    /// Seeds of the runs that rates are chosen by; none of those that are compared [default: 0, or the first that
+    /// is not compared]
     #[arg(long, value_name = "N,..", value_delimiter = ',')]
     tune_seed: Vec<u64>,
     /// Development loss to be reached [default: what more than half of the runs of the first method reach]

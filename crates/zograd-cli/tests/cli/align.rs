@@ -57,6 +57,23 @@ fn a_recipe_is_held_against_the_gradient_too() {
     }
 }
 
+/// Neither a last batch that is not whole nor a small gradient makes a variance negative.
+#[test]
+fn the_noise_of_a_batch_is_never_negative() {
+    let dir = scratch();
+    let noise = |more: &[&str]| {
+        let args = ["align", "--method", "mezo", "--draws", "2", "--json"];
+        let report = run_json(dir.path(), &[&args[..], more].concat());
+        report["gradient_noise"].as_f64().expect("a number")
+    };
+    let whole = noise(&["--train-examples", "32"]);
+    let ragged = noise(&["--train-examples", "40"]);
+    assert!(whole > 0.0 && ragged > 0.0, "{whole}, {ragged}");
+    // where the head is fitted, little of the gradient is left
+    let fitted = noise(&["--train-examples", "160", "--head-fit", "160"]);
+    assert!(fitted > 1.0, "{fitted}");
+}
+
 #[test]
 fn what_has_no_estimates_or_no_gradient_is_refused() {
     let dir = scratch();

@@ -268,7 +268,7 @@ fn methods_are_compared_at_equal_tokens_with_their_own_batch_sizes() {
 fn what_would_be_no_fair_comparison_is_refused() {
     let dir = scratch();
     for (args, said) in [
-        (&["--seed", "0,1"][..], "--tune-seed 0"),
+        (&["--seed", "0,1", "--tune-seed", "0"][..], "--tune-seed 0"),
         (&["--target-score", "90"][..], "--target-score 90"),
         (&["--steps", "10"][..], "--steps"),
         (&["--method", "mezo,linear-probing"][..], "linear-probing"),

@@ -359,6 +359,11 @@ fn a_finished_run_and_a_folder_without_one_are_not_gone_on_with() {
     ] {
         refused(dir.path(), args, &[part]);
     }
+    let files = dir.path().join("run");
+    fs::remove_file(files.join("summary.json")).expect("removed");
+    fs::remove_file(files.join("trajectory.zog")).expect("removed");
+    let resumed = ["train", "--resume", "run"];
+    refused(dir.path(), &resumed, &["no trajectory.zog", "--config"]);
 }
 
 /// Pseudo-random numbers (Knuth's MMIX generator), the same in every run of the test.
@@ -380,8 +385,7 @@ fn killed(dir: &Path, fresh: &[&str], after: Duration) -> bool {
     let args = if started {
         vec!["train", "--resume", "run"]
     } else {
-        // killed before there was anything to go on with
-        let _ = fs::remove_dir_all(dir.join("run"));
+        // killed before there was anything to go on with: it begins again, in the same folder
         fresh.to_vec()
     };
     let mut child = zograd(dir, &args)
@@ -461,7 +465,6 @@ fn killed_runs_end_in_the_bits_of_one_that_was_not() {
             let args = if folder.join("trajectory.zog").exists() {
                 vec!["train", "--resume", "run"]
             } else {
-                let _ = fs::remove_dir_all(&folder);
                 fresh(settings)
             };
             run(dir.path(), &args);

@@ -31,16 +31,3 @@ impl Lock {
         }
     }
 }
-
-/// Whether a folder holds nothing but perhaps the file that is locked.
-///
-/// # Errors
-/// It cannot be read.
-pub(super) fn is_empty(folder: &Path) -> std::io::Result<bool> {
-    for entry in std::fs::read_dir(folder)? {
-        if entry?.file_name() != LOCK {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}

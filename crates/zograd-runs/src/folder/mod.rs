@@ -1,5 +1,6 @@
 //! The folder of a run: what is written into it, what is read from it, and what of it belongs together.
 
+mod beginning;
 mod card;
 mod checkpoint;
 mod environment;

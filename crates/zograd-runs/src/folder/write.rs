@@ -7,8 +7,9 @@ use std::fs::File;
 use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::beginning::{clear, is_free};
 use super::files::{ANCHOR, BEST, CHAT_TEMPLATE, CONFIG, EXAMPLES, LOG, METRICS, SEALS, SUMMARY};
-use super::lock::{Lock, is_empty};
+use super::lock::Lock;
 use super::metrics::Chain;
 use super::origin::Origin;
 use super::read::MAX_METRICS_BYTES;
@@ -35,16 +36,17 @@ pub struct Claimed {
 }
 
 impl RunFolder {
-    /// Refuses a folder that has something in it: nothing is ever written over.
+    /// Refuses a folder that has something in it: nothing is ever written over, but what a run has left that was killed
+    /// before it had begun.
     ///
     /// # Errors
-    /// It exists and is not an empty folder, or its name is no UTF-8, which no summary could hold.
+    /// It exists and is no such folder, or its name is no UTF-8, which no summary could hold.
     pub fn check(path: &Path) -> Result<()> {
         as_text(path).about("`out`")?;
         if path.as_os_str().is_empty() {
             refuse!("`out`: the name of the folder is empty");
         }
-        match is_empty(path) {
+        match is_free(path) {
             Ok(true) => Ok(()),
             Ok(false) => refuse!(
                 "`out = {}`: the folder is not empty; name a new one, or remove it",
@@ -55,7 +57,7 @@ impl RunFolder {
         }
     }
 
-    /// Makes this folder, unless there is an empty one, and takes it.
+    /// Makes this folder, unless there is one with nothing in it, and takes it.
     ///
     /// # Errors
     /// As [`Self::check`], another process has it, or it cannot be made.
@@ -66,6 +68,7 @@ impl RunFolder {
         let lock = Lock::take(&path).about(named())?;
         // another process may have come and gone in between
         Self::check(&path)?;
+        clear(&path).about(named())?;
         Ok(Claimed { path, lock })
     }
 

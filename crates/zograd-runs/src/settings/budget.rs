@@ -20,14 +20,14 @@ const EVALUATIONS: u64 = 10;
 pub(crate) const LENGTHS: [&str; 5] = ["steps", "forwards", "examples", "tokens", "seconds"];
 
 /// What the steps of a method cost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StepCost {
     /// Forward passes of a step.
     pub forwards: u64,
     /// Forward passes before the first one.
     pub before: u64,
     /// The settings that ask for them.
-    pub before_by: &'static str,
+    pub before_by: String,
     /// Examples of each of them.
     pub batch_size: u64,
 }
@@ -224,7 +224,7 @@ impl Budget {
     ///
     /// # Errors
     /// Too little for one step, the same thing said twice.
-    pub(super) fn resolve(&mut self, cost: StepCost, built_in: bool) -> Result<()> {
+    pub(super) fn resolve(&mut self, cost: &StepCost, built_in: bool) -> Result<()> {
         let given = self.lengths();
         if let [first, second, ..] = given[..] {
             refuse!("`{first}`, `{second}`: give one of them");
@@ -275,7 +275,7 @@ impl Budget {
     }
 
     /// The number of steps of a budget that says it.
-    fn in_steps(&self, cost: StepCost, built_in: bool) -> Result<u64> {
+    fn in_steps(&self, cost: &StepCost, built_in: bool) -> Result<u64> {
         let (per_step, before) = (cost.forwards, cost.before);
         let fit = |forwards: u64| forwards.saturating_sub(before) / per_step;
         let (key, n, unit, steps) = match (self.steps, self.forwards, self.examples) {

@@ -206,10 +206,15 @@ impl Settings {
         let mut steps = Stepped::default();
         if let Some(per_step) = procedure.forwards(methods)? {
             let before = procedure.forwards_before(sizes.train, batch_size);
+            let head_fit = match asked.get("train-examples") {
+                Some(_) => "`head-fit`",
+                // before anybody has counted them
+                None => "`head-fit`; say so with `train-examples` if there are fewer rows",
+            };
             let cost = StepCost {
                 forwards: per_step,
                 before,
-                before_by: "`head-fit`",
+                before_by: head_fit.into(),
                 batch_size: batch_size as u64,
             };
             steps = Stepped::take(&mut given, &chosen, cost)?;
@@ -659,13 +664,13 @@ impl Stepped {
         let forwards = measuring.as_ref().map(rate::forwards);
         if let Some(forwards) = forwards {
             cost.before_by = match cost.before {
-                0 => "`lr = auto`",
-                _ => "`head-fit`, `lr = auto`",
+                0 => "`lr = auto`".into(),
+                _ => format!("`lr = auto`, {}", cost.before_by),
             };
             cost.before += forwards;
         }
         sizes.lr_forwards = forwards;
-        budget.resolve(cost, chosen.built_in)?;
+        budget.resolve(&cost, chosen.built_in)?;
         sizes
             .lr
             .get_or_insert(LearningRate::Number(match chosen.tune {

@@ -276,27 +276,30 @@ struct Sums {
     rows: usize,
     /// Squared lengths of those of whole batches.
     squares: Vec<f64>,
+    /// That of their mean.
+    square_of_mean: f64,
 }
 
 impl Sums {
     fn take(&mut self, whole: bool, (loss, gradient): (f64, ParameterVector), rows: usize) {
-        if whole {
-            self.squares.push(gradient.dot(&gradient));
-        }
+        let square = gradient.dot(&gradient);
         self.loss += loss * rows as f64;
         self.rows += rows;
         self.sum.add(gradient.times(rows as f32));
+        if whole {
+            self.squares.push(square);
+            self.square_of_mean = self.sum.dot(&self.sum) / (self.rows as f64).powi(2);
+        }
     }
 
     fn report(self, prepared: &Prepared) -> (AlignReport, ParameterVector) {
         let gradient = self.sum.times(1.0 / self.rows as f32);
         let square = gradient.dot(&gradient);
         let batches = self.squares.len() as f64;
-        // the mean of n batches has an n-th of a batch's covariance in its square
         let noise = (self.squares.len() > 1).then(|| {
             let mean = self.squares.iter().sum::<f64>() / batches;
-            let covariance = (mean - square) * batches / (batches - 1.0);
-            covariance / (square - covariance / batches)
+            let spread = (mean - self.square_of_mean).max(0.0);
+            spread * batches / (batches - 1.0) / square
         });
         let report = AlignReport {
             model: prepared.sources.model_name.clone(),

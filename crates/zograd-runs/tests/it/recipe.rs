@@ -398,7 +398,7 @@ fn what_does_not_go_together_is_refused_by_name() {
         "{error}"
     );
     let error = refusal(&Given::new().with("forwards", 10).with("head-fit", 160));
-    let said = "`forwards = 10`: 10 forwards are made before the first step (`head-fit`), and one step of this \
-                method takes 6";
+    let said = "`forwards = 10`: 10 forwards are made before the first step (`head-fit`; say so with \
+                `train-examples` if there are fewer rows), and one step of this method takes 6";
     assert_eq!(error, said);
 }

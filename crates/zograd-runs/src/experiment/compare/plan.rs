@@ -15,6 +15,7 @@ const METHODS: [&str; 4] = ["mezo", "gv", "greedy", "pool-regression"];
 /// Seeds of the runs that are compared.
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// Seed of the runs that rates are chosen by.
+/// The first seed to tune with, if it is not compared.
 const TUNE_SEED: u64 = 0;
 /// Forward passes of a run.
 const FORWARDS: f64 = 1800.0;
@@ -151,7 +152,9 @@ impl ComparisonPlan {
             true => default.to_vec(),
             false => list.to_vec(),
         };
-        let (seeds, tune_seeds) = (or(&lists.seed, &SEEDS), or(&rules.tune_seed, &[TUNE_SEED]));
+        let seeds = or(&lists.seed, &SEEDS);
+        let free = (TUNE_SEED..).find(|seed| !seeds.contains(seed));
+        let tune_seeds = or(&rules.tune_seed, &[free.unwrap_or(TUNE_SEED)]);
         if let Some(seed) = tune_seeds.iter().find(|seed| seeds.contains(seed)) {
             refuse!(
                 "`tune-seed = {seed}`: it is among the seeds that are compared (`seed`), and a rate that was chosen by a run \
@@ -307,4 +310,25 @@ fn in_terms_of_tuning(error: RunError, tuning: Amount, third_of: Option<Amount>)
 
 fn has_gradient(method: &str) -> bool {
     MethodKind::of(method).has_gradient()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run's file names one seed, which is the first to tune with where none is named.
+    #[test]
+    fn rates_are_not_chosen_by_a_seed_that_is_compared() {
+        let methods = Methods::built_in();
+        let tuned_with = |rules: Rules, seed: i64| {
+            let given = Given::new().with("seed", seed).with("forwards", 600);
+            let plan = ComparisonPlan::new(Lists::default(), rules, given, &methods);
+            plan.map(|plan| plan.kind[0].tuning.seed.clone())
+        };
+        assert_eq!(tuned_with(Rules::default(), 0).expect("a plan"), [1]);
+        assert_eq!(tuned_with(Rules::default(), 3).expect("a plan"), [0]);
+        let mut named = Rules::default();
+        named.tune_seed = vec![0];
+        tuned_with(named, 0).expect_err("it is compared");
+    }
 }
