@@ -1,6 +1,6 @@
 //! What is in a folder before its run has begun.
 
-use super::files::{CHAT_TEMPLATE, CONFIG, EXAMPLES, INPUTS, METRICS, SEALS, START};
+use super::files::{CHAT_TEMPLATE, CONFIG, EXAMPLES, INPUTS, LOG, METRICS, SEALS, START};
 use super::lock::LOCK;
 use std::ffi::OsStr;
 use std::fs::DirEntry;
@@ -41,6 +41,13 @@ pub(super) fn clear(folder: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Files that are written before the log.
+const KNOWN: [&str; 4] = [CONFIG, CHAT_TEMPLATE, EXAMPLES, INPUTS];
+
+fn has(name: impl AsRef<Path>, ending: &str) -> bool {
+    name.as_ref().extension() == Some(OsStr::new(ending))
+}
+
 /// Whether this is written before the log, which comes last.
 fn is_of_the_beginning(entry: &DirEntry) -> Result<bool> {
     let (name, found) = (entry.file_name(), entry.metadata()?);
@@ -50,10 +57,13 @@ fn is_of_the_beginning(entry: &DirEntry) -> Result<bool> {
     if name == METRICS || name == SEALS {
         return Ok(found.is_file() && found.len() == 0);
     }
-    let is_unfinished = Path::new(&name).extension() == Some(OsStr::new("partial"));
-    let is_known = [CONFIG, CHAT_TEMPLATE, EXAMPLES, INPUTS].iter();
-    let is_known = is_known.map(OsStr::new).any(|known| known == name);
-    Ok(found.is_file() && (is_known || is_unfinished))
+    let is_known = |name: &OsStr| KNOWN.iter().any(|known| *known == name);
+    let is_unfinished = |name: &Path| {
+        let whole = name.file_stem().filter(|_| has(name, "partial"));
+        // the plan of a sweep or a comparison, too
+        whole.is_some_and(|whole| is_known(whole) || whole == LOG || has(whole, "toml"))
+    };
+    Ok(found.is_file() && (is_known(&name) || is_unfinished(name.as_ref())))
 }
 
 #[cfg(test)]
@@ -71,7 +81,12 @@ mod tests {
         write(CONFIG, "lr = 1e-5");
         assert!(!is_free());
         write(LOCK, "");
-        for name in [EXAMPLES, "inputs.json.partial", "trajectory.zog.partial"] {
+        let unfinished = [
+            "inputs.json.partial",
+            "trajectory.zog.partial",
+            "sweep.toml.partial",
+        ];
+        for name in unfinished.into_iter().chain([EXAMPLES]) {
             write(name, "{}");
         }
         for name in [METRICS, SEALS] {
@@ -79,7 +94,13 @@ mod tests {
         }
         fs::create_dir(dir.path().join(START)).expect("made");
         assert!(is_free());
-        for (name, text) in [("trajectory.zog", ""), (METRICS, "{}"), ("notes", "")] {
+        let others = [
+            ("trajectory.zog", ""),
+            (METRICS, "{}"),
+            ("notes", ""),
+            ("thesis.doc.partial", ""),
+        ];
+        for (name, text) in others {
             write(name, text);
             assert!(!is_free(), "{name}");
             fs::remove_file(dir.path().join(name)).expect("removed");
