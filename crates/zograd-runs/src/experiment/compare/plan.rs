@@ -327,8 +327,10 @@ mod tests {
         };
         assert_eq!(tuned_with(Rules::default(), 0).expect("a plan"), [1]);
         assert_eq!(tuned_with(Rules::default(), 3).expect("a plan"), [0]);
-        let mut named = Rules::default();
-        named.tune_seed = vec![0];
+        let named = Rules {
+            tune_seed: vec![0],
+            ..Rules::default()
+        };
         tuned_with(named, 0).expect_err("it is compared");
     }
 }
