@@ -366,7 +366,7 @@ mod tests {
             ("echo good; cat > /dev/null", LONG, Unreadable, "\"good\""),
             ("echo; cat > /dev/null", LONG, Unreadable, "\"\""),
             (
-                "printf '\\377\\n'; cat > /dev/null",
+                "read -r line; printf '\\377\\n'; cat > /dev/null",
                 LONG,
                 Unreadable,
                 "no number",
@@ -386,8 +386,9 @@ mod tests {
             assert!(error.words.contains(says), "{command}: {error}");
             assert!(!error.words.contains('\n'), "{error}");
         }
-        // whether it is a number is for others to say
-        let program = RewardProgram::new("echo nan; echo -inf; cat > /dev/null", LONG);
+        // whether it is a number is for others to say; what is said before it is asked would be unasked
+        let command = "read -r line; echo nan; echo -inf; cat > /dev/null";
+        let program = RewardProgram::new(command, LONG);
         let found = asked(&program, &["a", "b"]).expect("numbers");
         assert!(found[0].is_nan() && found[1] == f64::NEG_INFINITY);
     }

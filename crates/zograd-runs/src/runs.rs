@@ -213,8 +213,11 @@ impl Runs {
         let config = run.join(CONFIG);
         let replay = "resume the run itself, or replay the log for its weights";
         refuse_export(run, replay).about(format!("`resume = {}`", run.display()))?;
-        let given = Given::read(&config, &self.keys())
-            .map_err(|error| error.within("`resume`: this folder holds no run"))?;
+        let unusable = match zograd_files::exists(&config) {
+            true => "`resume`: the run's settings cannot be read",
+            false => "`resume`: this folder holds no run",
+        };
+        let given = Given::read(&config, &self.keys()).map_err(|error| error.within(unusable))?;
         let longer = match more.get("steps") {
             Some(steps) => Some(self.longer(&given, steps.as_integer().unwrap_or(0))?),
             None => None,

@@ -104,12 +104,17 @@ fn a_resumed_run_does_not_write_into_another_one_by_hard_links() {
 fn a_resumed_run_waits_for_no_pipe() {
     let dir = scratch();
     cut(dir.path());
-    for (copy, name) in [("lock", "run.lock"), ("log", "metrics.seals")] {
+    for (copy, name) in [
+        ("lock", "run.lock"),
+        ("log", "metrics.seals"),
+        ("settings", "config.toml"),
+        ("place", "environment.json"),
+    ] {
         without(dir.path(), copy, name);
         pipe(&dir.path().join(copy).join(name));
         let output = resume(dir.path(), copy);
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert!(!output.status.success(), "{name}");
+        assert_eq!(output.status.code(), Some(2), "{name}: {stderr}");
         assert!(stderr.contains(name), "{name}: {stderr}");
     }
     // what is replaced as a whole is no matter
@@ -128,6 +133,31 @@ fn a_resumed_run_waits_for_no_pipe() {
     assert!(output.status.success(), "{output:?}");
     let drawn = fs::read_to_string(dir.path().join("t/loss.svg")).expect("a file");
     assert!(drawn.trim_end().ends_with("</svg>"));
+}
+
+/// What a run ran on before is not lost because its file cannot be read.
+#[test]
+fn a_resumed_run_replaces_no_environment_that_it_cannot_read() {
+    let dir = scratch();
+    cut(dir.path());
+    without(dir.path(), "junk", "environment.json");
+    fs::write(dir.path().join("junk/environment.json"), "junk").expect("written");
+    without(dir.path(), "endless", "environment.json");
+    let endless = dir.path().join("endless/environment.json");
+    symlink("/dev/zero", &endless).expect("linked");
+    for copy in ["junk", "endless"] {
+        let output = resume(dir.path(), copy);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{copy}: {stderr}");
+        assert!(stderr.contains("environment.json"), "{copy}: {stderr}");
+    }
+    let kept = fs::read_to_string(dir.path().join("junk/environment.json"));
+    assert_eq!(kept.expect("there"), "junk");
+    assert!(endless.is_symlink());
+    // a run may be killed before it is written
+    without(dir.path(), "none", "environment.json");
+    assert!(resume(dir.path(), "none").status.success());
+    assert!(dir.path().join("none/environment.json").exists());
 }
 
 /// `best/` is made again, whatever has its name.

@@ -3,6 +3,7 @@
 use crate::error::{Blame, Result};
 use crate::words::count;
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::path::Path;
 use zograd_files::MAX_SMALL_BYTES;
 
@@ -56,10 +57,10 @@ impl Environment {
     /// Adds this environment to those of the run in `folder`, if it is another than the last.
     ///
     /// # Errors
-    /// The file cannot be written.
+    /// A file that [`Self::all`] refuses, or one that cannot be written.
     pub fn record(self, folder: &Path) -> Result<()> {
         let path = folder.join(FILE);
-        let mut all = Self::read(folder);
+        let mut all = Self::all(folder)?;
         // what ran behind the last whole step was cut off
         all.retain(|known| known.from_step <= self.from_step);
         match all.last() {
@@ -99,10 +100,25 @@ impl Environment {
         ]
     }
 
-    /// The environments of the run in `folder`, the first first; none if nothing readable is recorded.
+    /// The environments of the run in `folder`, the first first; none if none is recorded: a run may be killed between its
+    /// log and this.
+    ///
+    /// # Errors
+    /// What is there is no file that can be read, or no such list.
+    pub fn all(folder: &Path) -> Result<Vec<Self>> {
+        let path = folder.join(FILE);
+        match zograd_files::read_text(&path, MAX_SMALL_BYTES) {
+            Ok(text) => serde_json::from_str(&text).about_file(&path),
+            Err(error) if error.kind() == ErrorKind::NotFound && !path.is_symlink() => {
+                Ok(Vec::new())
+            }
+            Err(error) => Err(error).about_file(&path),
+        }
+    }
+
+    /// As [`Self::all`], for a reader who can do without: none if they cannot be read.
     pub fn read(folder: &Path) -> Vec<Self> {
-        let text = zograd_files::read_text(&folder.join(FILE), MAX_SMALL_BYTES).unwrap_or_default();
-        serde_json::from_str(&text).unwrap_or_default()
+        Self::all(folder).unwrap_or_default()
     }
 }
 

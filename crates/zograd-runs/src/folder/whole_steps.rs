@@ -8,6 +8,7 @@
 //! A finished run is one that is interrupted before the steps that it is to have more.
 
 use super::checkpoint::checkpoints;
+use super::environment::Environment;
 use super::files::{LOG, METRICS, SEALS, SUMMARY};
 use super::metrics::{self, Line};
 use super::origin::Origin;
@@ -63,6 +64,8 @@ impl Interrupted {
             log.header.config.steps = longer.steps;
         }
         let origin = Origin::read(folder).about(named())?;
+        // what it ran on before is kept, so it is refused here and not when the model is there
+        Environment::all(folder).about(named())?;
         let read = |file| match zograd_files::read(&folder.join(file), MAX_METRICS_BYTES) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
             other => other.about(file).about(named()),
