@@ -53,6 +53,12 @@ impl Runs {
                 named()
             );
         }
+        if !zograd_files::exists(&log) {
+            refuse!(
+                "{}: no folder of a run that made a step (it has no {LOG}); name the one that `train` wrote",
+                named()
+            );
+        }
         let mut log = Trajectory::read(&log).about_file(run)?;
         check_replays(&log.header).about_file(run)?;
         note_tail(&log.tail, watch);

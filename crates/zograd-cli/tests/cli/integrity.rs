@@ -346,6 +346,10 @@ fn an_export_looks_at_what_it_exports() {
     let output = zograd(dir.path(), &export).output().expect("it starts");
     refused(&output, "best/");
     assert!(!dir.path().join("packed").exists());
+    // and at what is no run at all
+    let export = ["export", "run/best", "--log-only", "--out", "packed"];
+    let output = zograd(dir.path(), &export).output().expect("it starts");
+    refused(&output, "no folder of a run");
 }
 
 fn signal(child: &Child, name: &str) {

@@ -137,14 +137,21 @@ const CHOICES: [&str; 7] = [
 /// What a run says of a setting; a choice that is written down as not made is none.
 fn said<'a>(run: &'a RunRecord, key: &str) -> Option<&'a toml::Value> {
     let is_not_made = |value: &toml::Value| {
-        CHOICES.contains(&key) && (value.as_bool() == Some(false) || value.as_integer() == Some(0))
+        let is_zero = value.as_integer() == Some(0) || value.as_float() == Some(0.0);
+        CHOICES.contains(&key) && (value.as_bool() == Some(false) || is_zero)
     };
     let given = run.settings.get(key);
     given.filter(|value| !is_not_made(value))
 }
 
 fn same(a: &RunRecord, b: &RunRecord, key: &str) -> bool {
-    said(a, key) == said(b, key)
+    let (a, b) = (said(a, key), said(b, key));
+    a == b || key == "guard" && words_of(a) == words_of(b)
+}
+
+/// The words of a list that means the same in any order.
+fn words_of(list: Option<&toml::Value>) -> Option<BTreeSet<&str>> {
+    Some(list?.as_str()?.split(',').map(str::trim).collect())
 }
 
 /// Whether a setting says more than model, task and method do: among the runs of one model and task it has several
@@ -319,6 +326,26 @@ mod tests {
             "gv, informed tail, step-scale rms",
         ];
         assert_eq!(labels, told, "a head fit of no rows is none");
+
+        let runs = [
+            run("method = 'mezo'
+guard = 'loss-explosion=shrink,exploding-gradient=shrink'"),
+            run("method = 'mezo'
+guard = 'exploding-gradient=shrink, loss-explosion=shrink'"),
+            run("method = 'mezo'
+guard = 'loss-explosion=shrink'
+momentum = 0.0"),
+            run("method = 'mezo'
+guard = 'loss-explosion=shrink'
+momentum = 0"),
+        ];
+        let groups = group(&runs);
+        let sizes: Vec<usize> = groups.iter().map(|group| group.runs.len()).collect();
+        assert_eq!(
+            sizes,
+            [2, 2],
+            "guards have no order, and a momentum of 0 is none"
+        );
     }
 
     #[test]
