@@ -328,16 +328,10 @@ mod tests {
         assert_eq!(labels, told, "a head fit of no rows is none");
 
         let runs = [
-            run("method = 'mezo'
-guard = 'loss-explosion=shrink,exploding-gradient=shrink'"),
-            run("method = 'mezo'
-guard = 'exploding-gradient=shrink, loss-explosion=shrink'"),
-            run("method = 'mezo'
-guard = 'loss-explosion=shrink'
-momentum = 0.0"),
-            run("method = 'mezo'
-guard = 'loss-explosion=shrink'
-momentum = 0"),
+            run("method = 'mezo'\nguard = 'loss-explosion=shrink,exploding-gradient=shrink'"),
+            run("method = 'mezo'\nguard = 'exploding-gradient=shrink, loss-explosion=shrink'"),
+            run("method = 'mezo'\nguard = 'loss-explosion=shrink'\nmomentum = 0.0"),
+            run("method = 'mezo'\nguard = 'loss-explosion=shrink'\nmomentum = 0"),
         ];
         let groups = group(&runs);
         let sizes: Vec<usize> = groups.iter().map(|group| group.runs.len()).collect();
