@@ -145,13 +145,17 @@ fn said<'a>(run: &'a RunRecord, key: &str) -> Option<&'a toml::Value> {
 }
 
 fn same(a: &RunRecord, b: &RunRecord, key: &str) -> bool {
-    let (a, b) = (said(a, key), said(b, key));
-    a == b || key == "guard" && words_of(a) == words_of(b)
+    match (said(a, key), said(b, key)) {
+        // guards mean the same in any order
+        (Some(toml::Value::String(a)), Some(toml::Value::String(b))) if key == "guard" => {
+            words_of(a) == words_of(b)
+        }
+        (a, b) => a == b,
+    }
 }
 
-/// The words of a list that means the same in any order.
-fn words_of(list: Option<&toml::Value>) -> Option<BTreeSet<&str>> {
-    Some(list?.as_str()?.split(',').map(str::trim).collect())
+fn words_of(list: &str) -> BTreeSet<&str> {
+    list.split(',').map(str::trim).collect()
 }
 
 /// Whether a setting says more than model, task and method do: among the runs of one model and task it has several
