@@ -79,7 +79,27 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
 /// # Errors
 /// As [`read`], or the bytes are no UTF-8.
 pub fn read_text(path: &Path, most: u64) -> Result<String> {
-    let text = String::from_utf8(read(path, most)?).map_err(|error| {
+    text(read(path, most)?)
+}
+
+/// Reads at most `most` bytes of UTF-8 from an input that may have no end, as [`plain`] text.
+///
+/// # Errors
+/// What the system says, the input is longer, or the bytes are no UTF-8.
+pub fn read_text_of(input: impl Read, most: u64) -> Result<String> {
+    let mut bytes = Vec::new();
+    input.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(Error::new(
+            ErrorKind::FileTooLarge,
+            format!("it has more than {most} bytes, and at most as many are read"),
+        ));
+    }
+    text(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> Result<String> {
+    let text = String::from_utf8(bytes).map_err(|error| {
         Error::new(
             ErrorKind::InvalidData,
             format!("byte {} is no UTF-8", error.utf8_error().valid_up_to()),
@@ -128,6 +148,21 @@ mod tests {
         std::fs::write(&path, b"ab\xff").expect("written");
         let error = read_text(&path, 5).expect_err("no text").to_string();
         assert_eq!(error, "byte 2 is no UTF-8");
+    }
+
+    #[test]
+    fn an_input_is_read_up_to_the_limit() {
+        let text = |input: &[u8]| read_text_of(input, 3).map_err(|error| error.to_string());
+        assert_eq!(text(b"abc"), Ok("abc".to_owned()));
+        // a letter that the limit cuts is too long, not broken
+        let error = Err("it has more than 3 bytes, and at most as many are read".to_owned());
+        assert_eq!(text("abcd\u{fc}".as_bytes()), error);
+        assert_eq!(text("abc\u{fc}".as_bytes()), error);
+        assert_eq!(
+            read_text_of(std::io::repeat(0), 3).map_err(|e| e.to_string()),
+            error
+        );
+        assert_eq!(text(b"ab\xff"), Err("byte 2 is no UTF-8".to_owned()));
     }
 
     #[test]

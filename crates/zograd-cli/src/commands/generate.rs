@@ -5,7 +5,7 @@ use crate::console::Console;
 use crate::output::{answer, harmless, say};
 use crate::threads::set_threads;
 use serde::Serialize;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use zograd_models::{Continuation, Decoding, Finish, Generation, ModelConfig, Sampling};
@@ -17,7 +17,7 @@ use zograd_runs::{
 };
 use zograd_tasks::{Chat, PromptEncoder};
 
-/// The longest text that is read from a file: longer than any model reads.
+/// The longest text that is read from a file or the standard input: longer than any model reads.
 const MAX_TEXT_BYTES: u64 = 64 << 20;
 
 /// Continues one text or several.
@@ -173,10 +173,8 @@ fn texts(args: &GenerateArgs) -> Result<Vec<String>> {
                     "give a text with `prompt` or `file`, or on the standard input",
                 ));
             }
-            let mut text = String::new();
-            let read = std::io::stdin().read_to_string(&mut text);
-            read.about("the standard input")?;
-            zograd_files::plain(text)
+            let read = zograd_files::read_text_of(std::io::stdin().lock(), MAX_TEXT_BYTES);
+            read.about("the standard input")?
         }
     };
     // the line break that ends a text file is not the author's

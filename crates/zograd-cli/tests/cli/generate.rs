@@ -34,6 +34,30 @@ fn a_prompt_comes_from_a_flag_a_file_or_the_standard_input() {
     assert_eq!(String::from_utf8_lossy(&piped.stdout), flag);
 }
 
+/// An input without an end is refused by its size, and what is no text as a file of that would be.
+#[cfg(unix)]
+#[test]
+fn an_input_that_is_no_prompt_is_refused() {
+    let dir = scratch();
+    fs::write(dir.path().join("junk"), b"It was \xff").expect("written");
+    for (input, says) in [
+        (
+            std::path::PathBuf::from("/dev/zero"),
+            "it has more than 67108864 bytes",
+        ),
+        (dir.path().join("junk"), "byte 7 is no UTF-8"),
+    ] {
+        let input = fs::File::open(input).expect("opened");
+        let mut generate = zograd(dir.path(), &["generate", "--max-new-tokens", "1"]);
+        let output = generate.stdin(input).output().expect("it starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        let named = format!("error: the standard input: {says}");
+        assert!(stderr.starts_with(&named), "{stderr}");
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+    }
+}
+
 /// A run, and what it kept, come with their model and adapter.
 #[test]
 fn a_run_is_a_model() {
